@@ -1,0 +1,2 @@
+drop table api_key_directory;
+drop table api_keys;

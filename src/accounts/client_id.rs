@@ -1,0 +1,64 @@
+//! The public name of a client: `cl_4f9k2m7qxw`.
+
+use std::{fmt, str::FromStr};
+
+use rand::rngs::SysError;
+
+use crate::random;
+
+/// A Client ID: `cl_` and 10 characters of `0-9a-z`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// A new one: 51 random bits, and the database refuses a second of the same.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, SysError> {
+        Ok(Self(format!("cl_{}", random::text(random::BASE36, 10)?)))
+    }
+
+    /// One that the database gave.
+    #[must_use]
+    pub fn from_database(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_valid = text.strip_prefix("cl_").is_some_and(|rest| {
+            rest.len() == 10 && rest.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+        });
+        if is_valid { Ok(Self(text.to_owned())) } else { Err("a Client ID looks like cl_4f9k2m7qxw") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_id_parses_and_others_do_not() {
+        let id = ClientId::generate().unwrap();
+        assert_eq!(id.as_str().parse(), Ok(id));
+        for text in ["", "cl_", "cl_4F9k2m7qxw", "cl_4f9k2m7qxwx", "xx_4f9k2m7qxw"] {
+            assert!(text.parse::<ClientId>().is_err(), "{text}");
+        }
+    }
+}

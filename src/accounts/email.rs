@@ -1,0 +1,63 @@
+//! What a person signs in with.
+
+use std::{fmt, str::FromStr};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+/// An e-mail address in the spelling by which it is compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC 5321).
+///
+/// Only the form is checked; whether mail arrives there is another matter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EmailAddress(String);
+
+impl EmailAddress {
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text: String = text.trim().nfc().collect::<String>().to_lowercase();
+        let is_plain =
+            !text.chars().any(|it| it.is_whitespace() || it.is_control() || "<>,;()\"".contains(it));
+        let is_address = text.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !domain.starts_with('.')
+        });
+        if is_plain && is_address && text.len() <= 254 {
+            Ok(Self(text))
+        } else {
+            Err("Write an e-mail address like name@example.org.")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spelling_does_not_make_another_address() {
+        assert_eq!(" Ada@Example.ORG ".parse(), "ada@example.org".parse::<EmailAddress>());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in
+            ["", "ada", "@example.org", "ada@", "a b@example.org", "ada@x@y", "a@b\0", "<a@b>", "a@.b"]
+        {
+            assert!(text.parse::<EmailAddress>().is_err(), "{text:?}");
+        }
+        assert!(format!("{}@b", "a".repeat(260)).parse::<EmailAddress>().is_err());
+    }
+}

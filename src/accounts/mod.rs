@@ -1,0 +1,22 @@
+//! Accounts: the people who sign in, the clients they belong to, and the browsers that are logged in.
+//!
+//! A browser login is a *sign-in*: a random id in the cookie, its SHA-256 in the table `sign_ins`. Every request joins
+//! it to the user and the membership, so that a removed member is out with the next click.
+
+mod client_id;
+mod email;
+mod pages;
+mod password;
+mod person_name;
+mod sign_in;
+mod sign_in_store;
+mod store;
+
+pub use client_id::ClientId;
+pub use email::EmailAddress;
+pub use pages::{LoginThrottles, routes};
+pub use password::{NewPassword, Passwords};
+pub use person_name::PersonName;
+pub use sign_in::{MaybeSignedIn, Role, SignedIn, leave_message, sign_in};
+pub use sign_in_store::{SignInStore, cookie_name};
+pub use store::{NewUser, add_user, any_user, client_exists, create_first, set_password, users_of};

@@ -1,0 +1,239 @@
+//! Register, log in, log out.
+
+use std::{net::IpAddr, num::NonZeroU32};
+
+use actix_session::Session;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, ServiceConfig, get, post, resource},
+};
+use askama::Template;
+
+use super::{
+    EmailAddress, MaybeSignedIn, NewPassword, NewUser, Passwords, PersonName, sign_in,
+    store::{self, RegisterError},
+};
+use crate::{
+    config::{Settings, SignUp},
+    db::Db,
+    error::AppError,
+    web::{
+        body::Fields,
+        client_address::client_address,
+        form::FormState,
+        page::{Layout, Section, respond, see_other},
+        throttle::Throttle,
+    },
+};
+
+/// Forms of this room have at most so many bytes.
+const FORM_LIMIT: usize = 16 * 1024;
+/// One sentence for an unknown e-mail and a wrong password.
+const WRONG_LOGIN: &str = "This e-mail and password do not belong together.";
+
+/// How often somebody may try to log in or register: per address, and per account.
+pub struct LoginThrottles {
+    addresses: Throttle<IpAddr>,
+    accounts: Throttle<String>,
+}
+
+impl LoginThrottles {
+    /// `tries` per minute for each address and for each account.
+    #[must_use]
+    pub fn per_minute(tries: NonZeroU32) -> Self {
+        Self { addresses: Throttle::per_minute(tries), accounts: Throttle::per_minute(tries) }
+    }
+}
+
+/// The addresses of this room.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/register").route(get().to(show_register)).route(post().to(register)))
+        .service(resource("/login").route(get().to(show_login)).route(post().to(login)))
+        .service(resource("/logout").route(post().to(logout)));
+}
+
+#[derive(Template)]
+#[template(path = "accounts/register.html")]
+struct Register {
+    layout: Layout,
+    form: FormState,
+    /// Whether registering is possible at all.
+    is_open: bool,
+}
+
+impl Register {
+    fn page(status: StatusCode, form: FormState, is_open: bool) -> Result<HttpResponse, AppError> {
+        respond(
+            status,
+            &Self { layout: Layout::signed_out("Create an account", Section::None), form, is_open },
+        )
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/login.html")]
+struct Login {
+    layout: Layout,
+    form: FormState,
+    /// Whether to offer registering.
+    may_register: bool,
+}
+
+async fn show_register(
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+    settings: Data<Settings>,
+) -> Result<HttpResponse, AppError> {
+    if visitor.signed_in.is_some() {
+        return Ok(see_other("/settings/api-keys"));
+    }
+    let is_open = may_register(&db, settings.sign_up).await?;
+    Register::page(StatusCode::OK, FormState::default(), is_open)
+}
+
+async fn may_register(db: &Db, sign_up: SignUp) -> Result<bool, AppError> {
+    match sign_up {
+        SignUp::Open => Ok(true),
+        SignUp::Closed => Ok(false),
+        SignUp::First => db.run(store::any_user).await.map(|any| !any),
+    }
+}
+
+async fn register(
+    request: HttpRequest,
+    session: Session,
+    fields: Fields<FORM_LIMIT>,
+    desk: Desk,
+) -> Result<HttpResponse, AppError> {
+    desk.throttles.addresses.count(&desk.address(&request))?;
+    let sign_up = desk.settings.sign_up;
+    if !may_register(&desk.db, sign_up).await? {
+        return Register::page(StatusCode::FORBIDDEN, FormState::default(), false);
+    }
+    let mut form = FormState::default()
+        .keep("name", fields.text("name"))
+        .keep("company", fields.text("company"))
+        .keep("email", fields.text("email"));
+    let Some((name, company, email, password)) = parsed_registration(&mut form, &fields) else {
+        return Register::page(StatusCode::UNPROCESSABLE_ENTITY, form, true);
+    };
+    let user = NewUser { email, name, password_hash: desk.passwords.hash(password).await? };
+    let stored = desk.db.run(move |connection| {
+        match store::register(connection, &user, &company, sign_up == SignUp::First) {
+            Err(RegisterError::Database(error)) => Err(error),
+            outcome => Ok(outcome),
+        }
+    });
+    match stored.await? {
+        Ok((user_id, client)) => {
+            sign_in(&session, user_id, &client)?;
+            Ok(see_other("/settings/api-keys"))
+        }
+        Err(RegisterError::EmailTaken) => {
+            let form = form.refuse("email", "This e-mail has an account already. Log in instead.");
+            Register::page(StatusCode::UNPROCESSABLE_ENTITY, form, true)
+        }
+        Err(_closed) => Register::page(StatusCode::FORBIDDEN, FormState::default(), false),
+    }
+}
+
+fn parsed_registration(
+    form: &mut FormState,
+    fields: &Fields<FORM_LIMIT>,
+) -> Option<(PersonName, PersonName, EmailAddress, NewPassword)> {
+    let [name, company, email] = ["name", "company", "email"].map(|field| fields.text(field));
+    let about = [name, company, email];
+    let password = form.check("password", NewPassword::parse(fields.text("password"), &about));
+    let name = form.check("name", name.parse());
+    let company = form.check("company", company.parse());
+    let email = form.check("email", email.parse());
+    Some((name?, company?, email?, password?))
+}
+
+async fn show_login(
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+    settings: Data<Settings>,
+) -> Result<HttpResponse, AppError> {
+    if visitor.signed_in.is_some() {
+        return Ok(see_other("/settings/api-keys"));
+    }
+    let may_register = may_register(&db, settings.sign_up).await?;
+    let layout = visitor.layout("Log in", Section::None);
+    respond(StatusCode::OK, &Login { layout, form: FormState::default(), may_register })
+}
+
+async fn login(
+    request: HttpRequest,
+    session: Session,
+    fields: Fields<FORM_LIMIT>,
+    desk: Desk,
+) -> Result<HttpResponse, AppError> {
+    desk.throttles.addresses.count(&desk.address(&request))?;
+    let email = fields.text("email").parse::<EmailAddress>().ok();
+    let candidate = match email {
+        Some(email) => {
+            desk.throttles.accounts.count(&email.as_str().to_owned())?;
+            desk.db.run(move |connection| store::login_candidate(connection, &email)).await?
+        }
+        None => None,
+    };
+    let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
+    let is_right = desk.passwords.verify(fields.text("password"), stored).await?;
+    match candidate {
+        Some(candidate) if is_right => {
+            let client = super::ClientId::from_database(candidate.client_id);
+            sign_in(&session, candidate.user_id, &client)?;
+            Ok(see_other("/settings/api-keys"))
+        }
+        _ => {
+            let form = FormState::default().keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
+            let may_register = may_register(&desk.db, desk.settings.sign_up).await?;
+            let layout = Layout::signed_out("Log in", Section::None);
+            respond(StatusCode::UNPROCESSABLE_ENTITY, &Login { layout, form, may_register })
+        }
+    }
+}
+
+async fn logout(session: Session) -> HttpResponse {
+    session.purge();
+    see_other("/login")
+}
+
+/// What registering and logging in need at hand.
+struct Desk {
+    db: Data<Db>,
+    passwords: Data<Passwords>,
+    throttles: Data<LoginThrottles>,
+    settings: Data<Settings>,
+}
+
+impl Desk {
+    fn address(&self, request: &HttpRequest) -> IpAddr {
+        client_address(request, &self.settings.trusted_proxies)
+    }
+}
+
+impl actix_web::FromRequest for Desk {
+    type Error = AppError;
+    type Future = std::future::Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut actix_web::dev::Payload) -> Self::Future {
+        fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>, AppError> {
+            request
+                .app_data()
+                .cloned()
+                .ok_or_else(|| AppError::broken("app.rs does not provide what a page needs"))
+        }
+        std::future::ready((|| {
+            Ok(Self {
+                db: data(request)?,
+                passwords: data(request)?,
+                throttles: data(request)?,
+                settings: data(request)?,
+            })
+        })())
+    }
+}

@@ -1,0 +1,210 @@
+//! Passwords: argon2id (RFC 9106) with the parameters OWASP gives as the floor, behind a small queue.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::error::AppError;
+
+/// The shortest password, in characters (NIST SP 800-63B, password as the only factor).
+const LENGTH_MIN: usize = 15;
+/// The longest password, in characters.
+const LENGTH_MAX: usize = 256;
+/// So many may wait for a place; more are told to come back.
+const QUEUE_MAX: usize = 16;
+/// How long one waits for a place.
+const WAIT: Duration = Duration::from_secs(2);
+
+static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    include_str!("common_passwords.txt").lines().filter(|line| !line.starts_with('#')).collect()
+});
+
+/// Why a new password is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Fewer than [`LENGTH_MIN`] characters.
+    #[error("Use at least {LENGTH_MIN} characters. A few words in a row are easy to remember.")]
+    TooShort,
+    /// More than [`LENGTH_MAX`] characters.
+    #[error("Use at most {LENGTH_MAX} characters.")]
+    TooLong,
+    /// Among the first that anybody would try.
+    #[error("This password is too easy to guess. Use a few words that do not belong together.")]
+    Common,
+}
+
+/// A password that may be set: [`LENGTH_MIN`]–[`LENGTH_MAX`] characters, any of them, NFKC, not a common one.
+#[derive(Clone, Debug)]
+pub struct NewPassword(SecretString);
+
+impl NewPassword {
+    /// Checks `text`; `about` are the user's own e-mail, name and company, which are no passwords either.
+    ///
+    /// # Errors
+    /// [`PasswordError`], whose sentence says what to do.
+    pub fn parse(text: &str, about: &[&str]) -> Result<Self, PasswordError> {
+        let text = normal_form(text);
+        let length = text.chars().count();
+        if length < LENGTH_MIN {
+            return Err(PasswordError::TooShort);
+        }
+        if length > LENGTH_MAX {
+            return Err(PasswordError::TooLong);
+        }
+        if is_common(&text.to_lowercase(), about) {
+            return Err(PasswordError::Common);
+        }
+        Ok(Self(SecretString::from(text)))
+    }
+}
+
+/// One spelling, however the keyboard composed it (NIST SP 800-63B). Nothing is trimmed or folded.
+fn normal_form(text: &str) -> String {
+    text.nfkc().collect()
+}
+
+/// A common password, one or two of them repeated to length, one character repeated, or the user's own words.
+fn is_common(text: &str, about: &[&str]) -> bool {
+    let is_own = |word: &&str| word.to_lowercase() == text;
+    let mut characters = text.chars();
+    let first = characters.next();
+    if about.iter().any(is_own) || characters.all(|next| Some(next) == first) {
+        return true;
+    }
+    let ends = text.char_indices().map(|(index, _)| index).skip(1).chain([text.len()]);
+    ends.map(|end| &text[..end]).filter(|word| word.len() >= 4 && COMMON.contains(word)).any(|word| {
+        let rest = text.trim_start_matches(word);
+        rest.is_empty() || COMMON.contains(rest) || rest.chars().all(|it| it.is_ascii_digit())
+    })
+}
+
+/// Hashes and verifies, a few at a time: each takes 19 MiB and some 20 ms of a core.
+pub struct Passwords {
+    places: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    /// Verified against when the e-mail is unknown, so that the answer takes as long.
+    dummy_hash: Arc<str>,
+}
+
+impl Passwords {
+    /// As many places as half the cores, at least one.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn new() -> anyhow::Result<Self> {
+        let places = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+        let dummy =
+            Argon2::default().hash_password(b"nobody has this password").map_err(anyhow::Error::msg)?;
+        Ok(Self {
+            places: Arc::new(Semaphore::new(places)),
+            queue: Arc::new(Semaphore::new(places + QUEUE_MAX)),
+            dummy_hash: dummy.to_string().into(),
+        })
+    }
+
+    /// The PHC string to store.
+    ///
+    /// # Errors
+    /// [`AppError::Busy`] when the queue is full or slow.
+    pub async fn hash(&self, password: NewPassword) -> Result<String, AppError> {
+        self.queued(move || Self::hash_now(&password)).await?.map_err(AppError::broken)
+    }
+
+    /// The PHC string to store, hashed on this thread: for the command line.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn hash_now(password: &NewPassword) -> anyhow::Result<String> {
+        let hash = Argon2::default().hash_password(password.0.expose_secret().as_bytes());
+        Ok(hash.map_err(anyhow::Error::msg)?.to_string())
+    }
+
+    /// Whether `password` is the one behind `stored`; `None` takes as long and is never right.
+    ///
+    /// # Errors
+    /// [`AppError::Busy`] when the queue is full or slow.
+    pub async fn verify(&self, password: &str, stored: Option<String>) -> Result<bool, AppError> {
+        // What is longer than any password is not hashed: it would only heat the room.
+        let password: String = normal_form(password).chars().take(LENGTH_MAX + 1).collect();
+        let is_known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.dummy_hash.to_string());
+        let matches = self.queued(move || {
+            PasswordHash::new(&stored)
+                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        Ok(matches.await? && is_known)
+    }
+
+    async fn queued<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let _queued = self.queue.try_acquire().map_err(|_full| AppError::Busy)?;
+        let place = tokio::time::timeout(WAIT, Arc::clone(&self.places).acquire_owned())
+            .await
+            .map_err(|_elapsed| AppError::Busy)?
+            .map_err(AppError::broken)?;
+        let answer = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work()
+        });
+        answer.await.map_err(AppError::broken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> Option<PasswordError> {
+        NewPassword::parse(text, &["ada.lovelace@example.org", "Ada Lovelace King"]).err()
+    }
+
+    #[test]
+    fn length_counts_characters_and_no_kind_of_them_is_asked_for() {
+        assert_eq!(refusal("fourteen chars"), Some(PasswordError::TooShort));
+        assert_eq!(refusal("correct horse battery staple"), None);
+        assert_eq!(refusal("äöüß€ 漢字 🐎🔋📎 xyz"), None);
+        assert_eq!(refusal(&"ab c".repeat(65)), Some(PasswordError::TooLong));
+    }
+
+    #[test]
+    fn what_everybody_tries_first_is_refused() {
+        for text in [
+            "aaaaaaaaaaaaaaaa",
+            "passwordpassword",
+            "PasswordPassword1",
+            "qwerty1234567890",
+            "123456789123456789",
+            "ada.lovelace@example.org",
+            "ada lovelace king",
+        ] {
+            assert_eq!(refusal(text), Some(PasswordError::Common), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_new_password_never_prints() {
+        let password = NewPassword::parse("correct horse battery staple", &[]).unwrap();
+        assert!(!format!("{password:?}").contains("horse"));
+    }
+
+    #[actix_web::test]
+    async fn only_the_right_password_of_a_known_user_is_right() {
+        let passwords = Passwords::new().unwrap();
+        let new = NewPassword::parse("cafe\u{301} au lait, twice", &[]).unwrap();
+        let hash = passwords.hash(new).await.unwrap();
+
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(passwords.verify("café au lait, twice", Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("café au lait, thrice", Some(hash)).await.unwrap());
+        assert!(!passwords.verify("nobody has this password", None).await.unwrap());
+    }
+}

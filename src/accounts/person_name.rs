@@ -1,0 +1,25 @@
+//! The name of a user or of a company.
+
+use std::str::FromStr;
+
+use crate::text::{LineError, line};
+
+/// A name of 1 to 120 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonName(String);
+
+impl PersonName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PersonName {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        line(text, 120).map(Self)
+    }
+}

@@ -1,0 +1,152 @@
+//! Who is logged in: what a handler asks for.
+
+use std::future::{Ready, ready};
+
+use actix_session::{Session, SessionExt as _};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::ClientId;
+use crate::{
+    error::AppError,
+    web::page::{Layout, Section, Visitor},
+};
+
+/// The entry under which the store hands over who is logged in.
+pub(super) const SIGNED_IN: &str = "signed_in";
+/// The entry for the message of the page before.
+pub(super) const FLASH: &str = "flash";
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Owner,
+    /// Makes and deletes keys.
+    Admin,
+    /// Reads.
+    Member,
+}
+
+/// The user and the active client behind a request, as the database knew them when it arrived.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// The user.
+    pub user_id: Uuid,
+    pub(super) name: String,
+    pub(super) email: String,
+    pub(super) client_id: String,
+    pub(super) client_name: String,
+    pub(super) role: String,
+}
+
+impl SignedIn {
+    /// The active client.
+    #[must_use]
+    pub fn client(&self) -> ClientId {
+        ClientId::from_database(self.client_id.clone())
+    }
+
+    /// The user's role in the active client.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.role.as_str() {
+            "owner" => Role::Owner,
+            "admin" => Role::Admin,
+            _ => Role::Member,
+        }
+    }
+
+    /// Whether the user may make, replace and delete keys.
+    #[must_use]
+    pub fn may_manage_keys(&self) -> bool {
+        matches!(self.role(), Role::Owner | Role::Admin)
+    }
+
+    fn visitor(&self) -> Visitor {
+        Visitor {
+            name: self.name.clone(),
+            email: self.email.clone(),
+            client_name: self.client_name.clone(),
+            client_id: self.client_id.clone(),
+        }
+    }
+}
+
+/// The frame of a page for whoever is looking; takes the message of the page before.
+#[derive(Debug)]
+pub struct MaybeSignedIn {
+    /// Who is logged in, if anybody.
+    pub signed_in: Option<SignedIn>,
+    flash: Option<String>,
+}
+
+impl MaybeSignedIn {
+    /// The frame of the page `title`.
+    #[must_use]
+    pub fn layout(self, title: &'static str, section: Section) -> Layout {
+        Layout { title, section, visitor: self.signed_in.as_ref().map(SignedIn::visitor), flash: self.flash }
+    }
+
+    /// Who is logged in, and the frame of the page `title`.
+    ///
+    /// # Errors
+    /// [`AppError::SignedOut`] when nobody is.
+    pub fn required(self, title: &'static str, section: Section) -> Result<(SignedIn, Layout), AppError> {
+        let signed_in = self.signed_in.clone().ok_or(AppError::SignedOut)?;
+        Ok((signed_in, self.layout(title, section)))
+    }
+}
+
+impl FromRequest for MaybeSignedIn {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let session = request.get_session();
+        let signed_in = session.get::<SignedIn>(SIGNED_IN).ok().flatten();
+        let flash = session.get::<String>(FLASH).ok().flatten();
+        if flash.is_some() {
+            session.remove(FLASH);
+        }
+        ready(Ok(Self { signed_in, flash }))
+    }
+}
+
+impl FromRequest for SignedIn {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let signed_in = request.get_session().get::<Self>(SIGNED_IN).ok().flatten();
+        ready(signed_in.ok_or(AppError::SignedOut))
+    }
+}
+
+/// Logs the browser in under a new id, whatever id it came with.
+///
+/// # Errors
+/// [`AppError::Broken`] when the state cannot be written.
+pub fn sign_in(session: &Session, user_id: Uuid, client: &ClientId) -> Result<(), AppError> {
+    session.clear();
+    session.renew();
+    let signed_in = SignedIn {
+        user_id,
+        client_id: client.as_str().to_owned(),
+        // The store reads only the two ids; the rest is joined when the next request arrives.
+        name: String::new(),
+        email: String::new(),
+        client_name: String::new(),
+        role: String::new(),
+    };
+    session.insert(SIGNED_IN, signed_in).map_err(AppError::broken)
+}
+
+/// Leaves a message for the next page.
+///
+/// # Errors
+/// [`AppError::Broken`] when the state cannot be written.
+pub fn leave_message(session: &Session, message: &str) -> Result<(), AppError> {
+    session.insert(FLASH, message).map_err(AppError::broken)
+}

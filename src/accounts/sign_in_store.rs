@@ -1,0 +1,115 @@
+//! Sign-ins in PostgreSQL, behind actix-session.
+//!
+//! The cookie holds 64 random characters, signed; the table holds their SHA-256, so a copy of the database opens
+//! nothing. A sign-in that has ended cannot come back: changing a row that is gone does nothing.
+
+use std::collections::HashMap;
+
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use actix_web::cookie::time::Duration;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    sign_in::{FLASH, SIGNED_IN, SignedIn},
+    store,
+};
+use crate::{db::Db, random};
+
+type State = HashMap<String, String>;
+
+/// Random characters in the cookie: 381 bits.
+const ID_LENGTH: usize = 64;
+
+/// The name of the cookie. With https it can neither be set by a subdomain nor travel in the clear (RFC 6265bis).
+#[must_use]
+pub fn cookie_name(is_https: bool) -> &'static str {
+    if is_https { "__Host-uptok_sign_in" } else { "uptok_sign_in" }
+}
+
+/// The table `sign_ins` as a session store.
+#[derive(Clone)]
+pub struct SignInStore {
+    db: Db,
+}
+
+impl SignInStore {
+    /// A store in this database.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+fn hash(key: &SessionKey) -> Vec<u8> {
+    Sha256::digest(key.as_ref().as_bytes()).to_vec()
+}
+
+fn flash_of(state: &State) -> Option<String> {
+    state.get(FLASH).and_then(|json| serde_json::from_str(json).ok())
+}
+
+fn to_state(signed_in: &SignedIn, flash: Option<String>) -> Result<State, serde_json::Error> {
+    let mut state = State::from([(SIGNED_IN.to_owned(), serde_json::to_string(signed_in)?)]);
+    if let Some(flash) = flash {
+        state.insert(FLASH.to_owned(), serde_json::to_string(&flash)?);
+    }
+    Ok(state)
+}
+
+impl SessionStore for SignInStore {
+    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+        let hash = hash(key);
+        let found = self.db.run(move |connection| store::signed_in(connection, &hash)).await;
+        let found = found.map_err(|error| LoadError::Other(error.into()))?;
+        found
+            .map(|(signed_in, flash)| to_state(&signed_in, flash))
+            .transpose()
+            .map_err(|error| LoadError::Other(error.into()))
+    }
+
+    async fn save(&self, state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
+        let signed_in: SignedIn = state
+            .get(SIGNED_IN)
+            .ok_or_else(|| SaveError::Other(anyhow::anyhow!("only a sign-in is stored")))
+            .and_then(|json| {
+                serde_json::from_str(json).map_err(|error| SaveError::Serialization(error.into()))
+            })?;
+        let flash = flash_of(&state);
+        let id = random::text(random::BASE62, ID_LENGTH).map_err(|error| SaveError::Other(error.into()))?;
+        let key = SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))?;
+        let hash = hash(&key);
+        self.db
+            .run(move |connection| {
+                let SignedIn { user_id, client_id, .. } = &signed_in;
+                store::create_sign_in(connection, &hash, *user_id, client_id, flash.as_deref())
+            })
+            .await
+            .map_err(|error| SaveError::Other(error.into()))?;
+        Ok(key)
+    }
+
+    async fn update(
+        &self,
+        key: SessionKey,
+        state: State,
+        _ttl: &Duration,
+    ) -> Result<SessionKey, UpdateError> {
+        let hash = hash(&key);
+        let flash = flash_of(&state);
+        self.db
+            .run(move |connection| store::set_flash(connection, &hash, flash.as_deref()))
+            .await
+            .map_err(|error| UpdateError::Other(error.into()))?;
+        Ok(key)
+    }
+
+    /// The time of the last request is kept by `load`.
+    async fn update_ttl(&self, _key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
+        let hash = hash(key);
+        Ok(self.db.run(move |connection| store::delete_sign_in(connection, &hash)).await?)
+    }
+}

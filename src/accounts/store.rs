@@ -1,0 +1,323 @@
+//! The tables `clients`, `users`, `memberships` and `sign_ins`.
+
+use diesel::{
+    dsl::{IntervalDsl as _, exists, now},
+    prelude::*,
+    sql_types::{BigInt, Nullable, Text, Timestamptz},
+};
+use uuid::Uuid;
+
+use super::{ClientId, EmailAddress, PersonName, sign_in::SignedIn};
+use crate::schema::{clients, memberships, session_counters, sign_ins, users};
+
+/// The constraint that gives an e-mail one account.
+const EMAIL_UNIQUE: &str = "users_email_unique";
+/// How long a sign-in may be idle, in hours.
+const IDLE_HOURS: i32 = 12;
+/// How long a sign-in lasts at most, in days.
+const SIGN_IN_DAYS: i32 = 7;
+/// Taken by those who register while only the first user may.
+const FIRST_USER_LOCK: i64 = 0x0066_6972_7374;
+
+define_sql_function!(fn pg_advisory_xact_lock(key: BigInt));
+
+/// A user about to be stored.
+#[derive(Debug)]
+pub struct NewUser {
+    /// What the user signs in with.
+    pub email: EmailAddress,
+    /// The user's name.
+    pub name: PersonName,
+    /// argon2id in PHC string format.
+    pub password_hash: String,
+}
+
+/// What logging in needs to know of a user.
+#[derive(Debug, Queryable)]
+pub(super) struct LoginCandidate {
+    pub(super) user_id: Uuid,
+    pub(super) password_hash: String,
+    pub(super) client_id: String,
+}
+
+/// Why registering failed.
+#[derive(Debug)]
+pub(super) enum RegisterError {
+    /// Only the first user may register, and there is one.
+    Closed,
+    /// The e-mail has an account.
+    EmailTaken,
+    Database(diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for RegisterError {
+    fn from(error: diesel::result::Error) -> Self {
+        if crate::db::violates(&error, EMAIL_UNIQUE) { Self::EmailTaken } else { Self::Database(error) }
+    }
+}
+
+/// A new user and a new client whose owner the user is.
+pub(super) fn register(
+    connection: &mut PgConnection,
+    user: &NewUser,
+    company: &PersonName,
+    only_first: bool,
+) -> Result<(Uuid, ClientId), RegisterError> {
+    connection.transaction(|connection| {
+        if only_first && !is_first(connection)? {
+            return Err(RegisterError::Closed);
+        }
+        let client = create_client(connection, company)?;
+        let user_id = create_user(connection, user)?;
+        join(connection, &client, user_id, "owner")?;
+        Ok((user_id, client))
+    })
+}
+
+/// A user and a client whose owner the user is, unless there is any user; `None`: there was one.
+///
+/// # Errors
+/// Those of the database.
+pub fn create_first(
+    connection: &mut PgConnection,
+    user: &NewUser,
+    company: &PersonName,
+) -> QueryResult<Option<ClientId>> {
+    match register(connection, user, company, true) {
+        Ok((_user_id, client)) => Ok(Some(client)),
+        Err(RegisterError::Database(error)) => Err(error),
+        Err(RegisterError::Closed | RegisterError::EmailTaken) => Ok(None),
+    }
+}
+
+/// A user in an existing client, or in a new one named `company`. Returns the client.
+///
+/// # Errors
+/// When the e-mail has an account, there is no such client, or the database fails.
+pub fn add_user(
+    connection: &mut PgConnection,
+    user: &NewUser,
+    client: Option<&ClientId>,
+    company: Option<&PersonName>,
+    role: &str,
+) -> anyhow::Result<ClientId> {
+    connection.transaction(|connection| {
+        let client = match (client, company) {
+            (Some(client), _) => client.clone(),
+            (None, Some(company)) => create_client(connection, company)?,
+            (None, None) => anyhow::bail!("name a client or a new company"),
+        };
+        anyhow::ensure!(client_exists(connection, &client)?, "there is no client {client}");
+        let user_id = create_user(connection, user).map_err(|error| match error {
+            error if crate::db::violates(&error, EMAIL_UNIQUE) => {
+                anyhow::anyhow!("{} has an account already", user.email)
+            }
+            error => error.into(),
+        })?;
+        join(connection, &client, user_id, role)?;
+        Ok(client)
+    })
+}
+
+/// Whether there is no user yet; whoever asks at the same time waits until we are done.
+fn is_first(connection: &mut PgConnection) -> QueryResult<bool> {
+    diesel::select(pg_advisory_xact_lock(FIRST_USER_LOCK)).execute(connection)?;
+    any_user(connection).map(|any| !any)
+}
+
+/// Whether there is any user.
+///
+/// # Errors
+/// Those of the database.
+pub fn any_user(connection: &mut PgConnection) -> QueryResult<bool> {
+    diesel::select(exists(users::table.select(users::user_id))).get_result(connection)
+}
+
+/// Whether there is a client with this id.
+///
+/// # Errors
+/// Those of the database.
+pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
+    diesel::select(exists(clients::table.find(client.as_str()).select(clients::client_id)))
+        .get_result(connection)
+}
+
+/// A new client with its session counter.
+///
+/// # Errors
+/// Those of the database; `RollbackTransaction` when the operating system gives no random bytes.
+fn create_client(connection: &mut PgConnection, name: &PersonName) -> QueryResult<ClientId> {
+    let client =
+        ClientId::generate().map_err(|error| diesel::result::Error::QueryBuilderError(error.into()))?;
+    diesel::insert_into(clients::table)
+        .values((clients::client_id.eq(client.as_str()), clients::name.eq(name.as_str())))
+        .execute(connection)?;
+    diesel::insert_into(session_counters::table)
+        .values(session_counters::client_id.eq(client.as_str()))
+        .execute(connection)?;
+    Ok(client)
+}
+
+/// A new user, member of nothing yet.
+///
+/// # Errors
+/// Those of the database; a violation of `users_email_unique` when the e-mail has an account.
+fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uuid> {
+    let user_id = Uuid::now_v7();
+    diesel::insert_into(users::table)
+        .values((
+            users::user_id.eq(user_id),
+            users::email.eq(user.email.as_str()),
+            users::name.eq(user.name.as_str()),
+            users::password_hash.eq(&user.password_hash),
+        ))
+        .execute(connection)?;
+    Ok(user_id)
+}
+
+/// Makes the user a member of the client, as `owner`, `admin` or `member`; a second time changes the role.
+///
+/// # Errors
+/// Those of the database.
+fn join(connection: &mut PgConnection, client: &ClientId, user_id: Uuid, role: &str) -> QueryResult<()> {
+    diesel::insert_into(memberships::table)
+        .values((
+            memberships::client_id.eq(client.as_str()),
+            memberships::user_id.eq(user_id),
+            memberships::role.eq(role),
+        ))
+        .on_conflict((memberships::client_id, memberships::user_id))
+        .do_update()
+        .set(memberships::role.eq(role))
+        .execute(connection)
+        .map(|_rows| ())
+}
+
+/// Gives the user with this e-mail another password and ends the user's sign-ins; `false`: there is none.
+///
+/// # Errors
+/// Those of the database.
+pub fn set_password(connection: &mut PgConnection, email: &EmailAddress, hash: &str) -> QueryResult<bool> {
+    connection.transaction(|connection| {
+        let user_id = diesel::update(users::table.filter(users::email.eq(email.as_str())))
+            .set(users::password_hash.eq(hash))
+            .returning(users::user_id)
+            .get_result::<Uuid>(connection)
+            .optional()?;
+        if let Some(user_id) = user_id {
+            diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
+        }
+        Ok(user_id.is_some())
+    })
+}
+
+/// E-mail, role and Client ID of every membership, at most 1000, by e-mail.
+///
+/// # Errors
+/// Those of the database.
+pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<(String, String, String)>> {
+    memberships::table
+        .inner_join(users::table)
+        .order((users::email, memberships::client_id))
+        .limit(1000)
+        .select((users::email, memberships::role, memberships::client_id))
+        .load(connection)
+}
+
+/// The enabled user with this e-mail and the oldest membership.
+pub(super) fn login_candidate(
+    connection: &mut PgConnection,
+    email: &EmailAddress,
+) -> QueryResult<Option<LoginCandidate>> {
+    users::table
+        .inner_join(memberships::table)
+        .filter(users::email.eq(email.as_str()).and(users::disabled_at.is_null()))
+        .order((memberships::created_at, memberships::client_id))
+        .select((users::user_id, users::password_hash, memberships::client_id))
+        .first(connection)
+        .optional()
+}
+
+/// Stores a sign-in that ends by itself after [`SIGN_IN_DAYS`] days, and forgets those that have ended.
+pub(super) fn create_sign_in(
+    connection: &mut PgConnection,
+    id_hash: &[u8],
+    user_id: Uuid,
+    client_id: &str,
+    flash: Option<&str>,
+) -> QueryResult<()> {
+    diesel::delete(sign_ins::table.filter(sign_ins::ends_at.lt(now))).execute(connection)?;
+    diesel::insert_into(sign_ins::table)
+        .values((
+            sign_ins::id_hash.eq(id_hash),
+            sign_ins::user_id.eq(user_id),
+            sign_ins::client_id.eq(client_id),
+            sign_ins::flash.eq(flash),
+            sign_ins::ends_at.eq(database_now() + SIGN_IN_DAYS.days()),
+        ))
+        .execute(connection)
+        .map(|_rows| ())
+}
+
+/// Who is behind a sign-in, as of now: the user enabled, still a member of the active client, not idle for too long.
+pub(super) fn signed_in(
+    connection: &mut PgConnection,
+    id_hash: &[u8],
+) -> QueryResult<Option<(SignedIn, Option<String>)>> {
+    type Row = (Uuid, String, String, String, String, String, Option<String>, bool);
+    let row: Option<Row> = sign_ins::table
+        .inner_join(users::table)
+        .inner_join(clients::table)
+        .inner_join(memberships::table.on(
+            memberships::client_id.eq(sign_ins::client_id).and(memberships::user_id.eq(sign_ins::user_id)),
+        ))
+        .filter(sign_ins::id_hash.eq(id_hash))
+        .filter(sign_ins::ends_at.gt(now))
+        .filter(sign_ins::last_seen_at.gt(database_now() - IDLE_HOURS.hours()))
+        .filter(users::disabled_at.is_null())
+        .select((
+            users::user_id,
+            users::name,
+            users::email,
+            clients::client_id,
+            clients::name,
+            memberships::role,
+            sign_ins::flash,
+            sign_ins::last_seen_at.lt(database_now() - 1.minute()),
+        ))
+        .first(connection)
+        .optional()?;
+    let Some((user_id, name, email, client_id, client_name, role, flash, is_stale)) = row else {
+        return Ok(None);
+    };
+    if is_stale {
+        touch(connection, id_hash)?;
+    }
+    Ok(Some((SignedIn { user_id, name, email, client_id, client_name, role }, flash)))
+}
+
+/// PostgreSQL's clock, as the columns are typed.
+fn database_now() -> diesel::dsl::AsExprOf<now, Timestamptz> {
+    now.into_sql::<Timestamptz>()
+}
+
+fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {
+    diesel::update(sign_ins::table.find(id_hash)).set(sign_ins::last_seen_at.eq(now)).execute(connection)
+}
+
+/// Leaves a message for the next page, or takes it away. A sign-in that has ended stays ended.
+pub(super) fn set_flash(
+    connection: &mut PgConnection,
+    id_hash: &[u8],
+    flash: Option<&str>,
+) -> QueryResult<()> {
+    diesel::update(sign_ins::table.find(id_hash))
+        .set(sign_ins::flash.eq(flash.into_sql::<Nullable<Text>>()))
+        .execute(connection)
+        .map(|_rows| ())
+}
+
+/// Ends a sign-in.
+pub(super) fn delete_sign_in(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<()> {
+    diesel::delete(sign_ins::table.find(id_hash)).execute(connection).map(|_rows| ())
+}

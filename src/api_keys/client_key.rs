@@ -1,0 +1,222 @@
+//! The key itself: `uptok_<public 12>_<secret 32><crc 6>`, 57 characters.
+//!
+//! NEVER CHANGE THIS FORM OR THE HASH OF EXISTING KEYS: it would revoke every key there is. A new hash gets a new
+//! `hash_version` beside the old one.
+
+use std::{fmt, str::FromStr};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rand::rngs::SysError;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
+
+use crate::{
+    accounts::ClientId,
+    random::{self, BASE62},
+    secret::{InstallationSecret, Purpose},
+};
+
+const PREFIX: &str = "uptok_";
+const PUBLIC_LENGTH: usize = 12;
+const SECRET_LENGTH: usize = 32;
+const CHECKSUM_LENGTH: usize = 6;
+
+/// The part of a key that may be shown for ever: `uptok_` and 12 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PublicKey(String);
+
+impl PublicKey {
+    /// The public key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = MalformedKey;
+
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        let random = text.strip_prefix(PREFIX).ok_or(MalformedKey)?;
+        if random.len() == PUBLIC_LENGTH && is_base62(random) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedKey)
+        }
+    }
+}
+
+/// The text is no key: a typo or junk. Said without asking the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedKey;
+
+/// A whole key. It never prints.
+#[derive(Clone, Debug)]
+pub struct ClientKey {
+    public: PublicKey,
+    secret: SecretString,
+}
+
+impl ClientKey {
+    /// A new key: 71 public and 190 secret bits of the operating system's generator.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, SysError> {
+        let public = PublicKey(format!("{PREFIX}{}", random::text(BASE62, PUBLIC_LENGTH)?));
+        let secret = SecretString::from(random::text(BASE62, SECRET_LENGTH)?);
+        Ok(Self { public, secret })
+    }
+
+    /// The part that may be shown.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The whole key, to be shown once.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        let body = format!("{}_{}", self.public, self.secret.expose_secret());
+        let checksum = checksum(&body);
+        body + &checksum
+    }
+}
+
+impl FromStr for ClientKey {
+    type Err = MalformedKey;
+
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        let split = PREFIX.len() + PUBLIC_LENGTH;
+        let (public, rest) = text.split_at_checked(split).ok_or(MalformedKey)?;
+        let public = public.parse()?;
+        let rest = rest.strip_prefix('_').ok_or(MalformedKey)?;
+        if rest.len() != SECRET_LENGTH + CHECKSUM_LENGTH || !is_base62(rest) {
+            return Err(MalformedKey);
+        }
+        let (body, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
+        if checksum(body) != given {
+            return Err(MalformedKey);
+        }
+        Ok(Self { public, secret: SecretString::from(&rest[..SECRET_LENGTH]) })
+    }
+}
+
+fn is_base62(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// CRC-32 (ISO-HDLC) in base 62, left-padded with `0` to 6 characters.
+fn checksum(body: &str) -> String {
+    let mut rest = crc32fast::hash(body.as_bytes());
+    let mut digits = ['0'; CHECKSUM_LENGTH];
+    for digit in digits.iter_mut().rev() {
+        let value = usize::try_from(rest % 62).expect("a remainder below 62 fits");
+        *digit = char::from(BASE62[value]);
+        rest /= 62;
+    }
+    digits.iter().collect()
+}
+
+/// Makes what is stored of a key: HMAC-SHA-256 (RFC 2104) under a key derived from `UPTOK_SECRET`.
+///
+/// Not argon2: the secret has 190 random bits, so there is nothing to guess, and every API call would pay for it.
+/// Keyed, because then somebody who can write rows still cannot make a key or move one to another client.
+#[derive(Clone)]
+pub struct KeyHasher {
+    mac: Hmac<Sha256>,
+}
+
+impl KeyHasher {
+    /// The hasher of this installation.
+    ///
+    /// # Panics
+    /// Never: HMAC takes a key of any length.
+    #[must_use]
+    pub fn new(secret: &InstallationSecret) -> Self {
+        let mac =
+            Hmac::new_from_slice(&secret.derive(Purpose::ApiKeys)).expect("HMAC takes a key of any length");
+        Self { mac }
+    }
+
+    /// The 32 bytes to store for `key` of `client`, and to compare with. No part can run into the next: only the
+    /// last one could hold a NUL, and none does.
+    #[must_use]
+    pub fn hash(&self, key: &ClientKey, client: &ClientId) -> Vec<u8> {
+        let mut mac = self.mac.clone();
+        for part in ["uptok-key-v1", key.public.as_str(), client.as_str(), key.secret.expose_secret()] {
+            mac.update(part.as_bytes());
+            mac.update(&[0]);
+        }
+        mac.finalize().into_bytes().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hasher() -> KeyHasher {
+        KeyHasher::new(&InstallationSecret::new("0123456789abcdef0123456789abcdef".into()))
+    }
+
+    #[test]
+    fn a_new_key_has_the_documented_form_and_parses() {
+        let key = ClientKey::generate().unwrap();
+        let text = key.expose();
+
+        assert_eq!(text.len(), 57);
+        assert!(text.starts_with(&format!("{}_", key.public())));
+        assert_eq!(text.parse::<ClientKey>().unwrap().expose(), text);
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_other_programs() {
+        // Computed with Python: zlib.crc32 in base 62.
+        assert_eq!(checksum("uptok_AAAAAAAAAAAA_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"), "2UZv2W");
+    }
+
+    #[test]
+    fn a_key_never_prints_its_secret() {
+        let key = ClientKey::generate().unwrap();
+        let text = key.expose();
+        assert!(!format!("{key:?}").contains(&text[19..51]));
+    }
+
+    #[test]
+    fn the_hash_binds_key_client_and_installation() {
+        let (key, other) = (ClientKey::generate().unwrap(), ClientKey::generate().unwrap());
+        let (ours, theirs) = (ClientId::generate().unwrap(), ClientId::generate().unwrap());
+        let hash = hasher().hash(&key, &ours);
+
+        assert_eq!(hash.len(), 32);
+        assert_eq!(hash, hasher().hash(&key, &ours));
+        assert_ne!(hash, hasher().hash(&key, &theirs));
+        assert_ne!(hash, hasher().hash(&other, &ours));
+        let elsewhere = KeyHasher::new(&InstallationSecret::new("x".repeat(32).into()));
+        assert_ne!(hash, elsewhere.hash(&key, &ours));
+    }
+
+    proptest! {
+        #[test]
+        fn one_changed_character_is_noticed(position in 0_usize..57, letter in "[0-9A-Za-z]") {
+            let text = ClientKey::generate().unwrap().expose();
+            let mut changed = text.clone();
+            changed.replace_range(position..=position, &letter);
+            prop_assert_eq!(changed.parse::<ClientKey>().is_ok(), changed == text);
+        }
+
+        #[test]
+        fn any_text_is_parsed_without_panic(text in ".{0,80}") {
+            prop_assert!(text.parse::<ClientKey>().is_err());
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Settings → API Keys.
+
+use actix_session::Session;
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+    web::{Data, Path, ServiceConfig, get, post, resource},
+};
+use askama::Template;
+
+use super::{
+    ClientKey, Gate, KeyName, NewKey, PublicKey,
+    store::{self, CreateError, Deleted, KeyRow},
+};
+use crate::{
+    accounts::{MaybeSignedIn, SignedIn, leave_message},
+    db::Db,
+    error::AppError,
+    random,
+    web::{
+        body::Fields,
+        clock::Moment,
+        form::FormState,
+        page::{Layout, Section, respond, see_other},
+    },
+};
+
+const INDEX: &str = "/settings/api-keys";
+/// Forms of this room have at most so many bytes.
+const FORM_LIMIT: usize = 16 * 1024;
+const NO_RIGHT: &str = "Only owners and admins of the client make, replace and delete API keys.";
+
+/// The addresses of this room.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/settings").route(get().to(async || see_other(INDEX))))
+        .service(resource(INDEX).route(get().to(index)).route(post().to(create)))
+        .service(
+            resource("/settings/api-keys/{public_key}/delete")
+                .route(get().to(confirm_delete))
+                .route(post().to(delete)),
+        )
+        .service(
+            resource("/settings/api-keys/{public_key}/replacement")
+                .route(get().to(confirm_replacement))
+                .route(post().to(replace)),
+        );
+}
+
+#[derive(Template)]
+#[template(path = "api_keys/index.html")]
+struct Index {
+    layout: Layout,
+    keys: Vec<Row>,
+    client_id: String,
+    form: FormState,
+    form_nonce: String,
+    may_manage: bool,
+    /// What just happened to the key that is shown, in a sentence.
+    made: Option<String>,
+    /// A form sent twice made one key; its text cannot be shown again.
+    is_repeat: bool,
+}
+
+/// One key in the table.
+struct Row {
+    name: String,
+    public_key: String,
+    client_id: String,
+    created: Moment,
+    /// The whole key, in the answer to Generate Key and never again.
+    whole_key: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "api_keys/delete.html")]
+struct Delete {
+    layout: Layout,
+    key: Row,
+}
+
+#[derive(Template)]
+#[template(path = "api_keys/replacement.html")]
+struct Replacement {
+    layout: Layout,
+    key: Row,
+    form_nonce: String,
+}
+
+impl From<KeyRow> for Row {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            name: row.name,
+            public_key: row.public_key,
+            client_id: row.client_id,
+            created: row.created_at.into(),
+            whole_key: None,
+        }
+    }
+}
+
+/// What the list shows beside the keys.
+#[derive(Default)]
+struct Outcome {
+    form: FormState,
+    made: Option<(ClientKey, String)>,
+    is_repeat: bool,
+}
+
+async fn index(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+    show_list(StatusCode::OK, visitor, &db, Outcome::default()).await
+}
+
+async fn show_list(
+    status: StatusCode,
+    visitor: MaybeSignedIn,
+    db: &Db,
+    outcome: Outcome,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("API Keys", Section::ApiKeys)?;
+    let client = signed_in.client();
+    let client_id = client.to_string();
+    let rows = db.run(move |connection| store::list(connection, &client)).await?;
+    let mut keys: Vec<Row> = rows.into_iter().map(Row::from).collect();
+    let made = outcome.made.map(|(key, sentence)| {
+        if let Some(row) = keys.iter_mut().find(|row| row.public_key == key.public().as_str()) {
+            row.whole_key = Some(key.expose());
+        }
+        sentence
+    });
+    let page = Index {
+        layout,
+        keys,
+        client_id,
+        form: outcome.form,
+        form_nonce: new_nonce()?,
+        may_manage: signed_in.may_manage_keys(),
+        made,
+        is_repeat: outcome.is_repeat,
+    };
+    respond(status, &page)
+}
+
+async fn create(
+    visitor: MaybeSignedIn,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+    gate: Data<Gate>,
+) -> Result<HttpResponse, AppError> {
+    let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
+    refuse_without_right(&signed_in, &fields)?;
+    let form = FormState::default().keep("name", fields.text("name"));
+    let name = match fields.text("name").parse::<KeyName>() {
+        Ok(name) => name,
+        Err(error) => return refuse(visitor, &db, form.refuse("name", error.to_string())).await,
+    };
+    let (key, new_key) = new_key(&signed_in, &fields, &gate)?;
+    let made = format!("The key “{name}” is ready.");
+    let client = signed_in.client();
+    match run(&db, move |connection| store::create(connection, &client, &name, &new_key)).await? {
+        Ok(()) => show_made(visitor, &db, key, made).await,
+        Err(CreateError::NameTaken) => {
+            let message = "A key has this name already. Choose another, or replace that key.";
+            refuse(visitor, &db, form.refuse("name", message)).await
+        }
+        Err(CreateError::Full) => {
+            let message =
+                format!("This client has {} keys, which is the limit. Delete one first.", store::LIVING_MAX);
+            refuse(visitor, &db, form.refuse("name", message)).await
+        }
+        Err(error) => repeat_or_fail(visitor, &db, error).await,
+    }
+}
+
+async fn refuse(visitor: MaybeSignedIn, db: &Db, form: FormState) -> Result<HttpResponse, AppError> {
+    let outcome = Outcome { form, ..Outcome::default() };
+    show_list(StatusCode::UNPROCESSABLE_ENTITY, visitor, db, outcome).await
+}
+
+/// The key is shown in this very answer: a redirect would have to keep it somewhere in between.
+async fn show_made(
+    visitor: MaybeSignedIn,
+    db: &Db,
+    key: ClientKey,
+    sentence: String,
+) -> Result<HttpResponse, AppError> {
+    let outcome = Outcome { made: Some((key, sentence)), ..Outcome::default() };
+    let mut response = show_list(StatusCode::OK, visitor, db, outcome).await?;
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+async fn repeat_or_fail(
+    visitor: MaybeSignedIn,
+    db: &Db,
+    error: CreateError,
+) -> Result<HttpResponse, AppError> {
+    match error {
+        CreateError::FormUsed => {
+            let outcome = Outcome { is_repeat: true, ..Outcome::default() };
+            show_list(StatusCode::OK, visitor, db, outcome).await
+        }
+        CreateError::Gone => {
+            Err(AppError::Conflict("This key was deleted already. Generate a new one.".into()))
+        }
+        CreateError::Database(error) => Err(error.into()),
+        CreateError::NotFound | CreateError::NameTaken | CreateError::Full => Err(AppError::NotFound),
+    }
+}
+
+/// Runs a store function whose refusals are answers, not failures.
+async fn run<T: Send + 'static>(
+    db: &Db,
+    work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, CreateError> + Send + 'static,
+) -> Result<Result<T, CreateError>, AppError> {
+    db.run(move |connection| Ok::<_, AppError>(work(connection))).await
+}
+
+fn refuse_without_right(signed_in: &SignedIn, fields: &Fields<FORM_LIMIT>) -> Result<(), AppError> {
+    if !signed_in.may_manage_keys() {
+        return Err(AppError::Forbidden(NO_RIGHT));
+    }
+    // A form rendered for one client must not make a key in another that was chosen in a second tab.
+    match fields.get("clientId") {
+        Some(rendered_for) if rendered_for != signed_in.client().as_str() => Err(AppError::Conflict(
+            "This form was opened for another client. Open the page again and check the client at its foot."
+                .into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn new_key(
+    signed_in: &SignedIn,
+    fields: &Fields<FORM_LIMIT>,
+    gate: &Gate,
+) -> Result<(ClientKey, NewKey), AppError> {
+    let key = ClientKey::generate().map_err(AppError::broken)?;
+    let form_nonce =
+        fields.get("formNonce").filter(|nonce| nonce.len() <= 64 && nonce.is_ascii()).map(str::to_owned);
+    let new_key = NewKey {
+        public_key: key.public().clone(),
+        secret_hash: gate.hasher().hash(&key, &signed_in.client()),
+        form_nonce: form_nonce.filter(|nonce| !nonce.contains('\0')),
+        created_by: Some(signed_in.user_id),
+    };
+    Ok((key, new_key))
+}
+
+fn new_nonce() -> Result<String, AppError> {
+    random::text(random::BASE62, 22).map_err(AppError::broken)
+}
+
+async fn confirm_delete(
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Delete API key", Section::ApiKeys)?;
+    let key = living_key(&signed_in, &public_key, &db).await?;
+    respond(StatusCode::OK, &Delete { layout, key })
+}
+
+async fn confirm_replacement(
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Replace API key", Section::ApiKeys)?;
+    let key = living_key(&signed_in, &public_key, &db).await?;
+    respond(StatusCode::OK, &Replacement { layout, key, form_nonce: new_nonce()? })
+}
+
+async fn living_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<Row, AppError> {
+    if !signed_in.may_manage_keys() {
+        return Err(AppError::Forbidden(NO_RIGHT));
+    }
+    let key = parse_public_key(public_key)?;
+    let client = signed_in.client();
+    db.run(move |connection| store::find(connection, &client, &key)).await.map(Row::from)
+}
+
+fn parse_public_key(text: &str) -> Result<PublicKey, AppError> {
+    text.parse().map_err(|_malformed| AppError::NotFound)
+}
+
+async fn delete(
+    signed_in: SignedIn,
+    session: Session,
+    public_key: Path<String>,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    refuse_without_right(&signed_in, &fields)?;
+    let key = parse_public_key(&public_key)?;
+    let client = signed_in.client();
+    let deleted =
+        db.run(move |connection| store::delete(connection, &client, &key, Some(signed_in.user_id))).await?;
+    let message = match deleted {
+        Deleted::Now(name) => {
+            format!("The key “{name}” is deleted. Programs that use it are refused from now on.")
+        }
+        Deleted::Before(name) => format!("The key “{name}” was deleted already."),
+    };
+    leave_message(&session, &message)?;
+    Ok(see_other(INDEX))
+}
+
+async fn replace(
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+    gate: Data<Gate>,
+) -> Result<HttpResponse, AppError> {
+    let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
+    refuse_without_right(&signed_in, &fields)?;
+    let old = parse_public_key(&public_key)?;
+    let (key, new_key) = new_key(&signed_in, &fields, &gate)?;
+    let client = signed_in.client();
+    match run(&db, move |connection| store::replace(connection, &client, &old, &new_key)).await? {
+        Ok(name) => {
+            let sentence = format!("The new key “{name}” is ready. The old one is refused from now on.");
+            show_made(visitor, &db, key, sentence).await
+        }
+        Err(error) => repeat_or_fail(visitor, &db, error).await,
+    }
+}

@@ -1,0 +1,167 @@
+//! The actix application: middleware in its order, and the routes of each room. The only place that sees all rooms.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_cors::Cors;
+use actix_session::{
+    SessionMiddleware,
+    config::{CookieContentSecurity, PersistentSession},
+};
+use actix_web::{
+    App, Error,
+    body::MessageBody,
+    cookie::{Key, SameSite, time},
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::{self, Data, ServiceConfig},
+};
+
+use crate::{
+    accounts::{self, LoginThrottles, Passwords, SignInStore, cookie_name},
+    api_keys::{self, Gate, KeyHasher},
+    config::Settings,
+    db::Db,
+    error::AppError,
+    guide,
+    questions::{self, QuestionThrottle},
+    secret::{InstallationSecret, Purpose},
+    sessions,
+    web::{
+        assets, error_pages,
+        health::{self, Draining},
+        page::Site,
+        request_log::log_request,
+        same_origin::refuse_cross_site,
+        security_headers::set_security_headers,
+    },
+};
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Parts {
+    settings: Data<Settings>,
+    site: Data<Site>,
+    db: Data<Db>,
+    gate: Data<Gate>,
+    passwords: Data<Passwords>,
+    login_throttles: Data<LoginThrottles>,
+    question_throttle: Data<QuestionThrottle>,
+    cookie_key: Arc<Key>,
+    /// Says that the process is about to stop.
+    pub draining: Data<Draining>,
+}
+
+impl Parts {
+    /// Everything that the settings call for, with this database.
+    ///
+    /// # Errors
+    /// When the database pool cannot be built or the operating system gives no random bytes.
+    pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
+        let wait = Duration::from_secs(settings.database_wait_seconds);
+        Ok(Self {
+            site: Data::new(Site {
+                origin: settings.public_url.origin(),
+                is_https: settings.public_url.is_https(),
+            }),
+            db: Data::new(Db::new(database_url, settings.database_connections, wait)?),
+            gate: Data::new(Gate::new(KeyHasher::new(secret))),
+            passwords: Data::new(Passwords::new()?),
+            login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
+            question_throttle: Data::new(QuestionThrottle::default()),
+            cookie_key: Arc::new(Key::from(&secret.derive(Purpose::SignInCookie))),
+            draining: Data::new(Draining::default()),
+            settings: Data::new(settings),
+        })
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn provide(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(self.settings.clone())
+            .app_data(self.site.clone())
+            .app_data(self.db.clone())
+            .app_data(self.gate.clone())
+            .app_data(self.passwords.clone())
+            .app_data(self.login_throttles.clone())
+            .app_data(self.question_throttle.clone())
+            .app_data(self.draining.clone());
+    }
+}
+
+/// The application of one worker.
+///
+/// In actix the last `wrap` is the outermost: read each list from its end.
+#[expect(clippy::needless_pass_by_value, reason = "what the application holds must not borrow from here")]
+pub fn app(
+    parts: Parts,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let api = web::scope("/api")
+        .configure(sessions::api_routes)
+        .default_service(web::to(nothing_here))
+        .wrap(from_fn(error_pages::as_problem_json))
+        .wrap(cors(&parts.settings));
+    let probes_and_files = |config: &mut ServiceConfig| {
+        health::routes(config);
+        assets::routes(config);
+    };
+    let pages = web::scope("")
+        .configure(accounts::routes)
+        .configure(api_keys::routes)
+        .configure(sessions::routes)
+        .configure(guide::routes)
+        .configure(questions::routes)
+        .default_service(web::to(nothing_here))
+        .wrap(sign_ins(&parts))
+        .wrap(from_fn(refuse_cross_site))
+        .wrap(from_fn(error_pages::as_page));
+    App::new()
+        .configure(|config| parts.provide(config))
+        .configure(probes_and_files)
+        .service(api)
+        .service(pages)
+        .wrap(from_fn(set_security_headers))
+        .wrap(from_fn(log_request))
+}
+
+async fn nothing_here() -> Result<String, AppError> {
+    Err(AppError::NotFound)
+}
+
+/// Any origin may read, or those that the operator named; never with credentials, and no cookie is looked at there.
+fn cors(settings: &Settings) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_headers(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"])
+        .expose_headers(["X-Request-Id", "Retry-After", "Content-Disposition"])
+        .max_age(3600);
+    if settings.any_origin() {
+        return cors.allow_any_origin().send_wildcard();
+    }
+    settings.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin.trim()))
+}
+
+fn sign_ins(parts: &Parts) -> SessionMiddleware<SignInStore> {
+    let is_https = parts.site.is_https;
+    let lifetime = PersistentSession::default().session_ttl(time::Duration::days(7));
+    SessionMiddleware::builder(SignInStore::new(parts.db.as_ref().clone()), (*parts.cookie_key).clone())
+        .cookie_name(cookie_name(is_https).to_owned())
+        .cookie_secure(is_https)
+        .cookie_same_site(SameSite::Lax)
+        .cookie_http_only(true)
+        .cookie_content_security(CookieContentSecurity::Signed)
+        .session_lifecycle(lifetime)
+        .build()
+}

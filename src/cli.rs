@@ -1,0 +1,311 @@
+//! The command line: `uptok serve`, `migrate`, `import`, `user …`, `database-url`.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Read, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::ExposeSecret as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    accounts::{self, ClientId, EmailAddress, NewPassword, NewUser, Passwords, PersonName},
+    app::Parts,
+    config::{LogFormat, Settings},
+    db::Db,
+    private_postgres::{PrivatePostgres, Tuning},
+    questions,
+    secret::InstallationSecret,
+    seeds, server,
+    sessions::{self, BadLine, Summary},
+};
+
+/// API keys for recorded sessions: a dashboard to make them, an endpoint to use them.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the dashboard and the API; migrates the database first
+    Serve {
+        /// On a database without users: make a demo client with sessions, and a demo user whose password is printed once
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Bring the database to this version's schema
+    Migrate,
+    /// Import sessions from a CSV file with the record's column names; again changes nothing
+    Import {
+        /// The CSV file, or - for standard input
+        file: PathBuf,
+        /// The client that owns the sessions
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+    },
+    /// Add and list users, set passwords
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Print the last questions from the API documentation's form
+    Questions {
+        /// How many at most, 1 to 1000
+        #[arg(long, default_value = "20", value_parser = clap::value_parser!(i64).range(1..=1000))]
+        last: i64,
+    },
+    /// Print the URL of the private PostgreSQL, for psql or a second node
+    DatabaseUrl,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Add a user to a client, or to a new client; the password is read from standard input
+    Add {
+        /// What the user signs in with
+        #[arg(long)]
+        email: String,
+        /// The user's name
+        #[arg(long)]
+        name: String,
+        /// The Client ID to join
+        #[arg(long, conflicts_with = "company", required_unless_present = "company", value_parser = |text: &str| text.parse::<ClientId>())]
+        client: Option<ClientId>,
+        /// The name of a new client
+        #[arg(long)]
+        company: Option<String>,
+        /// What the user may do there: owner and admin make keys, member reads
+        #[arg(long, default_value = "member", value_parser = ["owner", "admin", "member"])]
+        role: String,
+    },
+    /// Set a user's password, read from standard input, and end the user's sign-ins
+    Password {
+        /// What the user signs in with
+        #[arg(long)]
+        email: String,
+    },
+    /// List users with their roles and clients
+    List,
+}
+
+/// Runs what the arguments ask for; a failure is one sentence.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    write_logs(&cli.settings);
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // Standard error may be closed; then there is nobody to tell.
+            let _ignored = writeln!(io::stderr(), "uptok: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_logs(settings: &Settings) {
+    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_unreadable| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match settings.log_format {
+        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let settings = cli.settings;
+    match cli.command {
+        Command::Serve { demo } => serve(settings, demo)?,
+        Command::Migrate => {
+            let database = Database::open(&settings)?;
+            say(&format!("{} migrations were run.", Db::migrate(&database.url)?))?;
+        }
+        Command::Import { file, client } => return import(&settings, &file, &client),
+        Command::User { command } => user(&settings, command)?,
+        Command::Questions { last } => show_questions(&settings, last)?,
+        Command::DatabaseUrl => {
+            ensure!(
+                settings.database_url.is_none(),
+                "DATABASE_URL is set, so there is no private PostgreSQL"
+            );
+            say(&PrivatePostgres::url_of(&settings.data_dir)?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a line that the user asked for.
+fn say(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+/// The database of the settings, and the private PostgreSQL for as long as it is needed.
+struct Database {
+    url: String,
+    _private: Option<PrivatePostgres>,
+}
+
+impl Database {
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        if let Some(url) = &settings.database_url {
+            return Ok(Self { url: url.expose_secret().to_owned(), _private: None });
+        }
+        let private = PrivatePostgres::start(&settings.data_dir, Tuning::Durable)?;
+        Ok(Self { url: private.url().to_owned(), _private: Some(private) })
+    }
+
+    fn connect(settings: &Settings) -> anyhow::Result<(Self, Db)> {
+        let database = Self::open(settings)?;
+        Db::migrate(&database.url)?;
+        let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
+        Ok((database, db))
+    }
+}
+
+fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> {
+    match &settings.secret {
+        Some(secret) => Ok(InstallationSecret::new(secret.clone())),
+        None if settings.database_url.is_some() => bail!(
+            "with DATABASE_URL, set UPTOK_SECRET too (the same on every node); for example to `openssl rand -hex 32`"
+        ),
+        None => InstallationSecret::read_or_create(&settings.data_dir),
+    }
+}
+
+fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
+    // Refused before anything is started.
+    if settings.database_url.is_some() {
+        secret(&settings)?;
+    }
+    let database = Database::open(&settings)?;
+    Db::migrate(&database.url)?;
+    let secret = secret(&settings)?;
+    if demo {
+        let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
+        if let Some(demo) = seeds::create(&mut *db.connect()?, crate::web::clock::now())? {
+            say(&format!(
+                "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",
+                demo.email, demo.password, demo.client
+            ))?;
+        }
+    }
+    let parts = Parts::new(settings, &database.url, &secret)?;
+    actix_web::rt::System::new().block_on(async {
+        let (server, address) = server::start(&parts)?;
+        server::stop_on_signal(&parts, server.handle())?;
+        tracing::info!(%address, public_url = parts.settings().public_url.origin(), "Listening");
+        say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
+        Ok(server.await?)
+    })
+}
+
+fn import(settings: &Settings, path: &Path, client: &ClientId) -> anyhow::Result<ExitCode> {
+    let (file, length): (Box<dyn Read>, u64) = if path == Path::new("-") {
+        (Box::new(io::stdin()), 0)
+    } else {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let length = file.metadata()?.len();
+        (Box::new(file), length)
+    };
+    let (_database, db) = Database::connect(settings)?;
+    let mut connection = db.connect()?;
+    ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
+    let style = "{bar:32} {percent:>3} % {msg}";
+    let bar = ProgressBar::new(length).with_style(ProgressStyle::with_template(style)?);
+    let listener = Terminal { bar: bar.clone() };
+    let summary = sessions::import(&mut connection, client, crate::web::clock::now(), file, listener);
+    bar.finish_and_clear();
+    let summary = summary?;
+    say(&counts(&summary))?;
+    Ok(if summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn counts(summary: &Summary) -> String {
+    let Summary { created, updated, unchanged, rejected } = summary;
+    format!("{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected")
+}
+
+/// Shows how an import goes: a bar on standard error, and every line that was left out.
+struct Terminal {
+    bar: ProgressBar,
+}
+
+impl sessions::Listener for Terminal {
+    fn bad_line(&mut self, bad: &BadLine) {
+        let reasons: Vec<String> =
+            bad.errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+        self.bar.suspend(|| {
+            // Standard error may be closed; the count at the end still tells.
+            let _ignored = writeln!(io::stderr(), "line {}: {}", bad.line, reasons.join(" "));
+        });
+    }
+
+    fn batch(&mut self, bytes: u64, so_far: &Summary) {
+        self.bar.set_position(bytes);
+        self.bar.set_message(counts(so_far));
+    }
+}
+
+fn user(settings: &Settings, command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add { email, name, client, company, role } => {
+            let email: EmailAddress = email.parse().map_err(anyhow::Error::msg)?;
+            let name: PersonName = name.parse()?;
+            let company = company.map(|company| company.parse::<PersonName>()).transpose()?;
+            let password = read_password(&[email.as_str(), name.as_str()])?;
+            let user = NewUser { email, name, password_hash: Passwords::hash_now(&password)? };
+            let (_database, db) = Database::connect(settings)?;
+            let mut connection = db.connect()?;
+            let client =
+                accounts::add_user(&mut connection, &user, client.as_ref(), company.as_ref(), &role)?;
+            say(&format!("{} is {role} of {client}", user.email))
+        }
+        UserCommand::Password { email } => {
+            let email: EmailAddress = email.parse().map_err(anyhow::Error::msg)?;
+            let hash = Passwords::hash_now(&read_password(&[email.as_str()])?)?;
+            let (_database, db) = Database::connect(settings)?;
+            ensure!(accounts::set_password(&mut *db.connect()?, &email, &hash)?, "there is no user {email}");
+            say(&format!("The password of {email} is set, and the user's sign-ins are over"))
+        }
+        UserCommand::List => {
+            let (_database, db) = Database::connect(settings)?;
+            for (email, role, client) in accounts::users_of(&mut *db.connect()?)? {
+                say(&format!("{email}\t{role}\t{client}"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The first line of standard input: an argument would be seen in the list of processes.
+fn read_password(about: &[&str]) -> anyhow::Result<NewPassword> {
+    if io::stdin().is_terminal() {
+        let _ignored = write!(io::stderr(), "Password: ");
+    }
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    let line = line.trim_end_matches(['\n', '\r']);
+    NewPassword::parse(line, about)
+        .map_err(|error| anyhow::anyhow!("the password on standard input: {error}"))
+}
+
+fn show_questions(settings: &Settings, last: i64) -> anyhow::Result<()> {
+    let (_database, db) = Database::connect(settings)?;
+    for questions::Question { asked_at, name, email, question } in
+        questions::latest(&mut *db.connect()?, last)?
+    {
+        say(&format!("{} {name} <{email}>\n{question}\n", crate::web::clock::rfc3339(asked_at)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! Every setting: its name, default, unit and check. Nothing else reads the environment.
+//!
+//! `uptok --help` prints this file's doc lines; that is the reference.
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+/// The shortest secret that is accepted, in characters.
+pub const SECRET_LENGTH_MIN: usize = 32;
+
+/// The settings, from the environment or the command line.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// PostgreSQL to use, as a URL. Unset: a private PostgreSQL is started in the data directory
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    pub database_url: Option<SecretString>,
+
+    /// Where the private PostgreSQL and the generated secret live
+    #[arg(long, env = "UPTOK_DATA_DIR", default_value = "data", global = true)]
+    pub data_dir: PathBuf,
+
+    /// Address and port to listen on
+    #[arg(long, env = "UPTOK_LISTEN", default_value = "127.0.0.1:8080", global = true)]
+    pub listen: SocketAddr,
+
+    /// The address people type. With https, cookies are `Secure` and named `__Host-…`
+    #[arg(long, env = "UPTOK_PUBLIC_URL", default_value = "http://localhost:8080", global = true)]
+    pub public_url: PublicUrl,
+
+    /// At least 32 characters; all keys derive from it. Unset: made and kept in the data directory, refused
+    /// with `DATABASE_URL`
+    #[arg(long, env = "UPTOK_SECRET", hide_env_values = true, value_parser = parse_secret, global = true)]
+    pub secret: Option<SecretString>,
+
+    /// Who may register
+    #[arg(long, env = "UPTOK_SIGN_UP", value_enum, default_value = "first", global = true)]
+    pub sign_up: SignUp,
+
+    /// Origins whose pages may read `/api`, separated by commas, or `*` for any. Never with credentials
+    #[arg(long, env = "UPTOK_CORS_ORIGINS", default_value = "*", value_delimiter = ',', global = true)]
+    pub cors_origins: Vec<String>,
+
+    /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks separated by commas
+    #[arg(long, env = "UPTOK_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network, global = true)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Connections to PostgreSQL, 1 to 100
+    #[arg(long, env = "UPTOK_DATABASE_CONNECTIONS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=100), global = true)]
+    pub database_connections: u32,
+
+    /// How long a request waits for a connection before it is answered 503, in seconds, 1 to 30
+    #[arg(long, env = "UPTOK_DATABASE_WAIT_SECONDS", default_value = "2", value_parser = clap::value_parser!(u64).range(1..=30), global = true)]
+    pub database_wait_seconds: u64,
+
+    /// Login attempts per minute, for each address and for each account
+    #[arg(long, env = "UPTOK_LOGINS_PER_MINUTE", default_value = "10", global = true)]
+    pub logins_per_minute: NonZeroU32,
+
+    /// Threads that answer requests, 1 to 256. Unset: one per core
+    #[arg(long, env = "UPTOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256), global = true)]
+    pub workers: Option<u16>,
+
+    /// After SIGTERM or SIGINT: how long `/readyz` says 503 before the listener closes, in seconds, 0 to 60
+    #[arg(long, env = "UPTOK_DRAIN_SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60), global = true)]
+    pub drain_seconds: u64,
+
+    /// How log lines look
+    #[arg(long, env = "UPTOK_LOG_FORMAT", value_enum, default_value = "text", global = true)]
+    pub log_format: LogFormat,
+
+    /// Which log lines are written: `error`, `warn`, `info`, `debug`, or a filter such as `uptok=debug,info`
+    #[arg(long, env = "UPTOK_LOG", default_value = "info", global = true)]
+    pub log: String,
+}
+
+impl Settings {
+    /// Whether web pages of any origin may read `/api`.
+    #[must_use]
+    pub fn any_origin(&self) -> bool {
+        self.cors_origins.iter().any(|origin| origin == "*")
+    }
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SignUp {
+    /// Only while there is no user
+    First,
+    /// Anybody
+    Open,
+    /// Nobody; users are added with `uptok user add`
+    Closed,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// The address people type: an origin (scheme, host and port; RFC 6454) without a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// The origin as browsers write it in the `Origin` header: `https://keys.example.org`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// Whether cookies can be `Secure`.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text).map_err(|error| format!("it is not a URL ({error})"))?;
+        let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !is_origin || !is_plain {
+            return Err("write it as https://host or http://host:port, without a path".to_owned());
+        }
+        Ok(Self(url))
+    }
+}
+
+fn parse_secret(text: &str) -> Result<SecretString, String> {
+    let secret = SecretString::from(text.trim().to_owned());
+    if secret.expose_secret().chars().count() < SECRET_LENGTH_MIN {
+        return Err(format!("it needs at least {SECRET_LENGTH_MIN} characters; try `openssl rand -hex 32`"));
+    }
+    Ok(secret)
+}
+
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    text.parse::<IpNet>()
+        .or_else(|_not_a_network| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_not_an_address| format!("`{text}` is neither an address nor a network like 10.0.0.0/8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        let url: PublicUrl = "https://Keys.Example.org".parse().unwrap();
+        assert_eq!(url.origin(), "https://keys.example.org");
+        assert!(url.is_https());
+    }
+
+    #[test]
+    fn a_public_url_with_a_path_or_another_scheme_is_refused() {
+        for text in ["https://example.org/app", "ftp://example.org", "example.org", "http://a:b@example.org"]
+        {
+            assert!(text.parse::<PublicUrl>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_without_repeating_it() {
+        let error = parse_secret("too-short").unwrap_err();
+        assert!(error.contains("32") && !error.contains("too-short"));
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_an_address_or_a_network() {
+        assert_eq!(parse_network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+        assert_eq!(parse_network("fd00::/8").unwrap().to_string(), "fd00::/8");
+        assert!(parse_network("proxy").is_err());
+    }
+}

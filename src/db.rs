@@ -1,0 +1,145 @@
+//! The one door to PostgreSQL: [`Db::run`] for requests, [`Db::migrate`] at the start.
+
+use std::{sync::Arc, time::Duration};
+
+use diesel::{
+    PgConnection,
+    connection::SimpleConnection as _,
+    pg::Pg,
+    prelude::*,
+    r2d2::{ConnectionManager, CustomizeConnection, Pool},
+    sql_types::BigInt,
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use tokio::sync::Semaphore;
+
+use crate::error::AppError;
+
+/// Every migration, inside the binary.
+pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// Taken while migrations run; any number will do as long as nothing else uses it.
+const MIGRATION_LOCK: i64 = 0x0075_7074_6f6b;
+
+/// A pool of connections, and as many permits.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<ConnectionManager<PgConnection>>,
+    permits: Arc<Semaphore>,
+    wait: Duration,
+}
+
+impl Db {
+    /// A pool of up to `connections` (1–100) connections; they are opened when needed. A request waits at most
+    /// `wait` for one.
+    ///
+    /// # Errors
+    /// Only when the pool cannot be built; an unreachable database shows at the first use.
+    pub fn new(url: &str, connections: u32, wait: Duration) -> anyhow::Result<Self> {
+        let pool = Pool::builder()
+            .max_size(connections)
+            .min_idle(Some(0))
+            .connection_timeout(wait)
+            // Without the test a connection that died while idle can be handed out for ever.
+            .test_on_check_out(true)
+            .connection_customizer(Box::new(SessionSettings))
+            .build(ConnectionManager::new(url))?;
+        let permits = Arc::new(Semaphore::new(usize::try_from(connections)?));
+        Ok(Self { pool, permits, wait })
+    }
+
+    /// Runs `work` with a connection, on a thread that may block.
+    ///
+    /// # Errors
+    /// [`AppError::Busy`] if no connection is free within the configured wait; else what `work` returned.
+    pub async fn run<T, E>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, AppError>
+    where
+        T: Send + 'static,
+        E: Into<AppError> + Send + 'static,
+    {
+        // One permit per connection: we wait here, cheaply, and never with a blocking thread.
+        let permit = tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_elapsed| AppError::Busy)?
+            .map_err(AppError::broken)?;
+        let pool = self.pool.clone();
+        let span = tracing::Span::current();
+        let answer = tokio::task::spawn_blocking(move || {
+            let _entered = span.entered();
+            let _permit = permit;
+            let mut connection = pool.get().map_err(|error| {
+                tracing::error!(%error, "No connection to PostgreSQL");
+                AppError::Busy
+            })?;
+            work(&mut connection).map_err(Into::into)
+        });
+        answer.await.map_err(AppError::broken)?
+    }
+
+    /// A connection for the command line, which may block and runs one thing at a time.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached.
+    pub fn connect(&self) -> anyhow::Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
+        Ok(self.pool.get()?)
+    }
+
+    /// Runs the migrations that are missing, under an advisory lock: any number of nodes may start at once.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached or a migration fails.
+    pub fn migrate(url: &str) -> anyhow::Result<usize> {
+        let mut connection = PgConnection::establish(url)?;
+        diesel::select(pg_advisory_lock(MIGRATION_LOCK)).execute(&mut connection)?;
+        let applied = connection
+            .run_pending_migrations(MIGRATIONS)
+            .map_err(|error| anyhow::anyhow!("a migration failed: {error}"))?;
+        // Closing the connection gives the lock back, also after a failure.
+        Ok(applied.len())
+    }
+
+    /// Whether the database is reachable and has every migration of this binary.
+    ///
+    /// # Errors
+    /// [`AppError::Busy`] when it is not reachable.
+    pub async fn is_ready(&self) -> Result<bool, AppError> {
+        self.run(|connection| {
+            connection.has_pending_migration(MIGRATIONS).map(|pending| !pending).map_err(AppError::broken)
+        })
+        .await
+    }
+}
+
+define_sql_function! {
+    /// Waits for the lock and holds it until the connection closes.
+    fn pg_advisory_lock(key: BigInt)
+}
+
+/// Bounds that hold for every statement of a request.
+#[derive(Debug)]
+struct SessionSettings;
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for SessionSettings {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        connection
+            .batch_execute(
+                "set statement_timeout = '10s'; set lock_timeout = '5s'; \
+                 set idle_in_transaction_session_timeout = '10s'; set application_name = 'uptok'; \
+                 set time zone 'UTC'",
+            )
+            .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// Whether `error` is the violation of the unique constraint or index `name`.
+#[must_use]
+pub fn violates(error: &diesel::result::Error, name: &str) -> bool {
+    use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
+    matches!(error, DatabaseError(UniqueViolation, info) if info.constraint_name() == Some(name))
+}
+
+/// The backend every query is written for.
+pub type Backend = Pg;

@@ -1,0 +1,158 @@
+//! Why a request failed, by what the caller can do about it.
+//!
+//! `Display` is the sentence the visitor reads; the cause goes to the log and nowhere else. The two faces of a
+//! failure, a page and `application/problem+json`, are drawn in [`crate::web::error_pages`].
+
+use std::borrow::Cow;
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// The cause of a failure that is not the caller's: for the log only.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// One field that is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// The name of the field as the caller writes it.
+    pub field: Cow<'static, str>,
+    /// A sentence that says what to do.
+    pub message: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// One field and the sentence for it.
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// 400: the request as a whole cannot be read.
+    #[error("{0}")]
+    Malformed(Cow<'static, str>),
+    /// 400: fields are wrong.
+    #[error("Some fields are wrong. Correct them and try again.")]
+    Invalid(Vec<FieldError>),
+    /// 401: one sentence for a missing, malformed, unknown, expired or deleted key, so that it tells nothing.
+    #[error("This API key is missing, malformed, unknown, expired or deleted.")]
+    UnknownKey,
+    /// 303 to the login page.
+    #[error("Please log in.")]
+    SignedOut,
+    /// 403: signed in, but without the right.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// 403: a form of another site.
+    #[error("This request came from another site, so it was refused. Open the page here and try again.")]
+    CrossSite,
+    /// 404, also for what belongs to another client.
+    #[error("There is nothing at this address.")]
+    NotFound,
+    /// 408: the body did not arrive in time.
+    #[error("The request body took longer than {0} seconds. Send it in one go.")]
+    TooSlow(u64),
+    /// 409: the request does not fit what is there now.
+    #[error("{0}")]
+    Conflict(Cow<'static, str>),
+    /// 413: the body is larger than this many bytes.
+    #[error("The request body is larger than {0} bytes.")]
+    TooLarge(usize),
+    /// 415: the body is of a type that is not read here.
+    #[error(
+        "Send the body as multipart/form-data, application/x-www-form-urlencoded or application/json, not compressed."
+    )]
+    UnsupportedType,
+    /// 429 with `Retry-After` in seconds.
+    #[error("Too many attempts. Try again in {0} seconds.")]
+    TooMany(u64),
+    /// 503: no connection or no place in the queue.
+    #[error("The service is busy. Try again in a moment.")]
+    Busy,
+    /// 500: our fault. The cause is logged, never shown.
+    #[error("Something went wrong on our side. Try again; if it happens again, tell us the request id.")]
+    Broken(#[source] Cause),
+}
+
+impl AppError {
+    /// Something unexpected: logged with its cause, shown as a calm sentence.
+    pub fn broken(cause: impl Into<Cause>) -> Self {
+        Self::Broken(cause.into())
+    }
+
+    /// One wrong field.
+    pub fn invalid(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// The stable word for programs, in `code`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed_request",
+            Self::Invalid(_) => "invalid_field",
+            Self::UnknownKey => "invalid_key",
+            Self::SignedOut => "signed_out",
+            Self::Forbidden(_) => "forbidden",
+            Self::CrossSite => "cross_site",
+            Self::NotFound => "not_found",
+            Self::TooSlow(_) => "body_too_slow",
+            Self::Conflict(_) => "conflict",
+            Self::TooLarge(_) => "body_too_large",
+            Self::UnsupportedType => "unsupported_type",
+            Self::TooMany(_) => "too_many_requests",
+            Self::Busy => "busy",
+            Self::Broken(_) => "internal_error",
+        }
+    }
+}
+
+impl ResponseError for AppError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::SignedOut => StatusCode::SEE_OTHER,
+            Self::Forbidden(_) | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The bare status with its headers; the body is drawn by `web::error_pages`.
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::UnknownKey => response.insert_header(("WWW-Authenticate", "Bearer")),
+            Self::SignedOut => response.insert_header(("Location", "/login")),
+            Self::TooMany(seconds) => response.insert_header(("Retry-After", seconds.to_string())),
+            Self::Busy => response.insert_header(("Retry-After", "1")),
+            _ => &mut response,
+        };
+        response.finish()
+    }
+}
+
+impl From<DieselError> for AppError {
+    fn from(error: DieselError) -> Self {
+        match error {
+            DieselError::NotFound => Self::NotFound,
+            // A closed connection or a lock that was not had in time: another try will do.
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::SerializationFailure,
+                _,
+            ) => Self::Busy,
+            other => Self::broken(other),
+        }
+    }
+}

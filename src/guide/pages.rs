@@ -1,0 +1,66 @@
+//! `/docs`.
+
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{Data, ServiceConfig, get, resource},
+};
+use askama::Template;
+
+use super::words::{ERRORS, RECORD};
+use crate::{
+    accounts::MaybeSignedIn,
+    config::Settings,
+    error::AppError,
+    sessions,
+    web::{
+        body,
+        form::FormState,
+        page::{Layout, Section, respond},
+    },
+};
+
+/// The address of this room.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(resource("/docs").route(get().to(index)));
+}
+
+#[derive(Template)]
+#[template(path = "guide/index.html")]
+struct Index {
+    layout: Layout,
+    origin: String,
+    per_page_default: i64,
+    per_page_max: i64,
+    fields_max: usize,
+    body_kib: usize,
+    deadline_seconds: u64,
+    record: &'static [(&'static str, &'static str, &'static str, &'static str)],
+    errors: &'static [(u16, &'static str, &'static str)],
+    any_origin: bool,
+    cors_origins: String,
+    // The question form at the foot.
+    form: FormState,
+    is_thanks: bool,
+    has_failed: bool,
+}
+
+async fn index(visitor: MaybeSignedIn, settings: Data<Settings>) -> Result<HttpResponse, AppError> {
+    let page = Index {
+        layout: visitor.layout("API Documentation", Section::Documentation),
+        origin: settings.public_url.origin(),
+        per_page_default: sessions::PER_PAGE_DEFAULT,
+        per_page_max: sessions::PER_PAGE_MAX,
+        fields_max: body::FIELDS_MAX,
+        body_kib: sessions::EXPORT_BODY_LIMIT / 1024,
+        deadline_seconds: body::DEADLINE_SECONDS,
+        record: &RECORD,
+        errors: &ERRORS,
+        any_origin: settings.any_origin(),
+        cors_origins: settings.cors_origins.join(", "),
+        form: FormState::default(),
+        is_thanks: false,
+        has_failed: false,
+    };
+    respond(StatusCode::OK, &page)
+}

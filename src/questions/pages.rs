@@ -1,0 +1,131 @@
+//! `POST /questions`: the form at the foot of `/docs`.
+
+use std::{
+    future::{Ready, ready},
+    net::IpAddr,
+    num::NonZeroU32,
+};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::StatusCode,
+    web::{Data, ServiceConfig, get, post, resource},
+};
+use askama::Template;
+
+use super::store::{self, NewQuestion};
+use crate::{
+    accounts::{EmailAddress, MaybeSignedIn, PersonName},
+    config::Settings,
+    db::Db,
+    error::AppError,
+    web::{
+        body::Fields,
+        client_address::client_address,
+        form::FormState,
+        page::{Layout, Section, respond, see_other},
+        throttle::Throttle,
+    },
+};
+
+/// The form has at most so many bytes: 5000 characters and what goes with them.
+const FORM_LIMIT: usize = 64 * 1024;
+/// The longest question, in characters.
+const QUESTION_MAX: usize = 5000;
+
+/// How often an address may ask: 5 times a minute.
+pub struct QuestionThrottle(Throttle<IpAddr>);
+
+impl Default for QuestionThrottle {
+    fn default() -> Self {
+        Self(Throttle::per_minute(NonZeroU32::MIN.saturating_add(4)))
+    }
+}
+
+/// The address of this room.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(
+        resource("/questions").route(get().to(async || see_other("/docs#question"))).route(post().to(create)),
+    );
+}
+
+#[derive(Template)]
+#[template(path = "questions/answer.html")]
+struct Answer {
+    layout: Layout,
+    form: FormState,
+    is_thanks: bool,
+    has_failed: bool,
+}
+
+async fn create(
+    _counted: Counted,
+    visitor: MaybeSignedIn,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let layout = visitor.layout("Question", Section::Documentation);
+    let mut answer = Answer { layout, form: kept(&fields), is_thanks: true, has_failed: false };
+    // People cannot see this field; programs that fill in every form can. They are thanked and forgotten.
+    if fields.get("website").is_some() {
+        return respond(StatusCode::OK, &answer);
+    }
+    let Some(question) = parse(&mut answer.form, &fields) else {
+        answer.is_thanks = false;
+        return respond(StatusCode::UNPROCESSABLE_ENTITY, &answer);
+    };
+    match db.run(move |connection| store::create(connection, &question)).await {
+        Ok(()) => respond(StatusCode::OK, &answer),
+        Err(error) => {
+            tracing::error!(%error, "A question was not stored");
+            answer.is_thanks = false;
+            answer.has_failed = true;
+            respond(StatusCode::SERVICE_UNAVAILABLE, &answer)
+        }
+    }
+}
+
+/// A request whose address has not asked too often.
+struct Counted;
+
+impl FromRequest for Counted {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let trusted =
+            request.app_data::<Data<Settings>>().map_or(&[][..], |settings| &settings.trusted_proxies);
+        let throttle = request.app_data::<Data<QuestionThrottle>>();
+        let address = client_address(request, trusted);
+        ready(throttle.map_or(Ok(()), |throttle| throttle.0.count(&address)).map(|()| Self))
+    }
+}
+
+fn kept(fields: &Fields<FORM_LIMIT>) -> FormState {
+    FormState::default()
+        .keep("name", fields.text("name"))
+        .keep("email", fields.text("email"))
+        .keep("question", fields.text("question"))
+}
+
+fn parse(form: &mut FormState, fields: &Fields<FORM_LIMIT>) -> Option<NewQuestion> {
+    let name = form.check("name", fields.text("name").parse::<PersonName>());
+    let email = form.check("email", fields.text("email").parse::<EmailAddress>());
+    let question = form.check("question", parse_question(fields.text("question")));
+    Some(NewQuestion { name: name?.as_str().to_owned(), email: email?, question: question? })
+}
+
+fn parse_question(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("Write your question.");
+    }
+    if text.chars().count() > QUESTION_MAX {
+        return Err("Use at most 5000 characters.");
+    }
+    if text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
+        return Err("Remove the control characters.");
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,54 @@
+//! The table `questions`.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::{accounts::EmailAddress, schema::questions};
+
+/// A question about to be stored.
+#[derive(Debug)]
+pub(super) struct NewQuestion {
+    pub(super) name: String,
+    pub(super) email: EmailAddress,
+    pub(super) question: String,
+}
+
+/// Stores a question.
+pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryResult<()> {
+    diesel::insert_into(questions::table)
+        .values((
+            questions::question_id.eq(Uuid::now_v7()),
+            questions::name.eq(&new.name),
+            questions::email.eq(new.email.as_str()),
+            questions::question.eq(&new.question),
+        ))
+        .execute(connection)
+        .map(|_rows| ())
+}
+
+/// A question as it was asked.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = questions, check_for_backend(diesel::pg::Pg))]
+pub struct Question {
+    /// When.
+    pub asked_at: DateTime<Utc>,
+    /// By whom.
+    pub name: String,
+    /// Where to answer.
+    pub email: String,
+    /// What.
+    pub question: String,
+}
+
+/// The last `limit` questions, the newest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn latest(connection: &mut PgConnection, limit: i64) -> QueryResult<Vec<Question>> {
+    questions::table
+        .order((questions::asked_at.desc(), questions::question_id.desc()))
+        .limit(limit)
+        .select(Question::as_select())
+        .load(connection)
+}

@@ -1,0 +1,181 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    /// Which client a public key belongs to. Rows are never changed or deleted: a public key is never reused.
+    api_key_directory (public_key) {
+        public_key -> Text,
+        client_id -> Text,
+    }
+}
+
+diesel::table! {
+    /// What a program presents. The key itself is shown once and never stored.
+    api_keys (client_id, public_key) {
+        client_id -> Text,
+        /// uptok_ and 12 characters of 0-9A-Za-z: what lists, logs and addresses show. Never reused.
+        public_key -> Text,
+        /// 1 to 64 characters, NFC, unique among the living keys of a client.
+        name -> Text,
+        /// HMAC-SHA-256, 32 bytes; null once the key is deleted, so that no change of deleted_at revives it.
+        secret_hash -> Nullable<Bytea>,
+        /// How secret_hash was made. 1: HMAC-SHA-256 under the key derived from UPTOK_SECRET.
+        hash_version -> Int2,
+        /// The form this key came from: a double click or reload makes one key.
+        form_nonce -> Nullable<Text>,
+        /// The user who generated it. No foreign key: users are not distributed by client.
+        created_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        deleted_by -> Nullable<Uuid>,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Customer organisations. A client owns sessions and API keys.
+    clients (client_id) {
+        /// Public Client ID: cl_ and 10 characters of 0-9a-z. The distribution column of every client-owned table.
+        client_id -> Text,
+        /// Company name, 1 to 120 characters.
+        name -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Which user belongs to which client.
+    memberships (client_id, user_id) {
+        client_id -> Text,
+        user_id -> Uuid,
+        /// owner and admin make keys; member reads.
+        role -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Questions from the form on /docs, to be answered within a business day.
+    questions (question_id) {
+        question_id -> Uuid,
+        name -> Text,
+        email -> Text,
+        /// 1 to 5000 characters.
+        question -> Text,
+        asked_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// One row per client. Whoever records sessions locks it until commit: sequences are dense, in the order of commits.
+    session_counters (client_id) {
+        client_id -> Text,
+        /// Sessions recorded for this client, and so the highest sequence.
+        recorded -> Int8,
+    }
+}
+
+diesel::table! {
+    /// Recorded calls. Rows are never deleted: erasing blanks the personal fields, so pages never shift.
+    sessions (client_id, sequence) {
+        client_id -> Text,
+        /// 1, 2, 3 … per client, without gaps, in the order recorded.
+        sequence -> Int8,
+        /// UUID version 7, ours.
+        session_id -> Uuid,
+        /// The sender's own id, at most 255 characters; null: the sender has none.
+        external_id -> Nullable<Text>,
+        status -> Text,
+        channel -> Text,
+        /// widget, link, qr, phone …; at most 64 characters; null: unknown.
+        source -> Nullable<Text>,
+        queue_name -> Nullable<Text>,
+        agent_name -> Nullable<Text>,
+        agent_email -> Nullable<Text>,
+        shopper_id -> Nullable<Text>,
+        shopper_name -> Nullable<Text>,
+        shopper_email -> Nullable<Text>,
+        /// E.164; null: not given, or erased.
+        shopper_phone -> Nullable<Text>,
+        /// ISO 3166-1 alpha-2; null: not given, or erased.
+        shopper_country -> Nullable<Text>,
+        /// Where the call began, at most 2048 characters; null: unknown.
+        page_url -> Nullable<Text>,
+        /// The call entered the queue.
+        created_at -> Timestamptz,
+        /// Agent and shopper connected; null: never connected.
+        started_at -> Nullable<Timestamptz>,
+        ended_at -> Timestamptz,
+        /// Seconds from created_at to started_at or the end; null: unknown.
+        wait_seconds -> Nullable<Int4>,
+        /// Seconds from started_at to ended_at; null: never connected.
+        duration_seconds -> Nullable<Int4>,
+        /// Stars, 1 to 5; null: not given.
+        rating -> Nullable<Int2>,
+        rating_comment -> Nullable<Text>,
+        notes -> Nullable<Text>,
+        order_id -> Nullable<Text>,
+        /// Minor units of currency (cents …); null: no order known.
+        order_value_minor -> Nullable<Int8>,
+        /// ISO 4217; null: no order known.
+        currency -> Nullable<Text>,
+        recording_url -> Nullable<Text>,
+        tags -> Array<Text>,
+        /// When we stored the session.
+        recorded_at -> Timestamptz,
+        /// When we last changed it.
+        updated_at -> Timestamptz,
+        /// When the personal fields were erased; null: not erased.
+        erased_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Browsers that are logged in. Joined to users and memberships on every request.
+    sign_ins (id_hash) {
+        /// SHA-256 of the random id in the cookie: 32 bytes.
+        id_hash -> Bytea,
+        user_id -> Uuid,
+        /// The active client.
+        client_id -> Text,
+        /// One message for the next page, shown once.
+        flash -> Nullable<Text>,
+        created_at -> Timestamptz,
+        /// Written at most once a minute. Idle for 12 hours: the sign-in is over.
+        last_seen_at -> Timestamptz,
+        /// The sign-in is over at this time whatever happens: 7 days after logging in.
+        ends_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// People who sign in.
+    users (user_id) {
+        user_id -> Uuid,
+        /// Lower-cased and NFC, 3 to 254 characters (RFC 5321). What a person signs in with.
+        email -> Text,
+        name -> Text,
+        /// argon2id in PHC string format. Never a password.
+        password_hash -> Text,
+        created_at -> Timestamptz,
+        /// Not null: the user may not sign in, and open sign-ins end with the next request.
+        disabled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::joinable!(api_keys -> clients (client_id));
+diesel::joinable!(memberships -> clients (client_id));
+diesel::joinable!(memberships -> users (user_id));
+diesel::joinable!(session_counters -> clients (client_id));
+diesel::joinable!(sign_ins -> clients (client_id));
+diesel::joinable!(sign_ins -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    api_key_directory,
+    api_keys,
+    clients,
+    memberships,
+    questions,
+    session_counters,
+    sessions,
+    sign_ins,
+    users,
+);

@@ -1,0 +1,123 @@
+//! The one secret of an installation, and the keys that derive from it (HKDF-SHA-256, RFC 5869).
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, ensure};
+use hkdf::Hkdf;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
+
+use crate::{config::SECRET_LENGTH_MIN, random};
+
+/// What a derived key is for. A key for one purpose tells nothing about another.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// Signing the sign-in cookie.
+    SignInCookie,
+    /// The keyed hash of API keys, version 1.
+    ApiKeys,
+}
+
+/// `UPTOK_SECRET`: at least 32 characters.
+#[derive(Clone, Debug)]
+pub struct InstallationSecret(SecretString);
+
+impl InstallationSecret {
+    /// Takes a secret that the settings have already checked.
+    #[must_use]
+    pub fn new(secret: SecretString) -> Self {
+        Self(secret)
+    }
+
+    /// Reads the file `secret` in `data_dir`; makes it (mode 0600) when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, others may read it, or it is too short.
+    pub fn read_or_create(data_dir: &Path) -> anyhow::Result<Self> {
+        let path = data_dir.join("secret");
+        if !path.try_exists()? {
+            create(data_dir, &path)?;
+        }
+        let mode = fs::metadata(&path)?.permissions().mode();
+        ensure!(mode.trailing_zeros() >= 6, "{} can be read by others: run chmod 600 on it", path.display());
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        ensure!(
+            text.trim().len() >= SECRET_LENGTH_MIN,
+            "{} is damaged: it needs at least {SECRET_LENGTH_MIN} characters",
+            path.display()
+        );
+        Ok(Self(SecretString::from(text.trim().to_owned())))
+    }
+
+    /// 64 bytes for `purpose`.
+    ///
+    /// # Panics
+    /// Never: HKDF-SHA-256 gives up to 8160 bytes.
+    #[must_use]
+    pub fn derive(&self, purpose: Purpose) -> [u8; 64] {
+        let label: &[u8] = match purpose {
+            Purpose::SignInCookie => b"uptok sign-in cookie v1",
+            Purpose::ApiKeys => b"uptok api keys v1",
+        };
+        let mut key = [0; 64];
+        Hkdf::<Sha256>::new(None, self.0.expose_secret().as_bytes())
+            .expand(label, &mut key)
+            .expect("64 bytes are fewer than HKDF-SHA-256 can give");
+        key
+    }
+}
+
+/// Writes a new secret beside its place and links it there, so that two processes agree on one and a crash
+/// leaves none half-written.
+fn create(data_dir: &Path, path: &Path) -> anyhow::Result<()> {
+    let text = random::text(random::BASE62, 64).context("the operating system gives no random bytes")?;
+    let draft = data_dir.join(format!("secret.{}", std::process::id()));
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)
+        .with_context(|| format!("cannot write {}", draft.display()))?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_differ_by_purpose_and_by_secret() {
+        let one = InstallationSecret::new("a".repeat(32).into());
+        let two = InstallationSecret::new("b".repeat(32).into());
+        assert_ne!(one.derive(Purpose::ApiKeys), one.derive(Purpose::SignInCookie));
+        assert_ne!(one.derive(Purpose::ApiKeys), two.derive(Purpose::ApiKeys));
+        assert_eq!(one.derive(Purpose::ApiKeys), one.derive(Purpose::ApiKeys));
+    }
+
+    #[test]
+    fn the_secret_is_made_once_and_only_the_owner_reads_it() {
+        let dir = std::env::temp_dir().join(format!("uptok-secret-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+
+        let first = InstallationSecret::read_or_create(&dir).unwrap();
+        let second = InstallationSecret::read_or_create(&dir).unwrap();
+
+        assert_eq!(first.derive(Purpose::ApiKeys), second.derive(Purpose::ApiKeys));
+        fs::set_permissions(dir.join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(InstallationSecret::read_or_create(&dir).is_err());
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

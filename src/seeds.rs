@@ -1,0 +1,114 @@
+//! The demo account: believable sessions for trying out and for screenshots, the same every time but for the dates.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{Connection as _, PgConnection};
+
+use crate::{
+    accounts::{self, ClientId, NewPassword, NewUser, Passwords},
+    random,
+    sessions::{Record, record_all},
+};
+
+/// How many sessions the demo client has.
+const SESSIONS: u32 = 240;
+/// What the demo user signs in with.
+pub const EMAIL: &str = "demo@example.org";
+
+/// The demo user's e-mail and the password that was made for it.
+#[derive(Debug)]
+pub struct Demo {
+    /// What to sign in with.
+    pub email: &'static str,
+    /// The password; it is stored as a hash only.
+    pub password: String,
+    /// The client that owns the sessions.
+    pub client: ClientId,
+}
+
+/// Makes the demo client, its owner and its sessions, unless there is any user; `None`: there was one.
+///
+/// # Errors
+/// Those of the database, or when the operating system gives no random bytes.
+pub fn create(connection: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<Option<Demo>> {
+    let password = random::text(random::BASE62, 20)?;
+    let new_password = NewPassword::parse(&password, &[])?;
+    let password_hash = Passwords::hash_now(&new_password)?;
+    let user = NewUser { email: parsed(EMAIL)?, name: parsed("Demo User")?, password_hash };
+    let company = parsed("Demo Store")?;
+    let records = (0..SESSIONS).map(|index| session(now, index)).collect::<Result<Vec<_>, _>>()?;
+    let client = connection.transaction(|connection| {
+        let Some(client) = accounts::create_first(connection, &user, &company)? else { return Ok(None) };
+        record_all(connection, &client, &records).map(|_outcomes| Some(client))
+    });
+    Ok(client.map_err(|error: diesel::result::Error| error)?.map(|client| Demo {
+        email: EMAIL,
+        password,
+        client,
+    }))
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> anyhow::Result<T> {
+    text.parse().map_err(|error: T::Err| anyhow::anyhow!("{text}: {error}"))
+}
+
+const AGENTS: [&str; 5] = ["Amélie Laurent", "Jonas Weber", "Priya Nair", "Sofia Rossi", "Tom Becker"];
+const QUEUES: [&str; 4] = ["Sofas", "Kitchens", "Lighting", "Returns"];
+const SHOPPERS: [(&str, &str); 8] = [
+    ("Nora Lindqvist", "SE"),
+    ("Luca Moretti", "IT"),
+    ("Hannah Schulz", "DE"),
+    ("Chloé Dubois", "FR"),
+    ("Mateo García", "ES"),
+    ("Ewa Kowalska", "PL"),
+    ("Oliver Smith", "GB"),
+    ("Anna de Vries", "NL"),
+];
+
+fn pick<T>(from: &[T], index: u32) -> &T {
+    &from[usize::try_from(index).unwrap_or(0) % from.len()]
+}
+
+/// The session `index`, 0 being the oldest; they lie three hours apart and end today.
+fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<Record> {
+    let dice =
+        |sides: u32, salt: u32| (index.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)) / 7 % sides;
+    let created_at =
+        now - TimeDelta::hours(i64::from(3 * (SESSIONS - index))) + TimeDelta::seconds(dice(7000, 1).into());
+    let wait = i64::from(3 + dice(90, 2));
+    let duration = i64::from(60 + dice(1500, 3));
+    let status = *pick(
+        &["completed", "completed", "completed", "completed", "missed", "abandoned", "declined"],
+        dice(7, 4),
+    );
+    let answered = status == "completed";
+    let bought = answered && dice(3, 5) == 0;
+    let (shopper, country) = pick(&SHOPPERS, dice(8, 6));
+    let started_at = created_at + TimeDelta::seconds(wait);
+    let ended_at = if answered { started_at + TimeDelta::seconds(duration) } else { started_at };
+    let time = |instant: DateTime<Utc>| crate::web::clock::rfc3339(instant);
+    let when = |is_so: bool, text: String| if is_so { text } else { String::new() };
+    let fields = [
+        ("externalId", format!("demo-{index:04}")),
+        ("status", status.to_owned()),
+        ("channel", (*pick(&["video", "video", "audio", "chat"], dice(4, 7))).to_owned()),
+        ("source", (*pick(&["widget", "link", "qr"], dice(3, 8))).to_owned()),
+        ("queueName", (*pick(&QUEUES, dice(4, 9))).to_owned()),
+        ("agentName", when(answered, (*pick(&AGENTS, dice(5, 10))).to_owned())),
+        ("shopperId", format!("shopper-{}", dice(900, 6) + 100)),
+        ("shopperName", (*shopper).to_owned()),
+        ("shopperCountry", (*country).to_owned()),
+        ("createdAt", time(created_at)),
+        ("startedAt", when(answered, time(started_at))),
+        ("endedAt", time(ended_at)),
+        ("waitSeconds", wait.to_string()),
+        ("durationSeconds", when(answered, duration.to_string())),
+        ("rating", when(answered && dice(2, 11) == 0, (3 + dice(3, 12)).to_string())),
+        ("orderId", when(bought, format!("A-{}", 10_000 + index))),
+        ("orderValueMinor", when(bought, (4_900 + dice(90_000, 13)).to_string())),
+        ("currency", when(bought, "EUR".to_owned())),
+        ("tags", when(dice(6, 14) == 0, "vip".to_owned())),
+    ];
+    let field =
+        |name: &str| fields.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value.as_str());
+    Record::parse(now, field).map_err(|errors| anyhow::anyhow!("a demo session is wrong: {errors:?}"))
+}

@@ -1,0 +1,21 @@
+//! Sessions: what happened. One row per recorded call between a client's agent and a shopper.
+//!
+//! Each has a `sequence`: 1, 2, 3 … per client, without gaps, in the order recorded. It is what makes page 1,000,000
+//! as cheap as page 1, the totals exact without counting, and a full page unchangeable.
+
+mod csv;
+mod export;
+mod import;
+mod page_request;
+mod pages;
+mod record;
+mod session;
+mod store;
+
+pub use self::import::{BadLine, Listener, Summary, import};
+pub use export::{BODY_LIMIT as EXPORT_BODY_LIMIT, routes as api_routes};
+pub use page_request::{Order, PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest};
+pub use pages::routes;
+pub use record::{Record, STATUSES};
+pub use session::{COLUMNS, Session};
+pub use store::{Outcome, page_statement, record_all};

@@ -1,0 +1,66 @@
+//! Text that people type and others read: one spelling, no characters that deceive.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Why a line of text is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// Nothing but white space.
+    #[error("Fill this in.")]
+    Empty,
+    /// More characters than this.
+    #[error("Use at most {0} characters.")]
+    TooLong(usize),
+    /// A control or direction character, or one that cannot be seen.
+    #[error("Remove the control, direction or invisible characters.")]
+    Deceptive,
+}
+
+/// One line of 1 to `max` characters: trimmed and NFC.
+///
+/// # Errors
+/// [`LineError`], whose sentence says what to do.
+pub fn line(text: &str, max: usize) -> Result<String, LineError> {
+    let text: String = text.trim().nfc().collect();
+    if text.is_empty() {
+        return Err(LineError::Empty);
+    }
+    if text.chars().any(is_deceptive) {
+        return Err(LineError::Deceptive);
+    }
+    if text.chars().count() > max {
+        return Err(LineError::TooLong(max));
+    }
+    Ok(text)
+}
+
+/// Control characters (Cc), line and paragraph separators, and what changes direction or cannot be seen: with them a
+/// name can pretend to be another.
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_trimmed_and_has_one_spelling() {
+        assert_eq!(line("  cafe\u{301} ", 10).unwrap(), "café");
+        assert_eq!(line("\u{2003}\t", 10), Err(LineError::Empty));
+        assert_eq!(line(&"é".repeat(64), 64).unwrap().chars().count(), 64);
+        assert_eq!(line(&"é".repeat(65), 64), Err(LineError::TooLong(64)));
+    }
+
+    #[test]
+    fn deceptive_characters_are_refused() {
+        for character in
+            ['\0', '\u{7f}', '\u{85}', '\n', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{200f}']
+        {
+            assert_eq!(line(&format!("a{character}b"), 10), Err(LineError::Deceptive), "{character:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What every request under `/api` has in common before its own fields are looked at.
+
+use std::{future::Future, ops::Deref, pin::Pin};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::body::Fields;
+use crate::error::{AppError, FieldError};
+
+/// The field that holds the key.
+const KEY_FIELD: &str = "clientKey";
+
+/// The fields of an API call whose body has at most `LIMIT` bytes, and the key it presents.
+///
+/// # Errors
+/// 400 for a key in the query string, a key presented twice, or control characters (Unicode category Cc) in a
+/// field; and what [`Fields`] refuses.
+#[derive(Debug)]
+pub struct ApiRequest<const LIMIT: usize> {
+    key: Option<SecretString>,
+    fields: Fields<LIMIT>,
+}
+
+impl<const LIMIT: usize> ApiRequest<LIMIT> {
+    /// The text presented as the key, or [`AppError::UnknownKey`].
+    ///
+    /// # Errors
+    /// [`AppError::UnknownKey`] when no key is presented.
+    pub fn presented_key(&self) -> Result<&str, AppError> {
+        self.key.as_ref().map(ExposeSecret::expose_secret).ok_or(AppError::UnknownKey)
+    }
+}
+
+impl<const LIMIT: usize> Deref for ApiRequest<LIMIT> {
+    type Target = Fields<LIMIT>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.fields
+    }
+}
+
+impl<const LIMIT: usize> FromRequest for ApiRequest<LIMIT> {
+    type Error = AppError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let in_query = refuse_key_in_query(request.query_string());
+        let bearer = bearer(request);
+        let fields = Fields::<LIMIT>::from_request(request, payload);
+        Box::pin(async move {
+            in_query?;
+            let bearer = bearer?;
+            let fields = fields.await?;
+            refuse_control_characters(&fields)?;
+            let key = match (bearer, fields.get(KEY_FIELD)) {
+                (Some(_), Some(_)) => {
+                    return Err(AppError::invalid(
+                        KEY_FIELD,
+                        "The key is in the Authorization header too. Send it in one place.",
+                    ));
+                }
+                (bearer, field) => bearer.or_else(|| field.map(SecretString::from)),
+            };
+            Ok(Self { key, fields })
+        })
+    }
+}
+
+/// A key in the address ends up in logs and histories of others: it is refused so that nobody gets used to it.
+fn refuse_key_in_query(query: &str) -> Result<(), AppError> {
+    let holds_key = url::form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| name.eq_ignore_ascii_case(KEY_FIELD) || value.contains("uptok_"));
+    if holds_key {
+        return Err(AppError::invalid(
+            KEY_FIELD,
+            "Never put a key into an address. Send it in the body or as Authorization: Bearer, and replace this one.",
+        ));
+    }
+    Ok(())
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750, section 2.1).
+fn bearer(request: &HttpRequest) -> Result<Option<SecretString>, AppError> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let Some(header) = headers.next() else { return Ok(None) };
+    if headers.next().is_some() {
+        return Err(AppError::Malformed("Send one Authorization header.".into()));
+    }
+    let text = header.to_str().unwrap_or_default();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => {
+            Ok(Some(SecretString::from(token.trim())))
+        }
+        _ => Err(AppError::UnknownKey),
+    }
+}
+
+fn refuse_control_characters<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Result<(), AppError> {
+    let wrong: Vec<_> = fields
+        .iter()
+        .filter(|(name, value)| name.chars().chain(value.chars()).any(char::is_control))
+        .map(|(name, _)| FieldError::new(name.to_owned(), "Remove the control characters."))
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(AppError::Invalid(wrong)) }
+}

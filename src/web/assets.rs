@@ -1,0 +1,64 @@
+//! Static files inside the binary, under addresses that change with their content and so never grow stale.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use actix_web::{
+    HttpResponse,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web::{Path, ServiceConfig, get, resource},
+};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use crate::error::AppError;
+
+#[derive(RustEmbed)]
+#[folder = "static/"]
+struct Files;
+
+/// Address → file, for every file; the address holds the first 8 hex digits of the content's SHA-256.
+static BY_ADDRESS: LazyLock<HashMap<String, (String, EmbeddedFile)>> = LazyLock::new(|| {
+    let addressed = |name: String| {
+        let file = Files::get(&name)?;
+        let [a, b, c, d, ..] = file.metadata.sha256_hash();
+        let hash = u32::from_be_bytes([a, b, c, d]);
+        let (stem, extension) = name.rsplit_once('.')?;
+        Some((format!("{stem}.{hash:08x}.{extension}"), (name.clone(), file)))
+    };
+    Files::iter().filter_map(|name| addressed(name.into_owned())).collect()
+});
+
+static ADDRESSES: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
+    BY_ADDRESS.iter().map(|(address, (name, _))| (name.as_str(), format!("/static/{address}"))).collect()
+});
+
+/// The address of the static file `name` (`css/base.css`).
+///
+/// # Panics
+/// When there is no such file: a template names a file that does not exist, which the tests of the pages show.
+#[must_use]
+pub fn url(name: &str) -> &'static str {
+    ADDRESSES.get(name).map_or_else(|| panic!("static/{name} does not exist"), String::as_str)
+}
+
+/// `/static/…`.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(resource("/static/{address:.*}").route(get().to(file)));
+}
+
+async fn file(address: Path<String>) -> Result<HttpResponse, AppError> {
+    let (name, file) = BY_ADDRESS.get(address.as_str()).ok_or(AppError::NotFound)?;
+    let content_type = mime_guess::from_path(name).first_or_octet_stream();
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, with_charset(content_type.as_ref())))
+        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .body(file.data.clone().into_owned()))
+}
+
+fn with_charset(content_type: &str) -> String {
+    if content_type.starts_with("text/") {
+        format!("{content_type}; charset=utf-8")
+    } else {
+        content_type.to_owned()
+    }
+}

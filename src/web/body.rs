@@ -1,0 +1,293 @@
+//! Reading a request body, once, for every POST.
+//!
+//! The whole body is read first, within a size and a deadline; only then is it parsed. So a slow sender, endless
+//! parts or a bomb of part headers cost at most the size of the body, and a missing multipart boundary can be
+//! taken from the body itself (the API's first documentation told people to send none).
+
+use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
+
+use actix_multipart::Multipart;
+use actix_web::{
+    FromRequest, HttpMessage as _, HttpRequest,
+    dev::Payload,
+    http::header::{
+        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+    },
+    web::{Bytes, BytesMut},
+};
+use futures_util::{StreamExt as _, stream};
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::error::{AppError, FieldError};
+
+/// How long a whole body may take, in seconds.
+pub const DEADLINE_SECONDS: u64 = 5;
+/// How many fields a body may have.
+pub const FIELDS_MAX: usize = 16;
+
+/// A whole body of at most `LIMIT` bytes.
+#[derive(Debug)]
+pub struct Body<const LIMIT: usize>(pub Bytes);
+
+impl<const LIMIT: usize> FromRequest for Body<LIMIT> {
+    type Error = AppError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let announced = announced_length(request);
+        let is_encoded = request
+            .headers()
+            .get(CONTENT_ENCODING)
+            .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        let payload = payload.take();
+        Box::pin(async move {
+            if is_encoded {
+                return Err(AppError::UnsupportedType);
+            }
+            if announced.is_some_and(|length| length > LIMIT) {
+                return Err(AppError::TooLarge(LIMIT));
+            }
+            tokio::time::timeout(Duration::from_secs(DEADLINE_SECONDS), read_whole(payload, LIMIT))
+                .await
+                .map_err(|_elapsed| AppError::TooSlow(DEADLINE_SECONDS))?
+                .map(Self)
+        })
+    }
+}
+
+fn announced_length(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn read_whole(mut payload: Payload, limit: usize) -> Result<Bytes, AppError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_cut_off| AppError::Malformed("The request body was cut off.".into()))?;
+        if body.len() + chunk.len() > limit {
+            return Err(AppError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The fields of a body of at most `LIMIT` bytes: multipart, urlencoded or a flat JSON object.
+///
+/// # Errors
+/// 400 for more than [`FIELDS_MAX`] fields, a repeated field or what cannot be parsed; 408, 413, 415.
+#[derive(Debug, Default)]
+pub struct Fields<const LIMIT: usize>(Vec<(String, String)>);
+
+impl<const LIMIT: usize> Fields<LIMIT> {
+    /// The field `name`; an empty field counts as absent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// The field `name` as text; absent is empty.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+
+    /// Every field and its value, in the order sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl<const LIMIT: usize> FromRequest for Fields<LIMIT> {
+    type Error = AppError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Body::<LIMIT>::from_request(request, payload);
+        let media_type = request.content_type().to_ascii_lowercase();
+        let header = request.headers().get(CONTENT_TYPE).cloned();
+        let is_bodiless = header.is_none()
+            && !request.headers().contains_key(TRANSFER_ENCODING)
+            && announced_length(request).unwrap_or(0) == 0;
+        Box::pin(async move {
+            if is_bodiless {
+                return Ok(Self::default());
+            }
+            let Body(body) = body.await?;
+            let fields = match media_type.as_str() {
+                "multipart/form-data" => multipart(header.as_ref(), body).await?,
+                "application/x-www-form-urlencoded" => urlencoded(&body)?,
+                "application/json" => json(&body)?,
+                _ => return Err(AppError::UnsupportedType),
+            };
+            refuse_repeated(&fields)?;
+            Ok(Self(fields))
+        })
+    }
+}
+
+fn urlencoded(body: &[u8]) -> Result<Vec<(String, String)>, AppError> {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for pair in serde_urlencoded::from_bytes::<Vec<(String, String)>>(body)
+        .map_err(|error| AppError::Malformed(format!("The form cannot be read: {error}.").into()))?
+    {
+        push(&mut fields, pair)?;
+    }
+    Ok(fields)
+}
+
+async fn multipart(header: Option<&HeaderValue>, body: Bytes) -> Result<Vec<(String, String)>, AppError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, with_boundary(header, &body)?);
+    let mut parts = Multipart::new(&headers, stream::iter([Ok(body)]));
+    let mut fields = Vec::new();
+    while let Some(part) = parts.next().await {
+        let mut part = part.map_err(|error| unreadable_multipart(&error))?;
+        let name = part.name().unwrap_or_default().to_owned();
+        let mut value = Vec::new();
+        while let Some(chunk) = part.next().await {
+            value.extend_from_slice(&chunk.map_err(|error| unreadable_multipart(&error))?);
+        }
+        let value = String::from_utf8(value).map_err(|_not_text| {
+            AppError::Invalid(vec![FieldError::new(name.clone(), "Send UTF-8 text.")])
+        })?;
+        push(&mut fields, (name, value))?;
+    }
+    Ok(fields)
+}
+
+fn unreadable_multipart(error: &actix_multipart::MultipartError) -> AppError {
+    AppError::Malformed(format!("The multipart body cannot be read: {error}.").into())
+}
+
+/// The `Content-Type` with its boundary, taken from the body's first line when the header has none
+/// (RFC 2046, section 5.1.1: 1 to 70 characters).
+fn with_boundary(header: Option<&HeaderValue>, body: &[u8]) -> Result<HeaderValue, AppError> {
+    let says_boundary = |header: &&HeaderValue| {
+        header.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("boundary="))
+    };
+    if let Some(header) = header.filter(says_boundary) {
+        return Ok(header.clone());
+    }
+    let first_line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let boundary = first_line.strip_prefix(b"--").map(<[u8]>::trim_ascii_end).filter(|it| is_boundary(it));
+    let boundary = boundary.and_then(|it| std::str::from_utf8(it).ok()).ok_or(AppError::Malformed(
+        "The multipart body does not begin with its boundary. Let your HTTP client set the Content-Type."
+            .into(),
+    ))?;
+    HeaderValue::try_from(format!("multipart/form-data; boundary=\"{boundary}\"")).map_err(AppError::broken)
+}
+
+fn is_boundary(text: &[u8]) -> bool {
+    (1..=70).contains(&text.len())
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(byte))
+}
+
+fn json(body: &[u8]) -> Result<Vec<(String, String)>, AppError> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let fields = reader.deserialize_map(FlatObject).and_then(|fields| reader.end().map(|()| fields));
+    let mut checked = Vec::new();
+    for pair in
+        fields.map_err(|error| AppError::Malformed(format!("The JSON cannot be read: {error}.").into()))?
+    {
+        push(&mut checked, pair)?;
+    }
+    Ok(checked)
+}
+
+/// A JSON object whose values are text, whole numbers, booleans or null; repeated names are kept to be refused.
+struct FlatObject;
+
+impl<'de> Visitor<'de> for FlatObject {
+    type Value = Vec<(String, String)>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object of fields")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if fields.len() > FIELDS_MAX {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = match map.next_value::<serde_json::Value>()? {
+                serde_json::Value::Null => String::new(),
+                serde_json::Value::String(text) => text,
+                serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
+                    return Err(serde::de::Error::custom(format!(
+                        "the field {name:?} must be text or a number"
+                    )));
+                }
+                scalar => scalar.to_string(),
+            };
+            fields.push((name, value));
+        }
+        Ok(fields)
+    }
+}
+
+fn push(fields: &mut Vec<(String, String)>, field: (String, String)) -> Result<(), AppError> {
+    if fields.len() == FIELDS_MAX {
+        return Err(AppError::Malformed(format!("Send at most {FIELDS_MAX} fields.").into()));
+    }
+    fields.push(field);
+    Ok(())
+}
+
+fn refuse_repeated(fields: &[(String, String)]) -> Result<(), AppError> {
+    for (index, (name, _)) in fields.iter().enumerate() {
+        if fields[..index].iter().any(|(earlier, _)| earlier == name) {
+            let message: Cow<'static, str> = "This field is there twice. Send it once.".into();
+            return Err(AppError::Invalid(vec![FieldError::new(name.clone(), message)]));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &'static str) -> HeaderValue {
+        HeaderValue::from_static(text)
+    }
+
+    #[test]
+    fn a_boundary_in_the_header_is_kept() {
+        let given = header("multipart/form-data; boundary=abc");
+        assert_eq!(with_boundary(Some(&given), b"--zzz\r\n").unwrap(), given);
+    }
+
+    #[test]
+    fn a_missing_boundary_is_taken_from_the_body() {
+        let found =
+            with_boundary(Some(&header("multipart/form-data")), b"------WebKitFormBoundary7M\r\nContent-");
+        assert_eq!(found.unwrap(), "multipart/form-data; boundary=\"----WebKitFormBoundary7M\"");
+    }
+
+    #[test]
+    fn a_body_that_begins_otherwise_has_no_boundary() {
+        let long = format!("--{}\r\n", "a".repeat(71));
+        for body in ["", "clientKey=1", "--\r\n", "--a\"b\r\n", long.as_str()] {
+            assert!(with_boundary(None, body.as_bytes()).is_err(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn json_keeps_repeated_names_so_that_they_can_be_refused() {
+        let fields = json(br#"{"page":1,"page":"2","perPage":null}"#).unwrap();
+        assert_eq!(fields.len(), 3);
+        assert!(refuse_repeated(&fields).is_err());
+    }
+
+    #[test]
+    fn json_that_is_deep_long_or_not_an_object_is_refused() {
+        let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+        let wide = format!("{{{}}}", (0..20).map(|n| format!("\"f{n}\":1")).collect::<Vec<_>>().join(","));
+        for body in [deep.as_str(), wide.as_str(), "[]", "1", "{\"page\":{}}", "{\"page\":1} x", ""] {
+            assert!(json(body.as_bytes()).is_err(), "{body:.40}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `/livez`: the process lives. `/readyz`: it can serve: database reachable, migrated, not stopping.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, ServiceConfig, get, resource},
+};
+
+use crate::{db::Db, error::AppError};
+
+/// Set once the process has been told to stop.
+#[derive(Debug, Default)]
+pub struct Draining(AtomicBool);
+
+impl Draining {
+    /// From now on `/readyz` says 503.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// The two probes.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/livez").route(get().to(live)))
+        .service(resource("/readyz").route(get().to(ready)));
+}
+
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("alive\n")
+}
+
+async fn ready(db: Data<Db>, draining: Data<Draining>) -> Result<HttpResponse, AppError> {
+    let reason = if draining.0.load(Ordering::Acquire) {
+        "stopping\n"
+    } else {
+        match db.is_ready().await {
+            Ok(true) => return Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n")),
+            Ok(false) => "migrations are missing\n",
+            Err(_unreachable) => "the database is not reachable\n",
+        }
+    };
+    Ok(HttpResponse::ServiceUnavailable()
+        .insert_header(("Retry-After", "1"))
+        .content_type("text/plain")
+        .body(reason))
+}

@@ -1,0 +1,15 @@
+//! Furniture that every page and endpoint uses. It knows no room.
+
+pub mod api_request;
+pub mod assets;
+pub mod body;
+pub mod client_address;
+pub mod clock;
+pub mod error_pages;
+pub mod form;
+pub mod health;
+pub mod page;
+pub mod request_log;
+pub mod same_origin;
+pub mod security_headers;
+pub mod throttle;

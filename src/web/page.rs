@@ -1,0 +1,86 @@
+//! What every page shares: the frame around it, and how it becomes an answer.
+
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header::LOCATION},
+};
+use askama::Template;
+
+use crate::error::AppError;
+
+/// This installation, as pages and checks need it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The public origin: `https://keys.example.org`.
+    pub origin: String,
+    /// Whether cookies are `Secure`.
+    pub is_https: bool,
+}
+
+/// Which entry of the navigation is the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Sessions.
+    Sessions,
+    /// Settings → API Keys.
+    ApiKeys,
+    /// API Documentation.
+    Documentation,
+    /// None of them.
+    None,
+}
+
+/// Who is looking at a page, as its frame shows it.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The user's name.
+    pub name: String,
+    /// The user's e-mail.
+    pub email: String,
+    /// The active client's name.
+    pub client_name: String,
+    /// The active client's Client ID.
+    pub client_id: String,
+}
+
+/// The frame of a page.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The heading and, with the product's name, the title.
+    pub title: &'static str,
+    /// The current entry of the navigation.
+    pub section: Section,
+    /// Who is looking; `None`: not logged in.
+    pub visitor: Option<Visitor>,
+    /// A message of the page before, shown once.
+    pub flash: Option<String>,
+}
+
+impl Layout {
+    /// The frame for somebody who is not logged in.
+    #[must_use]
+    pub fn signed_out(title: &'static str, section: Section) -> Self {
+        Self { title, section, visitor: None, flash: None }
+    }
+
+    /// Whether `section` is the current one, in the words of `aria-current`.
+    #[must_use]
+    pub fn is_current(&self, section: Section) -> bool {
+        self.section == section
+    }
+}
+
+/// The page as an answer.
+///
+/// # Errors
+/// [`AppError::Broken`] when the template cannot be written out.
+pub fn respond(status: StatusCode, page: &impl Template) -> Result<HttpResponse, AppError> {
+    let html = page.render().map_err(AppError::broken)?;
+    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html))
+}
+
+/// 303 to `address`: the browser asks for it with GET.
+#[must_use]
+pub fn see_other(address: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, address)).finish()
+}

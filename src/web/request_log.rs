@@ -1,0 +1,75 @@
+//! One line per request, and one id to find it by.
+//!
+//! The line holds the route's pattern, never the address as sent: an address may hold what somebody pasted into it.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use actix_web::{
+    Error, HttpMessage as _, HttpRequest,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::Next,
+};
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::error::AppError;
+
+/// The header that carries the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request, as in its log line, its problem and its `X-Request-Id`.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId(Uuid);
+
+impl RequestId {
+    /// The id as text.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> String {
+        request.extensions().get::<Self>().map_or_else(String::new, |id| id.0.to_string())
+    }
+}
+
+/// Gives the request its id, logs one line, and turns a panic into an answer.
+///
+/// # Errors
+/// Passes errors on; a panic becomes [`AppError::Broken`].
+pub async fn log_request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let start = Instant::now();
+    let id = Uuid::now_v7();
+    let header = HeaderValue::try_from(id.to_string()).map_err(AppError::broken)?;
+    request.extensions_mut().insert(RequestId(id));
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", request_id = %id);
+
+    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let mut outcome = outcome.unwrap_or_else(|_panic| Err(AppError::broken("a handler panicked").into()));
+
+    let (status, route) = match &mut outcome {
+        Ok(response) => {
+            response.headers_mut().insert(REQUEST_ID, header);
+            (response.status(), response.request().match_pattern())
+        }
+        Err(error) => {
+            error.add_response_mapper(move |mut response| {
+                response.headers_mut().insert(REQUEST_ID, header.clone());
+                response
+            });
+            (error.as_response_error().status_code(), None)
+        }
+    };
+    tracing::info!(
+        parent: &span,
+        %method,
+        route = route.as_deref().unwrap_or("-"),
+        status = status.as_u16(),
+        duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "Answered"
+    );
+    outcome
+}

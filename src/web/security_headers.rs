@@ -1,0 +1,66 @@
+//! Security headers on every answer, also on those that a middleware gave (OWASP Secure Headers).
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+
+use super::page::Site;
+
+/// Nothing inline, nothing from elsewhere, no frame around us.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+/// An API answer is never a document.
+const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// Sets the headers; a `Cache-Control` that is already there stays.
+///
+/// # Errors
+/// Passes errors on, with the headers added to the answer they become.
+pub async fn set_security_headers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let is_api = request.path().starts_with("/api/");
+    let is_https = request.app_data::<Data<Site>>().is_some_and(|site| site.is_https);
+    match next.call(request).await {
+        Ok(mut response) => {
+            add(response.headers_mut(), is_api, is_https);
+            Ok(response)
+        }
+        Err(mut error) => {
+            error.add_response_mapper(move |mut response| {
+                add(response.headers_mut(), is_api, is_https);
+                response
+            });
+            Err(error)
+        }
+    }
+}
+
+fn add(headers: &mut HeaderMap, is_api: bool, is_https: bool) {
+    let mut set =
+        |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    set(header::CONTENT_SECURITY_POLICY, if is_api { API_POLICY } else { PAGE_POLICY });
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::X_FRAME_OPTIONS, "DENY");
+    // `no-referrer` would make browsers send `Origin: null` with our own forms.
+    set(header::REFERRER_POLICY, "same-origin");
+    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        if is_api { "cross-origin" } else { "same-origin" },
+    );
+    set(header::PERMISSIONS_POLICY, "camera=(), microphone=(), geolocation=(), payment=(), usb=()");
+    if is_https {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
