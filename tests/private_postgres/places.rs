@@ -1,0 +1,84 @@
+//! Data directories in awkward places.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+};
+
+use nix::unistd::geteuid;
+use uptok::private_postgres::PrivatePostgres;
+
+use super::support::{DataDir, psql, socket_directory};
+
+#[test]
+fn a_data_directory_may_have_a_long_path() {
+    let data_dir = DataDir::named(&"a-long-name/".repeat(20));
+
+    let postgres = data_dir.start().unwrap();
+
+    assert_eq!(psql(postgres.url(), "select 1").unwrap(), "1");
+    let socket_directory = socket_directory(postgres.url());
+    assert_eq!(socket_directory.metadata().unwrap().mode() & 0o777, 0o700);
+    postgres.stop().unwrap();
+    assert!(!socket_directory.exists(), "nothing is left in /tmp");
+}
+
+#[test]
+fn a_data_directory_may_have_spaces_and_quotes() {
+    let data_dir = DataDir::named("Ada's \"data\" $HOME `id`");
+
+    let postgres = data_dir.start().unwrap();
+
+    assert_eq!(psql(postgres.url(), "select 1").unwrap(), "1");
+    assert_eq!(PrivatePostgres::url_of(&data_dir.path).unwrap(), postgres.url());
+}
+
+#[test]
+fn somebody_elses_socket_directory_is_refused() {
+    let data_dir = DataDir::named("with space");
+    data_dir.start().unwrap().stop().unwrap();
+    let socket_directory = socket_directory(&PrivatePostgres::url_of(&data_dir.path).unwrap());
+    symlink(&data_dir.root, &socket_directory).unwrap();
+
+    let refusal = data_dir.start().unwrap_err().to_string();
+
+    fs::remove_file(&socket_directory).unwrap();
+    assert!(refusal.contains("is not a private directory"), "{refusal}");
+}
+
+#[test]
+fn root_keeps_a_cluster_elsewhere_when_the_data_directory_is_closed_to_others() {
+    let data_dir = DataDir::new();
+    fs::create_dir(&data_dir.root).unwrap();
+    fs::set_permissions(&data_dir.root, Permissions::from_mode(0o700)).unwrap();
+
+    let postgres = data_dir.start().unwrap();
+
+    assert_eq!(psql(postgres.url(), "select 1").unwrap(), "1");
+    let elsewhere = data_dir.cluster().read_link().ok();
+    assert_eq!(elsewhere.is_some(), geteuid().is_root(), "{elsewhere:?}");
+    assert!(elsewhere.is_none_or(|place| place.starts_with("/var/lib/uptok")));
+}
+
+#[test]
+fn an_open_data_directory_holds_its_cluster_and_nobody_runs_postgresql_as_root() {
+    let data_dir = DataDir::new();
+
+    let _postgres = data_dir.start().unwrap();
+
+    let cluster = data_dir.cluster().symlink_metadata().unwrap();
+    assert!(cluster.is_dir());
+    assert_ne!(cluster.uid(), 0);
+}
+
+#[test]
+fn an_address_needs_a_database() {
+    let data_dir = DataDir::new();
+
+    let before = PrivatePostgres::url_of(&data_dir.path).unwrap_err().to_string();
+    let postgres = data_dir.start().unwrap();
+    let after = PrivatePostgres::url_of(&data_dir.path).unwrap();
+
+    assert!(before.starts_with("There is no database in "), "{before}");
+    assert_eq!(after, postgres.url());
+}

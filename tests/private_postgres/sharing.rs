@@ -1,0 +1,145 @@
+//! Several processes and one server: who starts it, who stops it, and what happens when one is killed.
+
+use std::{
+    env, fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    thread,
+};
+
+use uptok::private_postgres::{PrivatePostgres, Tuning};
+
+use super::support::{DataDir, psql};
+
+#[test]
+fn the_last_user_stops_it() {
+    let data_dir = DataDir::new();
+    let first = data_dir.start().unwrap();
+    let second = data_dir.start().unwrap();
+    let url = first.url().to_owned();
+
+    first.stop().unwrap();
+    let while_used = psql(&url, "select 1");
+    drop(second);
+    let while_unused = psql(&url, "select 1");
+
+    assert_eq!(while_used, Ok("1".to_owned()));
+    assert!(while_unused.is_err());
+    assert!(!data_dir.cluster().join("postmaster.pid").exists());
+}
+
+#[test]
+fn records_are_there_after_a_restart() {
+    let data_dir = DataDir::new();
+    let postgres = data_dir.start().unwrap();
+    psql(postgres.url(), "create table kept as select 42 as answer").unwrap();
+    postgres.stop().unwrap();
+
+    let postgres = data_dir.start().unwrap();
+
+    assert_eq!(psql(postgres.url(), "select answer from kept").unwrap(), "42");
+}
+
+#[test]
+fn eight_that_start_at_once_share_one_server() {
+    let data_dir = DataDir::new();
+
+    let servers: Vec<PrivatePostgres> = thread::scope(|scope| {
+        let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| data_dir.start().unwrap())).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+
+    let url = servers[0].url().to_owned();
+    assert!(servers.iter().all(|server| server.url() == url && run_of(server.url()) == run_of(&url)));
+    drop(servers);
+    assert!(psql(&url, "select 1").is_err());
+}
+
+#[test]
+fn a_killed_owner_leaves_a_server_that_the_next_one_uses_and_stops() {
+    Owner::play_if_asked();
+    let data_dir = DataDir::new();
+    let test = concat!(module_path!(), "::a_killed_owner_leaves_a_server_that_the_next_one_uses_and_stops");
+    let mut owner = Owner::spawn(test, &data_dir.path);
+    let url = owner.url();
+    let run = run_of(&url);
+
+    let mut output = owner.kill();
+    // This and the next start end only if the server holds neither the output of its owner nor its locks.
+    output.read_to_end(&mut Vec::new()).unwrap();
+    let next = data_dir.start().unwrap();
+
+    assert_eq!(run_of(next.url()), run);
+    next.stop().unwrap();
+    assert!(psql(&url, "select 1").is_err());
+}
+
+#[test]
+fn a_ctrl_c_in_our_terminal_does_not_reach_the_server() {
+    let data_dir = DataDir::new();
+    let _postgres = data_dir.start().unwrap();
+    let pid_file = fs::read_to_string(data_dir.cluster().join("postmaster.pid")).unwrap();
+    let pid = pid_file.lines().next().unwrap();
+
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+
+    // pid (command) state parent group session …
+    let session = stat.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap();
+    assert_eq!(session, pid, "it leads a session of its own");
+}
+
+/// Tells one run of the server from another.
+fn run_of(url: &str) -> String {
+    psql(url, "select pg_postmaster_start_time()").unwrap()
+}
+
+/// This very test in a process of its own, in the role of an owner that can be killed.
+struct Owner {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    /// The owner lives until this is closed.
+    _input: ChildStdin,
+}
+
+const OWNER_OF: &str = "owner-of=";
+
+impl Owner {
+    fn spawn(test: &str, data_dir: &Path) -> Self {
+        let (_crate, test) = test.split_once("::").unwrap();
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, &format!("{OWNER_OF}{}", data_dir.display())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let input = process.stdin.take().unwrap();
+        Self { process, output, _input: input }
+    }
+
+    fn url(&mut self) -> String {
+        self.output.by_ref().lines().map(Result::unwrap).find(|line| line.starts_with("postgres:")).unwrap()
+    }
+
+    fn kill(mut self) -> BufReader<ChildStdout> {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.output
+    }
+
+    /// Returns at once in the test's own process.
+    fn play_if_asked() {
+        let Some(data_dir) =
+            env::args().find_map(|argument| Some(argument.strip_prefix(OWNER_OF)?.to_owned()))
+        else {
+            return;
+        };
+        let postgres = PrivatePostgres::start(Path::new(&data_dir), Tuning::ForTests).unwrap();
+        // Past libtest, which keeps what println! says.
+        io::stdout().write_all(format!("{}\n", postgres.url()).as_bytes()).unwrap();
+        io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        postgres.stop().unwrap();
+        std::process::exit(0);
+    }
+}

@@ -1,0 +1,73 @@
+//! A data directory for each test, and questions to its server.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use uptok::private_postgres::{PrivatePostgres, Tuning};
+
+/// A data directory that goes away with the test, wherever its cluster is.
+pub(crate) struct DataDir {
+    pub(crate) root: PathBuf,
+    pub(crate) path: PathBuf,
+}
+
+impl DataDir {
+    pub(crate) fn new() -> Self {
+        Self::named("data")
+    }
+
+    /// `name` may be a path.
+    pub(crate) fn named(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let root = parent.join(format!("uptok-private-{}-{number}", std::process::id()));
+        Self { path: root.join(name), root }
+    }
+
+    pub(crate) fn start(&self) -> anyhow::Result<PrivatePostgres> {
+        PrivatePostgres::start(&self.path, Tuning::ForTests)
+    }
+
+    pub(crate) fn cluster(&self) -> PathBuf {
+        self.path.join("postgres")
+    }
+
+    /// Makes the cluster and stops it, to be changed before the next start.
+    pub(crate) fn with_stopped_cluster() -> Self {
+        let data_dir = Self::new();
+        data_dir.start().unwrap().stop().unwrap();
+        data_dir
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if let Ok(elsewhere) = self.cluster().read_link() {
+            let _ = fs::remove_dir_all(elsewhere);
+        }
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+pub(crate) fn psql(url: &str, sql: &str) -> Result<String, String> {
+    let output = Command::new("psql").args(["-XAtqc", sql, url]).output().unwrap();
+    let said = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
+    if output.status.success() { Ok(said(output.stdout)) } else { Err(said(output.stderr)) }
+}
+
+pub(crate) fn setting(postgres: &PrivatePostgres, name: &str) -> String {
+    psql(postgres.url(), &format!("select current_setting('{name}')")).unwrap()
+}
+
+/// Where the socket of `url` is.
+pub(crate) fn socket_directory(url: &str) -> PathBuf {
+    let url = url::Url::parse(&url.replace("@/", "@localhost/")).unwrap();
+    let (_, host) = url.query_pairs().find(|(name, _)| name == "host").unwrap();
+    PathBuf::from(host.into_owned())
+}
