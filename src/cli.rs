@@ -188,6 +188,7 @@ fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
     if settings.database_url.is_some() {
         secret(&settings)?;
     }
+    let listener = server::bind(settings.listen)?;
     let database = Database::open(&settings)?;
     Db::migrate(&database.url)?;
     let secret = secret(&settings)?;
@@ -202,9 +203,9 @@ fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
     }
     let parts = Parts::new(settings, &database.url, &secret)?;
     actix_web::rt::System::new().block_on(async {
-        let (server, address) = server::start(&parts)?;
+        let server = server::start(&parts, listener)?;
         server::stop_on_signal(&parts, server.handle())?;
-        tracing::info!(%address, public_url = parts.settings().public_url.origin(), "Listening");
+        tracing::info!(listen = %parts.settings().listen, public_url = parts.settings().public_url.origin(), "Listening");
         say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
         Ok(server.await?)
     })

@@ -1,6 +1,9 @@
 //! Serving: bind, answer, and stop without cutting anybody off.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use actix_web::{
     HttpServer,
@@ -14,25 +17,31 @@ use crate::app::{Parts, app};
 /// How long requests that are being answered may take after a stop, in seconds.
 const FINISH_SECONDS: u64 = 25;
 
-/// Binds and begins to answer; returns the server and the address it listens on.
+/// Takes the address that the settings name.
 ///
 /// # Errors
 /// When the address is taken or not ours.
-pub fn start(parts: &Parts) -> anyhow::Result<(Server, SocketAddr)> {
-    let settings = parts.settings();
+pub fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen)
+        .with_context(|| format!("cannot listen on {listen}; choose another with UPTOK_LISTEN"))
+}
+
+/// Begins to answer on `listener`.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let shared = parts.clone();
     let server = HttpServer::new(move || app(shared.clone()))
-        .workers(settings.workers.map_or(cores, usize::from))
+        .workers(parts.settings().workers.map_or(cores, usize::from))
         .client_request_timeout(Duration::from_secs(5))
         .client_disconnect_timeout(Duration::from_secs(5))
         .keep_alive(Duration::from_secs(30))
         .shutdown_timeout(FINISH_SECONDS)
         .disable_signals()
-        .bind(settings.listen)
-        .with_context(|| format!("cannot listen on {}; choose another with UPTOK_LISTEN", settings.listen))?;
-    let address = *server.addrs().first().context("the server has no address")?;
-    Ok((server.run(), address))
+        .listen(listener)?;
+    Ok(server.run())
 }
 
 /// Waits for SIGTERM or SIGINT, then stops: `/readyz` says 503, after the drain time the listener closes, and what is

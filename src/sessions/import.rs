@@ -56,6 +56,8 @@ pub fn import(
 ) -> anyhow::Result<Summary> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
     let header = Header::parse(reader.byte_headers().context("the header cannot be read")?)?;
+    // Where lines end in CRLF, the reader stands before the LF and counts one line less.
+    let uncounted = 2_u64.saturating_sub(reader.position().line());
     let mut summary = Summary::default();
     let mut batch = Vec::with_capacity(BATCH);
     let mut line = csv::ByteRecord::new();
@@ -64,7 +66,8 @@ pub fn import(
             Ok(record) => batch.push(record),
             Err(errors) => {
                 summary.rejected += 1;
-                hears.bad_line(&BadLine { line: line.position().map_or(0, csv::Position::line), errors });
+                let number = line.position().map_or(0, csv::Position::line) + uncounted;
+                hears.bad_line(&BadLine { line: number, errors });
             }
         }
         if batch.len() == BATCH {

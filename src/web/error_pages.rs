@@ -3,7 +3,7 @@
 //! They cover what our handlers return, what actix itself refuses (404, 405, unreadable paths) and what a middleware
 //! gives up with. Only the sentence of an [`AppError`] is shown; causes go to the log.
 
-use actix_session::storage::LoadError;
+use actix_session::storage::{SaveError, UpdateError};
 use actix_web::{
     Error, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
@@ -96,8 +96,11 @@ fn is_bare_failure<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
 
 impl Problem {
     fn of(error: Option<&Error>, status: StatusCode, request_id: String) -> Self {
-        let is_sign_in_store = error.is_some_and(|it| it.as_error::<InternalError<LoadError>>().is_some());
-        let known = if is_sign_in_store { Some(&AppError::Busy) } else { error.and_then(Error::as_error) };
+        let known = if error.is_some_and(is_of_sign_in_store) {
+            Some(&AppError::Busy)
+        } else {
+            error.and_then(Error::as_error)
+        };
         log(error, known, status);
         let status = known.map_or(status, actix_web::ResponseError::status_code);
         let code = known.map_or_else(|| code_of(status), AppError::code);
@@ -114,6 +117,13 @@ impl Problem {
             },
         }
     }
+}
+
+/// What actix-session gives up with: loading and deleting, saving, changing.
+fn is_of_sign_in_store(error: &Error) -> bool {
+    error.as_error::<InternalError<anyhow::Error>>().is_some()
+        || error.as_error::<InternalError<SaveError>>().is_some()
+        || error.as_error::<InternalError<UpdateError>>().is_some()
 }
 
 fn log(error: Option<&Error>, known: Option<&AppError>, status: StatusCode) {

@@ -1,0 +1,237 @@
+//! Register, log in, log out; and what a sign-in survives and what not.
+
+use reqwest::Method;
+
+use crate::support::{TestApp, Visitor, test_app::PASSWORD};
+
+async fn register(visitor: &Visitor, change: (&str, &str)) -> crate::support::Reply {
+    let mut fields = vec![
+        ("name", "Ada"),
+        ("company", "Engines Ltd"),
+        ("email", "ada@example.org"),
+        ("password", PASSWORD),
+    ];
+    if let Some(field) = fields.iter_mut().find(|(name, _)| *name == change.0) {
+        field.1 = change.1;
+    }
+    visitor.post("/register", &fields).await
+}
+
+#[actix_web::test]
+async fn registering_makes_a_user_and_a_client_and_logs_in() {
+    let app = TestApp::start().await;
+    let ada = app.visitor();
+
+    register(&ada, ("", "")).await.assert_sent_to("/settings/api-keys");
+
+    let page = ada.get("/settings/api-keys").await.html();
+    assert_eq!(page.text(".foot-user"), "Ada");
+    assert!(page.text(".foot-client").starts_with("Engines Ltd cl_"));
+}
+
+#[actix_web::test]
+async fn the_forms_have_their_labels() {
+    let app = TestApp::start().await;
+    let register = app.visitor().get("/register").await.html();
+    let login = app.visitor().get("/login").await.html();
+
+    assert_eq!(register.texts("form.stack label"), ["Name", "Company", "Email", "Password"]);
+    assert_eq!(login.texts("form.stack label"), ["Email", "Password"]);
+}
+
+#[actix_web::test]
+async fn a_wrong_field_is_named_and_the_others_are_kept() {
+    let app = TestApp::start().await;
+    for (field, value) in [
+        ("name", " "),
+        ("name", "a\u{202e}b"),
+        ("company", ""),
+        ("email", "no address"),
+        ("password", "too short"),
+        ("password", "passwordpassword"),
+        ("password", "ada@example.org"),
+    ] {
+        let reply = register(&app.visitor(), (field, value)).await;
+
+        assert_eq!(reply.status, 422, "{field}={value}");
+        let page = reply.html();
+        assert!(!page.text(&format!("#hint-{field} .wrong")).is_empty());
+        let kept = if field == "email" { ("name", "Ada") } else { ("email", "ada@example.org") };
+        assert_eq!(page.attribute(&format!("#field-{}", kept.0), "value"), kept.1);
+        assert_eq!(page.attribute("#field-password", "value"), "");
+    }
+}
+
+#[actix_web::test]
+async fn an_email_has_one_account_however_it_is_written() {
+    let app = TestApp::start().await;
+    app.signed_up("ada").await;
+
+    let reply = register(&app.visitor(), ("email", "ADA@Example.org")).await;
+
+    assert_eq!(reply.status, 422);
+    assert!(reply.html().text("#hint-email").contains("Log in instead"));
+}
+
+#[actix_web::test]
+async fn only_the_first_may_register_unless_it_is_said_otherwise() {
+    let app = TestApp::start_with(&["--sign-up", "first"]).await;
+
+    register(&app.visitor(), ("", "")).await.assert_sent_to("/settings/api-keys");
+    let second = register(&app.visitor(), ("email", "eve@example.org")).await;
+
+    assert_eq!(second.status, 403);
+    assert_eq!(app.db.ask("select count(*)::text as answer from users"), "1");
+}
+
+#[actix_web::test]
+async fn of_many_at_once_one_is_the_first() {
+    let app = TestApp::start_with(&["--sign-up", "first"]).await;
+    let tries = (0..8).map(|index| {
+        let visitor = app.visitor();
+        async move {
+            let email = format!("user{index}@example.org");
+            register(&visitor, ("email", &email)).await.status.as_u16()
+        }
+    });
+
+    let statuses = futures_util::future::join_all(tries).await;
+
+    assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
+    assert_eq!(app.db.ask("select count(*)::text as answer from clients"), "1");
+}
+
+#[actix_web::test]
+async fn registering_can_be_closed() {
+    let app = TestApp::start_with(&["--sign-up", "closed"]).await;
+    let reply = register(&app.visitor(), ("", "")).await;
+
+    assert_eq!(reply.status, 403);
+    assert!(app.visitor().get("/register").await.body.contains("Registering is closed"));
+}
+
+#[actix_web::test]
+async fn a_wrong_password_and_an_unknown_email_read_the_same() {
+    let app = TestApp::start().await;
+    app.signed_up("ada").await;
+    let visitor = app.visitor();
+
+    let wrong =
+        visitor.post("/login", &[("email", "ada@example.org"), ("password", "not my password!")]).await;
+    let unknown =
+        visitor.post("/login", &[("email", "eve@example.org"), ("password", "not my password!")]).await;
+
+    assert_eq!((wrong.status, unknown.status), (422.try_into().unwrap(), 422.try_into().unwrap()));
+    assert_eq!(wrong.body.replace("ada@", ""), unknown.body.replace("eve@", ""));
+}
+
+#[actix_web::test]
+async fn logging_out_ends_the_sign_in_for_good() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let cookie = app.db.ask("select encode(id_hash, 'hex') as answer from sign_ins");
+
+    ada.post("/logout", &[]).await.assert_sent_to("/login");
+
+    ada.get("/settings/api-keys").await.assert_sent_to("/login");
+    assert_eq!(app.db.ask("select count(*)::text as answer from sign_ins"), "0");
+    assert_eq!(cookie.len(), 64);
+}
+
+#[actix_web::test]
+async fn a_cookie_from_before_is_not_taken_over_at_login() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let before = app.db.ask("select encode(id_hash, 'hex') as answer from sign_ins");
+
+    ada.post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+
+    assert_ne!(app.db.ask("select encode(id_hash, 'hex') as answer from sign_ins"), before);
+    assert_eq!(app.db.ask("select count(*)::text as answer from sign_ins"), "1");
+}
+
+#[actix_web::test]
+async fn a_logout_is_not_undone_by_a_request_that_was_under_way() {
+    let app = TestApp::start().await;
+    for _ in 0..50 {
+        let ada = if app.db.ask("select count(*)::text as answer from users") == "0" {
+            app.signed_up("ada").await
+        } else {
+            app.logged_in("ada").await
+        };
+        let key = ada.generate("laptop").await[..18].to_owned();
+        // Deleting leaves a message, which changes the state of the sign-in.
+        let delete = format!("/settings/api-keys/{key}/delete");
+        futures_util::future::join(ada.post(&delete, &[]), ada.post("/logout", &[])).await;
+
+        ada.get("/settings/api-keys").await.assert_sent_to("/login");
+        app.db.execute("update api_keys set deleted_at = now(), secret_hash = null where deleted_at is null");
+    }
+    assert_eq!(app.db.ask("select count(*)::text as answer from sign_ins"), "0");
+}
+
+#[actix_web::test]
+async fn whoever_is_removed_disabled_or_idle_is_out_with_the_next_click() {
+    for change in [
+        "delete from memberships",
+        "update users set disabled_at = now()",
+        "update sign_ins set last_seen_at = now() - interval '13 hours'",
+        "update sign_ins set ends_at = now()",
+    ] {
+        let app = TestApp::start().await;
+        let ada = app.signed_up("ada").await;
+        assert_eq!(ada.get("/sessions").await.status, 200);
+
+        app.db.execute(change);
+
+        ada.get("/sessions").await.assert_sent_to("/login");
+    }
+}
+
+#[actix_web::test]
+async fn a_changed_cookie_signs_nobody_in() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let reply = ada.post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+    let cookie = reply.header("set-cookie").split(';').next().unwrap().to_owned();
+    let changed = cookie.replace(&cookie[cookie.len() - 4..], "AAAA");
+    let stranger = app.visitor();
+
+    let with = |cookie: String| stranger.request(Method::GET, "/sessions").header("Cookie", cookie).send();
+
+    assert_eq!(with(cookie).await.unwrap().status(), 200);
+    assert_eq!(with(changed).await.unwrap().status(), 303);
+}
+
+#[actix_web::test]
+async fn the_cookie_is_for_the_server_alone() {
+    let app = TestApp::start().await;
+    let reply = register(&app.visitor(), ("", "")).await;
+    let cookie = reply.header("set-cookie");
+
+    assert!(cookie.starts_with("uptok_sign_in="));
+    for word in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=604800"] {
+        assert!(cookie.contains(word), "{cookie}");
+    }
+    let secure = TestApp::start_with(&["--public-url", "https://keys.example.org"]).await;
+    let cookie = register(&secure.visitor(), ("", "")).await.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("__Host-uptok_sign_in=") && cookie.contains("Secure"), "{cookie}");
+}
+
+#[actix_web::test]
+async fn tries_are_counted_per_account_and_per_address() {
+    let app = TestApp::start_with(&["--logins-per-minute", "3"]).await;
+    let visitor = app.visitor();
+    let login = async |email: &str| {
+        visitor.post("/login", &[("email", email), ("password", "not my password!")]).await
+    };
+    for _ in 0..3 {
+        assert_eq!(login("ada@example.org").await.status, 422);
+    }
+
+    let fourth = login("eve@example.org").await;
+
+    assert_eq!(fourth.status, 429);
+    assert!((1..=60).contains(&fourth.header("retry-after").parse::<u32>().unwrap()));
+    assert!(fourth.body.contains("Too many attempts"));
+}

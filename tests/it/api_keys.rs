@@ -1,0 +1,321 @@
+//! Settings → API Keys.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use crate::support::{TestApp, Visitor};
+
+const INDEX: &str = "/settings/api-keys";
+
+fn public(key: &str) -> &str {
+    &key[..18]
+}
+
+fn delete_path(key: &str) -> String {
+    format!("{INDEX}/{}/delete", public(key))
+}
+
+fn replacement_path(key: &str) -> String {
+    format!("{INDEX}/{}/replacement", public(key))
+}
+
+async fn nonce(visitor: &Visitor) -> String {
+    visitor.get(INDEX).await.html().attribute("input[name=formNonce]", "value")
+}
+
+#[actix_web::test]
+async fn a_key_is_shown_whole_once_and_masked_ever_after() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+
+    let reply = ada.post(INDEX, &[("name", "Warehouse")]).await;
+
+    let page = reply.html();
+    let key = page.text("[data-whole-key-text]");
+    assert_eq!(key.len(), 57);
+    assert!(page.cell("Warehouse", "Public Key").contains(&key));
+    assert_eq!(page.cell("Warehouse", "Client ID"), ada.client_id().await);
+    let later = ada.get(INDEX).await;
+    assert!(!later.body.contains(&key[19..]));
+    assert_eq!(later.html().cell("Warehouse", "Public Key"), format!("{}_••••", public(&key)));
+    assert!(later.html().cell("Warehouse", "Created At").ends_with("UTC"));
+}
+
+#[actix_web::test]
+async fn the_table_has_its_five_columns_and_the_menu_its_two_entries() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    ada.generate("laptop").await;
+
+    let page = ada.get(INDEX).await.html();
+
+    assert_eq!(page.texts("thead th"), ["Name", "Public Key", "Client ID", "Created At", "Action"]);
+    assert_eq!(page.texts("form.generate label"), ["Name"]);
+    assert_eq!(page.texts("form.generate button"), ["Generate Key"]);
+    let entries = page.texts(".actions a");
+    assert!(
+        entries.iter().any(|it| it.starts_with("Delete"))
+            && entries.iter().any(|it| it.starts_with("Replace"))
+    );
+}
+
+#[actix_web::test]
+async fn the_answer_that_shows_a_key_is_kept_nowhere() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+
+    let reply = ada.post(INDEX, &[("name", "laptop")]).await;
+
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("cache-control"), "no-store");
+    assert_eq!(reply.header("set-cookie"), "");
+}
+
+#[actix_web::test]
+async fn nothing_in_the_database_opens_anything() {
+    let app = TestApp::start().await;
+    let key = app.signed_up("ada").await.generate("laptop").await;
+
+    let dump = std::process::Command::new("psql")
+        .args([&app.db.url, "-Atc", "select * from api_keys; select * from api_key_directory"])
+        .output()
+        .unwrap();
+
+    let text = String::from_utf8(dump.stdout).unwrap();
+    assert!(text.contains(public(&key)));
+    assert!(!text.contains(&key[19..51]));
+}
+
+#[actix_web::test]
+async fn a_name_that_will_not_do_is_explained_and_kept() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    for name in ["", "   ", &"n".repeat(65), "a\u{0}b", "a\nb", "a\u{202e}b", "a\u{200b}b"] {
+        let reply = ada.post(INDEX, &[("name", name)]).await;
+
+        assert_eq!(reply.status, 422, "{name:?}");
+        assert!(!reply.html().text("#key-name-hint .wrong").is_empty());
+    }
+    let kept = ada.post(INDEX, &[("name", &"n".repeat(65))]).await;
+    assert_eq!(kept.html().attribute("#key-name", "value"), "n".repeat(65));
+    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
+}
+
+#[actix_web::test]
+async fn a_name_is_shown_as_text_whatever_it_is() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let name = r#"<script>alert(1)</script>"'&"#;
+
+    ada.generate(name).await;
+
+    let page = ada.get(INDEX).await;
+    assert_eq!(page.html().texts("tbody th"), [name]);
+    assert!(!page.body.contains("<script>alert"));
+}
+
+#[actix_web::test]
+async fn a_name_is_free_again_when_its_key_is_deleted() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+
+    let taken = ada.post(INDEX, &[("name", " laptop ")]).await;
+    ada.post(&delete_path(&key), &[]).await.assert_sent_to(INDEX);
+
+    assert_eq!(taken.status, 422);
+    assert!(taken.html().text("#key-name-hint").contains("has this name already"));
+    ada.generate("laptop").await;
+}
+
+#[actix_web::test]
+async fn two_clients_may_use_one_name() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+
+    ada.generate("laptop").await;
+    eve.generate("laptop").await;
+}
+
+#[actix_web::test]
+async fn a_form_sent_many_times_makes_one_key() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let nonce = nonce(&ada).await;
+    let fields = [("name", "laptop"), ("formNonce", nonce.as_str())];
+
+    let replies = join_all((0..20).map(|_| ada.post(INDEX, &fields))).await;
+
+    let shown = replies.iter().filter(|reply| reply.html().texts("[data-whole-key-text]").len() == 1);
+    assert_eq!(shown.count(), 1);
+    assert!(replies.iter().all(|reply| reply.status == 200));
+    assert_eq!(replies.iter().filter(|reply| reply.body.contains("has made its key already")).count(), 19);
+    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "1");
+}
+
+#[actix_web::test]
+async fn a_client_has_at_most_500_living_keys() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    app.db.execute(
+        "insert into api_keys (client_id, public_key, name, secret_hash) \
+         select client_id, 'uptok_' || lpad(n::text, 12, '0'), 'key ' || n, decode(repeat('00', 32), 'hex') \
+         from clients, generate_series(1, 499) n",
+    );
+
+    let names: Vec<String> = (0..10).map(|index| format!("new {index}")).collect();
+    let replies = join_all(names.iter().map(async |name| ada.post(INDEX, &[("name", name.as_str())]).await))
+        .await
+        .iter()
+        .map(|reply| reply.status.as_u16())
+        .collect::<Vec<_>>();
+
+    assert_eq!(replies.iter().filter(|status| **status == 200).count(), 1, "{replies:?}");
+    assert_eq!(replies.iter().filter(|status| **status == 422).count(), 9);
+}
+
+#[actix_web::test]
+async fn deleting_asks_once_more_and_says_what_stops() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+
+    let asked = ada.get(&delete_path(&key)).await;
+
+    assert_eq!(asked.html().texts("form[action$=delete] button"), ["Delete"]);
+    assert!(asked.html().text(".notice-bad").contains("is refused with its next request"));
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+    ada.post(&delete_path(&key), &[]).await.assert_sent_to(INDEX);
+    let list = ada.get(INDEX).await.html();
+    assert!(list.text("[role=status]").contains("“laptop” is deleted"));
+    assert_eq!(list.texts("tbody tr").len(), 0);
+    assert!(ada.get(INDEX).await.html().texts("[role=status]").is_empty(), "a message is shown once");
+}
+
+#[actix_web::test]
+async fn a_deleted_key_is_refused_and_its_hash_is_gone() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+
+    ada.post(&delete_path(&key), &[]).await;
+
+    app.export(&[("clientKey", &key)]).await.assert_problem(401, "invalid_key");
+    assert_eq!(app.db.ask("select (secret_hash is null)::text as answer from api_keys"), "true");
+}
+
+#[actix_web::test]
+async fn deleting_at_once_or_again_is_no_failure() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    let path = delete_path(&key);
+
+    let replies = join_all((0..20).map(|_| ada.post(&path, &[]))).await;
+
+    assert!(replies.iter().all(|reply| reply.status == 303));
+    ada.post(&path, &[]).await.assert_sent_to(INDEX);
+    assert!(ada.get(INDEX).await.html().text("[role=status]").contains("was deleted already"));
+    assert_eq!(ada.get(&path).await.status, 404);
+}
+
+#[actix_web::test]
+async fn replacing_gives_a_new_key_with_the_same_name_and_ends_the_old_one() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let old = ada.generate("laptop").await;
+    let asked = ada.get(&replacement_path(&old)).await.html();
+    let nonce = asked.attribute("input[name=formNonce]", "value");
+
+    let reply = ada.post(&replacement_path(&old), &[("formNonce", nonce.as_str())]).await;
+
+    let new = reply.html().text("[data-whole-key-text]");
+    assert!(reply.html().cell("laptop", "Public Key").contains(&new));
+    assert_ne!(public(&new), public(&old));
+    assert_eq!(app.export(&[("clientKey", &new)]).await.status, 200);
+    assert_eq!(app.export(&[("clientKey", &old)]).await.status, 401);
+    let again = ada.post(&replacement_path(&old), &[("formNonce", nonce.as_str())]).await;
+    assert!(again.body.contains("has made its key already"));
+    assert_eq!(ada.post(&replacement_path(&old), &[]).await.status, 409);
+}
+
+#[actix_web::test]
+async fn of_many_replacements_at_once_one_succeeds() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let path = replacement_path(&ada.generate("laptop").await);
+
+    let replies = join_all((0..20).map(|_| ada.post(&path, &[]))).await;
+
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    assert_eq!(replies.iter().filter(|reply| reply.status == 409).count(), 19);
+}
+
+#[actix_web::test]
+async fn a_stranger_finds_nothing_whatever_the_id() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let key = ada.generate("laptop").await;
+    let unknown = "uptok_000000000000";
+    for id in [public(&key), unknown, "uptok_", "1", "uptok_00000000000é", "%00", "' or 1=1"] {
+        for action in ["delete", "replacement"] {
+            let path = format!("{INDEX}/{id}/{action}");
+            assert_eq!(eve.get(&path).await.status, 404, "GET {path}");
+            assert_eq!(eve.post(&path, &[]).await.status, 404, "POST {path}");
+        }
+    }
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+    assert_eq!(eve.get(INDEX).await.html().texts("tbody tr").len(), 0);
+}
+
+#[actix_web::test]
+async fn a_member_sees_keys_and_changes_none() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    app.db.execute("update memberships set role = 'member'");
+
+    let page = ada.get(INDEX).await.html();
+
+    assert_eq!(page.texts("tbody th"), ["laptop"]);
+    assert!(page.texts("form.generate").is_empty() && page.texts(".actions").is_empty());
+    assert_eq!(ada.post(INDEX, &[("name", "mine")]).await.status, 403);
+    assert_eq!(ada.post(&delete_path(&key), &[]).await.status, 403);
+    assert_eq!(ada.post(&replacement_path(&key), &[]).await.status, 403);
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_form_of_another_client_makes_nothing_here() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let elsewhere = [("name", "laptop"), ("clientId", "cl_0000000000")];
+
+    assert_eq!(ada.post(INDEX, &elsewhere).await.status, 409);
+    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
+}
+
+#[actix_web::test]
+async fn a_key_outlives_the_member_who_made_it() {
+    let app = TestApp::start().await;
+    let key = app.signed_up("ada").await.generate("laptop").await;
+
+    app.db.execute("delete from users");
+
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn nothing_changes_by_looking() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+
+    for path in [delete_path(&key), replacement_path(&key), "/logout".to_owned()] {
+        ada.get(&path).await;
+        ada.request(Method::HEAD, &path).send().await.unwrap();
+    }
+
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+    assert_eq!(ada.get(INDEX).await.status, 200);
+}

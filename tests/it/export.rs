@@ -1,0 +1,548 @@
+//! `POST /api/sessions/export-csv-data`.
+
+use std::{
+    collections::BTreeSet,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, future::join_all};
+use reqwest::Method;
+
+use crate::support::{Reply, TestApp, Visitor, export_at};
+
+const PATH: &str = "/api/sessions/export-csv-data";
+
+/// A client with `count` sessions and a key.
+async fn client_with(app: &TestApp, count: usize) -> (Visitor, String) {
+    let ada = app.signed_up("ada").await;
+    app.record(&ada.client_id().await, count);
+    let key = ada.generate("export").await;
+    (ada, key)
+}
+
+/// Posts a raw body with this content type.
+async fn post(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+    let request = app.visitor().request(Method::POST, PATH).header("Content-Type", content_type).body(body);
+    Reply::of(request.send().await.unwrap()).await
+}
+
+fn sequences(reply: &Reply) -> Vec<i64> {
+    reply.json()["data"].as_array().unwrap().iter().map(|it| it["sequence"].as_i64().unwrap()).collect()
+}
+
+#[actix_web::test]
+async fn the_first_page_comes_without_asking_for_more() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 120).await;
+
+    let reply = app.export(&[("clientKey", &key)]).await;
+
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.header("content-type"), "application/json");
+    let answer = reply.json();
+    let totals =
+        ["page", "recordsPerPage", "totalSessions", "totalPages"].map(|name| answer[name].as_i64().unwrap());
+    assert_eq!(totals, [1, 50, 120, 3]);
+    assert_eq!(sequences(&reply), (1..=50).collect::<Vec<_>>());
+    assert!(reply.body.starts_with(r#"{"data":[{"sessionId":""#));
+}
+
+#[actix_web::test]
+async fn pages_cover_everything_once_in_both_orders() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 107).await;
+    for order in ["asc", "desc"] {
+        let mut seen = Vec::new();
+        for page in 1..=11 {
+            let page = page.to_string();
+            let fields = [("clientKey", key.as_str()), ("page", &page), ("perPage", "10"), ("order", order)];
+            seen.extend(sequences(&app.export(&fields).await));
+        }
+        if order == "desc" {
+            seen.reverse();
+        }
+        assert_eq!(seen, (1..=107).collect::<Vec<_>>(), "{order}");
+    }
+}
+
+#[actix_web::test]
+async fn a_client_without_sessions_has_no_pages() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 0).await;
+    for order in ["asc", "desc"] {
+        let reply = app.export(&[("clientKey", &key), ("order", order)]).await;
+        assert_eq!(
+            reply.body,
+            r#"{"data":[],"page":1,"recordsPerPage":50,"totalSessions":0,"totalPages":0}"#
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_page_past_the_end_is_empty_with_true_totals() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 3).await;
+    for (page, order) in
+        [("2", "asc"), ("1000000", "asc"), ("9223372036854775807", "asc"), ("9223372036854775807", "desc")]
+    {
+        let reply = app.export(&[("clientKey", &key), ("page", page), ("order", order)]).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert_eq!((sequences(&reply).len(), reply.json()["totalSessions"].as_i64()), (0, Some(3)));
+    }
+}
+
+#[actix_web::test]
+async fn more_per_page_than_allowed_is_clamped_and_said() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 1001).await;
+    let reply = app.export(&[("clientKey", &key), ("perPage", "5000")]).await;
+    assert_eq!((sequences(&reply).len(), reply.json()["recordsPerPage"].as_i64()), (1000, Some(1000)));
+}
+
+#[actix_web::test]
+async fn a_wrong_field_is_named() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 1).await;
+    for (field, value) in [
+        ("page", "0"),
+        ("page", "+1"),
+        ("page", "-1"),
+        ("page", "1.5"),
+        ("page", "99999999999999999999"),
+        ("page", "1\0"),
+        ("perPage", "0"),
+        ("perPage", "x"),
+        ("order", "up"),
+        ("from", "yesterday"),
+        ("to", "2026-02-30"),
+        ("status", "done"),
+        ("status", "completed\n"),
+        ("format", "xml"),
+    ] {
+        let reply = app.export(&[("clientKey", &key), (field, value)]).await;
+        reply.assert_problem(400, "invalid_field");
+        assert_eq!(reply.json()["errors"][0]["field"], field);
+    }
+    let several = app.export(&[("clientKey", &key), ("page", "0"), ("perPage", "0"), ("format", "x")]).await;
+    assert_eq!(several.json()["errors"].as_array().unwrap().len(), 3);
+}
+
+#[actix_web::test]
+async fn an_empty_field_is_absent_an_unknown_one_ignored_a_repeated_one_refused() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 1).await;
+
+    let empty =
+        app.export(&[("clientKey", &key), ("page", ""), ("perPage", ""), ("status", ""), ("x", "y")]).await;
+    let repeated = app.export(&[("clientKey", &key), ("page", "1"), ("page", "1")]).await;
+    let two_keys = app.export(&[("clientKey", &key), ("clientKey", &key)]).await;
+
+    assert_eq!(empty.status, 200, "{}", empty.body);
+    repeated.assert_problem(400, "invalid_field");
+    two_keys.assert_problem(400, "invalid_field");
+}
+
+#[actix_web::test]
+async fn every_kind_of_body_and_both_places_for_the_key_do() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 3).await;
+    let urlencoded = format!("clientKey={key}&page=1&perPage=2");
+    let json = format!(r#"{{"clientKey":"{key}","page":1,"perPage":"2","status":null}}"#);
+    let part = |name: &str, value: &str| {
+        format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let multipart = format!("{}{}--X--\r\n", part("clientKey", &key), part("perPage", "2"));
+
+    let replies = [
+        post(&app, "application/x-www-form-urlencoded", urlencoded).await,
+        post(&app, "application/json; charset=utf-8", json).await,
+        post(&app, "multipart/form-data; boundary=X", multipart.clone()).await,
+        // What the first documentation made people send: a Content-Type by hand, without a boundary.
+        post(&app, "multipart/form-data", multipart).await,
+    ];
+
+    for reply in replies {
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert_eq!(sequences(&reply), [1, 2]);
+    }
+    let bearer = app.visitor().request(Method::POST, PATH).bearer_auth(&key).send().await.unwrap();
+    assert_eq!(bearer.status(), 200);
+    let both = app.visitor().request(Method::POST, PATH).bearer_auth(&key).form(&[("clientKey", &key)]);
+    Reply::of(both.send().await.unwrap()).await.assert_problem(400, "invalid_field");
+}
+
+#[actix_web::test]
+async fn a_key_in_the_address_is_refused() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 1).await;
+    for query in [format!("?clientKey={key}"), format!("?key={key}"), "?clientkey=x".to_owned()] {
+        let request = app.visitor().request(Method::POST, &format!("{PATH}{query}")).bearer_auth(&key);
+        let reply = Reply::of(request.send().await.unwrap()).await;
+        reply.assert_problem(400, "invalid_field");
+        assert!(!reply.body.contains(&key[19..]));
+    }
+}
+
+#[actix_web::test]
+async fn every_bad_key_gets_one_and_the_same_answer() {
+    let app = TestApp::start().await;
+    let (ada, key) = client_with(&app, 1).await;
+    let deleted = ada.generate("deleted").await;
+    ada.post(&format!("/settings/api-keys/{}/delete", &deleted[..18]), &[]).await;
+    let unknown = uptok::api_keys::ClientKey::generate().unwrap().expose();
+    let typo = format!("{}{}", &key[..56], if key.ends_with('0') { '1' } else { '0' });
+    let wrong_secret = {
+        let body = format!("{}_{}", &key[..18], &unknown[19..51]);
+        // The checksum must fit, or the key would be refused before the database is asked.
+        with_checksum(&body)
+    };
+
+    let mut bodies = BTreeSet::new();
+    for bad in [
+        "",
+        "x",
+        &key[..18],
+        &typo,
+        &unknown,
+        &deleted,
+        &wrong_secret,
+        &key.to_lowercase(),
+        &"a".repeat(5000),
+    ] {
+        let reply = app.export(&[("clientKey", bad)]).await;
+        reply.assert_problem(401, "invalid_key");
+        assert_eq!(reply.header("www-authenticate"), "Bearer");
+        let mut problem = reply.json();
+        problem["requestId"] = "".into();
+        bodies.insert(problem.to_string());
+    }
+    let basic = app.visitor().request(Method::POST, PATH).basic_auth("a", Some("b")).send().await.unwrap();
+    assert_eq!(basic.status(), 401);
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}
+
+/// `body` with the checksum that makes it well formed.
+fn with_checksum(body: &str) -> String {
+    const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut rest = crc32fast::hash(body.as_bytes());
+    let mut digits = String::new();
+    for _ in 0..6 {
+        digits.insert(0, char::from(BASE62[usize::try_from(rest % 62).unwrap()]));
+        rest /= 62;
+    }
+    let key = format!("{body}{digits}");
+    assert!(key.parse::<uptok::api_keys::ClientKey>().is_ok());
+    key
+}
+
+#[actix_web::test]
+async fn a_row_written_or_moved_by_hand_opens_nothing() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 1).await;
+    let eve = app.signed_up("eve").await;
+    let eves = eve.generate("hers").await;
+    let (mine, hers) = (&key[..18], &eves[..18]);
+
+    // Eve's hash under Ada's public key.
+    app.db.execute(&format!(
+        "update api_keys a set secret_hash = b.secret_hash from api_keys b where a.public_key = '{mine}' and b.public_key = '{hers}'"
+    ));
+    let swapped = with_checksum(&format!("{mine}_{}", &eves[19..51]));
+    assert_eq!(app.export(&[("clientKey", &swapped)]).await.status, 401);
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401);
+
+    // A plain SHA-256 of a chosen secret.
+    app.db.execute(&format!(
+        "update api_keys set secret_hash = sha256(convert_to('{}', 'UTF8')) where public_key = '{mine}'",
+        &key[19..51]
+    ));
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401);
+}
+
+#[actix_web::test]
+async fn clearing_deleted_at_by_hand_does_not_revive_a_key() {
+    let app = TestApp::start().await;
+    let (ada, key) = client_with(&app, 1).await;
+    ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
+
+    app.db.execute("update api_keys set deleted_at = null, secret_hash = decode(repeat('00', 32), 'hex')");
+
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401);
+}
+
+#[actix_web::test]
+async fn filters_and_totals_agree() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 180).await;
+
+    let missed =
+        app.export(&[("clientKey", &key), ("status", "missed"), ("perPage", "25"), ("page", "3")]).await;
+    let hour =
+        [("clientKey", key.as_str()), ("from", "2026-10-31T22:00:00Z"), ("to", "2026-10-31T23:00:00Z")];
+    let hour = app.export(&hour).await;
+    let none = app.export(&[("clientKey", &key), ("to", "2026-10-31")]).await;
+
+    let totals =
+        |reply: &Reply| (reply.json()["totalSessions"].as_i64(), reply.json()["totalPages"].as_i64());
+    assert_eq!((totals(&missed), sequences(&missed).len()), ((Some(60), Some(3)), 10));
+    assert_eq!(totals(&hour), (Some(60), Some(2)));
+    assert_eq!(sequences(&hour)[0], 61);
+    assert_eq!(totals(&none), (Some(0), Some(0)));
+}
+
+#[actix_web::test]
+async fn a_full_page_does_not_change_while_sessions_arrive() {
+    let app = TestApp::start().await;
+    let (ada, key) = client_with(&app, 60).await;
+    let before = app.export(&[("clientKey", &key), ("page", "1")]).await;
+
+    app.db.execute("update sessions set external_id = null");
+    app.record(&ada.client_id().await, 60);
+
+    let after = app.export(&[("clientKey", &key), ("page", "1")]).await;
+    assert_eq!(sequences(&before), sequences(&after));
+    assert_eq!(after.json()["totalSessions"], 120);
+}
+
+#[actix_web::test]
+async fn bodies_that_cannot_be_read_are_refused_with_a_reason() {
+    let app = TestApp::start().await;
+    let long_boundary = format!("--{}\r\n", "a".repeat(71));
+    let deep = "[".repeat(60_000);
+    for (content_type, body) in [
+        ("multipart/form-data", "clientKey=1"),
+        ("multipart/form-data", long_boundary.as_str()),
+        ("multipart/form-data; boundary=X", "--X\r\nContent-Disposition: form-data; name=\"page\"\r\n\r\n1"),
+        ("multipart/form-data; boundary=X", ""),
+        ("application/json", "{"),
+        ("application/json", deep.as_str()),
+        ("application/json", r#"{"page":{"a":1}}"#),
+        ("application/json", ""),
+    ] {
+        let reply = post(&app, content_type, body.to_owned()).await;
+        reply.assert_problem(400, "malformed_request");
+    }
+    let not_text = post(
+        &app,
+        "multipart/form-data; boundary=X",
+        b"--X\r\nContent-Disposition: form-data; name=\"page\"\r\n\r\n\xff\r\n--X--\r\n".to_vec(),
+    );
+    not_text.await.assert_problem(400, "invalid_field");
+    for content_type in ["text/plain", "application/xml", "multipart/mixed; boundary=X", ""] {
+        post(&app, content_type, "clientKey=1").await.assert_problem(415, "unsupported_type");
+    }
+    let zipped =
+        app.visitor().request(Method::POST, PATH).header("Content-Encoding", "gzip").form(&[("page", "1")]);
+    Reply::of(zipped.send().await.unwrap()).await.assert_problem(415, "unsupported_type");
+}
+
+#[actix_web::test]
+async fn at_most_16_fields_and_64_kib() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 1).await;
+    let fields = |count: usize| (0..count).map(|index| format!("&f{index}=1")).collect::<Vec<_>>().concat();
+    let form = "application/x-www-form-urlencoded";
+    let padded = |length: usize| format!("clientKey={key}&x={}", "y".repeat(length - 10 - 57 - 3));
+
+    assert_eq!(post(&app, form, format!("clientKey={key}{}", fields(15))).await.status, 200);
+    post(&app, form, format!("clientKey={key}{}", fields(16))).await.assert_problem(400, "malformed_request");
+    assert_eq!(post(&app, form, padded(64 * 1024)).await.status, 200);
+    post(&app, form, padded(64 * 1024 + 1)).await.assert_problem(413, "body_too_large");
+}
+
+#[actix_web::test]
+async fn a_body_without_a_length_is_bounded_too() {
+    let app = TestApp::start().await;
+    let part = "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n".repeat(100);
+    let endless = futures_util::stream::iter((0..10_000).map(move |_| Ok::<_, std::io::Error>(part.clone())));
+
+    let sent = app
+        .visitor()
+        .request(Method::POST, PATH)
+        .header("Content-Type", "multipart/form-data; boundary=X")
+        .body(reqwest::Body::wrap_stream(endless))
+        .send()
+        .await;
+
+    // Either the answer arrives, or the connection is closed under the sender's hands.
+    if let Ok(response) = sent {
+        assert_eq!(response.status(), 413);
+    }
+    assert_eq!(app.visitor().get("/livez").await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_body_that_never_ends_is_given_up_after_five_seconds() {
+    let app = TestApp::start().await;
+    let mut slow = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\npage="
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+
+    let answer = actix_web::web::block(move || {
+        let mut answer = [0; 512];
+        let length = slow.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    });
+
+    assert!(answer.await.unwrap().starts_with("HTTP/1.1 408"));
+}
+
+#[actix_web::test]
+async fn csv_is_what_the_record_says() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 60).await;
+    app.db.execute(
+        "update sessions set shopper_name = '=cmd()', notes = E'a \"quote\",\r\nand a line', shopper_phone = '+4930123', \
+         tags = '{vip,repeat}' where sequence = 1",
+    );
+
+    let page = app.export(&[("clientKey", &key), ("format", "csv"), ("page", "2")]).await;
+    let all = app.export(&[("clientKey", &key), ("format", "csv")]).await;
+
+    assert_eq!(page.body.lines().count(), 11);
+    assert!(all.header("content-type").starts_with("text/csv; charset=utf-8"));
+    assert_eq!(all.header("content-disposition"), "attachment; filename=\"sessions.csv\"");
+    assert!(all.body.starts_with(&format!("{}\r\n", uptok::sessions::COLUMNS.join(","))));
+    assert!(all.body.contains(",'=cmd(),"));
+    assert!(all.body.contains(",'+4930123,"));
+    assert!(all.body.contains("\"a \"\"quote\"\",\r\nand a line\""));
+    assert!(all.body.contains(",vip;repeat,"));
+    assert_eq!(all.body.matches("\r\n").count(), 62);
+}
+
+#[actix_web::test]
+async fn everything_streams_in_both_orders_and_with_a_filter() {
+    let app = TestApp::start().await;
+    let (_, key) = client_with(&app, 2500).await;
+    let stream = |more: &'static [(&'static str, &'static str)]| {
+        let fields: Vec<_> =
+            [("clientKey", key.as_str()), ("format", "ndjson")].iter().chain(more).copied().collect();
+        let app = &app;
+        async move {
+            let reply = app.export(&fields).await;
+            assert_eq!(reply.header("content-type"), "application/x-ndjson");
+            let line = |line: &str| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["sequence"].as_i64().unwrap()
+            };
+            reply.body.lines().map(line).collect::<Vec<_>>()
+        }
+    };
+
+    assert_eq!(stream(&[]).await, (1..=2500).collect::<Vec<_>>());
+    assert_eq!(stream(&[("order", "desc")]).await, (1..=2500).rev().collect::<Vec<_>>());
+    assert_eq!(stream(&[("status", "missed")]).await.len(), 834);
+    assert_eq!(stream(&[("to", "2026-01-01")]).await.len(), 0);
+}
+
+#[actix_web::test]
+async fn a_key_that_is_deleted_ends_its_stream() {
+    let app = TestApp::start().await;
+    let (ada, key) = client_with(&app, 1000).await;
+    app.db.execute(
+        "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at, notes) \
+         select client_id, n, gen_random_uuid(), 'missed', 'chat', now(), now(), repeat('long ', 500) \
+         from clients, generate_series(1001, 40000) n",
+    );
+    app.db.execute("update session_counters set recorded = 40000");
+    let request =
+        app.visitor().request(Method::POST, PATH).form(&[("clientKey", key.as_str()), ("format", "csv")]);
+    let mut stream = request.send().await.unwrap().bytes_stream();
+    stream.next().await.unwrap().unwrap();
+
+    ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
+
+    let rest: Vec<_> = stream.collect().await;
+    assert!(rest.last().unwrap().is_err(), "the stream ended as if it were complete");
+}
+
+#[actix_web::test]
+async fn a_deleted_key_is_refused_on_every_node_a_thousand_times() {
+    let first = TestApp::start().await;
+    let second = first.second_node().await;
+    let ada = first.signed_up("ada").await;
+    let mut accepted_after = 0;
+    for round in 0..1000 {
+        let key = ada.generate(&format!("round {round}")).await;
+        // Both nodes have seen the key living.
+        let fields = [("clientKey", key.as_str())];
+        let (one, two) = futures_util::future::join(first.export(&fields), second.export(&fields)).await;
+        assert_eq!((one.status.as_u16(), two.status.as_u16()), (200, 200));
+
+        ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[])
+            .await
+            .assert_sent_to("/settings/api-keys");
+
+        let tries = [&first.url, &second.url].map(|url| export_at(url, &fields));
+        accepted_after += join_all(tries).await.iter().filter(|reply| reply.status != 401).count();
+    }
+    assert_eq!(accepted_after, 0);
+}
+
+#[actix_web::test]
+async fn a_key_is_let_in_only_before_its_deletion_was_answered() {
+    let app = TestApp::start().await;
+    let (ada, key) = client_with(&app, 5).await;
+    let path = format!("/settings/api-keys/{}/delete", &key[..18]);
+    let fields = [("clientKey", key.as_str())];
+    let during = join_all((0..50).map(|_| app.export(&fields)));
+
+    let (deleted, during) = futures_util::future::join(ada.post(&path, &[]), during).await;
+
+    assert_eq!(deleted.status, 303);
+    assert!(during.iter().all(|reply| reply.status == 200 || reply.status == 401), "never anything else");
+    assert_eq!(app.export(&fields).await.status, 401);
+}
+
+#[actix_web::test]
+async fn other_methods_are_refused_and_any_origin_may_read() {
+    let app = TestApp::start().await;
+    let get = app.visitor().get(PATH).await;
+    get.assert_problem(405, "method_not_allowed");
+    assert_eq!(get.header("allow"), "POST");
+
+    let from_elsewhere = app
+        .visitor()
+        .request(Method::POST, PATH)
+        .header("Origin", "https://shop.example")
+        .form(&[("a", "b")]);
+    let reply = Reply::of(from_elsewhere.send().await.unwrap()).await;
+
+    reply.assert_problem(401, "invalid_key");
+    assert_eq!(reply.header("access-control-allow-origin"), "*");
+    assert_eq!(reply.header("access-control-allow-credentials"), "");
+    let preflight = app
+        .visitor()
+        .request(Method::OPTIONS, PATH)
+        .header("Origin", "https://shop.example")
+        .header("Access-Control-Request-Method", "POST")
+        .header("Access-Control-Request-Headers", "authorization");
+    assert_eq!(Reply::of(preflight.send().await.unwrap()).await.status, 200);
+}
+
+#[actix_web::test]
+async fn the_operator_may_name_the_origins() {
+    let app = TestApp::start_with(&["--cors-origins", "https://shop.example"]).await;
+    let from = |origin: &'static str| {
+        app.visitor().request(Method::POST, PATH).header("Origin", origin).form(&[("a", "b")]).send()
+    };
+
+    let named = Reply::of(from("https://shop.example").await.unwrap()).await;
+    let other = Reply::of(from("https://evil.example").await.unwrap()).await;
+
+    assert_eq!(named.header("access-control-allow-origin"), "https://shop.example");
+    assert_eq!(other.header("access-control-allow-origin"), "");
+}
+
+#[actix_web::test]
+async fn the_sign_in_of_a_browser_opens_nothing_here() {
+    let app = TestApp::start().await;
+    let (ada, _) = client_with(&app, 1).await;
+    let request =
+        ada.request(Method::POST, PATH).header("Sec-Fetch-Site", "same-origin").form(&[("page", "1")]);
+    Reply::of(request.send().await.unwrap()).await.assert_problem(401, "invalid_key");
+}

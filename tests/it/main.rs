@@ -1,0 +1,19 @@
+//! The tests of the whole, one file per room. Each HTTP test has a database of its own, copied from a template.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on says so and ends"
+)]
+
+mod accounts;
+mod api_keys;
+mod export;
+mod guide;
+mod import;
+mod migrations;
+mod questions;
+mod rooms;
+mod security;
+mod sessions;
+mod support;

@@ -1,0 +1,122 @@
+//! Migrations undo what they do, many nodes may run them at once, and `schema.rs` says what the database says.
+
+use std::collections::BTreeMap;
+
+use diesel::{RunQueryDsl as _, sql_query, sql_types::Text};
+use diesel_migrations::MigrationHarness as _;
+use uptok::db::{Db, MIGRATIONS};
+
+use crate::support::TestDb;
+
+/// Every table, column, constraint, index and comment, as text.
+fn dump(db: &TestDb) -> String {
+    let output = std::process::Command::new("pg_dump")
+        .args(["--schema-only", "--no-owner", "--restrict-key=uptok", &db.url])
+        .output()
+        .unwrap();
+    let output = if output.status.success() {
+        output
+    } else {
+        // An older pg_dump does not know the option, nor the random line that it is there to fix.
+        std::process::Command::new("pg_dump").args(["--schema-only", "--no-owner", &db.url]).output().unwrap()
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn up_down_up_comes_to_the_same() {
+    let db = TestDb::empty();
+    let empty = dump(&db);
+    Db::migrate(&db.url).unwrap();
+    let up = dump(&db);
+
+    db.connect().revert_all_migrations(MIGRATIONS).unwrap();
+    db.execute("drop table __diesel_schema_migrations");
+    db.execute("drop function if exists diesel_manage_updated_at, diesel_set_updated_at");
+    assert_eq!(dump(&db), empty);
+
+    Db::migrate(&db.url).unwrap();
+    assert_eq!(dump(&db), up);
+}
+
+#[test]
+fn four_nodes_may_start_at_once() {
+    let db = TestDb::empty();
+    let applied: Vec<usize> = std::thread::scope(|scope| {
+        let nodes: Vec<_> = (0..4).map(|_| scope.spawn(|| Db::migrate(&db.url).unwrap())).collect();
+        nodes.into_iter().map(|node| node.join().unwrap()).collect()
+    });
+
+    let all =
+        std::fs::read_dir("migrations").unwrap().filter(|it| it.as_ref().unwrap().path().is_dir()).count();
+    assert_eq!(applied.iter().sum::<usize>(), all);
+    assert_eq!(applied.iter().filter(|count| **count == 0).count(), 3);
+}
+
+#[derive(diesel::QueryableByName, PartialEq, Debug)]
+struct Column {
+    #[diesel(sql_type = Text)]
+    table: String,
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+#[test]
+fn schema_rs_says_what_the_database_says() {
+    let db = TestDb::new();
+    let columns: Vec<Column> = sql_query(
+        "select table_name::text as table, column_name || ' -> ' || case when is_nullable = 'YES' then 'Nullable<' else '' end \
+         || case udt_name when 'text' then 'Text' when 'timestamptz' then 'Timestamptz' when 'uuid' then 'Uuid' \
+            when 'bytea' then 'Bytea' when 'int2' then 'Int2' when 'int4' then 'Int4' when 'int8' then 'Int8' \
+            when '_text' then 'Array<Text>' else 'unknown ' || udt_name end \
+         || case when is_nullable = 'YES' then '>' else '' end as line \
+         from information_schema.columns where table_schema = 'public' and table_name not like '\\_\\_%' \
+         order by table_name collate \"C\", ordinal_position",
+    )
+    .load(&mut db.connect())
+    .unwrap();
+    let mut of_database: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Column { table, line } in columns {
+        of_database.entry(table).or_default().push(line);
+    }
+
+    assert_eq!(of_schema_rs(&std::fs::read_to_string("src/schema.rs").unwrap()), of_database);
+}
+
+/// Table → its columns as `schema.rs` has them.
+fn of_schema_rs(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut table = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        match line.split_once(" -> ") {
+            Some(_) if line.ends_with(',') => {
+                tables.entry(table.clone()).or_default().push(line.trim_end_matches(',').to_owned());
+            }
+            _ if line.ends_with(") {") => line.split(' ').next().unwrap().clone_into(&mut table),
+            _ => {}
+        }
+    }
+    tables
+}
+
+#[test]
+fn what_a_client_owns_has_the_client_first_in_every_key() {
+    let db = TestDb::new();
+    // Local tables: they are found by a person or a browser, not by a client.
+    let local =
+        "'users', 'sign_ins', 'questions', 'memberships', 'api_key_directory', '__diesel_schema_migrations'";
+    let wrong = db.ask(&format!(
+        "select coalesce(string_agg(i.indexrelid::regclass::text, ', '), '') as answer \
+         from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace \
+         join pg_attribute a on a.attrelid = t.oid and a.attnum = i.indkey[0] \
+         where n.nspname = 'public' and i.indisunique and a.attname <> 'client_id' and t.relname not in ({local})"
+    ));
+    let foreign = db.ask(
+        "select coalesce(string_agg(conname, ', '), '') as answer from pg_constraint c \
+         join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1] \
+         where contype = 'f' and a.attname <> 'client_id' and conrelid::regclass::text not in ('memberships', 'sign_ins')",
+    );
+
+    assert_eq!((wrong.as_str(), foreign.as_str()), ("", ""));
+}

@@ -1,0 +1,65 @@
+//! The question form at the foot of the API documentation.
+
+use crate::support::TestApp;
+
+const QUESTION: [(&str, &str); 3] =
+    [("name", "Grace"), ("email", "grace@example.org"), ("question", "How many pages?\r\nThanks")];
+
+#[actix_web::test]
+async fn a_question_is_stored_and_thanked_for() {
+    let app = TestApp::start().await;
+
+    let reply = app.visitor().post("/questions", &QUESTION).await;
+
+    assert_eq!(reply.status, 200);
+    let thanks = reply.html().text("[role=status]");
+    assert!(thanks.contains("Thank you! Your request has been received!"));
+    assert!(thanks.contains("Someone will contact you within a business day."));
+    let stored = app.db.ask("select name || ', ' || email || ', ' || question as answer from questions");
+    assert_eq!(stored, "Grace, grace@example.org, How many pages?\r\nThanks");
+}
+
+#[actix_web::test]
+async fn a_question_that_is_not_whole_is_kept_and_explained() {
+    let app = TestApp::start().await;
+    for (field, value) in [("name", ""), ("email", "x"), ("question", " "), ("question", "a\0b")] {
+        let fields = QUESTION.map(|(name, good)| (name, if name == field { value } else { good }));
+
+        let reply = app.visitor().post("/questions", &fields).await;
+
+        assert_eq!(reply.status, 422);
+        assert!(!reply.html().text(&format!("#hint-{field} .wrong")).is_empty());
+    }
+    assert_eq!(app.db.ask("select count(*)::text as answer from questions"), "0");
+}
+
+#[actix_web::test]
+async fn when_it_cannot_be_stored_the_form_asks_to_try_again_and_keeps_the_text() {
+    let app = TestApp::start().await;
+    app.db.execute("alter table questions rename to questions_elsewhere");
+
+    let reply = app.visitor().post("/questions", &QUESTION).await;
+
+    assert_eq!(reply.status, 503);
+    assert_eq!(reply.html().text("[role=alert]"), "Oops! Something went wrong. Please try submitting again.");
+    assert!(reply.html().text("#field-question").contains("How many pages?"));
+    assert!(!reply.body.contains("relation"));
+}
+
+#[actix_web::test]
+async fn a_program_that_fills_in_everything_is_forgotten() {
+    let app = TestApp::start().await;
+    let fields: Vec<_> = QUESTION.into_iter().chain([("website", "http://spam.example")]).collect();
+
+    assert_eq!(app.visitor().post("/questions", &fields).await.status, 200);
+    assert_eq!(app.db.ask("select count(*)::text as answer from questions"), "0");
+}
+
+#[actix_web::test]
+async fn an_address_may_ask_five_times_a_minute() {
+    let app = TestApp::start().await;
+    for _ in 0..5 {
+        assert_eq!(app.visitor().post("/questions", &QUESTION).await.status, 200);
+    }
+    assert_eq!(app.visitor().post("/questions", &QUESTION).await.status, 429);
+}

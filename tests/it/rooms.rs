@@ -1,0 +1,66 @@
+//! The direction inside a room, and the walls between rooms, read from the source.
+
+use std::{fs, path::PathBuf};
+
+fn sources(dir: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(path.to_str().unwrap()));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+/// The file without its unit tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap()
+}
+
+#[test]
+fn stores_know_no_http_and_pages_know_no_sql() {
+    for (path, text) in sources("src") {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = code(&text);
+        if name == "store.rs" {
+            assert!(!text.contains("actix_web"), "{} knows HTTP", path.display());
+        }
+        if name == "pages.rs" || name == "export.rs" {
+            let sql = text.replace("diesel::PgConnection", "").replace("diesel::pg::", "");
+            assert!(!sql.contains("diesel::"), "{} knows SQL", path.display());
+        }
+    }
+}
+
+#[test]
+fn furniture_knows_no_room() {
+    for (path, text) in sources("src/web") {
+        for room in ["accounts", "api_keys", "sessions", "guide", "questions"] {
+            assert!(!code(&text).contains(&format!("crate::{room}")), "{} knows {room}", path.display());
+        }
+    }
+}
+
+#[test]
+fn rooms_meet_at_their_doors() {
+    for (path, text) in sources("src") {
+        for room in ["accounts", "api_keys", "sessions", "guide", "questions"] {
+            for inside in ["store", "pages"] {
+                let through_the_wall = format!("crate::{room}::{inside}");
+                assert!(!text.contains(&through_the_wall), "{}: {through_the_wall}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_is_a_cupboard() {
+    for (path, text) in sources("src") {
+        let lines = code(&text).lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
+    }
+}

@@ -1,0 +1,242 @@
+//! What holds for every address: headers, signed-out, strangers, other sites, and calm failures.
+
+use reqwest::Method;
+
+use crate::support::{Reply, TestApp};
+
+/// Every address that changes something for somebody who is logged in.
+const WRITES: [&str; 4] = [
+    "/settings/api-keys",
+    "/settings/api-keys/uptok_000000000000/delete",
+    "/settings/api-keys/uptok_000000000000/replacement",
+    "/logout",
+];
+/// … and for anybody.
+const OPEN_WRITES: [&str; 3] = ["/register", "/login", "/questions"];
+
+#[track_caller]
+fn assert_secured(reply: &Reply, what: &str) {
+    for name in [
+        "content-security-policy",
+        "x-content-type-options",
+        "x-frame-options",
+        "referrer-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+        "cache-control",
+        "x-request-id",
+    ] {
+        assert!(!reply.header(name).is_empty(), "{what} lacks {name}: {} {:?}", reply.status, reply.headers);
+    }
+    let policy = reply.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
+}
+
+#[actix_web::test]
+async fn every_answer_has_its_headers() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    for path in [
+        "/",
+        "/login",
+        "/register",
+        "/docs",
+        "/sessions",
+        "/settings/api-keys",
+        "/nothing",
+        "/static/x.css",
+        "/livez",
+        "/readyz",
+        "/api",
+        "/api/x",
+    ] {
+        assert_secured(&app.visitor().get(path).await, path);
+        assert_secured(&ada.get(path).await, path);
+    }
+    assert_secured(&app.export(&[]).await, "export");
+    assert_secured(&Reply::of(ada.request(Method::PUT, "/login").send().await.unwrap()).await, "PUT");
+    assert_secured(
+        &Reply::of(ada.request(Method::POST, "/logout").send().await.unwrap()).await,
+        "cross-site",
+    );
+    assert_eq!(ada.get("/login").await.header("strict-transport-security"), "");
+    let secure = TestApp::start_with(&["--public-url", "https://keys.example.org"]).await;
+    assert!(
+        secure.visitor().get("/login").await.header("strict-transport-security").contains("max-age=63072000")
+    );
+}
+
+#[actix_web::test]
+async fn when_the_sign_in_store_is_down_the_answer_is_calm_and_secured() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    app.db.execute("alter table sign_ins rename to sign_ins_elsewhere");
+
+    for path in ["/sessions", "/docs", "/nothing"] {
+        let reply = ada.get(path).await;
+
+        assert_eq!(reply.status, 503, "{path}");
+        assert_secured(&reply, path);
+        assert_eq!(reply.header("retry-after"), "1");
+        assert!(reply.header("content-type").starts_with("text/html"));
+        assert!(!reply.body.contains("sign_ins") && !reply.body.contains("relation"));
+    }
+}
+
+#[actix_web::test]
+async fn a_failure_of_ours_says_nothing_about_its_cause() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    app.db.execute("alter table api_keys rename to api_keys_elsewhere");
+
+    let page = ada.get("/settings/api-keys").await;
+    let problem = app.export(&[("clientKey", &key)]).await;
+
+    assert_eq!(page.status, 500);
+    assert!(
+        page.body.contains("Something went wrong on our side")
+            && page.body.contains(page.header("x-request-id"))
+    );
+    problem.assert_problem(500, "internal_error");
+    for body in [page.body, problem.body] {
+        assert!(
+            !body.contains("relation") && !body.contains("api_keys_elsewhere") && !body.contains("select")
+        );
+    }
+}
+
+#[actix_web::test]
+async fn without_a_database_the_process_lives_and_says_it_is_not_ready() {
+    let app = TestApp::start_with(&["--database-wait-seconds", "1"]).await;
+    assert_eq!(app.visitor().get("/readyz").await.body, "ready\n");
+
+    app.db.allow_connections(false);
+    app.db.terminate_connections();
+
+    assert_eq!(app.visitor().get("/livez").await.status, 200);
+    let ready = app.visitor().get("/readyz").await;
+    assert_eq!((ready.status.as_u16(), ready.body.as_str()), (503, "the database is not reachable\n"));
+    let key = uptok::api_keys::ClientKey::generate().unwrap().expose();
+    let export = app.export(&[("clientKey", &key)]).await;
+    export.assert_problem(503, "busy");
+    assert_eq!(export.header("retry-after"), "1");
+    app.db.allow_connections(true);
+    assert_eq!(app.visitor().get("/readyz").await.status, 200);
+}
+
+#[actix_web::test]
+async fn connections_that_died_cost_no_request() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    for _ in 0..3 {
+        let fields = [("clientKey", key.as_str())];
+        futures_util::future::join_all((0..16).map(|_| app.export(&fields))).await;
+        app.db.terminate_connections();
+        for _ in 0..20 {
+            assert_eq!(app.export(&fields).await.status, 200);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn whoever_is_not_logged_in_is_sent_to_log_in() {
+    let app = TestApp::start().await;
+    for path in [
+        "/sessions",
+        "/settings/api-keys",
+        "/settings/api-keys/uptok_000000000000/delete",
+        "/settings/api-keys/uptok_000000000000/replacement",
+    ] {
+        app.visitor().get(path).await.assert_sent_to("/login");
+    }
+    for path in WRITES {
+        app.visitor().post(path, &[("name", "x")]).await.assert_sent_to("/login");
+    }
+    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
+}
+
+#[actix_web::test]
+async fn writes_from_another_site_are_refused() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let other_port = format!("{}1", app.url);
+    let sets: [&[(&str, &str)]; 8] = [
+        &[],
+        &[("Sec-Fetch-Site", "cross-site")],
+        &[("Sec-Fetch-Site", "same-site")],
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", &app.url)],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "null")],
+        &[("Origin", &other_port)],
+        &[("Referer", &app.url)],
+    ];
+    for path in WRITES.iter().chain(&OPEN_WRITES) {
+        for headers in sets {
+            let mut request = ada.request(Method::POST, path).form(&[("name", "x")]);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let reply = Reply::of(request.send().await.unwrap()).await;
+            assert_eq!(reply.status, 403, "{path} {headers:?}");
+            assert!(reply.body.contains("came from another site"));
+        }
+    }
+    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
+    assert_eq!(ada.get("/sessions").await.status, 200);
+    let own =
+        ada.request(Method::POST, "/settings/api-keys").header("Origin", &app.url).form(&[("name", "x")]);
+    assert_eq!(own.send().await.unwrap().status(), 200, "an old browser sends the Origin alone");
+}
+
+/// The table of routes, read from the source: each write is in one of the lists above or below `/api`.
+#[test]
+fn every_write_is_among_those_tested() {
+    let mut missing = Vec::new();
+    for room in ["accounts", "api_keys", "sessions", "guide", "questions"] {
+        let text = std::fs::read_to_string(format!("src/{room}/pages.rs")).unwrap();
+        for service in text.split("resource(").skip(1) {
+            let address =
+                service.split(')').next().unwrap().trim_matches('"').replace("INDEX", "/settings/api-keys");
+            let address = address.replace("{public_key}", "uptok_000000000000");
+            let until_next = service.split(".service(").next().unwrap();
+            let is_write =
+                ["post()", "put()", "patch()", "delete()"].iter().any(|method| until_next.contains(method));
+            if is_write && !WRITES.contains(&address.as_str()) && !OPEN_WRITES.contains(&address.as_str()) {
+                missing.push(address);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[actix_web::test]
+async fn a_body_of_the_wrong_size_or_kind_is_a_page_too() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let big = "n".repeat(20_000);
+
+    let reply = ada.post("/settings/api-keys", &[("name", &big)]).await;
+
+    assert_eq!(reply.status, 413);
+    assert!(reply.header("content-type").starts_with("text/html"));
+    let twice = ada.post("/settings/api-keys", &[("name", "a"), ("name", "b")]).await;
+    assert_eq!(twice.status, 400);
+}
+
+#[actix_web::test]
+async fn static_files_never_grow_stale() {
+    let app = TestApp::start().await;
+    let page = app.visitor().get("/login").await.html();
+    let address = page.attribute("link[rel=stylesheet]", "href");
+
+    let file = app.visitor().get(&address).await;
+
+    assert_eq!(file.status, 200);
+    assert_eq!(file.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(app.visitor().get("/static/css/tokens.css").await.status, 404);
+    assert_eq!(app.visitor().get("/static/../Cargo.toml").await.status, 404);
+}

@@ -1,0 +1,233 @@
+//! A running Uptok on a port of its own, and the people and programs that use it.
+
+use std::{net::TcpListener, sync::Arc};
+
+use clap::Parser;
+use diesel::PgConnection;
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use uptok::{
+    accounts::ClientId,
+    app::Parts,
+    config::Settings,
+    secret::InstallationSecret,
+    server,
+    sessions::{Record, record_all},
+};
+
+use super::{TestDb, html::Html};
+
+/// A password that is long enough and not common.
+pub(crate) const PASSWORD: &str = "a long enough password";
+const SECRET: &str = "the secret of the tests, 32 characters or more";
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// One node.
+pub(crate) struct TestApp {
+    pub(crate) url: String,
+    pub(crate) db: Arc<TestDb>,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl TestApp {
+    /// A node on a new database, where anybody may register.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// … with these arguments too.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        Self::node(Arc::new(TestDb::new()), arguments).await
+    }
+
+    /// Another node on the same database.
+    pub(crate) async fn second_node(&self) -> Self {
+        Self::node(Arc::clone(&self.db), &[]).await
+    }
+
+    #[expect(clippy::unused_async, reason = "the server needs the runtime of the test")]
+    async fn node(db: Arc<TestDb>, more: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let url = format!("http://{address}");
+        let mut arguments = vec!["uptok", "--listen", &address, "--workers", "1", "--secret", SECRET];
+        let defaults =
+            [("--public-url", url.as_str()), ("--sign-up", "open"), ("--logins-per-minute", "1000")];
+        for (name, value) in defaults {
+            if !more.contains(&name) {
+                arguments.extend([name, value]);
+            }
+        }
+        arguments.extend(more);
+        let settings = Arguments::parse_from(arguments).settings;
+        let secret = InstallationSecret::new(SECRET.into());
+        let parts = Parts::new(settings, &db.url, &secret).unwrap();
+        let server = server::start(&parts, listener).unwrap();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Self { url, db, server: handle }
+    }
+
+    /// Somebody with a new browser.
+    pub(crate) fn visitor(&self) -> Visitor {
+        let client = reqwest::Client::builder()
+            .cookie_store(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Visitor { client, url: self.url.clone() }
+    }
+
+    /// Somebody who has registered, with a company of the same name.
+    pub(crate) async fn signed_up(&self, name: &str) -> Visitor {
+        let visitor = self.visitor();
+        let email = format!("{name}@example.org");
+        let fields = [("name", name), ("company", name), ("email", email.as_str()), ("password", PASSWORD)];
+        let reply = visitor.post("/register", &fields).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.body);
+        visitor
+    }
+
+    /// The same person with another browser.
+    pub(crate) async fn logged_in(&self, name: &str) -> Visitor {
+        let visitor = self.visitor();
+        let email = format!("{name}@example.org");
+        let reply = visitor.post("/login", &[("email", email.as_str()), ("password", PASSWORD)]).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.body);
+        visitor
+    }
+
+    /// Posts these fields to the export as multipart form-data.
+    pub(crate) async fn export(&self, fields: &[(&str, &str)]) -> Reply {
+        export_at(&self.url, fields).await
+    }
+
+    /// Records `count` sessions of the client, a minute apart, `status` by turns.
+    pub(crate) fn record(&self, client: &str, count: usize) {
+        record(&mut self.db.connect(), &client.parse().unwrap(), count);
+    }
+}
+
+/// Posts these fields to the export of the node at `url`.
+pub(crate) async fn export_at(url: &str, fields: &[(&str, &str)]) -> Reply {
+    let mut form = reqwest::multipart::Form::new();
+    for (name, value) in fields {
+        form = form.text((*name).to_owned(), (*value).to_owned());
+    }
+    let request = reqwest::Client::new().post(format!("{url}/api/sessions/export-csv-data")).multipart(form);
+    Reply::of(request.send().await.unwrap()).await
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // Said, not awaited: the runtime of the test ends with it.
+        drop(self.server.stop(false));
+    }
+}
+
+fn record(connection: &mut PgConnection, client: &ClientId, count: usize) {
+    let now = "2026-11-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let records: Vec<Record> = (0..count)
+        .map(|index| {
+            let status = if index % 3 == 0 { "missed" } else { "completed" };
+            let created = now - chrono::TimeDelta::minutes(i64::try_from(count - index).unwrap());
+            let (created, id) = (created.to_rfc3339(), format!("session-{index}"));
+            Record::parse(now, |name| match name {
+                "externalId" => &id,
+                "status" => status,
+                "channel" => "video",
+                "createdAt" | "endedAt" => &created,
+                _ => "",
+            })
+            .unwrap()
+        })
+        .collect();
+    for batch in records.chunks(1000) {
+        record_all(connection, client, batch).unwrap();
+    }
+}
+
+/// A browser without a screen: it keeps cookies, says where its requests come from, and follows nothing by itself.
+#[derive(Clone)]
+pub(crate) struct Visitor {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Visitor {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.request(Method::GET, path).send().await.unwrap()).await
+    }
+
+    /// Posts a form of our own pages.
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let request = self.request(Method::POST, path).header("Sec-Fetch-Site", "same-origin").form(fields);
+        Reply::of(request.send().await.unwrap()).await
+    }
+
+    /// A request with nothing in it but the cookies.
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// The Client ID at the foot of the pages.
+    pub(crate) async fn client_id(&self) -> String {
+        self.get("/sessions").await.html().text(".foot-client code")
+    }
+
+    /// Generates a key and returns the whole of it.
+    pub(crate) async fn generate(&self, name: &str) -> String {
+        let reply = self.post("/settings/api-keys", &[("name", name)]).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+        reply.html().text("[data-whole-key-text]")
+    }
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, body: response.text().await.unwrap() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn html(&self) -> Html {
+        Html::parse(&self.body)
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// Asserts that this is a problem (RFC 9457) of this status and code.
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["requestId"], self.header("x-request-id"));
+        assert!(problem["title"].is_string() && problem["detail"].is_string() && problem["type"].is_string());
+    }
+
+    /// Asserts that the browser is sent on to this address.
+    #[track_caller]
+    pub(crate) fn assert_sent_to(&self, location: &str) {
+        assert_eq!((self.status.as_u16(), self.header("location")), (303, location), "{}", self.body);
+    }
+}

@@ -1,0 +1,126 @@
+//! A database for one test: a copy of a template that has every migration.
+//!
+//! The cluster is our own private PostgreSQL, in memory where there is `/dev/shm`. It keeps running for the next run;
+//! `bin/test` takes it away at the end.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _, sql_query, sql_types::Text};
+use uptok::{
+    db::Db,
+    private_postgres::{PrivatePostgres, Tuning},
+};
+
+static CLUSTER: LazyLock<String> = LazyLock::new(|| {
+    let postgres = PrivatePostgres::start(&cluster_dir(), Tuning::ForTests).unwrap();
+    let url = postgres.url().to_owned();
+    std::mem::forget(postgres);
+    make_template(&url);
+    url
+});
+
+const TEMPLATE: &str = "uptok_template";
+
+fn cluster_dir() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let root = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    let probe = root.join(format!("uptok-probe-{}", std::process::id()));
+    std::fs::create_dir(&probe).unwrap();
+    let user = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&probe).unwrap());
+    std::fs::remove_dir(&probe).unwrap();
+    root.join(format!("uptok-test-{user}"))
+}
+
+/// The template is made anew in each run, so it always has the migrations of this code.
+fn make_template(url: &str) {
+    let mut connection = PgConnection::establish(url).unwrap();
+    run(&mut connection, &format!("drop database if exists {TEMPLATE} with (force)"));
+    run(&mut connection, &format!("create database {TEMPLATE}"));
+    Db::migrate(&renamed(url, TEMPLATE)).unwrap();
+}
+
+fn run(connection: &mut PgConnection, sql: &str) {
+    sql_query(sql).execute(connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// `url` with another database.
+fn renamed(url: &str, database: &str) -> String {
+    url.replacen("@/uptok?", &format!("@/{database}?"), 1)
+}
+
+/// A database of one test. It is dropped with it, but kept when the test fails, and its URL printed.
+pub(crate) struct TestDb {
+    name: String,
+    pub(crate) url: String,
+}
+
+impl TestDb {
+    /// A copy of the template.
+    pub(crate) fn new() -> Self {
+        Self::create(&format!("template {TEMPLATE} strategy file_copy"))
+    }
+
+    /// A database without anything.
+    pub(crate) fn empty() -> Self {
+        Self::create("")
+    }
+
+    fn create(how: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::establish(&CLUSTER).unwrap();
+        run(&mut connection, &format!("create database {name} {how}"));
+        Self { url: renamed(&CLUSTER, &name), name }
+    }
+
+    /// Ends every connection to this database.
+    pub(crate) fn terminate_connections(&self) {
+        let end =
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        run(&mut PgConnection::establish(&CLUSTER).unwrap(), &end);
+    }
+
+    /// Refuses or allows new connections to this database.
+    pub(crate) fn allow_connections(&self, is_allowed: bool) {
+        let alter = format!("alter database {} allow_connections {is_allowed}", self.name);
+        run(&mut PgConnection::establish(&CLUSTER).unwrap(), &alter);
+    }
+
+    pub(crate) fn connect(&self) -> PgConnection {
+        PgConnection::establish(&self.url).unwrap()
+    }
+
+    /// Runs one statement and returns how many rows it changed.
+    pub(crate) fn execute(&self, sql: &str) -> usize {
+        sql_query(sql).execute(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The text that one statement gives in its column `answer`.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            answer: String,
+        }
+        let row: Row =
+            sql_query(sql).get_result(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        row.answer
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("The database of this test is kept: {}", self.url);
+            return;
+        }
+        let mut connection = PgConnection::establish(&CLUSTER).unwrap();
+        run(&mut connection, &format!("drop database {} with (force)", self.name));
+    }
+}
