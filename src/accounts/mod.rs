@@ -10,6 +10,7 @@ mod password;
 mod person_name;
 mod sign_in;
 mod sign_in_store;
+mod sign_ins;
 mod store;
 
 pub use client_id::ClientId;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     sign_in::{FLASH, SIGNED_IN, SignedIn},
-    store,
+    sign_ins,
 };
 use crate::{db::Db, random};
 
@@ -59,7 +59,7 @@ fn to_state(signed_in: &SignedIn, flash: Option<String>) -> Result<State, serde_
 impl SessionStore for SignInStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
         let hash = hash(key);
-        let found = self.db.run(move |connection| store::signed_in(connection, &hash)).await;
+        let found = self.db.run(move |connection| sign_ins::find(connection, &hash)).await;
         let found = found.map_err(|error| LoadError::Other(error.into()))?;
         found
             .map(|(signed_in, flash)| to_state(&signed_in, flash))
@@ -81,7 +81,7 @@ impl SessionStore for SignInStore {
         self.db
             .run(move |connection| {
                 let SignedIn { user_id, client_id, .. } = &signed_in;
-                store::create_sign_in(connection, &hash, *user_id, client_id, flash.as_deref())
+                sign_ins::create(connection, &hash, *user_id, client_id, flash.as_deref())
             })
             .await
             .map_err(|error| SaveError::Other(error.into()))?;
@@ -97,7 +97,7 @@ impl SessionStore for SignInStore {
         let hash = hash(&key);
         let flash = flash_of(&state);
         self.db
-            .run(move |connection| store::set_flash(connection, &hash, flash.as_deref()))
+            .run(move |connection| sign_ins::set_flash(connection, &hash, flash.as_deref()))
             .await
             .map_err(|error| UpdateError::Other(error.into()))?;
         Ok(key)
@@ -110,6 +110,6 @@ impl SessionStore for SignInStore {
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let hash = hash(key);
-        Ok(self.db.run(move |connection| store::delete_sign_in(connection, &hash)).await?)
+        Ok(self.db.run(move |connection| sign_ins::delete(connection, &hash)).await?)
     }
 }

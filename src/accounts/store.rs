@@ -1,21 +1,13 @@
-//! The tables `clients`, `users`, `memberships` and `sign_ins`.
+//! The tables `clients`, `users` and `memberships`.
 
-use diesel::{
-    dsl::{IntervalDsl as _, exists, now},
-    prelude::*,
-    sql_types::{BigInt, Nullable, Text, Timestamptz},
-};
+use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
-use super::{ClientId, EmailAddress, PersonName, sign_in::SignedIn};
+use super::{ClientId, EmailAddress, PersonName};
 use crate::schema::{clients, memberships, session_counters, sign_ins, users};
 
 /// The constraint that gives an e-mail one account.
 const EMAIL_UNIQUE: &str = "users_email_unique";
-/// How long a sign-in may be idle, in hours.
-const IDLE_HOURS: i32 = 12;
-/// How long a sign-in lasts at most, in days.
-const SIGN_IN_DAYS: i32 = 7;
 /// Taken by those who register while only the first user may.
 const FIRST_USER_LOCK: i64 = 0x0066_6972_7374;
 
@@ -236,88 +228,4 @@ pub(super) fn login_candidate(
         .select((users::user_id, users::password_hash, memberships::client_id))
         .first(connection)
         .optional()
-}
-
-/// Stores a sign-in that ends by itself after [`SIGN_IN_DAYS`] days, and forgets those that have ended.
-pub(super) fn create_sign_in(
-    connection: &mut PgConnection,
-    id_hash: &[u8],
-    user_id: Uuid,
-    client_id: &str,
-    flash: Option<&str>,
-) -> QueryResult<()> {
-    diesel::delete(sign_ins::table.filter(sign_ins::ends_at.lt(now))).execute(connection)?;
-    diesel::insert_into(sign_ins::table)
-        .values((
-            sign_ins::id_hash.eq(id_hash),
-            sign_ins::user_id.eq(user_id),
-            sign_ins::client_id.eq(client_id),
-            sign_ins::flash.eq(flash),
-            sign_ins::ends_at.eq(database_now() + SIGN_IN_DAYS.days()),
-        ))
-        .execute(connection)
-        .map(|_rows| ())
-}
-
-/// Who is behind a sign-in, as of now: the user enabled, still a member of the active client, not idle for too long.
-pub(super) fn signed_in(
-    connection: &mut PgConnection,
-    id_hash: &[u8],
-) -> QueryResult<Option<(SignedIn, Option<String>)>> {
-    type Row = (Uuid, String, String, String, String, String, Option<String>, bool);
-    let row: Option<Row> = sign_ins::table
-        .inner_join(users::table)
-        .inner_join(clients::table)
-        .inner_join(memberships::table.on(
-            memberships::client_id.eq(sign_ins::client_id).and(memberships::user_id.eq(sign_ins::user_id)),
-        ))
-        .filter(sign_ins::id_hash.eq(id_hash))
-        .filter(sign_ins::ends_at.gt(now))
-        .filter(sign_ins::last_seen_at.gt(database_now() - IDLE_HOURS.hours()))
-        .filter(users::disabled_at.is_null())
-        .select((
-            users::user_id,
-            users::name,
-            users::email,
-            clients::client_id,
-            clients::name,
-            memberships::role,
-            sign_ins::flash,
-            sign_ins::last_seen_at.lt(database_now() - 1.minute()),
-        ))
-        .first(connection)
-        .optional()?;
-    let Some((user_id, name, email, client_id, client_name, role, flash, is_stale)) = row else {
-        return Ok(None);
-    };
-    if is_stale {
-        touch(connection, id_hash)?;
-    }
-    Ok(Some((SignedIn { user_id, name, email, client_id, client_name, role }, flash)))
-}
-
-/// PostgreSQL's clock, as the columns are typed.
-fn database_now() -> diesel::dsl::AsExprOf<now, Timestamptz> {
-    now.into_sql::<Timestamptz>()
-}
-
-fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {
-    diesel::update(sign_ins::table.find(id_hash)).set(sign_ins::last_seen_at.eq(now)).execute(connection)
-}
-
-/// Leaves a message for the next page, or takes it away. A sign-in that has ended stays ended.
-pub(super) fn set_flash(
-    connection: &mut PgConnection,
-    id_hash: &[u8],
-    flash: Option<&str>,
-) -> QueryResult<()> {
-    diesel::update(sign_ins::table.find(id_hash))
-        .set(sign_ins::flash.eq(flash.into_sql::<Nullable<Text>>()))
-        .execute(connection)
-        .map(|_rows| ())
-}
-
-/// Ends a sign-in.
-pub(super) fn delete_sign_in(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<()> {
-    diesel::delete(sign_ins::table.find(id_hash)).execute(connection).map(|_rows| ())
 }

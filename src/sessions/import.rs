@@ -9,8 +9,8 @@ use diesel::PgConnection;
 use super::{
     csv::unguarded,
     record::Record,
+    recorder::{Outcome, record_all},
     session::COLUMNS,
-    store::{Outcome, record_all},
 };
 use crate::{accounts::ClientId, error::FieldError};
 

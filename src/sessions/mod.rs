@@ -9,6 +9,7 @@ mod import;
 mod page_request;
 mod pages;
 mod record;
+mod recorder;
 mod session;
 mod store;
 
@@ -17,5 +18,6 @@ pub use export::{BODY_LIMIT as EXPORT_BODY_LIMIT, routes as api_routes};
 pub use page_request::{Order, PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest};
 pub use pages::routes;
 pub use record::{Record, STATUSES};
+pub use recorder::{Outcome, record_all};
 pub use session::{COLUMNS, Session};
-pub use store::{Outcome, page_statement, record_all};
+pub use store::page_statement;
