@@ -103,8 +103,7 @@ enum UserCommand {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    write_logs(&cli.settings);
-    match run(cli) {
+    match write_logs(&cli.settings).and_then(|()| run(cli)) {
         Ok(code) => code,
         Err(error) => {
             // Standard error may be closed; then there is nobody to tell.
@@ -114,13 +113,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn write_logs(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_unreadable| EnvFilter::new("info"));
+fn write_logs(settings: &Settings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.log).context("UPTOK_LOG is not a log filter")?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match settings.log_format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => logs.json().init(),
     }
+    Ok(())
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -15,5 +15,6 @@ mod migrations;
 mod questions;
 mod rooms;
 mod security;
+mod serve;
 mod sessions;
 mod support;

@@ -74,12 +74,7 @@ impl TestApp {
 
     /// Somebody with a new browser.
     pub(crate) fn visitor(&self) -> Visitor {
-        let client = reqwest::Client::builder()
-            .cookie_store(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Visitor { client, url: self.url.clone() }
+        Visitor::at(&self.url)
     }
 
     /// Somebody who has registered, with a company of the same name.
@@ -159,6 +154,13 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
+    /// Somebody with a new browser, at the node with this address.
+    pub(crate) fn at(url: &str) -> Self {
+        let client =
+            reqwest::Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none());
+        Self { client: client.build().unwrap(), url: url.to_owned() }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         Reply::of(self.request(Method::GET, path).send().await.unwrap()).await
     }
