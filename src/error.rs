@@ -14,6 +14,9 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// One field that is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
+    /// Which item of a batch, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
     /// The name of the field as the caller writes it.
     pub field: Cow<'static, str>,
     /// A sentence that says what to do.
@@ -23,7 +26,7 @@ pub struct FieldError {
 impl FieldError {
     /// One field and the sentence for it.
     pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self { index: None, field: field.into(), message: message.into() }
     }
 }
 
@@ -42,6 +45,9 @@ pub enum AppError {
     /// 303 to the login page.
     #[error("Please log in.")]
     SignedOut,
+    /// 403: the key is good, but lacks this scope.
+    #[error("This key lacks the scope {0}. Generate one that has it.")]
+    MissingScope(&'static str),
     /// 403: signed in, but without the right.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -65,6 +71,20 @@ pub enum AppError {
         "Send the body as multipart/form-data, application/x-www-form-urlencoded or application/json, not compressed."
     )]
     UnsupportedType,
+    /// 415: sessions are sent as JSON.
+    #[error("Send the body as application/json or application/x-ndjson, not compressed.")]
+    UnsupportedJson,
+    /// 409: the same `Idempotency-Key` is being worked on.
+    #[error("A request with this Idempotency-Key is still being carried out. Send it again in a moment.")]
+    InProgress,
+    /// 422: the same `Idempotency-Key` with another request.
+    #[error("This Idempotency-Key came with another request before. Use a new one for a new request.")]
+    IdempotencyKeyReused,
+    /// 422: items of a batch are wrong, and nothing was stored.
+    #[error(
+        "Some sessions are wrong, so none was stored. Correct them and send all again, or use ?partial=true."
+    )]
+    Unprocessable(Vec<FieldError>),
     /// 429 with `Retry-After` in seconds.
     #[error("Too many attempts. Try again in {0} seconds.")]
     TooMany(u64),
@@ -95,13 +115,17 @@ impl AppError {
             Self::Invalid(_) => "invalid_field",
             Self::UnknownKey => "invalid_key",
             Self::SignedOut => "signed_out",
+            Self::MissingScope(_) => "missing_scope",
             Self::Forbidden(_) => "forbidden",
             Self::CrossSite => "cross_site",
             Self::NotFound => "not_found",
             Self::TooSlow(_) => "body_too_slow",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "body_too_large",
-            Self::UnsupportedType => "unsupported_type",
+            Self::UnsupportedType | Self::UnsupportedJson => "unsupported_type",
+            Self::InProgress => "request_in_progress",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::Unprocessable(_) => "invalid_item",
             Self::TooMany(_) => "too_many_requests",
             Self::Busy => "busy",
             Self::Broken(_) => "internal_error",
@@ -115,12 +139,13 @@ impl ResponseError for AppError {
             Self::Malformed(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::UnknownKey => StatusCode::UNAUTHORIZED,
             Self::SignedOut => StatusCode::SEE_OTHER,
-            Self::Forbidden(_) | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::MissingScope(_) | Self::Forbidden(_) | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::InProgress => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedType | Self::UnsupportedJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::IdempotencyKeyReused | Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -134,7 +159,7 @@ impl ResponseError for AppError {
             Self::UnknownKey => response.insert_header(("WWW-Authenticate", "Bearer")),
             Self::SignedOut => response.insert_header(("Location", "/login")),
             Self::TooMany(seconds) => response.insert_header(("Retry-After", seconds.to_string())),
-            Self::Busy => response.insert_header(("Retry-After", "1")),
+            Self::Busy | Self::InProgress => response.insert_header(("Retry-After", "1")),
             _ => &mut response,
         };
         response.finish()

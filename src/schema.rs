@@ -27,6 +27,8 @@ diesel::table! {
         created_at -> Timestamptz,
         deleted_by -> Nullable<Uuid>,
         deleted_at -> Nullable<Timestamptz>,
+        /// What the key may do; what is not named here is denied.
+        scopes -> Array<Text>,
     }
 }
 
@@ -37,6 +39,19 @@ diesel::table! {
         client_id -> Text,
         /// Company name, 1 to 120 characters.
         name -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Answers to POST /api/sessions with an Idempotency-Key, replayed for 24 hours.
+    idempotency_keys (client_id, idempotency_key) {
+        client_id -> Text,
+        idempotency_key -> Text,
+        /// SHA-256 of the request: 32 bytes. Another request under the same key is refused.
+        fingerprint -> Bytea,
+        /// The body of the first answer, whose status was 200.
+        answer -> Text,
         created_at -> Timestamptz,
     }
 }
@@ -125,6 +140,8 @@ diesel::table! {
         updated_at -> Timestamptz,
         /// When the personal fields were erased; null: not erased.
         erased_at -> Nullable<Timestamptz>,
+        /// When the sender last changed its record, as it said; null: it did not say. An older record never overwrites a newer one.
+        sender_updated_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -162,6 +179,7 @@ diesel::table! {
 }
 
 diesel::joinable!(api_keys -> clients (client_id));
+diesel::joinable!(idempotency_keys -> clients (client_id));
 diesel::joinable!(memberships -> clients (client_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(session_counters -> clients (client_id));
@@ -172,6 +190,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_key_directory,
     api_keys,
     clients,
+    idempotency_keys,
     memberships,
     questions,
     session_counters,

@@ -6,7 +6,7 @@ use diesel::{Connection as _, PgConnection};
 use crate::{
     accounts::{self, ClientId, NewPassword, NewUser, Passwords},
     random,
-    sessions::{Record, record_all},
+    sessions::{Given, Record, record_all},
 };
 
 /// How many sessions the demo client has.
@@ -69,7 +69,7 @@ fn pick<T>(from: &[T], index: u32) -> &T {
 }
 
 /// The session `index`, 0 being the oldest; they lie three hours apart and end today.
-fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<Record> {
+fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<Given> {
     let dice =
         |sides: u32, salt: u32| (index.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)) / 7 % sides;
     let created_at =

@@ -3,16 +3,16 @@
 use diesel::prelude::*;
 use quick_cache::sync::Cache;
 
-use super::{ClientKey, KeyHasher, PublicKey, store};
+use super::{ClientKey, KeyHasher, PublicKey, Scope, store};
 use crate::{accounts::ClientId, error::AppError};
 
 /// So many public keys are remembered with their client.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// What a statement asks for to let a key in: `client_id`, `public_key` and `secret_hash` must be those of a living key.
+/// What a statement asks for to let a key in, with [`super::admits`].
 ///
-/// Having credentials proves nothing yet. Every statement that serves them compares all three with `api_keys`, so that
-/// a key deleted a moment ago finds nothing.
+/// Having credentials proves nothing yet. Every statement that serves them compares them with `api_keys`, so that a key
+/// deleted a moment ago finds nothing.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The client the public key belongs to.
@@ -21,6 +21,22 @@ pub struct Credentials {
     pub public_key: PublicKey,
     /// The keyed hash of what was presented.
     pub secret_hash: Vec<u8>,
+    /// What the caller is about to do.
+    pub scope: Scope,
+}
+
+impl Credentials {
+    /// Why a statement that asked [`super::admits`] found nothing.
+    ///
+    /// # Errors
+    /// Always: [`AppError::MissingScope`] when the key lives but may not do this, else [`AppError::UnknownKey`]; or those
+    /// of the database.
+    pub fn refusal<T>(&self, connection: &mut PgConnection) -> Result<T, AppError> {
+        if store::is_living(connection, self)? {
+            return Err(AppError::MissingScope(self.scope.as_str()));
+        }
+        Err(AppError::UnknownKey)
+    }
 }
 
 /// Turns presented keys into credentials.
@@ -44,7 +60,7 @@ impl Gate {
         &self.hasher
     }
 
-    /// The credentials of `key`.
+    /// The credentials of `key`, for doing what `scope` names: there is no way in without naming one.
     ///
     /// # Errors
     /// [`AppError::UnknownKey`] when no client ever had this public key; those of the database.
@@ -52,10 +68,11 @@ impl Gate {
         &self,
         connection: &mut PgConnection,
         key: &ClientKey,
+        scope: Scope,
     ) -> Result<Credentials, AppError> {
         let client = self.client_of(connection, key.public())?;
         let secret_hash = self.hasher.hash(key, &client);
-        Ok(Credentials { client, public_key: key.public().clone(), secret_hash })
+        Ok(Credentials { client, public_key: key.public().clone(), secret_hash, scope })
     }
 
     fn client_of(&self, connection: &mut PgConnection, key: &PublicKey) -> Result<ClientId, AppError> {

@@ -8,10 +8,12 @@ mod client_key;
 mod gate;
 mod key_name;
 mod pages;
+mod scope;
 mod store;
 
 pub use client_key::{ClientKey, KeyHasher, PublicKey};
 pub use gate::{Credentials, Gate};
 pub use key_name::KeyName;
 pub use pages::routes;
-pub use store::{CreateError, NewKey, create};
+pub use scope::Scope;
+pub use store::{CreateError, NewKey, admits, create};

@@ -9,7 +9,7 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    ClientKey, Gate, KeyName, NewKey, PublicKey,
+    ClientKey, Gate, KeyName, NewKey, PublicKey, Scope,
     store::{self, CreateError, Deleted, KeyRow},
 };
 use crate::{
@@ -56,6 +56,8 @@ struct Index {
     form: FormState,
     form_nonce: String,
     may_manage: bool,
+    /// Each scope, and whether its box is ticked.
+    scopes: Vec<(&'static str, bool)>,
     /// What just happened to the key that is shown, in a sentence.
     made: Option<String>,
     /// A form sent twice made one key; its text cannot be shown again.
@@ -68,6 +70,7 @@ struct Row {
     public_key: String,
     client_id: String,
     created: Moment,
+    scopes: String,
     /// The whole key, in the answer to Generate Key and never again.
     whole_key: Option<String>,
 }
@@ -94,17 +97,24 @@ impl From<KeyRow> for Row {
             public_key: row.public_key,
             client_id: row.client_id,
             created: row.created_at.into(),
+            scopes: row.scopes.join(", "),
             whole_key: None,
         }
     }
 }
 
 /// What the list shows beside the keys.
-#[derive(Default)]
 struct Outcome {
     form: FormState,
+    scopes: Vec<Scope>,
     made: Option<(ClientKey, String)>,
     is_repeat: bool,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self { form: FormState::default(), scopes: vec![Scope::SessionsRead], made: None, is_repeat: false }
+    }
 }
 
 async fn index(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
@@ -134,6 +144,7 @@ async fn show_list(
         client_id,
         form: outcome.form,
         form_nonce: new_nonce()?,
+        scopes: Scope::ALL.map(|scope| (scope.as_str(), outcome.scopes.contains(&scope))).to_vec(),
         may_manage: signed_in.may_manage_keys(),
         made,
         is_repeat: outcome.is_repeat,
@@ -149,31 +160,47 @@ async fn create(
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     refuse_without_right(&signed_in, &fields)?;
-    let form = FormState::default().keep("name", fields.text("name"));
-    let name = match fields.text("name").parse::<KeyName>() {
-        Ok(name) => name,
-        Err(error) => return refuse(visitor, &db, form.refuse("name", error.to_string())).await,
+    let scopes = chosen_scopes(&fields);
+    let mut form = FormState::default().keep("name", fields.text("name"));
+    let name = form.check("name", fields.text("name").parse::<KeyName>());
+    if scopes.is_empty() {
+        form = form.refuse("scopes", "Choose at least one.");
+    }
+    let Some(name) = name.filter(|_| !scopes.is_empty()) else {
+        return refuse(visitor, &db, form, scopes).await;
     };
-    let (key, new_key) = new_key(&signed_in, &fields, &gate)?;
+    let (key, new_key) = new_key(&signed_in, &fields, scopes.clone(), &gate)?;
     let made = format!("The key “{name}” is ready.");
     let client = signed_in.client();
-    match run(&db, move |connection| store::create(connection, &client, &name, &new_key)).await? {
-        Ok(()) => show_made(visitor, &db, key, made).await,
-        Err(CreateError::NameTaken) => {
-            let message = "A key has this name already. Choose another, or replace that key.";
-            refuse(visitor, &db, form.refuse("name", message)).await
-        }
-        Err(CreateError::Full) => {
-            let message =
-                format!("This client has {} keys, which is the limit. Delete one first.", store::LIVING_MAX);
-            refuse(visitor, &db, form.refuse("name", message)).await
-        }
-        Err(error) => repeat_or_fail(visitor, &db, error).await,
-    }
+    let message =
+        match run(&db, move |connection| store::create(connection, &client, &name, &new_key)).await? {
+            Ok(()) => return show_made(visitor, &db, key, made).await,
+            Err(CreateError::NameTaken) => {
+                "A key has this name already. Choose another, or replace that key.".to_owned()
+            }
+            Err(CreateError::Full) => {
+                format!("This client has {} keys, which is the limit. Delete one first.", store::LIVING_MAX)
+            }
+            Err(error) => return repeat_or_fail(visitor, &db, error).await,
+        };
+    refuse(visitor, &db, form.refuse("name", message), scopes).await
 }
 
-async fn refuse(visitor: MaybeSignedIn, db: &Db, form: FormState) -> Result<HttpResponse, AppError> {
-    let outcome = Outcome { form, ..Outcome::default() };
+/// The ticked boxes. A form without boxes, posted by a program, asks for a key that reads.
+fn chosen_scopes(fields: &Fields<FORM_LIMIT>) -> Vec<Scope> {
+    if fields.get("chooseScopes").is_none() {
+        return vec![Scope::SessionsRead];
+    }
+    Scope::ALL.into_iter().filter(|scope| fields.get(scope.as_str()).is_some()).collect()
+}
+
+async fn refuse(
+    visitor: MaybeSignedIn,
+    db: &Db,
+    form: FormState,
+    scopes: Vec<Scope>,
+) -> Result<HttpResponse, AppError> {
+    let outcome = Outcome { form, scopes, ..Outcome::default() };
     show_list(StatusCode::UNPROCESSABLE_ENTITY, visitor, db, outcome).await
 }
 
@@ -233,6 +260,7 @@ fn refuse_without_right(signed_in: &SignedIn, fields: &Fields<FORM_LIMIT>) -> Re
 fn new_key(
     signed_in: &SignedIn,
     fields: &Fields<FORM_LIMIT>,
+    scopes: Vec<Scope>,
     gate: &Gate,
 ) -> Result<(ClientKey, NewKey), AppError> {
     let key = ClientKey::generate().map_err(AppError::broken)?;
@@ -242,6 +270,7 @@ fn new_key(
         public_key: key.public().clone(),
         secret_hash: gate.hasher().hash(&key, &signed_in.client()),
         form_nonce: form_nonce.filter(|nonce| !nonce.contains('\0')),
+        scopes,
         created_by: Some(signed_in.user_id),
     };
     Ok((key, new_key))
@@ -297,7 +326,7 @@ async fn delete(
     let deleted =
         db.run(move |connection| store::delete(connection, &client, &key, Some(signed_in.user_id))).await?;
     let message = match deleted {
-        Deleted::Now(name) => {
+        Deleted::Now { name, .. } => {
             format!("The key “{name}” is deleted. Programs that use it are refused from now on.")
         }
         Deleted::Before(name) => format!("The key “{name}” was deleted already."),
@@ -316,7 +345,7 @@ async fn replace(
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     refuse_without_right(&signed_in, &fields)?;
     let old = parse_public_key(&public_key)?;
-    let (key, new_key) = new_key(&signed_in, &fields, &gate)?;
+    let (key, new_key) = new_key(&signed_in, &fields, Vec::new(), &gate)?;
     let client = signed_in.client();
     match run(&db, move |connection| store::replace(connection, &client, &old, &new_key)).await? {
         Ok(name) => {

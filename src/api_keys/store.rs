@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{dsl::now, prelude::*};
 use uuid::Uuid;
 
-use super::{KeyName, PublicKey};
+use super::{Credentials, KeyName, PublicKey, Scope};
 use crate::{
     accounts::ClientId,
     schema::{api_key_directory, api_keys, clients},
@@ -22,6 +22,8 @@ pub struct NewKey {
     pub secret_hash: Vec<u8>,
     /// The form it came from; a second key of the same form is not made.
     pub form_nonce: Option<String>,
+    /// What it may do: at least one. A replacement has those of the key it replaces.
+    pub scopes: Vec<Scope>,
     /// Who makes it; `None`: the command line.
     pub created_by: Option<Uuid>,
 }
@@ -34,6 +36,7 @@ pub(super) struct KeyRow {
     pub(super) name: String,
     pub(super) client_id: String,
     pub(super) created_at: DateTime<Utc>,
+    pub(super) scopes: Vec<String>,
 }
 
 /// Why a key was not made.
@@ -62,10 +65,38 @@ impl From<diesel::result::Error> for CreateError {
 /// What became of a key to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Deleted {
-    /// It lived, under this name.
-    Now(String),
+    /// It lived, under this name and with these scopes.
+    Now { name: String, scopes: Vec<String> },
     /// It was deleted before, under this name.
     Before(String),
+}
+
+/// The key lives and may do this: the client has it, its hash is that of what was presented, it was not deleted, and
+/// the scope is among its own. The one condition by which keys are let in.
+#[must_use]
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn admits<'a>(credentials: &'a Credentials) -> _ {
+    let scope: Vec<&'static str> = vec![credentials.scope.as_str()];
+    let living: lives<'a> = lives(credentials);
+    living.and(api_keys::scopes.contains(scope))
+}
+
+#[diesel::dsl::auto_type]
+fn lives<'a>(credentials: &'a Credentials) -> _ {
+    let client: &'a str = credentials.client.as_str();
+    let public_key: &'a str = credentials.public_key.as_str();
+    let secret_hash: &'a [u8] = credentials.secret_hash.as_slice();
+    api_keys::client_id
+        .eq(client)
+        .and(api_keys::public_key.eq(public_key))
+        .and(api_keys::secret_hash.eq(secret_hash))
+        .and(api_keys::deleted_at.is_null())
+}
+
+/// Whether the key lives, whatever it may do.
+pub(super) fn is_living(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
+    let living = api_keys::table.filter(lives(credentials)).select(api_keys::public_key);
+    diesel::select(diesel::dsl::exists(living)).get_result(connection)
 }
 
 /// The living keys of a client, newest first: at most [`LIVING_MAX`].
@@ -118,7 +149,8 @@ pub fn create(
         if i64::try_from(names.len()).is_ok_and(|count| count >= LIVING_MAX) {
             return Err(CreateError::Full);
         }
-        insert(connection, client, name.as_str(), key)
+        let scopes: Vec<String> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        insert(connection, client, name.as_str(), &scopes, key)
     })
 }
 
@@ -133,7 +165,9 @@ pub(super) fn replace(
         lock(connection, client)?;
         refuse_used_form(connection, client, key)?;
         match delete(connection, client, old, key.created_by) {
-            Ok(Deleted::Now(name)) => insert(connection, client, &name, key).map(|()| name),
+            Ok(Deleted::Now { name, scopes }) => {
+                insert(connection, client, &name, &scopes, key).map(|()| name)
+            }
             Ok(Deleted::Before(_)) => Err(CreateError::Gone),
             Err(diesel::result::Error::NotFound) => Err(CreateError::NotFound),
             Err(error) => Err(error.into()),
@@ -156,11 +190,11 @@ pub(super) fn delete(
             api_keys::deleted_by.eq(deleted_by),
             api_keys::secret_hash.eq(None::<Vec<u8>>),
         ))
-        .returning(api_keys::name)
-        .get_result::<String>(connection)
+        .returning((api_keys::name, api_keys::scopes))
+        .get_result::<(String, Vec<String>)>(connection)
         .optional()?;
     match deleted {
-        Some(name) => Ok(Deleted::Now(name)),
+        Some((name, scopes)) => Ok(Deleted::Now { name, scopes }),
         None => row.select(api_keys::name).first(connection).map(Deleted::Before),
     }
 }
@@ -192,6 +226,7 @@ fn insert(
     connection: &mut PgConnection,
     client: &ClientId,
     name: &str,
+    scopes: &[String],
     key: &NewKey,
 ) -> Result<(), CreateError> {
     diesel::insert_into(api_key_directory::table)
@@ -207,6 +242,7 @@ fn insert(
             api_keys::name.eq(name),
             api_keys::secret_hash.eq(&key.secret_hash),
             api_keys::form_nonce.eq(&key.form_nonce),
+            api_keys::scopes.eq(scopes),
             api_keys::created_by.eq(key.created_by),
         ))
         .execute(connection)?;

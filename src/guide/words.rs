@@ -51,7 +51,7 @@ pub(super) const RECORD: [(&str, &str, &str, &str); 31] = [
 ];
 
 /// Status, code and meaning of every error of the API.
-pub(super) const ERRORS: [(u16, &str, &str); 12] = [
+pub(super) const ERRORS: [(u16, &str, &str); 15] = [
     (400, "invalid_field", "A field is wrong. errors names it and says what to write."),
     (400, "malformed_request", "The body as a whole cannot be read. detail says why."),
     (
@@ -59,12 +59,23 @@ pub(super) const ERRORS: [(u16, &str, &str); 12] = [
         "invalid_key",
         "The key is missing, malformed, unknown, expired or deleted. Check it, or generate another.",
     ),
-    (403, "forbidden", "The key is good, but this is not among the things it may do."),
+    (
+        403,
+        "missing_scope",
+        "The key is good, but lacks the scope that detail names. Generate one that has it.",
+    ),
     (404, "not_found", "There is nothing at this address."),
     (405, "method_not_allowed", "The address takes another method. The Allow header names it."),
     (408, "body_too_slow", "The body did not arrive in time. Send it in one go."),
+    (409, "request_in_progress", "A request with the same Idempotency-Key is still being carried out."),
     (413, "body_too_large", "The body is too large."),
     (415, "unsupported_type", "The body is of another type than those above, or compressed."),
+    (
+        422,
+        "invalid_item",
+        "Sessions of a batch are wrong, and nothing was stored. errors names index and field.",
+    ),
+    (422, "idempotency_key_reused", "The Idempotency-Key came with another request before."),
     (429, "too_many_requests", "Too many requests. Wait as many seconds as Retry-After says."),
     (500, "internal_error", "Our fault. Try again; if it happens again, tell us the request id."),
     (503, "busy", "Too much at once, or the database is away. Wait as many seconds as Retry-After says."),

@@ -9,13 +9,13 @@ use futures_util::{Stream, stream};
 use serde::Serialize;
 
 use super::{
-    csv,
+    csv, ingest,
     page_request::{Filter, PageRequest},
     session::Session,
     store::{self, PageOf},
 };
 use crate::{
-    api_keys::{ClientKey, Credentials, Gate},
+    api_keys::{ClientKey, Credentials, Gate, Scope},
     db::Db,
     error::{AppError, FieldError},
     web::api_request::ApiRequest,
@@ -24,9 +24,11 @@ use crate::{
 /// The body has at most so many bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// The address of this endpoint, below `/api`.
+/// The addresses of this room below `/api`.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/sessions/export-csv-data").route(post().to(export)));
+    config
+        .service(resource("/sessions/export-csv-data").route(post().to(export)))
+        .service(resource("/sessions").route(post().to(ingest::record)));
 }
 
 /// What the answer is written as.
@@ -96,13 +98,16 @@ async fn export(
     }
     let asked = request.clone();
     let page = db.run(move |connection| {
-        let credentials = gate.credentials(connection, &key)?;
+        let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
         let page = if asked.filter == Filter::default() {
             store::page_of(connection, &credentials, &asked)
         } else {
             store::filtered_page_of(connection, &credentials, &asked)
         };
-        page?.ok_or(AppError::UnknownKey)
+        match page? {
+            Some(page) => Ok(page),
+            None => credentials.refusal(connection),
+        }
     });
     answer(format, &request, page.await?)
 }
@@ -157,9 +162,11 @@ async fn stream_everything(
 ) -> Result<HttpResponse, AppError> {
     let (credentials, newest) = db
         .run(move |connection| {
-            let credentials = gate.credentials(connection, &key)?;
-            let newest = store::newest_of(connection, &credentials)?.ok_or(AppError::UnknownKey)?;
-            Ok::<_, AppError>((credentials, newest))
+            let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
+            match store::newest_of(connection, &credentials)? {
+                Some(newest) => Ok((credentials, newest)),
+                None => credentials.refusal(connection),
+            }
         })
         .await?;
     let walk = Walk { credentials, format, request, newest, cursor: None, has_begun: false };

@@ -8,14 +8,12 @@ use diesel::PgConnection;
 
 use super::{
     csv::unguarded,
-    record::Record,
-    recorder::{Outcome, record_all},
+    record::{Given, Record},
+    recorder::{BATCH_MAX, Outcome, Recorded, record_all},
     session::COLUMNS,
 };
 use crate::{accounts::ClientId, error::FieldError};
 
-/// Records per transaction.
-const BATCH: usize = 1000;
 /// What every line needs.
 const REQUIRED: [&str; 4] = ["status", "channel", "createdAt", "endedAt"];
 
@@ -59,7 +57,7 @@ pub fn import(
     // Where lines end in CRLF, the reader stands before the LF and counts one line less.
     let uncounted = 2_u64.saturating_sub(reader.position().line());
     let mut summary = Summary::default();
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut line = csv::ByteRecord::new();
     while reader.read_byte_record(&mut line).context("the file cannot be read")? {
         match header.record(now, &line) {
@@ -70,7 +68,7 @@ pub fn import(
                 hears.bad_line(&BadLine { line: number, errors });
             }
         }
-        if batch.len() == BATCH {
+        if batch.len() == BATCH_MAX {
             summary.add(&record_all(connection, client, &batch)?);
             batch.clear();
             hears.batch(reader.position().byte(), &summary);
@@ -90,8 +88,8 @@ pub trait Listener {
 }
 
 impl Summary {
-    fn add(&mut self, outcomes: &[Outcome]) {
-        for outcome in outcomes {
+    fn add(&mut self, recorded: &[Recorded]) {
+        for Recorded { outcome, .. } in recorded {
             match outcome {
                 Outcome::Created => self.created += 1,
                 Outcome::Updated => self.updated += 1,
@@ -127,7 +125,7 @@ impl Header {
         Ok(Self { places, width: cells.len() })
     }
 
-    fn record(&self, now: DateTime<Utc>, line: &csv::ByteRecord) -> Result<Record, Vec<FieldError>> {
+    fn record(&self, now: DateTime<Utc>, line: &csv::ByteRecord) -> Result<Given, Vec<FieldError>> {
         if line.len() != self.width {
             let message = format!("The line has {} cells, the header has {}.", line.len(), self.width);
             return Err(vec![FieldError::new("line", message)]);

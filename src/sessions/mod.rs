@@ -3,9 +3,13 @@
 //! Each has a `sequence`: 1, 2, 3 … per client, without gaps, in the order recorded. It is what makes page 1,000,000
 //! as cheap as page 1, the totals exact without counting, and a full page unchangeable.
 
+mod batch;
 mod csv;
 mod export;
+mod idempotency;
 mod import;
+mod ingest;
+mod json_record;
 mod page_request;
 mod pages;
 mod record;
@@ -17,7 +21,7 @@ pub use self::import::{BadLine, Listener, Summary, import};
 pub use export::{BODY_LIMIT as EXPORT_BODY_LIMIT, routes as api_routes};
 pub use page_request::{Order, PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest};
 pub use pages::routes;
-pub use record::{Record, STATUSES};
-pub use recorder::{Outcome, record_all};
+pub use record::{Given, Record, STATUSES};
+pub use recorder::{Outcome, Recorded, record_all};
 pub use session::{COLUMNS, Session};
 pub use store::page_statement;

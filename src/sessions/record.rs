@@ -16,6 +16,15 @@ const TEXT_MAX: usize = 10_000;
 /// The longest address, in characters.
 const URL_MAX: usize = 2048;
 
+/// What a sender gave: a record, and when the sender last changed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// The record.
+    pub record: Record,
+    /// The sender's `updatedAt`; `None`: it did not say, so the record is the newest there is.
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
 /// The fields that a sender gives. What is ours (`sessionId`, `sequence`, `recordedAt` …) is not among them.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
@@ -50,16 +59,33 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record without what is known of the shopper.
+    #[must_use]
+    pub fn without_shopper(self) -> Self {
+        Self {
+            shopper_id: None,
+            shopper_name: None,
+            shopper_email: None,
+            shopper_phone: None,
+            shopper_country: None,
+            rating_comment: None,
+            notes: None,
+            recording_url: None,
+            ..self
+        }
+    }
+
     /// Parses the fields that `field` gives by name; the empty text is absent. `now` bounds the times: what was
     /// recorded has happened.
     ///
     /// # Errors
     /// Every field that is wrong, with what to do about it.
-    pub fn parse<'a>(now: DateTime<Utc>, field: impl Fn(&str) -> &'a str) -> Result<Self, Vec<FieldError>> {
+    pub fn parse<'a>(now: DateTime<Utc>, field: impl Fn(&str) -> &'a str) -> Result<Given, Vec<FieldError>> {
         let mut reader = Reader { field, now, errors: Vec::new() };
         let record = reader.record();
+        let updated_at = reader.time("updatedAt");
         match record {
-            Some(record) if reader.errors.is_empty() => Ok(record),
+            Some(record) if reader.errors.is_empty() => Ok(Given { record, updated_at }),
             _ => Err(reader.errors),
         }
     }
@@ -254,6 +280,7 @@ mod tests {
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
         let all: Vec<_> = changes.iter().chain(&GOOD).copied().collect();
         Record::parse(now, |name| all.iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value))
+            .map(|given| given.record)
             .map_err(|errors| errors.iter().map(|error| error.field.to_string()).collect())
     }
 

@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::{dsl::now, prelude::*};
 use uuid::Uuid;
 
-use super::record::Record;
+use super::record::{Given, Record};
 use crate::{
     accounts::ClientId,
     schema::{session_counters, sessions},
 };
+
+/// So many records at most are stored in one go.
+pub(super) const BATCH_MAX: usize = 1000;
 
 /// What became of a recorded session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +22,21 @@ pub enum Outcome {
     Created,
     /// It was there and is changed.
     Updated,
-    /// It was there and is the same.
+    /// It was there and is the same, or was newer.
     Unchanged,
 }
 
-/// Stores records in their order, all or none: known by `externalId`, they update what is there. Up to 1000 at a time.
+/// A session that was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Our id of it.
+    pub session_id: Uuid,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Stores records in their order, all or none: known by `externalId`, they update what is there unless that is newer.
+/// Up to [`BATCH_MAX`] at a time.
 ///
 /// The counter of the client stays locked until commit, so sequences are dense and in the order of commits.
 ///
@@ -31,49 +45,59 @@ pub enum Outcome {
 pub fn record_all(
     connection: &mut PgConnection,
     client: &ClientId,
-    records: &[Record],
-) -> QueryResult<Vec<Outcome>> {
+    given: &[Given],
+) -> QueryResult<Vec<Recorded>> {
     connection.transaction(|connection| {
-        let recorded = session_counters::table
-            .find(client.as_str())
-            .select(session_counters::recorded)
-            .for_update()
-            .first::<i64>(connection)?;
-        let mut batch =
-            Batch { next: recorded + 1, known: known(connection, client, records)?, new: Vec::new() };
-        let mut outcomes = Vec::with_capacity(records.len());
-        for record in records {
-            outcomes.push(batch.take(connection, client, record)?);
-        }
+        let counter = session_counters::table.find(client.as_str());
+        let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
+        let known = known(connection, client, given)?;
+        let mut batch = Batch { client, next: recorded + 1, known, new: Vec::new() };
+        let outcomes = given.iter().map(|given| batch.take(connection, given)).collect::<QueryResult<_>>()?;
         diesel::insert_into(sessions::table).values(&batch.new).execute(connection)?;
-        diesel::update(session_counters::table.find(client.as_str()))
-            .set(session_counters::recorded.eq(batch.next - 1))
-            .execute(connection)?;
+        diesel::update(counter).set(session_counters::recorded.eq(batch.next - 1)).execute(connection)?;
         Ok(outcomes)
     })
 }
 
-/// The stored records that have an `externalId` of these, by it.
+/// A stored session as far as a record of the same `externalId` is compared with it.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+struct Stored {
+    sequence: i64,
+    session_id: Uuid,
+    updated_at: DateTime<Utc>,
+    sender_updated_at: Option<DateTime<Utc>>,
+    erased_at: Option<DateTime<Utc>>,
+    #[diesel(embed)]
+    record: Record,
+}
+
+impl Stored {
+    /// Whether what is stored is newer than a record that its sender last changed at `updated_at`.
+    fn is_newer_than(&self, updated_at: Option<DateTime<Utc>>) -> bool {
+        updated_at.is_some_and(|given| given < self.sender_updated_at.unwrap_or(self.updated_at))
+    }
+}
+
+/// The stored sessions that have an `externalId` of these, by it.
 fn known(
     connection: &mut PgConnection,
     client: &ClientId,
-    records: &[Record],
+    given: &[Given],
 ) -> QueryResult<HashMap<String, Place>> {
-    let ids: Vec<&str> = records.iter().filter_map(|record| record.external_id.as_deref()).collect();
-    let rows = sessions::table
+    let ids: Vec<&str> = given.iter().filter_map(|given| given.record.external_id.as_deref()).collect();
+    let stored = sessions::table
         .filter(sessions::client_id.eq(client.as_str()).and(sessions::external_id.eq_any(ids)))
-        .select((sessions::sequence, Record::as_select()))
-        .load::<(i64, Record)>(connection)?;
-    let by_id = |(sequence, record): (i64, Record)| {
-        Some((record.external_id.clone()?, Place::Stored(sequence, Box::new(record))))
-    };
-    Ok(rows.into_iter().filter_map(by_id).collect())
+        .select(Stored::as_select())
+        .load(connection)?;
+    let by_id = |stored: Stored| Some((stored.record.external_id.clone()?, Place::Stored(Box::new(stored))));
+    Ok(stored.into_iter().filter_map(by_id).collect())
 }
 
-/// Where the record of an `externalId` is.
+/// Where the session of an `externalId` is.
 enum Place {
-    /// In the table, with this sequence.
-    Stored(i64, Box<Record>),
+    /// In the table.
+    Stored(Box<Stored>),
     /// Among the new rows of this batch, at this index.
     New(usize),
 }
@@ -84,66 +108,76 @@ struct NewRow {
     client_id: String,
     sequence: i64,
     session_id: Uuid,
+    sender_updated_at: Option<DateTime<Utc>>,
     #[diesel(embed)]
     record: Record,
 }
 
 /// The state of [`record_all`] between two records.
-struct Batch {
+struct Batch<'a> {
+    client: &'a ClientId,
     next: i64,
     known: HashMap<String, Place>,
     new: Vec<NewRow>,
 }
 
-impl Batch {
-    fn take(
-        &mut self,
-        connection: &mut PgConnection,
-        client: &ClientId,
-        record: &Record,
-    ) -> QueryResult<Outcome> {
-        let place = record.external_id.as_ref().and_then(|id| self.known.get_mut(id));
+impl Batch<'_> {
+    fn take(&mut self, connection: &mut PgConnection, given: &Given) -> QueryResult<Recorded> {
+        let place = given.record.external_id.as_ref().and_then(|id| self.known.get_mut(id));
         match place {
-            None => {
-                self.create(client, record);
-                Ok(Outcome::Created)
-            }
-            Some(Place::Stored(_, stored)) if **stored == *record => Ok(Outcome::Unchanged),
-            Some(Place::Stored(sequence, stored)) => {
-                update(connection, client, *sequence, record)?;
-                **stored = record.clone();
-                Ok(Outcome::Updated)
-            }
-            Some(Place::New(index)) => {
-                let row = &mut self.new[*index];
-                let is_same = row.record == *record;
-                row.record = record.clone();
-                Ok(if is_same { Outcome::Unchanged } else { Outcome::Updated })
-            }
+            None => Ok(self.create(given)),
+            Some(Place::Stored(stored)) => update(connection, self.client, stored, given),
+            Some(Place::New(index)) => Ok(amend(&mut self.new[*index], given)),
         }
     }
 
-    fn create(&mut self, client: &ClientId, record: &Record) {
-        if let Some(id) = &record.external_id {
+    fn create(&mut self, given: &Given) -> Recorded {
+        if let Some(id) = &given.record.external_id {
             self.known.insert(id.clone(), Place::New(self.new.len()));
         }
+        let session_id = Uuid::now_v7();
         self.new.push(NewRow {
-            client_id: client.as_str().to_owned(),
+            client_id: self.client.as_str().to_owned(),
             sequence: self.next,
-            session_id: Uuid::now_v7(),
-            record: record.clone(),
+            session_id,
+            sender_updated_at: given.updated_at,
+            record: given.record.clone(),
         });
         self.next += 1;
+        Recorded { session_id, outcome: Outcome::Created }
     }
 }
 
+/// Updates a stored session. What was erased is not filled in again.
 fn update(
     connection: &mut PgConnection,
     client: &ClientId,
-    sequence: i64,
-    record: &Record,
-) -> QueryResult<usize> {
-    diesel::update(sessions::table.find((client.as_str(), sequence)))
-        .set((record, sessions::updated_at.eq(now)))
-        .execute(connection)
+    stored: &mut Stored,
+    given: &Given,
+) -> QueryResult<Recorded> {
+    let record = match stored.erased_at {
+        Some(_) => given.record.clone().without_shopper(),
+        None => given.record.clone(),
+    };
+    let session_id = stored.session_id;
+    if stored.is_newer_than(given.updated_at) || stored.record == record {
+        return Ok(Recorded { session_id, outcome: Outcome::Unchanged });
+    }
+    diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
+        .set((&record, sessions::updated_at.eq(now), sessions::sender_updated_at.eq(given.updated_at)))
+        .execute(connection)?;
+    stored.record = record;
+    stored.sender_updated_at = given.updated_at;
+    Ok(Recorded { session_id, outcome: Outcome::Updated })
+}
+
+/// Changes a row that is not stored yet: the same `externalId` twice in one batch.
+fn amend(row: &mut NewRow, given: &Given) -> Recorded {
+    let is_older = given.updated_at.zip(row.sender_updated_at).is_some_and(|(given, stored)| given < stored);
+    let outcome = if is_older || row.record == given.record { Outcome::Unchanged } else { Outcome::Updated };
+    if outcome == Outcome::Updated {
+        row.record = given.record.clone();
+        row.sender_updated_at = given.updated_at;
+    }
+    Recorded { session_id: row.session_id, outcome }
 }

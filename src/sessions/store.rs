@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     accounts::ClientId,
-    api_keys::Credentials,
+    api_keys::{Credentials, admits},
     schema::{api_keys, session_counters, sessions},
 };
 
@@ -22,7 +22,7 @@ pub(super) struct PageOf {
     pub(super) total: i64,
 }
 
-/// A page of everything, for whoever presents these credentials; `None`: the key does not live.
+/// A page of everything, for whoever presents these credentials; `None`: the key is not let in.
 ///
 /// One statement checks the key, takes the total from the counter and reads the page by its sequences, so the three
 /// agree, and the last page costs what the first does.
@@ -47,7 +47,7 @@ pub fn page_statement(credentials: &Credentials, request: &PageRequest) -> Strin
     diesel::debug_query::<Pg, _>(&ascending_page(credentials, request)).to_string()
 }
 
-/// No row: the key does not live. A row without a session: the page is empty.
+/// No row: the key is not let in. A row without a session: the page is empty.
 fn gathered(rows: Vec<Row>) -> Option<PageOf> {
     let total = rows.first()?.0;
     Some(PageOf { sessions: rows.into_iter().filter_map(|(_, session)| session).collect(), total })
@@ -68,7 +68,7 @@ fn ascending_page<'a>(
     api_keys::table
         .inner_join(session_counters::table.on(session_counters::client_id.eq(api_keys::client_id)))
         .left_join(sessions::table.on(of_page))
-        .filter(lives(credentials))
+        .filter(admits(credentials))
         .order(sessions::sequence.asc())
         .select((session_counters::recorded, Option::<Session>::as_select()))
 }
@@ -86,25 +86,12 @@ fn descending_page<'a>(
     api_keys::table
         .inner_join(session_counters::table.on(session_counters::client_id.eq(api_keys::client_id)))
         .left_join(sessions::table.on(of_page))
-        .filter(lives(credentials))
+        .filter(admits(credentials))
         .order(sessions::sequence.desc())
         .select((session_counters::recorded, Option::<Session>::as_select()))
 }
 
-/// The key lives: the client has it, its hash is that of what was presented, and it was not deleted.
-#[diesel::dsl::auto_type(no_type_alias)]
-fn lives<'a>(credentials: &'a Credentials) -> _ {
-    let client: &'a str = credentials.client.as_str();
-    let public_key: &'a str = credentials.public_key.as_str();
-    let secret_hash: &'a [u8] = credentials.secret_hash.as_slice();
-    api_keys::client_id
-        .eq(client)
-        .and(api_keys::public_key.eq(public_key))
-        .and(api_keys::secret_hash.eq(secret_hash))
-        .and(api_keys::deleted_at.is_null())
-}
-
-/// A page of what the filter lets through; `None`: the key does not live.
+/// A page of what the filter lets through; `None`: the key is not let in.
 ///
 /// Counts and skips what the filter matches, so its cost grows with that; one snapshot for all three questions.
 pub(super) fn filtered_page_of(
@@ -113,7 +100,7 @@ pub(super) fn filtered_page_of(
     request: &PageRequest,
 ) -> QueryResult<Option<PageOf>> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        if !is_living(connection, credentials)? {
+        if !is_admitted(connection, credentials)? {
             return Ok(None);
         }
         let total = filtered(credentials, &request.filter).count().get_result(connection)?;
@@ -128,7 +115,7 @@ pub(super) fn filtered_page_of(
 }
 
 /// Up to [`super::PER_PAGE_MAX`] sessions beyond `cursor` (a sequence, exclusive) and not above `newest`; `None`: the
-/// key does not live (any more).
+/// key is not let in (any more).
 pub(super) fn chunk_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
@@ -136,7 +123,7 @@ pub(super) fn chunk_of(
     cursor: Option<i64>,
     newest: i64,
 ) -> QueryResult<Option<Vec<Session>>> {
-    if !is_living(connection, credentials)? {
+    if !is_admitted(connection, credentials)? {
         return Ok(None);
     }
     let chunk = filtered(credentials, &request.filter)
@@ -156,21 +143,22 @@ pub(super) fn chunk_of(
     sessions.map(Some)
 }
 
-/// How many sessions the client has; `None`: the key does not live.
+/// How many sessions the client has; `None`: the key is not let in.
 pub(super) fn newest_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
 ) -> QueryResult<Option<i64>> {
     api_keys::table
         .inner_join(session_counters::table.on(session_counters::client_id.eq(api_keys::client_id)))
-        .filter(lives(credentials))
+        .filter(admits(credentials))
         .select(session_counters::recorded)
         .first(connection)
         .optional()
 }
 
-fn is_living(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(api_keys::table.filter(lives(credentials)))).get_result(connection)
+/// Whether the key is let in.
+pub(super) fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(api_keys::table.filter(admits(credentials)))).get_result(connection)
 }
 
 fn filtered<'a>(credentials: &'a Credentials, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {

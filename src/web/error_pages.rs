@@ -112,7 +112,7 @@ impl Problem {
             code,
             request_id,
             errors: match known {
-                Some(AppError::Invalid(errors)) => errors.clone(),
+                Some(AppError::Invalid(errors) | AppError::Unprocessable(errors)) => errors.clone(),
                 _ => Vec::new(),
             },
         }

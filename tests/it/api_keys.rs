@@ -50,7 +50,7 @@ async fn the_table_has_its_five_columns_and_the_menu_its_two_entries() {
     let page = ada.get(INDEX).await.html();
 
     assert_eq!(page.texts("thead th"), ["Name", "Public Key", "Client ID", "Created At", "Action"]);
-    assert_eq!(page.texts("form.generate label"), ["Name"]);
+    assert_eq!(page.texts("form.generate label[for]"), ["Name"]);
     assert_eq!(page.texts("form.generate button"), ["Generate Key"]);
     let entries = page.texts(".actions a");
     assert!(

@@ -58,7 +58,8 @@ impl Node {
                 return Self { process, address, said };
             }
         }
-        panic!("it ended: {said}{}", read_all(process.stderr.take().unwrap()));
+        let log = read_all(process.stderr.take().unwrap());
+        panic!("it ended with {}: {said}{log}", process.wait().unwrap());
     }
 
     fn signal(&self, name: &str) {

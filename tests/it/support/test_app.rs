@@ -11,7 +11,7 @@ use uptok::{
     config::Settings,
     secret::InstallationSecret,
     server,
-    sessions::{Record, record_all},
+    sessions::{Given, Record, record_all},
 };
 
 use super::{TestDb, html::Html};
@@ -126,7 +126,7 @@ impl Drop for TestApp {
 
 fn record(connection: &mut PgConnection, client: &ClientId, count: usize) {
     let now = "2026-11-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
-    let records: Vec<Record> = (0..count)
+    let records: Vec<Given> = (0..count)
         .map(|index| {
             let status = if index % 3 == 0 { "missed" } else { "completed" };
             let created = now - chrono::TimeDelta::minutes(i64::try_from(count - index).unwrap());

@@ -1,0 +1,6 @@
+-- What a key may do. Keys made before this could only read, and still can only read.
+alter table api_keys
+    add column scopes text[] not null default '{sessions:read}',
+    add constraint api_keys_scopes_known check (scopes <@ array['sessions:read', 'sessions:write']),
+    add constraint api_keys_scopes_not_empty check (cardinality(scopes) >= 1);
+comment on column api_keys.scopes is 'What the key may do; what is not named here is denied.';

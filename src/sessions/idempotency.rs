@@ -1,0 +1,69 @@
+//! The table `idempotency_keys`: the same request sent twice is carried out once.
+
+use diesel::{
+    dsl::{IntervalDsl as _, now},
+    prelude::*,
+    sql_types::{BigInt, Text, Timestamptz},
+};
+
+use crate::{accounts::ClientId, error::AppError, schema::idempotency_keys};
+
+/// How long the first answer is replayed, in hours.
+const KEPT_HOURS: i32 = 24;
+
+define_sql_function!(fn pg_try_advisory_xact_lock(key: BigInt) -> Bool);
+define_sql_function!(fn hashtextextended(text: Text, seed: BigInt) -> BigInt);
+
+/// A request that may be sent again: the sender's `Idempotency-Key` (1–255 characters) and the SHA-256 of the request.
+#[derive(Clone, Debug)]
+pub(super) struct Repeatable {
+    pub(super) key: String,
+    pub(super) fingerprint: Vec<u8>,
+}
+
+/// The first answer to this request; `None`: this is the first, and nobody else carries it out until the transaction
+/// ends.
+///
+/// # Errors
+/// [`AppError::InProgress`] while another carries it out, [`AppError::IdempotencyKeyReused`] when the key came with
+/// another request; those of the database.
+pub(super) fn first_answer(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    request: &Repeatable,
+) -> Result<Option<String>, AppError> {
+    let name = format!("{client} {}", request.key);
+    if !diesel::select(pg_try_advisory_xact_lock(hashtextextended(name, 0))).get_result::<bool>(connection)? {
+        return Err(AppError::InProgress);
+    }
+    let mine = idempotency_keys::table.filter(idempotency_keys::client_id.eq(client.as_str()));
+    let oldest = now.into_sql::<Timestamptz>() - KEPT_HOURS.hours();
+    diesel::delete(mine.filter(idempotency_keys::created_at.lt(oldest))).execute(connection)?;
+    let known: Option<(Vec<u8>, String)> = mine
+        .filter(idempotency_keys::idempotency_key.eq(&request.key))
+        .select((idempotency_keys::fingerprint, idempotency_keys::answer))
+        .first(connection)
+        .optional()?;
+    match known {
+        Some((fingerprint, _)) if fingerprint != request.fingerprint => Err(AppError::IdempotencyKeyReused),
+        known => Ok(known.map(|(_, answer)| answer)),
+    }
+}
+
+/// Keeps the first answer, in the transaction that carries the request out.
+pub(super) fn keep(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    request: &Repeatable,
+    answer: &str,
+) -> QueryResult<()> {
+    diesel::insert_into(idempotency_keys::table)
+        .values((
+            idempotency_keys::client_id.eq(client.as_str()),
+            idempotency_keys::idempotency_key.eq(&request.key),
+            idempotency_keys::fingerprint.eq(&request.fingerprint),
+            idempotency_keys::answer.eq(answer),
+        ))
+        .execute(connection)
+        .map(|_rows| ())
+}

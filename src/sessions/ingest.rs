@@ -1,0 +1,117 @@
+//! `POST /api/sessions`: a client's own programs record sessions, one or up to a thousand at a time.
+
+use actix_web::{
+    HttpMessage as _, HttpRequest, HttpResponse,
+    web::{Bytes, Data, Query},
+};
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    batch::{self, Batch, Item},
+    idempotency::Repeatable,
+    json_record,
+    recorder::BATCH_MAX,
+};
+use crate::{
+    api_keys::{ClientKey, Gate, Scope},
+    db::Db,
+    error::{AppError, FieldError},
+    web::{api_request::BearerKey, body::Body, clock},
+};
+
+/// The body has at most so many bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// What the address may say.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    /// Store the good ones, and tell which are not.
+    #[serde(default)]
+    partial: bool,
+}
+
+pub(super) async fn record(
+    request: HttpRequest,
+    BearerKey(key): BearerKey,
+    Body(body): Body<BODY_LIMIT>,
+    desk: (Query<Asked>, Data<Db>, Data<Gate>),
+) -> Result<HttpResponse, AppError> {
+    let (asked, db, gate) = desk;
+    let key = ClientKey::try_from(key.expose_secret())?;
+    let repeatable = repeatable(&request, asked.partial, &body)?;
+    let items = items(&request.content_type().to_ascii_lowercase(), &body)?;
+    let now = clock::now();
+    let answer = db.run(move |connection| {
+        let credentials = gate.credentials(connection, &key, Scope::SessionsWrite)?;
+        let batch = Batch { credentials, items: parsed(now, &items), is_partial: asked.partial };
+        batch::answer_once(connection, &batch, repeatable.as_ref())
+    });
+    let (answer, is_replayed) = answer.await?;
+    let mut response = HttpResponse::Ok();
+    if is_replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    Ok(response.content_type("application/json").body(answer))
+}
+
+/// The `Idempotency-Key` of the request, if it has one, and what the request is.
+fn repeatable(request: &HttpRequest, is_partial: bool, body: &Bytes) -> Result<Option<Repeatable>, AppError> {
+    let Some(header) = request.headers().get("Idempotency-Key") else { return Ok(None) };
+    let key = header.to_str().unwrap_or_default().trim();
+    if !(1..=255).contains(&key.len()) {
+        return Err(AppError::Malformed(
+            "Use 1 to 255 visible characters of ASCII as Idempotency-Key.".into(),
+        ));
+    }
+    let mut hash = Sha256::new();
+    hash.update([u8::from(is_partial)]);
+    hash.update(request.content_type());
+    hash.update([0]);
+    hash.update(body);
+    Ok(Some(Repeatable { key: key.to_owned(), fingerprint: hash.finalize().to_vec() }))
+}
+
+/// The items of the body: one object, an array, or one object a line (NDJSON).
+fn items(media_type: &str, body: &[u8]) -> Result<Vec<Value>, AppError> {
+    let items = match media_type {
+        "application/json" => match serde_json::from_slice(body) {
+            Ok(Value::Array(items)) => items,
+            Ok(item) => vec![item],
+            Err(error) => {
+                return Err(AppError::Malformed(format!("The JSON cannot be read: {error}.").into()));
+            }
+        },
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => lines(body)?,
+        _ => return Err(AppError::UnsupportedJson),
+    };
+    if items.len() > BATCH_MAX {
+        let message = format!("Send at most {BATCH_MAX} sessions at a time; these are {}.", items.len());
+        return Err(AppError::Malformed(message.into()));
+    }
+    Ok(items)
+}
+
+fn lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
+    let lines =
+        body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+    let line = |(index, line): (usize, &[u8])| {
+        serde_json::from_slice(line).map_err(|error| {
+            AppError::Malformed(format!("Line {} cannot be read: {error}.", index + 1).into())
+        })
+    };
+    lines.map(line).collect()
+}
+
+fn parsed(now: DateTime<Utc>, items: &[Value]) -> Vec<Item> {
+    let id = |item: &Value| item.get("externalId").and_then(Value::as_str).map(str::to_owned);
+    let item = |(index, item): (usize, &Value)| {
+        json_record::parse(now, item).map_err(|errors| {
+            (id(item), errors.into_iter().map(|error| FieldError { index: Some(index), ..error }).collect())
+        })
+    };
+    items.iter().enumerate().map(item).collect()
+}

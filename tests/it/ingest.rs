@@ -1,0 +1,338 @@
+//! `POST /api/sessions`.
+
+use futures_util::future::join_all;
+use reqwest::{Method, header::HeaderMap};
+use serde_json::{Value, json};
+
+use crate::support::{Reply, TestApp, Visitor};
+
+const PATH: &str = "/api/sessions";
+
+/// A program with a key that may write and read.
+struct Sender {
+    visitor: Visitor,
+    key: String,
+}
+
+impl Sender {
+    async fn of(app: &TestApp, name: &str) -> Self {
+        let visitor = app.signed_up(name).await;
+        let fields = [
+            ("name", "ingest"),
+            ("chooseScopes", "yes"),
+            ("sessions:read", "yes"),
+            ("sessions:write", "yes"),
+        ];
+        let reply = visitor.post("/settings/api-keys", &fields).await;
+        Self { visitor, key: reply.html().text("[data-whole-key-text]") }
+    }
+
+    async fn send(&self, body: &Value) -> Reply {
+        self.send_as("application/json", PATH, body.to_string(), &HeaderMap::new()).await
+    }
+
+    async fn send_as(&self, media_type: &str, path: &str, body: String, headers: &HeaderMap) -> Reply {
+        let request =
+            self.visitor.request(Method::POST, path).bearer_auth(&self.key).headers(headers.clone());
+        Reply::of(request.header("Content-Type", media_type).body(body).send().await.unwrap()).await
+    }
+
+    async fn send_once(&self, idempotency_key: &str, body: &Value) -> Reply {
+        let headers =
+            HeaderMap::from_iter([("idempotency-key".parse().unwrap(), idempotency_key.parse().unwrap())]);
+        self.send_as("application/json", PATH, body.to_string(), &headers).await
+    }
+}
+
+fn session(id: &str) -> Value {
+    json!({
+        "externalId": id, "status": "completed", "channel": "video", "agentName": "Priya", "tags": ["vip"],
+        "createdAt": "2026-10-01T10:00:00Z", "startedAt": "2026-10-01T10:00:05Z", "endedAt": "2026-10-01T10:05:05Z",
+        "durationSeconds": 300, "rating": 5,
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
+fn with(id: &str, change: Value) -> Value {
+    let mut session = session(id);
+    session.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    session
+}
+
+fn counts(reply: &Reply) -> [u64; 4] {
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    ["created", "updated", "unchanged", "rejected"].map(|name| reply.json()[name].as_u64().unwrap())
+}
+
+fn stored(app: &TestApp) -> String {
+    app.db.ask("select count(*)::text as answer from sessions")
+}
+
+#[actix_web::test]
+async fn one_object_an_array_and_lines_are_recorded() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+
+    let one = sender.send(&session("a")).await;
+    let array = sender.send(&json!([session("b"), session("c")])).await;
+    let lines = format!("{}\n\n{}\r\n", session("d"), session("e"));
+    let lines = sender.send_as("application/x-ndjson", PATH, lines, &HeaderMap::new()).await;
+
+    assert_eq!((counts(&one), counts(&array), counts(&lines)), ([1, 0, 0, 0], [2, 0, 0, 0], [2, 0, 0, 0]));
+    let result = &array.json()["results"][1];
+    assert_eq!(
+        (&result["index"], &result["externalId"], &result["outcome"]),
+        (&json!(1), &json!("c"), &json!("created"))
+    );
+    let out = app.export(&[("clientKey", &sender.key)]).await.json();
+    assert_eq!(out["data"][2]["sessionId"], result["sessionId"]);
+    assert_eq!(out["data"][0]["rating"], 5);
+    assert_eq!(out["totalSessions"], 5);
+}
+
+#[actix_web::test]
+async fn the_same_batch_again_changes_nothing_and_a_changed_one_updates() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let batch = json!([session("a"), session("b")]);
+    let first = sender.send(&batch).await;
+
+    let again = sender.send(&batch).await;
+    let changed =
+        sender.send(&json!([session("a"), with("b", json!({"status": "failed", "rating": null}))])).await;
+
+    assert_eq!((counts(&again), counts(&changed)), ([0, 0, 2, 0], [0, 1, 1, 0]));
+    assert_eq!(changed.json()["results"][1]["sessionId"], first.json()["results"][1]["sessionId"]);
+    let out = app.export(&[("clientKey", &sender.key)]).await.json();
+    assert_eq!((&out["data"][1]["status"], &out["data"][1]["rating"]), (&json!("failed"), &Value::Null));
+    assert_eq!((stored(&app).as_str(), &out["data"][1]["sequence"]), ("2", &json!(2)));
+}
+
+#[actix_web::test]
+async fn an_older_record_never_overwrites_a_newer_one() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let at = |time: &str, status: &str| with("a", json!({"updatedAt": time, "status": status}));
+    sender.send(&at("2026-10-02T00:00:00Z", "failed")).await;
+
+    let older = sender.send(&at("2026-10-01T23:59:59Z", "missed")).await;
+    let newer = sender.send(&at("2026-10-02T00:00:01Z", "declined")).await;
+    let in_one_batch = sender
+        .send(&json!([at("2026-10-04T00:00:00Z", "completed"), at("2026-10-03T00:00:00Z", "missed")]))
+        .await;
+
+    assert_eq!(
+        (counts(&older), counts(&newer), counts(&in_one_batch)),
+        ([0, 0, 1, 0], [0, 1, 0, 0], [0, 1, 1, 0])
+    );
+    assert_eq!(app.db.ask("select status as answer from sessions"), "completed");
+    let unsaid = sender.send(&with("b", json!({}))).await;
+    let before =
+        sender.send(&with("b", json!({"updatedAt": "2026-10-01T00:00:00Z", "status": "missed"}))).await;
+    assert_eq!((counts(&unsaid), counts(&before)), ([1, 0, 0, 0], [0, 0, 1, 0]));
+}
+
+#[actix_web::test]
+async fn one_bad_item_and_nothing_is_stored_unless_partial() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let batch = json!([session("a"), with("b", json!({"rating": 9, "status": 1})), session("c"), 7]);
+
+    let whole = sender.send(&batch).await;
+    let none = stored(&app);
+    let partial = sender
+        .send_as("application/json", "/api/sessions?partial=true", batch.to_string(), &HeaderMap::new())
+        .await;
+
+    whole.assert_problem(422, "invalid_item");
+    let errors = whole.json()["errors"].clone();
+    assert_eq!((&errors[0]["index"], errors.as_array().unwrap().len()), (&json!(1), 3));
+    assert!(
+        errors
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|error| error["field"] == "rating" && error["message"].is_string())
+    );
+    assert_eq!(none, "0");
+    assert_eq!(counts(&partial), [2, 0, 0, 2]);
+    let rejected = &partial.json()["results"][1];
+    assert_eq!((&rejected["outcome"], &rejected["externalId"]), (&json!("rejected"), &json!("b")));
+    assert_eq!(rejected["errors"].as_array().unwrap().len(), 2);
+    assert_eq!(stored(&app), "2");
+}
+
+#[actix_web::test]
+async fn an_idempotency_key_replays_the_first_answer() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let batch = json!([with("a", json!({"externalId": null})), with("b", json!({"externalId": null}))]);
+
+    let first = sender.send_once("order-1", &batch).await;
+    let again = sender.send_once("order-1", &batch).await;
+    let other = sender.send_once("order-1", &json!([session("x")])).await;
+    let wrong = sender.send_once("order-2", &json!([{"status": "x"}])).await;
+    let corrected = sender.send_once("order-2", &json!([session("y")])).await;
+
+    assert_eq!(first.body, again.body);
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    other.assert_problem(422, "idempotency_key_reused");
+    wrong.assert_problem(422, "invalid_item");
+    assert_eq!(counts(&corrected), [1, 0, 0, 0]);
+    assert_eq!(stored(&app), "3");
+    app.db.execute("update idempotency_keys set created_at = now() - interval '25 hours'");
+    assert_eq!(counts(&sender.send_once("order-1", &json!([session("x")])).await), [1, 0, 0, 0]);
+    sender.send_once(&"k".repeat(256), &batch).await.assert_problem(400, "malformed_request");
+}
+
+#[actix_web::test]
+async fn of_many_at_once_with_one_idempotency_key_one_is_carried_out() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let batch = json!((0..500).map(|_| with("a", json!({"externalId": null}))).collect::<Vec<_>>());
+
+    let replies = join_all((0..8).map(|_| sender.send_once("once", &batch))).await;
+
+    assert_eq!(stored(&app), "500");
+    for reply in &replies {
+        match reply.status.as_u16() {
+            200 => assert_eq!(counts(reply), [500, 0, 0, 0]),
+            _ => reply.assert_problem(409, "request_in_progress"),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn two_clients_may_use_one_external_id_and_one_idempotency_key() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (Sender::of(&app, "ada").await, Sender::of(&app, "eve").await);
+
+    let replies = [ada.send_once("1", &session("a")).await, eve.send_once("1", &session("a")).await];
+
+    assert!(replies.iter().all(|reply| counts(reply) == [1, 0, 0, 0]));
+    assert_eq!(app.db.ask("select count(distinct client_id)::text as answer from sessions"), "2");
+    let foreign = ada.send(&with("x", json!({"clientId": eve.visitor.client_id().await}))).await;
+    foreign.assert_problem(422, "invalid_item");
+}
+
+#[actix_web::test]
+async fn a_key_that_only_reads_records_nothing_and_one_that_only_writes_reads_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let reads = Sender { key: ada.generate("reads").await, visitor: ada.clone() };
+    let fields = [("name", "writes"), ("chooseScopes", "yes"), ("sessions:write", "yes")];
+    let page = ada.post("/settings/api-keys", &fields).await;
+    let writes = Sender { key: page.html().text("[data-whole-key-text]"), visitor: ada.clone() };
+
+    let refused = reads.send(&session("a")).await;
+    let unread = app.export(&[("clientKey", &writes.key)]).await;
+
+    refused.assert_problem(403, "missing_scope");
+    assert!(refused.body.contains("sessions:write"));
+    unread.assert_problem(403, "missing_scope");
+    assert!(unread.body.contains("sessions:read"));
+    assert_eq!(counts(&writes.send(&session("a")).await), [1, 0, 0, 0]);
+    let none = ada.post("/settings/api-keys", &[("name", "none"), ("chooseScopes", "yes")]).await;
+    assert_eq!((none.status.as_u16(), none.html().texts(".boxes .wrong").len()), (422, 1));
+}
+
+#[actix_web::test]
+async fn a_replacement_may_do_what_its_predecessor_could() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let path = format!("/settings/api-keys/{}/replacement", &sender.key[..18]);
+
+    let page = sender.visitor.post(&path, &[]).await.html();
+
+    let replacement = Sender { key: page.text("[data-whole-key-text]"), visitor: sender.visitor.clone() };
+    assert_eq!(counts(&replacement.send(&session("a")).await), [1, 0, 0, 0]);
+    sender.send(&session("b")).await.assert_problem(401, "invalid_key");
+}
+
+#[actix_web::test]
+async fn what_cannot_be_read_is_refused_with_a_reason() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let none = HeaderMap::new();
+    let many = json!((0..1001).map(|index| session(&index.to_string())).collect::<Vec<_>>()).to_string();
+    let deep = "[".repeat(100_000);
+    for body in ["", "{", deep.as_str(), many.as_str(), "\u{0}"] {
+        sender
+            .send_as("application/json", PATH, body.to_owned(), &none)
+            .await
+            .assert_problem(400, "malformed_request");
+    }
+    let lines = format!("{}\nnot json\n", session("a"));
+    let lines = sender.send_as("application/x-ndjson", PATH, lines, &none).await;
+    lines.assert_problem(400, "malformed_request");
+    assert!(lines.json()["detail"].as_str().unwrap().contains("Line 2"));
+    let big = format!("[{}\"\"]", " ".repeat(2 * 1024 * 1024));
+    sender.send_as("application/json", PATH, big, &none).await.assert_problem(413, "body_too_large");
+    for media_type in ["text/csv", "multipart/form-data; boundary=X", "application/x-www-form-urlencoded"] {
+        sender.send_as(media_type, PATH, "x".to_owned(), &none).await.assert_problem(415, "unsupported_type");
+    }
+    for item in [
+        with("a", json!({"notes": "\u{0}"})),
+        with("a", json!({"endedAt": "9999-01-01T00:00:00Z"})),
+        with("a", json!({"endedAt": "2026-09-01T00:00:00Z"})),
+    ] {
+        sender.send(&item).await.assert_problem(422, "invalid_item");
+    }
+    let unsigned = sender.visitor.request(Method::POST, PATH).json(&session("a")).send().await.unwrap();
+    assert_eq!(unsigned.status(), 401);
+    let in_address = format!("{PATH}?clientKey={}", sender.key);
+    sender
+        .send_as("application/json", &in_address, session("a").to_string(), &none)
+        .await
+        .assert_problem(400, "invalid_field");
+    assert_eq!(stored(&app), "0");
+}
+
+#[actix_web::test]
+async fn eight_writers_leave_no_gap_and_full_pages_stay() {
+    let app = TestApp::start().await;
+    let sender = Sender::of(&app, "ada").await;
+    let page = async |number: i64| {
+        let number = number.to_string();
+        let fields = [("clientKey", sender.key.as_str()), ("page", &number), ("perPage", "20")];
+        app.export(&fields).await.json()
+    };
+    let writer = async |writer: usize| {
+        for round in 0..15 {
+            let batch: Vec<_> =
+                (0..=writer).map(|index| session(&format!("{writer}-{round}-{index}"))).collect();
+            assert_eq!(counts(&sender.send(&json!(batch)).await)[0], u64::try_from(batch.len()).unwrap());
+        }
+    };
+    let reader = async {
+        let mut full = Vec::new();
+        while full.len() < 27 {
+            let next = page(i64::try_from(full.len()).unwrap() + 1).await;
+            assert!(next["totalSessions"].as_i64().unwrap() >= i64::try_from(full.len()).unwrap() * 20);
+            if next["data"].as_array().unwrap().len() == 20 {
+                full.push(next["data"].clone());
+            }
+        }
+        full
+    };
+
+    let (_, full) = futures_util::future::join(join_all((0..8).map(writer)), reader).await;
+
+    let total = 15 * (1 + 2 + 3 + 4 + 5 + 6 + 7 + 8);
+    assert_eq!(stored(&app), total.to_string());
+    let mut expected = 1;
+    for (index, before) in full.iter().enumerate() {
+        assert_eq!(
+            &page(i64::try_from(index).unwrap() + 1).await["data"],
+            before,
+            "page {} changed",
+            index + 1
+        );
+        for session in before.as_array().unwrap() {
+            assert_eq!(session["sequence"], expected);
+            expected += 1;
+        }
+    }
+    let dense = "select (max(sequence) = count(*) and count(*) = (select recorded from session_counters))::text as answer from sessions";
+    assert_eq!(app.db.ask(dense), "true");
+}
