@@ -3,19 +3,23 @@
 //! Each has a `sequence`: 1, 2, 3 … per client, without gaps, in the order recorded. It is what makes page 1,000,000
 //! as cheap as page 1, the totals exact without counting, and a full page unchangeable.
 
+mod answer;
 mod batch;
 mod csv;
 mod export;
+mod filtered;
 mod idempotency;
 mod import;
 mod ingest;
 mod json_record;
 mod page_request;
 mod pages;
+mod read;
 mod record;
 mod recorder;
 mod session;
 mod store;
+mod stream;
 
 pub use self::import::{BadLine, Listener, Summary, import};
 pub use export::{BODY_LIMIT as EXPORT_BODY_LIMIT, routes as api_routes};

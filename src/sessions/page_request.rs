@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
-use super::record::STATUSES;
+use super::record::{CHANNELS, STATUSES};
 use crate::error::FieldError;
 
 /// Sessions per page when nothing is said.
@@ -19,7 +19,7 @@ pub enum Order {
     Descending,
 }
 
-/// Which sessions are meant; times are of `createdAt`, `to` is exclusive.
+/// Which sessions are meant. Times are of `createdAt` but for the last; an empty filter lets all through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// From this time on.
@@ -28,9 +28,15 @@ pub struct Filter {
     pub to: Option<DateTime<Utc>>,
     /// One of [`STATUSES`].
     pub status: Option<String>,
+    /// One of [`CHANNELS`].
+    pub channel: Option<String>,
+    /// The agent's name, exactly.
+    pub agent_name: Option<String>,
+    /// Changed at this time or later, by our clock.
+    pub updated_since: Option<DateTime<Utc>>,
 }
 
-/// A page of `per_page` (1–1000) sessions, counted from 1.
+/// A page of `per_page` (1–1000) sessions, counted from 1; or those after a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     /// From 1.
@@ -41,6 +47,8 @@ pub struct PageRequest {
     pub order: Order,
     /// The filter.
     pub filter: Filter,
+    /// The sequence of the last session that was read: those beyond it are wanted, whatever the page.
+    pub cursor: Option<i64>,
 }
 
 impl PageRequest {
@@ -49,24 +57,37 @@ impl PageRequest {
     /// # Errors
     /// Every field that is wrong, with what to do about it.
     pub fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let mut note = |name: &'static str, message: String| errors.push(FieldError::new(name, message));
-        let page = field("page").map_or(Ok(1), parse_page).map_err(|message| note("page", message));
-        let per_page = field("perPage")
-            .map_or(Ok(PER_PAGE_DEFAULT), parse_per_page)
-            .map_err(|message| note("perPage", message));
-        let order = field("order")
-            .map_or(Ok(Order::Ascending), parse_order)
-            .map_err(|message| note("order", message));
-        let from = field("from").map(parse_time).transpose().map_err(|message| note("from", message));
-        let to = field("to").map(parse_time).transpose().map_err(|message| note("to", message));
-        let status = field("status").map(parse_status).transpose().map_err(|message| note("status", message));
-        match (page, per_page, order, from, to, status) {
-            (Ok(page), Ok(per_page), Ok(order), Ok(from), Ok(to), Ok(status)) => {
-                Ok(Self { page, per_page, order, filter: Filter { from, to, status } })
-            }
-            _ => Err(errors),
+        let mut reader = Reader { field, errors: Vec::new() };
+        let request = Self {
+            page: reader.read("page", parse_page).unwrap_or(1),
+            per_page: reader.read("perPage", parse_per_page).unwrap_or(PER_PAGE_DEFAULT),
+            order: reader.read("order", parse_order).unwrap_or(Order::Ascending),
+            cursor: reader.read("cursor", parse_cursor),
+            filter: Filter {
+                from: reader.read("from", parse_time),
+                to: reader.read("to", parse_time),
+                status: reader.read("status", |text| one_of(text, &STATUSES)),
+                channel: reader.read("channel", |text| one_of(text, &CHANNELS)),
+                agent_name: reader.read("agentName", |text| Ok(text.to_owned())),
+                updated_since: reader.read("updatedSince", parse_time),
+            },
+        };
+        if request.cursor.is_some() && (reader.field)("page").is_some() {
+            reader.errors.push(FieldError::new("cursor", "Send page or cursor, not both."));
         }
+        if reader.errors.is_empty() { Ok(request) } else { Err(reader.errors) }
+    }
+
+    /// Whether pages can be found by their sequences alone.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.filter == Filter::default() && self.cursor.is_none()
+    }
+
+    /// The cursor that goes on after this session.
+    #[must_use]
+    pub fn cursor_after(sequence: i64) -> String {
+        format!("s{sequence}")
     }
 
     /// How many sessions come before this page.
@@ -79,6 +100,19 @@ impl PageRequest {
     #[must_use]
     pub fn page_count(&self, total: i64) -> i64 {
         total / self.per_page + i64::from(total % self.per_page != 0)
+    }
+}
+
+/// Reads fields and collects what is wrong with them.
+struct Reader<F> {
+    field: F,
+    errors: Vec<FieldError>,
+}
+
+impl<'a, F: Fn(&str) -> Option<&'a str>> Reader<F> {
+    fn read<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = (self.field)(name)?;
+        parse(text).map_err(|message| self.errors.push(FieldError::new(name, message))).ok()
     }
 }
 
@@ -116,11 +150,16 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| "Write it like 2026-11-23 or 2026-11-23T10:45:06Z (RFC 3339).".to_owned())
 }
 
-fn parse_status(text: &str) -> Result<String, String> {
-    if STATUSES.contains(&text) {
+fn parse_cursor(text: &str) -> Result<i64, String> {
+    let sequence = text.strip_prefix('s').filter(|digits| is_digits(digits)).and_then(|it| it.parse().ok());
+    sequence.ok_or_else(|| "Send the nextCursor of the answer before, unchanged.".to_owned())
+}
+
+fn one_of(text: &str, allowed: &[&str]) -> Result<String, String> {
+    if allowed.contains(&text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("Use one of {}.", STATUSES.join(", ")))
+        Err(format!("Use one of {}.", allowed.join(", ")))
     }
 }
 
@@ -172,10 +211,19 @@ mod tests {
         assert_eq!(request.skipped(), i64::MAX);
     }
 
+    #[test]
+    fn a_cursor_comes_back_unchanged_and_alone() {
+        assert_eq!(parse(&[("cursor", &PageRequest::cursor_after(17))]).unwrap().cursor, Some(17));
+        for text in ["17", "s", "s-1", "s+1", "sx", "s99999999999999999999"] {
+            assert_eq!(parse(&[("cursor", text)]).unwrap_err()[0].field, "cursor", "{text}");
+        }
+        assert_eq!(parse(&[("cursor", "s1"), ("page", "1")]).unwrap_err()[0].field, "cursor");
+    }
+
     proptest! {
         #[test]
         fn pages_cover_every_session_once(total in 0_i64..5000, per_page in 1_i64..=1000) {
-            let request = PageRequest { page: 1, per_page, order: Order::Ascending, filter: Filter::default() };
+            let request = PageRequest { per_page, ..parse(&[]).unwrap() };
             let pages = request.page_count(total);
             prop_assert!((pages - 1).max(0) * per_page <= total && total <= pages * per_page);
         }

@@ -1,10 +1,12 @@
-//! Reading the tables `sessions` and `session_counters`. Writing is in `recorder`.
+//! Reading the tables `sessions` and `session_counters`: pages by sequence, one session, the newest. What is filtered is
+//! read in `filtered`, writing is in `recorder`.
 
 use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, prelude::*, query_builder::QueryFragment, query_dsl::methods::LoadQuery};
+use uuid::Uuid;
 
 use super::{
-    page_request::{Filter, Order, PageRequest},
+    page_request::{Order, PageRequest},
     session::Session,
 };
 use crate::{
@@ -20,6 +22,8 @@ pub(super) struct PageOf {
     pub(super) sessions: Vec<Session>,
     /// How many sessions there are, after the filter.
     pub(super) total: i64,
+    /// The sequence after which there may be more.
+    pub(super) more_after: Option<i64>,
 }
 
 /// A page of everything, for whoever presents these credentials; `None`: the key is not let in.
@@ -38,7 +42,7 @@ pub(super) fn page_of(
         Order::Ascending => ascending_page(credentials, request).internal_load(connection)?.collect(),
         Order::Descending => descending_page(credentials, request).internal_load(connection)?.collect(),
     };
-    rows.map(gathered)
+    rows.map(|rows| gathered(rows, request.order))
 }
 
 /// The statement of [`page_of`] with its numbered parameters, for measuring it without us.
@@ -48,9 +52,15 @@ pub fn page_statement(credentials: &Credentials, request: &PageRequest) -> Strin
 }
 
 /// No row: the key is not let in. A row without a session: the page is empty.
-fn gathered(rows: Vec<Row>) -> Option<PageOf> {
+fn gathered(rows: Vec<Row>, order: Order) -> Option<PageOf> {
     let total = rows.first()?.0;
-    Some(PageOf { sessions: rows.into_iter().filter_map(|(_, session)| session).collect(), total })
+    let sessions: Vec<Session> = rows.into_iter().filter_map(|(_, session)| session).collect();
+    let last = sessions.last().map(|session| session.sequence);
+    let more_after = last.filter(|last| match order {
+        Order::Ascending => *last < total,
+        Order::Descending => *last > 1,
+    });
+    Some(PageOf { sessions, total, more_after })
 }
 
 type Row = (i64, Option<Session>);
@@ -91,58 +101,6 @@ fn descending_page<'a>(
         .select((session_counters::recorded, Option::<Session>::as_select()))
 }
 
-/// A page of what the filter lets through; `None`: the key is not let in.
-///
-/// Counts and skips what the filter matches, so its cost grows with that; one snapshot for all three questions.
-pub(super) fn filtered_page_of(
-    connection: &mut PgConnection,
-    credentials: &Credentials,
-    request: &PageRequest,
-) -> QueryResult<Option<PageOf>> {
-    connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        if !is_admitted(connection, credentials)? {
-            return Ok(None);
-        }
-        let total = filtered(credentials, &request.filter).count().get_result(connection)?;
-        let page = filtered(credentials, &request.filter).offset(request.skipped()).limit(request.per_page);
-        let page = page.select(Session::as_select());
-        let sessions = match request.order {
-            Order::Ascending => page.order(sessions::sequence.asc()).load(connection),
-            Order::Descending => page.order(sessions::sequence.desc()).load(connection),
-        };
-        Ok(Some(PageOf { sessions: sessions?, total }))
-    })
-}
-
-/// Up to [`super::PER_PAGE_MAX`] sessions beyond `cursor` (a sequence, exclusive) and not above `newest`; `None`: the
-/// key is not let in (any more).
-pub(super) fn chunk_of(
-    connection: &mut PgConnection,
-    credentials: &Credentials,
-    request: &PageRequest,
-    cursor: Option<i64>,
-    newest: i64,
-) -> QueryResult<Option<Vec<Session>>> {
-    if !is_admitted(connection, credentials)? {
-        return Ok(None);
-    }
-    let chunk = filtered(credentials, &request.filter)
-        .filter(sessions::sequence.le(newest))
-        .limit(super::PER_PAGE_MAX)
-        .select(Session::as_select());
-    let sessions = match request.order {
-        Order::Ascending => chunk
-            .filter(sessions::sequence.gt(cursor.unwrap_or(0)))
-            .order(sessions::sequence.asc())
-            .load(connection),
-        Order::Descending => chunk
-            .filter(sessions::sequence.lt(cursor.unwrap_or(i64::MAX)))
-            .order(sessions::sequence.desc())
-            .load(connection),
-    };
-    sessions.map(Some)
-}
-
 /// How many sessions the client has; `None`: the key is not let in.
 pub(super) fn newest_of(
     connection: &mut PgConnection,
@@ -156,23 +114,24 @@ pub(super) fn newest_of(
         .optional()
 }
 
+/// One session of the client; `None`: the key is not let in; `Some(None)`: the client has no such session.
+pub(super) fn find(
+    connection: &mut PgConnection,
+    credentials: &Credentials,
+    session_id: Uuid,
+) -> QueryResult<Option<Option<Session>>> {
+    let of_client = sessions::client_id.eq(api_keys::client_id).and(sessions::session_id.eq(session_id));
+    api_keys::table
+        .left_join(sessions::table.on(of_client))
+        .filter(admits(credentials))
+        .select(Option::<Session>::as_select())
+        .first(connection)
+        .optional()
+}
+
 /// Whether the key is let in.
 pub(super) fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
     diesel::select(diesel::dsl::exists(api_keys::table.filter(admits(credentials)))).get_result(connection)
-}
-
-fn filtered<'a>(credentials: &'a Credentials, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {
-    let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(credentials.client.as_str()));
-    if let Some(from) = filter.from {
-        query = query.filter(sessions::created_at.ge(from));
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(sessions::created_at.lt(to));
-    }
-    if let Some(status) = &filter.status {
-        query = query.filter(sessions::status.eq(status));
-    }
-    query
 }
 
 /// Where a list that is ordered by time goes on: at this session, exclusive.

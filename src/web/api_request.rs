@@ -87,6 +87,32 @@ impl FromRequest for BearerKey {
     }
 }
 
+/// The fields of the query string of an API call.
+///
+/// # Errors
+/// 400 for more than 16 fields, a repeated field or control characters.
+#[derive(Debug)]
+pub struct ApiQuery(Fields<0>);
+
+impl Deref for ApiQuery {
+    type Target = Fields<0>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromRequest for ApiQuery {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned();
+        let fields = Fields::from_pairs(pairs);
+        ready(fields.and_then(|fields| refuse_control_characters(&fields).map(|()| Self(fields))))
+    }
+}
+
 /// A key in the address ends up in logs and histories of others: it is refused so that nobody gets used to it.
 fn refuse_key_in_query(query: &str) -> Result<(), AppError> {
     let holds_key = url::form_urlencoded::parse(query.as_bytes())

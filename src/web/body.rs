@@ -79,6 +79,19 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<Bytes, AppErro
 pub struct Fields<const LIMIT: usize>(Vec<(String, String)>);
 
 impl<const LIMIT: usize> Fields<LIMIT> {
+    /// Fields that came in another way than in a body.
+    ///
+    /// # Errors
+    /// 400 for more than [`FIELDS_MAX`] fields or a repeated field.
+    pub fn from_pairs(pairs: impl Iterator<Item = (String, String)>) -> Result<Self, AppError> {
+        let mut fields = Vec::new();
+        for pair in pairs {
+            push(&mut fields, pair)?;
+        }
+        refuse_repeated(&fields)?;
+        Ok(Self(fields))
+    }
+
     /// The field `name`; an empty field counts as absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -120,20 +133,14 @@ impl<const LIMIT: usize> FromRequest for Fields<LIMIT> {
                 "application/json" => json(&body)?,
                 _ => return Err(AppError::UnsupportedType),
             };
-            refuse_repeated(&fields)?;
-            Ok(Self(fields))
+            Self::from_pairs(fields.into_iter())
         })
     }
 }
 
 fn urlencoded(body: &[u8]) -> Result<Vec<(String, String)>, AppError> {
-    let mut fields: Vec<(String, String)> = Vec::new();
-    for pair in serde_urlencoded::from_bytes::<Vec<(String, String)>>(body)
-        .map_err(|error| AppError::Malformed(format!("The form cannot be read: {error}.").into()))?
-    {
-        push(&mut fields, pair)?;
-    }
-    Ok(fields)
+    serde_urlencoded::from_bytes(body)
+        .map_err(|error| AppError::Malformed(format!("The form cannot be read: {error}.").into()))
 }
 
 async fn multipart(header: Option<&HeaderValue>, body: Bytes) -> Result<Vec<(String, String)>, AppError> {
@@ -186,13 +193,7 @@ fn is_boundary(text: &[u8]) -> bool {
 fn json(body: &[u8]) -> Result<Vec<(String, String)>, AppError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let fields = reader.deserialize_map(FlatObject).and_then(|fields| reader.end().map(|()| fields));
-    let mut checked = Vec::new();
-    for pair in
-        fields.map_err(|error| AppError::Malformed(format!("The JSON cannot be read: {error}.").into()))?
-    {
-        push(&mut checked, pair)?;
-    }
-    Ok(checked)
+    fields.map_err(|error| AppError::Malformed(format!("The JSON cannot be read: {error}.").into()))
 }
 
 /// A JSON object whose values are text, whole numbers, booleans or null; repeated names are kept to be refused.

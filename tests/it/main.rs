@@ -14,6 +14,7 @@ mod import;
 mod ingest;
 mod migrations;
 mod questions;
+mod read;
 mod rooms;
 mod security;
 mod serve;

@@ -1,0 +1,120 @@
+//! `GET /api/sessions` and `GET /api/sessions/{sessionId}`: the same as the export, for those who like it plain, with
+//! `ETag` (RFC 9110) and `Link` (RFC 8288).
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, ETAG, LINK},
+    web::{Data, Path},
+};
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::{
+    answer::{self, Format},
+    export::{Asked, page_of},
+    page_request::PageRequest,
+    store, stream,
+};
+use crate::{
+    api_keys::{ClientKey, Gate, Scope},
+    config::Settings,
+    db::Db,
+    error::AppError,
+    web::api_request::{ApiQuery, BearerKey},
+};
+
+pub(super) async fn list(
+    request: HttpRequest,
+    BearerKey(key): BearerKey,
+    query: ApiQuery,
+    desk: (Data<Db>, Data<Gate>, Data<Settings>),
+) -> Result<HttpResponse, AppError> {
+    let (db, gate, settings) = desk;
+    let asked = Asked::parse(key.expose_secret(), |name| query.get(name))?;
+    if asked.is_stream {
+        return stream::everything(asked.key, asked.format, asked.request, db, gate).await;
+    }
+    let page = page_of(&asked, &db, gate).await?;
+    if asked.format != Format::Json {
+        return answer::page(asked.format, &asked.request, page);
+    }
+    let address = format!("{}{}", settings.public_url.origin(), request.path());
+    let links = links(&address, &query, &asked.request, page.total, page.more_after);
+    let mut response = tagged(&request, answer::json(&asked.request, page)?);
+    if let Ok(links) = links.try_into() {
+        response.headers_mut().insert(LINK, links);
+    }
+    Ok(response)
+}
+
+pub(super) async fn show(
+    request: HttpRequest,
+    BearerKey(key): BearerKey,
+    session_id: Path<String>,
+    desk: (Data<Db>, Data<Gate>),
+) -> Result<HttpResponse, AppError> {
+    let (db, gate) = desk;
+    let key = ClientKey::try_from(key.expose_secret())?;
+    let session_id = session_id.parse::<Uuid>().map_err(|_not_an_id| AppError::NotFound);
+    let session = db.run(move |connection| {
+        let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
+        // An id that is none is looked for too, so that a bad key is told first.
+        match store::find(connection, &credentials, *session_id.as_ref().unwrap_or(&Uuid::nil()))? {
+            Some(session) => session.ok_or(AppError::NotFound),
+            None => credentials.refusal(connection),
+        }
+    });
+    let body = serde_json::to_vec(&session.await?).map_err(AppError::broken)?;
+    Ok(tagged(&request, body))
+}
+
+/// The body with its strong tag; 304 without it when the caller has it already.
+fn tagged(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
+    let hash = Sha256::digest(&body);
+    let tag = format!(
+        "\"{}\"",
+        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    );
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    // A weak tag compares as the strong one here (RFC 9110, section 13.1.2).
+    let is_known = known.is_some_and(|known| {
+        known.split(',').map(|it| it.trim().trim_start_matches("W/")).any(|it| it == "*" || it == tag)
+    });
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((ETAG, tag));
+    // Whoever keeps the answer asks whether it still holds, and whether the key does.
+    response.insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    if is_known { response.finish() } else { response.content_type("application/json").body(body) }
+}
+
+/// Where to go on: `first`, `prev`, `next` and `last`, or the next cursor.
+fn links(
+    address: &str,
+    query: &ApiQuery,
+    request: &PageRequest,
+    total: i64,
+    more_after: Option<i64>,
+) -> String {
+    let link = |relation: &str, name: &str, value: &str| {
+        let others = query.iter().filter(|(field, _)| !matches!(*field, "page" | "cursor"));
+        let mut pairs = url::form_urlencoded::Serializer::new(String::new());
+        pairs.extend_pairs(others).append_pair(name, value);
+        format!("<{address}?{}>; rel=\"{relation}\"", pairs.finish())
+    };
+    if request.cursor.is_some() {
+        let next = more_after.map(|sequence| link("next", "cursor", &PageRequest::cursor_after(sequence)));
+        return next.unwrap_or_default();
+    }
+    let last = request.page_count(total).max(1);
+    let page = |relation: &str, number: i64| link(relation, "page", &number.to_string());
+    let mut links = vec![page("first", 1)];
+    if request.page > 1 {
+        links.push(page("prev", (request.page - 1).min(last)));
+    }
+    if request.page < last {
+        links.push(page("next", request.page + 1));
+    }
+    links.push(page("last", last));
+    links.join(", ")
+}

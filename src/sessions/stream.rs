@@ -1,0 +1,85 @@
+//! Everything as a file.
+
+use actix_web::{
+    HttpResponse,
+    web::{Bytes, Data},
+};
+use futures_util::{Stream, stream};
+
+use super::{
+    PER_PAGE_MAX,
+    answer::{self, Format},
+    filtered,
+    page_request::PageRequest,
+    store,
+};
+use crate::{
+    api_keys::{ClientKey, Credentials, Gate, Scope},
+    db::Db,
+    error::AppError,
+};
+
+/// Everything there was when the call began, a thousand sessions at a time: memory does not grow with their number,
+/// and a key that is deleted meanwhile ends the stream (the connection is cut, so that it does not look complete).
+pub(super) async fn everything(
+    key: ClientKey,
+    format: Format,
+    request: PageRequest,
+    db: Data<Db>,
+    gate: Data<Gate>,
+) -> Result<HttpResponse, AppError> {
+    let (credentials, newest) = db
+        .run(move |connection| {
+            let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
+            match store::newest_of(connection, &credentials)? {
+                Some(newest) => Ok((credentials, newest)),
+                None => credentials.refusal(connection),
+            }
+        })
+        .await?;
+    let walk = Walk { credentials, format, request, newest, cursor: None, has_begun: false };
+    let mut response = HttpResponse::Ok();
+    response.content_type(format.content_type());
+    Ok(answer::attachment(&mut response, format).streaming(chunks(db, walk)))
+}
+
+/// How far a stream has come.
+#[derive(Clone)]
+struct Walk {
+    credentials: Credentials,
+    format: Format,
+    request: PageRequest,
+    newest: i64,
+    cursor: Option<i64>,
+    has_begun: bool,
+}
+
+fn chunks(db: Data<Db>, walk: Walk) -> impl Stream<Item = Result<Bytes, AppError>> {
+    stream::try_unfold(Some(walk), move |walk| {
+        let db = db.clone();
+        async move {
+            let Some(walk) = walk else { return Ok(None) };
+            next_chunk(&db, walk).await.map(Some)
+        }
+    })
+}
+
+async fn next_chunk(db: &Db, mut walk: Walk) -> Result<(Bytes, Option<Walk>), AppError> {
+    let asked = walk.clone();
+    let found = db.run(move |connection| {
+        filtered::chunk_of(connection, &asked.credentials, &asked.request, asked.cursor, asked.newest)
+    });
+    let sessions = found.await?.ok_or(AppError::UnknownKey)?;
+    let mut bytes = if walk.has_begun { Vec::new() } else { walk.format.head()? };
+    bytes.extend(walk.format.lines(&sessions)?);
+    walk.has_begun = true;
+    let is_last = i64::try_from(sessions.len()).is_ok_and(|count| count < PER_PAGE_MAX);
+    let goes_on = match sessions.last() {
+        Some(last) if !is_last => {
+            walk.cursor = Some(last.sequence);
+            Some(walk)
+        }
+        _ => None,
+    };
+    Ok((bytes.into(), goes_on))
+}

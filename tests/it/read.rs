@@ -1,0 +1,207 @@
+//! `GET /api/sessions`, `GET /api/sessions/{sessionId}`, filters and cursors.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::{Reply, TestApp, Visitor};
+
+struct Reader {
+    visitor: Visitor,
+    key: String,
+}
+
+impl Reader {
+    async fn with(app: &TestApp, name: &str, count: usize) -> Self {
+        let visitor = app.signed_up(name).await;
+        app.record(&visitor.client_id().await, count);
+        Self { key: visitor.generate("read").await, visitor }
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.get_unless(path, "").await
+    }
+
+    async fn get_unless(&self, path: &str, tag: &str) -> Reply {
+        let mut request = self.visitor.request(Method::GET, path).bearer_auth(&self.key);
+        if !tag.is_empty() {
+            request = request.header("If-None-Match", tag);
+        }
+        Reply::of(request.send().await.unwrap()).await
+    }
+}
+
+fn sequences(reply: &Reply) -> Vec<i64> {
+    reply.json()["data"].as_array().unwrap().iter().map(|it| it["sequence"].as_i64().unwrap()).collect()
+}
+
+/// The address of this relation in the `Link` header, without the origin.
+fn link(reply: &Reply, relation: &str) -> Option<String> {
+    let marked = format!("; rel=\"{relation}\"");
+    let link = reply.header("link").split(", ").find(|link| link.ends_with(&marked))?;
+    let address = link.trim_start_matches('<').split('>').next().unwrap();
+    Some(address[address.find("/api").unwrap()..].to_owned())
+}
+
+#[actix_web::test]
+async fn a_page_is_that_of_the_export() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 120).await;
+
+    let got = reader.get("/api/sessions?page=2&perPage=50").await;
+    let posted = app.export(&[("clientKey", &reader.key), ("page", "2"), ("perPage", "50")]).await;
+
+    assert_eq!((got.status.as_u16(), &got.body), (200, &posted.body));
+    assert_eq!(got.header("content-type"), "application/json");
+}
+
+#[actix_web::test]
+async fn links_lead_through_all_pages() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 107).await;
+
+    let mut page = reader.get("/api/sessions?perPage=25&order=desc").await;
+    assert_eq!(link(&page, "prev"), None);
+    let last = reader.get(&link(&page, "last").unwrap()).await;
+    let mut seen = sequences(&page);
+    while let Some(next) = link(&page, "next") {
+        page = reader.get(&next).await;
+        seen.extend(sequences(&page));
+    }
+
+    assert_eq!(seen, (1..=107).rev().collect::<Vec<_>>());
+    assert_eq!(page.body, last.body);
+    assert_eq!(link(&page, "first"), Some("/api/sessions?perPage=25&order=desc&page=1".to_owned()));
+}
+
+#[actix_web::test]
+async fn cursors_lead_through_everything_with_and_without_a_filter() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 200).await;
+    for (filter, expected) in
+        [("", 200), ("&status=missed", 67), ("&status=missed&order=desc", 67), ("&order=desc", 200)]
+    {
+        let mut page = reader.get(&format!("/api/sessions?perPage=20{filter}")).await;
+        let mut seen = sequences(&page);
+        while let Some(cursor) = page.json()["nextCursor"].as_str() {
+            page = reader.get(&format!("/api/sessions?perPage=20{filter}&cursor={cursor}")).await;
+            seen.extend(sequences(&page));
+        }
+
+        assert_eq!(seen.len(), expected, "{filter}");
+        if filter.contains("desc") {
+            seen.reverse();
+        }
+        assert!(seen.is_sorted_by(|a, b| a < b), "{filter}");
+    }
+}
+
+#[actix_web::test]
+async fn sessions_that_arrive_meanwhile_are_neither_missed_nor_doubled() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 40).await;
+    let first = reader.get("/api/sessions?perPage=40&status=completed").await;
+    app.db.execute("update sessions set external_id = null");
+    app.record(&reader.visitor.client_id().await, 60);
+
+    let all = reader.get("/api/sessions?perPage=1000&status=completed").await;
+
+    assert!(sequences(&all).starts_with(&sequences(&first)));
+}
+
+#[actix_web::test]
+async fn every_filter_lets_through_what_it_says() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 90).await;
+    app.db.execute("update sessions set channel = 'chat', agent_name = 'Ada & Co' where sequence <= 10");
+    app.db.execute("update sessions set updated_at = '2030-01-01' where sequence > 85");
+    for (query, expected) in [
+        ("status=missed", 30),
+        ("channel=chat", 10),
+        ("agentName=Ada+%26+Co", 10),
+        ("agentName=ada", 0),
+        ("updatedSince=2029-12-31", 5),
+        ("from=2026-10-31T23:00:00Z", 60),
+        ("to=2026-10-31T23:00:00Z&channel=video", 20),
+        ("status=missed&channel=chat", 4),
+    ] {
+        let reply = reader.get(&format!("/api/sessions?perPage=1000&{query}")).await;
+        assert_eq!(
+            (reply.json()["totalSessions"].as_i64(), sequences(&reply).len()),
+            (Some(expected), usize::try_from(expected).unwrap()),
+            "{query}"
+        );
+    }
+    for query in [
+        "status=x",
+        "channel=fax",
+        "updatedSince=x",
+        "cursor=1",
+        "cursor=s1&page=1",
+        "page=0",
+        "page=1&page=2",
+        "agentName=%00",
+    ] {
+        reader.get(&format!("/api/sessions?{query}")).await.assert_problem(400, "invalid_field");
+    }
+}
+
+#[actix_web::test]
+async fn what_has_not_changed_is_not_sent_again() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 5).await;
+    let id = reader.get("/api/sessions").await.json()["data"][0]["sessionId"].as_str().unwrap().to_owned();
+    for path in ["/api/sessions".to_owned(), format!("/api/sessions/{id}")] {
+        let first = reader.get(&path).await;
+        let tag = first.header("etag").to_owned();
+
+        let again = reader.get_unless(&path, &format!("\"x\", W/{tag}")).await;
+        app.db.execute("update sessions set rating = coalesce(rating, 0) + 1 where sequence = 1");
+        let changed = reader.get_unless(&path, &tag).await;
+
+        assert!(tag.starts_with('"') && tag.len() == 34);
+        assert_eq!(
+            (again.status.as_u16(), again.body.as_str(), again.header("etag")),
+            (304, "", tag.as_str())
+        );
+        assert_eq!(changed.status, 200);
+        assert_ne!(changed.header("etag"), tag);
+    }
+    let key = &reader.key;
+    reader.visitor.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
+    assert_eq!(reader.get_unless("/api/sessions", "*").await.status, 401, "a deleted key learns nothing");
+}
+
+#[actix_web::test]
+async fn one_session_is_found_by_its_id_and_by_nobody_else() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (Reader::with(&app, "ada", 2).await, Reader::with(&app, "eve", 2).await);
+    let listed: Value = ada.get("/api/sessions").await.json()["data"][1].clone();
+    let path = format!("/api/sessions/{}", listed["sessionId"].as_str().unwrap());
+
+    assert_eq!(ada.get(&path).await.json(), listed);
+    let foreign = eve.get(&path).await;
+    let unknown = eve.get("/api/sessions/00000000-0000-7000-8000-000000000000").await;
+    let junk = eve.get("/api/sessions/1").await;
+
+    for reply in [&foreign, &unknown, &junk] {
+        reply.assert_problem(404, "not_found");
+    }
+    let unsigned = app.visitor().get(&path).await;
+    unsigned.assert_problem(401, "invalid_key");
+    app.visitor().get("/api/sessions").await.assert_problem(401, "invalid_key");
+}
+
+#[actix_web::test]
+async fn everything_comes_as_a_file_here_too_and_a_key_in_the_address_does_not_do() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 60).await;
+
+    let csv = reader.get("/api/sessions?format=csv&status=missed").await;
+    let in_address = reader.visitor.get(&format!("/api/sessions?clientKey={}", reader.key)).await;
+
+    assert_eq!(csv.body.lines().count(), 21);
+    in_address.assert_problem(400, "invalid_field");
+    let put = Reply::of(reader.visitor.request(Method::PUT, "/api/sessions").send().await.unwrap()).await;
+    put.assert_problem(405, "method_not_allowed");
+    assert!(put.header("allow").contains("GET") && put.header("allow").contains("POST"));
+}
