@@ -11,6 +11,7 @@ mod api_keys;
 mod export;
 mod guide;
 mod import;
+mod licences;
 mod migrations;
 mod questions;
 mod rooms;
