@@ -8,10 +8,12 @@
 
 mod accounts;
 mod api_keys;
+mod docs;
 mod export;
 mod guide;
 mod import;
 mod ingest;
+mod licences;
 mod migrations;
 mod questions;
 mod read;

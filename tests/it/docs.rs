@@ -1,0 +1,341 @@
+//! The pages of this repository say what the code does.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use clap::{Arg, Args as _};
+use serde_json::{Value, json};
+use uptok::{config::Settings, error::AppError, sessions, web::body};
+
+use crate::support::{Reply, TestApp};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The paths of all pages below `dir`.
+fn pages(dir: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path().to_str().unwrap().to_owned();
+        let is_ours =
+            !["target", "node_modules", "data", ".git"].iter().any(|it| path.ends_with(&format!("/{it}")));
+        if is_ours && Path::new(&path).is_dir() {
+            found.extend(pages(&path));
+        } else if Path::new(&path).extension().is_some_and(|it| it == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// What stands between `open` and the next `close`, each time.
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str> {
+    text.split(open).skip(1).filter_map(|rest| rest.split_once(close)).map(|(inside, _)| inside).collect()
+}
+
+/// The code blocks of this language.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    between(page, &format!("```{language}\n"), "\n```")
+}
+
+/// The page without its code blocks.
+fn prose(page: &str) -> String {
+    page.split("```").step_by(2).collect()
+}
+
+/// What is written as code inside the sentences and tables of a page.
+fn code_words(page: &str) -> Vec<String> {
+    prose(page).split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The cells of every table row of the page.
+fn rows(page: &str) -> Vec<Vec<&str>> {
+    page.lines()
+        .filter(|line| line.starts_with("| "))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect()
+}
+
+/// The anchors that the headings of a page have on the web.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = prose(page);
+    let headings = headings.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let kept = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = kept.chars().filter(|it| it.is_alphanumeric() || " -_".contains(*it));
+            kept.map(|it| if it == ' ' { '-' } else { it }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut checked = 0;
+    let mut broken = Vec::new();
+    for page in pages(".") {
+        let text = read(&page);
+        let text = prose(&text);
+        let local = between(&text, "](", ")").into_iter().filter(|link| !link.contains("://"));
+        for link in local {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = Path::new(&page).parent().unwrap().join(file);
+            let target = if file.is_empty() { page.clone() } else { target.to_str().unwrap().to_owned() };
+            let leads = Path::new(&target).exists()
+                && (anchor.is_empty() || anchors(&read(&target)).contains(anchor));
+            if !leads {
+                broken.push(format!("{page}: {link}"));
+            }
+            checked += 1;
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+    assert!(checked > 30, "{checked}");
+}
+
+/// One row of the table of settings, as `config.rs` has it.
+fn settings_row(setting: &Arg) -> String {
+    let defaults = setting.get_default_values();
+    let default = defaults.first().map_or("–".to_owned(), |it| format!("`{}`", it.to_str().unwrap()));
+    let choices: Vec<String> = setting
+        .get_possible_values()
+        .iter()
+        .map(|it| format!("`{}` ({})", it.get_name(), lower_first(&it.get_help().unwrap().to_string())))
+        .collect();
+    let choices = if choices.is_empty() { String::new() } else { format!(": {}", choices.join(", ")) };
+    let variable = setting.get_env().unwrap().to_str().unwrap();
+    format!("| `{variable}` | {default} | {}{choices} |", setting.get_help().unwrap())
+}
+
+fn lower_first(text: &str) -> String {
+    let (first, rest) = text.split_at(1);
+    first.to_lowercase() + rest
+}
+
+fn settings() -> clap::Command {
+    Settings::augment_args(clap::Command::new("uptok"))
+}
+
+#[test]
+fn the_readme_has_the_settings_of_the_code() {
+    let settings = settings();
+    let rows: Vec<String> = settings.get_arguments().map(settings_row).collect();
+    let table = format!("| Variable | Default | Meaning |\n|---|---|---|\n{}\n", rows.join("\n"));
+
+    assert!(
+        read("README.md").contains(&format!("\n\n{table}\n")),
+        "The table of settings is now:\n\n{table}"
+    );
+}
+
+#[test]
+fn the_example_of_settings_names_every_one_and_no_other() {
+    let settings = settings();
+    let of_code: BTreeSet<&str> =
+        settings.get_arguments().map(|it| it.get_env().unwrap().to_str().unwrap()).collect();
+    let example = read(".env.example");
+    let of_example: BTreeSet<&str> = example
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').split_once('='))
+        .map(|(name, _)| name)
+        .filter(|name| name.chars().all(|it| it.is_ascii_uppercase() || it == '_'))
+        .collect();
+
+    assert_eq!(of_example, of_code);
+}
+
+#[test]
+fn the_readme_names_the_targets_and_every_command() {
+    let readme = read("README.md");
+    let makefile = read("Makefile");
+    for target in ["run", "test"] {
+        assert!(blocks(&readme, "sh").contains(&format!("make {target}").as_str()), "make {target}");
+        assert!(makefile.contains(&format!("\n{target}: ## ")), "make {target}");
+    }
+    for command in commands(&[]) {
+        let with_own = if command == "user" { commands(&["user"]) } else { vec![String::new()] };
+        for own in with_own {
+            let whole = format!("`uptok {command} {own}");
+            assert!(readme.contains(&format!("| {}", whole.trim_end())), "{whole}");
+        }
+    }
+}
+
+/// The commands that the binary names in its help.
+fn commands(of: &[&str]) -> Vec<String> {
+    let help = Command::new(env!("CARGO_BIN_EXE_uptok")).args(of).arg("-h").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let list = between(&help, "Commands:\n", "\n\n")[0].to_owned();
+    let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next()).map(str::to_owned);
+    names.filter(|name| name != "help").collect()
+}
+
+#[actix_web::test]
+async fn the_sample_of_the_readme_works_on_the_demo() {
+    let app = TestApp::start().await;
+    let demo = uptok::seeds::create(&mut app.db.connect(), uptok::web::clock::now()).unwrap().unwrap();
+    let visitor = app.visitor();
+    let login = [("email", demo.email), ("password", &demo.password)];
+    visitor.post("/login", &login).await.assert_sent_to("/settings/api-keys");
+    let key = visitor.generate("readme").await;
+    let readme = read("README.md");
+    let sample = blocks(&readme, "sh").into_iter().find(|it| it.starts_with("curl ")).unwrap().to_owned();
+    assert!(sample.contains("http://localhost:8080/") && sample.contains("YOUR_API_KEY"));
+    let sample = sample.replace("http://localhost:8080", &app.url).replace("YOUR_API_KEY", &key);
+
+    let output = actix_web::web::block(move || Command::new("sh").args(["-c", &sample]).output().unwrap());
+    let answer: Value = serde_json::from_slice(&output.await.unwrap().stdout).unwrap();
+
+    let shown: Value = serde_json::from_str(&blocks(&readme, "json")[0].replace("{…}", "")).unwrap();
+    for total in ["page", "recordsPerPage", "totalSessions", "totalPages"] {
+        assert_eq!(answer[total], shown[total], "{total}");
+    }
+    let one_line = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(one_line.contains(&format!("a demo client with {} sessions", answer["totalSessions"])));
+}
+
+#[test]
+fn the_map_names_what_is_there() {
+    let map = read("docs/architecture.md");
+    let roots = ["src/", "tests/", "templates/", "static/", "migrations/", "bin/", "docs/"];
+    let paths: Vec<String> =
+        code_words(&map).into_iter().filter(|it| roots.iter().any(|root| it.starts_with(root))).collect();
+    assert!(paths.len() > 40, "{paths:?}");
+    for path in paths {
+        assert!(Path::new(&path).exists(), "docs/architecture.md names {path}");
+    }
+    for room in fs::read_dir("src").unwrap().map(|it| it.unwrap().path()).filter(|it| it.is_dir()) {
+        assert!(map.contains(&format!("| `{}/` |", room.display())), "{} is not on the map", room.display());
+    }
+    for table in between(&read("src/schema.rs"), "\n    ", " (") {
+        let is_name = table.chars().all(|it| it.is_ascii_lowercase() || it == '_');
+        assert!(!is_name || map.contains(&format!("`{table}`")), "{table} is not on the map");
+    }
+}
+
+#[test]
+fn the_walks_of_the_map_go_through_functions_that_are_there() {
+    let map = read("docs/architecture.md");
+    let mut steps = 0;
+    for row in rows(&map).into_iter().filter(|row| row.len() == 3 && row[0].ends_with(".rs`")) {
+        let file = read(row[0].trim_matches('`'));
+        for function in code_words(row[1]) {
+            assert!(file.contains(&format!("fn {function}")), "{} has no function {function}", row[0]);
+            steps += 1;
+        }
+    }
+    assert!(steps > 30, "{steps}");
+}
+
+#[test]
+fn every_decision_is_in_the_index_with_its_title() {
+    let index = read("docs/decisions/README.md");
+    let listed: Vec<&str> = index.lines().filter(|line| line.starts_with("- ")).collect();
+    let mut expected = Vec::new();
+    for page in pages("docs/decisions").into_iter().filter(|it| !it.ends_with("README.md")) {
+        let text = read(&page);
+        let title = text.lines().next().unwrap().trim_start_matches("# ");
+        let name = page.rsplit('/').next().unwrap();
+        let number: u32 = name.split('-').next().unwrap().parse().unwrap();
+        assert!(title.starts_with(&format!("{number}. ")), "{page}: {title}");
+        assert!(text.lines().nth(2).unwrap().parse::<chrono::NaiveDate>().is_ok(), "{page} has no date");
+        expected.push(format!("- [{title}]({name})"));
+    }
+    expected.sort_by_key(|line| line.rsplit('(').next().unwrap().to_owned());
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn the_page_of_the_api_has_every_column_and_limit() {
+    let page = read("docs/api.md");
+    let record = page.split("## The session record").nth(1).unwrap().split("## Errors").next().unwrap();
+    let columns: Vec<&str> =
+        rows(record).into_iter().skip(1).map(|row| row[0].trim_matches([' ', '`'])).collect();
+    assert_eq!(columns, sessions::COLUMNS);
+    for limit in [
+        format!(
+            "at most {} KiB, whole within {} seconds",
+            sessions::EXPORT_BODY_LIMIT / 1024,
+            body::DEADLINE_SECONDS
+        ),
+        format!("at most {} fields", body::FIELDS_MAX).replace(" fields", ", unknown ones included"),
+        format!(
+            "| `perPage` | {} | Sessions per page, 1 to {},",
+            sessions::PER_PAGE_DEFAULT,
+            sessions::PER_PAGE_MAX
+        ),
+        format!("at most {} sessions", sessions::PER_PAGE_MAX),
+    ] {
+        assert!(page.contains(&limit), "{limit}");
+    }
+}
+
+#[test]
+fn the_page_of_the_api_has_every_error_that_the_guide_has() {
+    let words = read("src/guide/words.rs");
+    let of_guide: Vec<(String, String)> = between(&words, "const ERRORS", "];")[0]
+        .split('(')
+        .filter_map(|entry| {
+            let (status, rest) = entry.split_once(',')?;
+            let status: u16 = status.trim().parse().ok()?;
+            Some((status.to_string(), rest.split('"').nth(1)?.to_owned()))
+        })
+        .collect();
+    let page = read("docs/api.md");
+    let of_page: Vec<(String, String)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### ")?.split_once(' '))
+        .map(|(status, code)| (status.to_owned(), code.trim_matches('`').to_owned()))
+        .collect();
+
+    assert_eq!(of_page, of_guide);
+}
+
+/// Sends what each example of the page is the answer to; what cannot be had at once is made as the code makes it.
+#[actix_web::test]
+async fn the_examples_of_the_api_are_its_answers() {
+    let app = TestApp::start().await;
+    let key = app.signed_up("ada").await.generate("docs").await;
+    let path = "/api/sessions/export-csv-data";
+    let raw = |kind: &'static str, body: String| {
+        let request =
+            app.visitor().request(reqwest::Method::POST, path).header("Content-Type", kind).body(body);
+        async { Reply::of(request.send().await.unwrap()).await.json() }
+    };
+    let mut answers = vec![
+        app.export(&[("clientKey", &key), ("page", "0"), ("format", "xml")]).await.json(),
+        raw("application/json", "{".to_owned()).await,
+        app.export(&[("clientKey", "")]).await.json(),
+        app.visitor().get("/api/nothing").await.json(),
+        app.visitor().get(path).await.json(),
+        raw("application/json", " ".repeat(70_000)).await,
+        raw("text/plain", "x".to_owned()).await,
+    ];
+    let others = [AppError::TooSlow(body::DEADLINE_SECONDS), AppError::broken("x"), AppError::Busy];
+    answers.extend(others.iter().map(made));
+
+    let page = read("docs/api.md");
+    let examples: Vec<Value> =
+        blocks(&page, "json").iter().filter_map(|it| serde_json::from_str(it).ok()).collect();
+
+    assert_eq!(examples.len(), answers.len());
+    for mut answer in answers {
+        let example = examples.iter().find(|it| it["code"] == answer["code"]).unwrap();
+        answer["requestId"] = example["requestId"].clone();
+        assert_eq!(&answer, example);
+    }
+}
+
+/// The problem that this error becomes.
+fn made(error: &AppError) -> Value {
+    let status = actix_web::ResponseError::status_code(error);
+    json!({
+        "type": format!("/docs#{}", error.code()),
+        "title": status.canonical_reason().unwrap(),
+        "status": status.as_u16(),
+        "detail": error.to_string(),
+        "code": error.code(),
+        "requestId": "",
+    })
+}
