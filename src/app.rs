@@ -17,9 +17,9 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::{self, LoginThrottles, Passwords, SignInStore, cookie_name},
+    accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
     api_keys::{self, Gate, KeyHasher},
-    config::Settings,
+    config::{CorsOrigin, Settings},
     db::Db,
     error::AppError,
     guide,
@@ -30,7 +30,7 @@ use crate::{
         assets, error_pages,
         health::{self, Draining},
         page::Site,
-        request_log::log_request,
+        request_log::{catch_panic, log_request},
         same_origin::refuse_cross_site,
         security_headers::set_security_headers,
     },
@@ -111,6 +111,7 @@ pub fn app(
     let api = web::scope("/api")
         .configure(sessions::api_routes)
         .default_service(web::to(nothing_here))
+        .wrap(from_fn(catch_panic))
         .wrap(from_fn(error_pages::as_problem_json))
         .wrap(cors(&parts.settings));
     let probes_and_files = |config: &mut ServiceConfig| {
@@ -123,7 +124,8 @@ pub fn app(
         .configure(sessions::routes)
         .configure(guide::routes)
         .configure(questions::routes)
-        .default_service(web::to(nothing_here))
+        .default_service(web::to(no_page_here))
+        .wrap(from_fn(catch_panic))
         .wrap(sign_ins(&parts))
         .wrap(from_fn(refuse_cross_site))
         .wrap(from_fn(error_pages::as_page));
@@ -140,6 +142,11 @@ async fn nothing_here() -> Result<String, AppError> {
     Err(AppError::NotFound)
 }
 
+/// Knows who is looking, so that the page that says it keeps the navigation.
+async fn no_page_here(_visitor: MaybeSignedIn) -> Result<String, AppError> {
+    Err(AppError::NotFound)
+}
+
 /// Any origin may read, or those that the operator named; never with credentials, and no cookie is looked at there.
 fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
@@ -150,7 +157,10 @@ fn cors(settings: &Settings) -> Cors {
     if settings.any_origin() {
         return cors.allow_any_origin().send_wildcard();
     }
-    settings.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin.trim()))
+    settings.cors_origins.iter().fold(cors, |cors, origin| match origin {
+        CorsOrigin::Only(origin) => cors.allowed_origin(origin),
+        CorsOrigin::Any => cors,
+    })
 }
 
 fn sign_ins(parts: &Parts) -> SessionMiddleware<SignInStore> {

@@ -46,7 +46,8 @@ enum Command {
     },
     /// Bring the database to this version's schema
     Migrate,
-    /// Import sessions from a CSV file with the record's column names; again changes nothing
+    /// Import sessions from a CSV file with the record's column names. Again changes nothing: a line is known by its
+    /// externalId, or else by its sessionId
     Import {
         /// The CSV file, or - for standard input
         file: PathBuf,
@@ -85,9 +86,10 @@ enum UserCommand {
         /// The name of a new client
         #[arg(long)]
         company: Option<String>,
-        /// What the user may do there: owner and admin make keys, member reads
-        #[arg(long, default_value = "member", value_parser = ["owner", "admin", "member"])]
-        role: String,
+        /// What the user may do there: owner and admin make keys, member reads. Without it: owner of a new client,
+        /// member of one that is there
+        #[arg(long, value_parser = ["owner", "admin", "member"])]
+        role: Option<String>,
     },
     /// Set a user's password, read from standard input, and end the user's sign-ins
     Password {
@@ -136,7 +138,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Questions { last } => show_questions(&settings, last)?,
         Command::DatabaseUrl => {
             ensure!(
-                settings.database_url.is_none(),
+                settings.database_url().is_none(),
                 "DATABASE_URL is set, so there is no private PostgreSQL"
             );
             say(&PrivatePostgres::url_of(&settings.data_dir)?)?;
@@ -158,7 +160,7 @@ struct Database {
 
 impl Database {
     fn open(settings: &Settings) -> anyhow::Result<Self> {
-        if let Some(url) = &settings.database_url {
+        if let Some(url) = settings.database_url() {
             return Ok(Self { url: url.expose_secret().to_owned(), _private: None });
         }
         let private = PrivatePostgres::start(&settings.data_dir, Tuning::Durable)?;
@@ -176,7 +178,7 @@ impl Database {
 fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> {
     match &settings.secret {
         Some(secret) => Ok(InstallationSecret::new(secret.clone())),
-        None if settings.database_url.is_some() => bail!(
+        None if settings.database_url().is_some() => bail!(
             "with DATABASE_URL, set UPTOK_SECRET too (the same on every node); for example to `openssl rand -hex 32`"
         ),
         None => InstallationSecret::read_or_create(&settings.data_dir),
@@ -185,7 +187,7 @@ fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> {
 
 fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
     // Refused before anything is started.
-    if settings.database_url.is_some() {
+    if settings.database_url().is_some() {
         secret(&settings)?;
     }
     let listener = server::bind(settings.listen)?;
@@ -204,10 +206,9 @@ fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
     let parts = Parts::new(settings, &database.url, &secret)?;
     actix_web::rt::System::new().block_on(async {
         let server = server::start(&parts, listener)?;
-        server::stop_on_signal(&parts, server.handle())?;
         tracing::info!(listen = %parts.settings().listen, public_url = parts.settings().public_url.origin(), "Listening");
         say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
-        Ok(server.await?)
+        server::run_until_stopped(&parts, server).await
     })
 }
 
@@ -264,6 +265,7 @@ fn user(settings: &Settings, command: UserCommand) -> anyhow::Result<()> {
             let email: EmailAddress = email.parse().map_err(anyhow::Error::msg)?;
             let name: PersonName = name.parse()?;
             let company = company.map(|company| company.parse::<PersonName>()).transpose()?;
+            let role = role.unwrap_or_else(|| if company.is_some() { "owner" } else { "member" }.to_owned());
             let password = read_password(&[email.as_str(), name.as_str()])?;
             let user = NewUser { email, name, password_hash: Passwords::hash_now(&password)? };
             let (_database, db) = Database::connect(settings)?;

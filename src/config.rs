@@ -42,7 +42,7 @@ pub struct Settings {
 
     /// Origins whose pages may read `/api`, separated by commas, or `*` for any. Never with credentials
     #[arg(long, env = "UPTOK_CORS_ORIGINS", default_value = "*", value_delimiter = ',', global = true)]
-    pub cors_origins: Vec<String>,
+    pub cors_origins: Vec<CorsOrigin>,
 
     /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks separated by commas
     #[arg(long, env = "UPTOK_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network, global = true)]
@@ -56,7 +56,7 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_DATABASE_WAIT_SECONDS", default_value = "2", value_parser = clap::value_parser!(u64).range(1..=30), global = true)]
     pub database_wait_seconds: u64,
 
-    /// Login attempts per minute, for each address and for each account
+    /// Attempts to log in per minute, for each address and for each account; registering counts for the address
     #[arg(long, env = "UPTOK_LOGINS_PER_MINUTE", default_value = "10", global = true)]
     pub logins_per_minute: NonZeroU32,
 
@@ -78,10 +78,52 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// PostgreSQL to use; empty is unset, as in a file of settings.
+    #[must_use]
+    pub fn database_url(&self) -> Option<&SecretString> {
+        self.database_url.as_ref().filter(|url| !url.expose_secret().is_empty())
+    }
+
+    /// The origins whose web pages may read `/api`, where not any may.
+    #[must_use]
+    pub fn named_origins(&self) -> Vec<&str> {
+        self.cors_origins.iter().filter_map(CorsOrigin::name).collect()
+    }
+
     /// Whether web pages of any origin may read `/api`.
     #[must_use]
     pub fn any_origin(&self) -> bool {
-        self.cors_origins.iter().any(|origin| origin == "*")
+        self.cors_origins.contains(&CorsOrigin::Any)
+    }
+}
+
+/// Whose web pages may read `/api`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigin {
+    /// `*`.
+    Any,
+    /// Those of this origin: `https://shop.example`.
+    Only(String),
+}
+
+impl CorsOrigin {
+    /// The origin, where it is one.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Any => None,
+            Self::Only(origin) => Some(origin),
+        }
+    }
+}
+
+impl FromStr for CorsOrigin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim() {
+            "*" => Ok(Self::Any),
+            origin => origin.parse::<PublicUrl>().map(|url| Self::Only(url.origin())),
+        }
     }
 }
 
@@ -169,6 +211,13 @@ mod tests {
         {
             assert!(text.parse::<PublicUrl>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_origin_that_no_browser_would_send_is_refused() {
+        assert_eq!("*".parse(), Ok(CorsOrigin::Any));
+        assert_eq!(" https://Shop.example ".parse(), Ok(CorsOrigin::Only("https://shop.example".to_owned())));
+        assert!("".parse::<CorsOrigin>().is_err() && "shop.example".parse::<CorsOrigin>().is_err());
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub enum AppError {
     /// 400: fields are wrong.
     #[error("Some fields are wrong. Correct them and try again.")]
     Invalid(Vec<FieldError>),
-    /// 401: one sentence for a missing, malformed, unknown, expired or deleted key, so that it tells nothing.
-    #[error("This API key is missing, malformed, unknown, expired or deleted.")]
+    /// 401: one sentence for a missing, malformed, unknown or deleted key, so that it tells nothing.
+    #[error("This API key is missing, malformed, unknown or deleted.")]
     UnknownKey,
     /// 303 to the login page.
     #[error("Please log in.")]

@@ -1,16 +1,15 @@
 //! Serving: bind, answer, and stop without cutting anybody off.
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     time::Duration,
 };
 
-use actix_web::{
-    HttpServer,
-    dev::{Server, ServerHandle},
-};
+use actix_web::{HttpServer, dev::Server};
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{Parts, app};
 
@@ -44,32 +43,51 @@ pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
     Ok(server.run())
 }
 
-/// Waits for SIGTERM or SIGINT, then stops: `/readyz` says 503, after the drain time the listener closes, and what is
-/// being answered is finished. A second signal ends the process at once.
+/// Answers until SIGTERM or SIGINT, then stops: `/readyz` says 503, after the drain time the listener closes, and what is
+/// being answered is finished. A second signal cuts it off.
 ///
 /// # Errors
-/// When the operating system does not let us listen to signals.
-pub fn stop_on_signal(parts: &Parts, handle: ServerHandle) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let draining = parts.draining.clone();
+/// When the operating system does not let us listen to signals, or the server fails.
+pub async fn run_until_stopped(parts: &Parts, server: Server) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let handle = server.handle();
+    let mut server = pin!(server);
+    tokio::select! {
+        ended = &mut server => return Ok(ended?),
+        () = signals.next() => {}
+    }
     let drain = Duration::from_secs(parts.settings().drain_seconds);
-    actix_web::rt::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!(drain_seconds = drain.as_secs(), "Stopping");
-        draining.begin();
-        let finish = async {
-            tokio::time::sleep(drain).await;
-            handle.stop(true).await;
-        };
-        tokio::select! {
-            () = finish => {}
-            _ = terminate.recv() => handle.stop(false).await,
-            _ = interrupt.recv() => handle.stop(false).await,
-        }
-    });
+    tracing::info!(drain_seconds = drain.as_secs(), "Stopping");
+    parts.draining.begin();
+    let finish = async {
+        tokio::time::sleep(drain).await;
+        // The server itself says when it has stopped.
+        drop(handle.stop(true));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = &mut server => ended?,
+        () = finish => {}
+        () = signals.next() => tracing::warn!("Stopping at once"),
+    }
     Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
     error::AppError,
     web::{
         body::Fields,
-        client_address::client_address,
+        client_address::{client_address, counted_as},
         form::FormState,
         page::{Layout, Section, respond, see_other},
         throttle::Throttle,
@@ -212,7 +212,7 @@ struct Desk {
 
 impl Desk {
     fn address(&self, request: &HttpRequest) -> IpAddr {
-        client_address(request, &self.settings.trusted_proxies)
+        counted_as(client_address(request, &self.settings.trusted_proxies))
     }
 }
 

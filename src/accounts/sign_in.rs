@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_session::{Session, SessionExt as _};
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -64,6 +64,13 @@ impl SignedIn {
         matches!(self.role(), Role::Owner | Role::Admin)
     }
 
+    /// Who sent this request. Leaves the visitor behind, too: an error page has nothing else to know one by.
+    fn of(request: &HttpRequest) -> Option<Self> {
+        let signed_in = request.get_session().get::<Self>(SIGNED_IN).ok().flatten()?;
+        request.extensions_mut().insert(signed_in.visitor());
+        Some(signed_in)
+    }
+
     fn visitor(&self) -> Visitor {
         Visitor {
             name: self.name.clone(),
@@ -105,7 +112,7 @@ impl FromRequest for MaybeSignedIn {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let session = request.get_session();
-        let signed_in = session.get::<SignedIn>(SIGNED_IN).ok().flatten();
+        let signed_in = SignedIn::of(request);
         let flash = session.get::<String>(FLASH).ok().flatten();
         if flash.is_some() {
             session.remove(FLASH);
@@ -119,8 +126,7 @@ impl FromRequest for SignedIn {
     type Future = Ready<Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let signed_in = request.get_session().get::<Self>(SIGNED_IN).ok().flatten();
-        ready(signed_in.ok_or(AppError::SignedOut))
+        ready(Self::of(request).ok_or(AppError::SignedOut))
     }
 }
 

@@ -250,7 +250,7 @@ fn refuse_without_right(signed_in: &SignedIn, fields: &Fields<FORM_LIMIT>) -> Re
     // A form rendered for one client must not make a key in another that was chosen in a second tab.
     match fields.get("clientId") {
         Some(rendered_for) if rendered_for != signed_in.client().as_str() => Err(AppError::Conflict(
-            "This form was opened for another client. Open the page again and check the client at its foot."
+            "This form was opened for another client. Open the page again and check which client is active."
                 .into(),
         )),
         _ => Ok(()),

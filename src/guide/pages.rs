@@ -57,7 +57,7 @@ async fn index(visitor: MaybeSignedIn, settings: Data<Settings>) -> Result<HttpR
         record: &RECORD,
         errors: &ERRORS,
         any_origin: settings.any_origin(),
-        cors_origins: settings.cors_origins.join(", "),
+        cors_origins: settings.named_origins().join(", "),
         form: FormState::default(),
         is_thanks: false,
         has_failed: false,

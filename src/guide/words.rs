@@ -51,18 +51,14 @@ pub(super) const RECORD: [(&str, &str, &str, &str); 31] = [
 ];
 
 /// Status, code and meaning of every error of the API.
-pub(super) const ERRORS: [(u16, &str, &str); 15] = [
-    (400, "invalid_field", "A field is wrong. errors names it and says what to write."),
-    (400, "malformed_request", "The body as a whole cannot be read. detail says why."),
-    (
-        401,
-        "invalid_key",
-        "The key is missing, malformed, unknown, expired or deleted. Check it, or generate another.",
-    ),
+pub(super) const ERRORS: [(u16, &str, &str); 14] = [
+    (400, "invalid_field", "A field is wrong. “errors” names it and says what to write."),
+    (400, "malformed_request", "The body as a whole cannot be read. “detail” says why."),
+    (401, "invalid_key", "The key is missing, malformed, unknown or deleted. Check it, or generate another."),
     (
         403,
         "missing_scope",
-        "The key is good, but lacks the scope that detail names. Generate one that has it.",
+        "The key is good, but lacks the scope that “detail” names. Generate one that has it.",
     ),
     (404, "not_found", "There is nothing at this address."),
     (405, "method_not_allowed", "The address takes another method. The Allow header names it."),
@@ -73,10 +69,9 @@ pub(super) const ERRORS: [(u16, &str, &str); 15] = [
     (
         422,
         "invalid_item",
-        "Sessions of a batch are wrong, and nothing was stored. errors names index and field.",
+        "Sessions of a batch are wrong, and nothing was stored. “errors” names index and field.",
     ),
     (422, "idempotency_key_reused", "The Idempotency-Key came with another request before."),
-    (429, "too_many_requests", "Too many requests. Wait as many seconds as Retry-After says."),
     (500, "internal_error", "Our fault. Try again; if it happens again, tell us the request id."),
     (503, "busy", "Too much at once, or the database is away. Wait as many seconds as Retry-After says."),
 ];

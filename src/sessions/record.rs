@@ -4,6 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use crate::{error::FieldError, schema::sessions};
 
@@ -23,6 +24,8 @@ pub struct Given {
     pub record: Record,
     /// The sender's `updatedAt`; `None`: it did not say, so the record is the newest there is.
     pub updated_at: Option<DateTime<Utc>>,
+    /// Our id of the session, as an export gave it; a session that is not there gets a new one.
+    pub session_id: Option<Uuid>,
 }
 
 /// The fields that a sender gives. What is ours (`sessionId`, `sequence`, `recordedAt` …) is not among them.
@@ -84,8 +87,9 @@ impl Record {
         let mut reader = Reader { field, now, errors: Vec::new() };
         let record = reader.record();
         let updated_at = reader.time("updatedAt");
+        let session_id = reader.session_id();
         match record {
-            Some(record) if reader.errors.is_empty() => Ok(Given { record, updated_at }),
+            Some(record) if reader.errors.is_empty() => Ok(Given { record, updated_at, session_id }),
             _ => Err(reader.errors),
         }
     }
@@ -225,6 +229,15 @@ impl<'a, F: Fn(&str) -> &'a str> Reader<F> {
             None => self.refuse(name, "Write the time like 2026-11-23T10:45:06Z (RFC 3339)."),
         }
         None
+    }
+
+    fn session_id(&mut self) -> Option<Uuid> {
+        let text = (self.field)("sessionId");
+        let id = Uuid::parse_str(text).ok();
+        if id.is_none() && !text.is_empty() {
+            self.refuse("sessionId", "Leave it out, or send the one that an export gave.");
+        }
+        id
     }
 
     fn tags(&mut self) -> Vec<String> {

@@ -35,7 +35,8 @@ pub struct Recorded {
     pub outcome: Outcome,
 }
 
-/// Stores records in their order, all or none: known by `externalId`, they update what is there unless that is newer.
+/// Stores records in their order, all or none: known by `externalId`, or else by our own id, they update
+/// what is there unless that is newer.
 /// Up to [`BATCH_MAX`] at a time.
 ///
 /// The counter of the client stays locked until commit, so sequences are dense and in the order of commits.
@@ -79,27 +80,61 @@ impl Stored {
     }
 }
 
-/// The stored sessions that have an `externalId` of these, by it.
-fn known(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    given: &[Given],
-) -> QueryResult<HashMap<String, Place>> {
-    let ids: Vec<&str> = given.iter().filter_map(|given| given.record.external_id.as_deref()).collect();
-    let stored = sessions::table
-        .filter(sessions::client_id.eq(client.as_str()).and(sessions::external_id.eq_any(ids)))
-        .select(Stored::as_select())
-        .load(connection)?;
-    let by_id = |stored: Stored| Some((stored.record.external_id.clone()?, Place::Stored(Box::new(stored))));
-    Ok(stored.into_iter().filter_map(by_id).collect())
+/// The stored sessions that these records are about.
+fn known(connection: &mut PgConnection, client: &ClientId, given: &[Given]) -> QueryResult<Places> {
+    let external_ids: Vec<&str> =
+        given.iter().filter_map(|given| given.record.external_id.as_deref()).collect();
+    let nameless = given.iter().filter(|given| given.record.external_id.is_none());
+    let session_ids: Vec<Uuid> = nameless.filter_map(|given| given.session_id).collect();
+    let mine = sessions::table.filter(sessions::client_id.eq(client.as_str())).select(Stored::as_select());
+    let mut places = Places::default();
+    for stored in mine.filter(sessions::external_id.eq_any(external_ids)).load(connection)? {
+        places.add(stored);
+    }
+    if !session_ids.is_empty() {
+        for stored in mine.filter(sessions::session_id.eq_any(session_ids)).load(connection)? {
+            places.add(stored);
+        }
+    }
+    Ok(places)
 }
 
-/// Where the session of an `externalId` is.
+/// What a record is known by: its `externalId`, or where the sender has none, our own id of the session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    External(String),
+    Ours(Uuid),
+}
+
+impl Name {
+    fn of(given: &Given) -> Option<Self> {
+        match &given.record.external_id {
+            Some(id) => Some(Self::External(id.clone())),
+            None => given.session_id.map(Self::Ours),
+        }
+    }
+}
+
+/// Where the session of a name is.
 enum Place {
     /// In the table.
     Stored(Box<Stored>),
     /// Among the new rows of this batch, at this index.
     New(usize),
+}
+
+/// The place of every name in a batch.
+#[derive(Default)]
+struct Places(HashMap<Name, Place>);
+
+impl Places {
+    fn add(&mut self, stored: Stored) {
+        let name = match &stored.record.external_id {
+            Some(id) => Name::External(id.clone()),
+            None => Name::Ours(stored.session_id),
+        };
+        self.0.insert(name, Place::Stored(Box::new(stored)));
+    }
 }
 
 #[derive(Insertable)]
@@ -117,13 +152,13 @@ struct NewRow {
 struct Batch<'a> {
     client: &'a ClientId,
     next: i64,
-    known: HashMap<String, Place>,
+    known: Places,
     new: Vec<NewRow>,
 }
 
 impl Batch<'_> {
     fn take(&mut self, connection: &mut PgConnection, given: &Given) -> QueryResult<Recorded> {
-        let place = given.record.external_id.as_ref().and_then(|id| self.known.get_mut(id));
+        let place = Name::of(given).and_then(|name| self.known.0.get_mut(&name));
         match place {
             None => Ok(self.create(given)),
             Some(Place::Stored(stored)) => update(connection, self.client, stored, given),
@@ -132,8 +167,8 @@ impl Batch<'_> {
     }
 
     fn create(&mut self, given: &Given) -> Recorded {
-        if let Some(id) = &given.record.external_id {
-            self.known.insert(id.clone(), Place::New(self.new.len()));
+        if let Some(name @ Name::External(_)) = Name::of(given) {
+            self.known.0.insert(name, Place::New(self.new.len()));
         }
         let session_id = Uuid::now_v7();
         self.new.push(NewRow {

@@ -114,19 +114,34 @@ pub(super) fn newest_of(
         .optional()
 }
 
-/// One session of the client; `None`: the key is not let in; `Some(None)`: the client has no such session.
+/// What became of looking for one session.
+pub(super) enum Lookup {
+    /// The key is not let in.
+    Refused,
+    /// The client has no such session.
+    Missing,
+    /// Here it is.
+    Found(Box<Session>),
+}
+
+/// One session of the client, by our id.
 pub(super) fn find(
     connection: &mut PgConnection,
     credentials: &Credentials,
     session_id: Uuid,
-) -> QueryResult<Option<Option<Session>>> {
+) -> QueryResult<Lookup> {
     let of_client = sessions::client_id.eq(api_keys::client_id).and(sessions::session_id.eq(session_id));
-    api_keys::table
+    let row: Option<Option<Session>> = api_keys::table
         .left_join(sessions::table.on(of_client))
         .filter(admits(credentials))
         .select(Option::<Session>::as_select())
         .first(connection)
-        .optional()
+        .optional()?;
+    Ok(match row {
+        None => Lookup::Refused,
+        Some(None) => Lookup::Missing,
+        Some(Some(session)) => Lookup::Found(Box::new(session)),
+    })
 }
 
 /// Whether the key is let in.

@@ -146,6 +146,9 @@ fn urlencoded(body: &[u8]) -> Result<Vec<(String, String)>, AppError> {
 async fn multipart(header: Option<&HeaderValue>, body: Bytes) -> Result<Vec<(String, String)>, AppError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, with_boundary(header, &body)?);
+    if has_no_part(&body) {
+        return Ok(Vec::new());
+    }
     let mut parts = Multipart::new(&headers, stream::iter([Ok(body)]));
     let mut fields = Vec::new();
     while let Some(part) = parts.next().await {
@@ -161,6 +164,12 @@ async fn multipart(header: Option<&HeaderValue>, body: Bytes) -> Result<Vec<(Str
         push(&mut fields, (name, value))?;
     }
     Ok(fields)
+}
+
+/// What an empty form is sent as: the closing boundary alone.
+fn has_no_part(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.starts_with(b"--") && body.ends_with(b"--") && !body.contains(&b'\n')
 }
 
 fn unreadable_multipart(error: &actix_multipart::MultipartError) -> AppError {
@@ -284,10 +293,24 @@ mod tests {
     }
 
     #[test]
-    fn json_that_is_deep_long_or_not_an_object_is_refused() {
-        let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+    fn a_seventeenth_field_is_refused_wherever_it_comes_from() {
         let wide = format!("{{{}}}", (0..20).map(|n| format!("\"f{n}\":1")).collect::<Vec<_>>().join(","));
-        for body in [deep.as_str(), wide.as_str(), "[]", "1", "{\"page\":{}}", "{\"page\":1} x", ""] {
+        let pairs = |count: usize| (0..count).map(|index| (format!("f{index}"), String::new()));
+        assert!(Fields::<0>::from_pairs(json(wide.as_bytes()).unwrap().into_iter()).is_err());
+        assert!(Fields::<0>::from_pairs(pairs(16)).is_ok());
+        assert!(Fields::<0>::from_pairs(pairs(17)).is_err());
+    }
+
+    #[test]
+    fn an_empty_form_has_no_part() {
+        assert!(has_no_part(b"--X--\r\n"));
+        assert!(!has_no_part(b"--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n--\r\n--X--"));
+    }
+
+    #[test]
+    fn json_that_is_deep_or_not_an_object_is_refused() {
+        let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+        for body in [deep.as_str(), "[]", "1", "{\"page\":{}}", "{\"page\":1} x", ""] {
             assert!(json(body.as_bytes()).is_err(), "{body:.40}");
         }
     }

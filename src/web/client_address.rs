@@ -13,6 +13,15 @@ pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     right_most_untrusted(peer, &forwarded.collect::<Vec<_>>().join(","), trusted)
 }
 
+/// What tries are counted by: the address, or the /64 network of an IPv6 address, which is what one customer gets.
+#[must_use]
+pub fn counted_as(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+    }
+}
+
 /// Walks from the peer leftwards through `X-Forwarded-For` while the hop is trusted; what stands further left was
 /// written by a stranger.
 fn right_most_untrusted(peer: IpAddr, forwarded: &str, trusted: &[IpNet]) -> IpAddr {
@@ -42,6 +51,13 @@ mod tests {
     fn a_stranger_cannot_name_its_own_address() {
         assert_eq!(client("192.0.2.1", "203.0.113.9"), "192.0.2.1");
         assert_eq!(client("10.0.0.1", "203.0.113.9, 198.51.100.7"), "198.51.100.7");
+    }
+
+    #[test]
+    fn one_customer_is_counted_once() {
+        let counted = |text: &str| counted_as(text.parse().unwrap()).to_string();
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
     }
 
     #[test]

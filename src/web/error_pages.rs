@@ -5,7 +5,7 @@
 
 use actix_session::storage::{SaveError, UpdateError};
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage as _, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -16,7 +16,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::{
-    page::{Layout, Section},
+    page::{Layout, Section, Visitor},
     request_log::RequestId,
 };
 use crate::error::{AppError, FieldError};
@@ -67,20 +67,21 @@ pub async fn as_page(
 async fn drawn<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    draw: fn(HttpResponse, &Problem) -> HttpResponse,
+    draw: fn(HttpResponse, &Problem, Option<Visitor>) -> HttpResponse,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = RequestId::of(request.request());
     match next.call(request).await {
         Ok(response) if is_bare_failure(&response) => {
             let (request, response) = response.into_parts();
+            let visitor = request.extensions().get().cloned();
             let problem = Problem::of(response.error(), response.status(), request_id);
-            let face = draw(response.drop_body().map_body(|_, ()| BoxBody::new(())), &problem);
+            let face = draw(response.drop_body().map_body(|_, ()| BoxBody::new(())), &problem, visitor);
             Ok(ServiceResponse::new(request, face).map_into_right_body())
         }
         Ok(response) => Ok(response.map_into_left_body()),
         Err(mut error) => {
             let problem = Problem::of(Some(&error), error.as_response_error().status_code(), request_id);
-            error.add_response_mapper(move |response| draw(response, &problem));
+            error.add_response_mapper(move |response| draw(response, &problem, None));
             Err(error)
         }
     }
@@ -152,13 +153,13 @@ fn detail_of(status: StatusCode) -> &'static str {
     }
 }
 
-fn problem_json(response: HttpResponse, problem: &Problem) -> HttpResponse {
+fn problem_json(response: HttpResponse, problem: &Problem, _visitor: Option<Visitor>) -> HttpResponse {
     let body = serde_json::to_string(problem).unwrap_or_default();
     with_body(response, problem, "application/problem+json", body)
 }
 
-fn html_page(response: HttpResponse, problem: &Problem) -> HttpResponse {
-    let layout = Layout::signed_out(problem.title, Section::None);
+fn html_page(response: HttpResponse, problem: &Problem, visitor: Option<Visitor>) -> HttpResponse {
+    let layout = Layout { visitor, ..Layout::signed_out(problem.title, Section::None) };
     let body = Failed { layout, problem }.render().unwrap_or_else(|_unrenderable| problem.detail.clone());
     with_body(response, problem, "text/html; charset=utf-8", body)
 }

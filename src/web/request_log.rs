@@ -32,10 +32,10 @@ impl RequestId {
     }
 }
 
-/// Gives the request its id, logs one line, and turns a panic into an answer.
+/// Gives the request its id and logs one line.
 ///
 /// # Errors
-/// Passes errors on; a panic becomes [`AppError::Broken`].
+/// Passes errors on.
 pub async fn log_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -47,8 +47,7 @@ pub async fn log_request(
     let method = request.method().clone();
     let span = tracing::info_span!("request", request_id = %id);
 
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
-    let mut outcome = outcome.unwrap_or_else(|_panic| Err(AppError::broken("a handler panicked").into()));
+    let mut outcome = next.call(request).instrument(span.clone()).await;
 
     let (status, route) = match &mut outcome {
         Ok(response) => {
@@ -72,4 +71,18 @@ pub async fn log_request(
         "Answered"
     );
     outcome
+}
+
+/// Turns a panic of what is inside into a failure like any other.
+///
+/// # Errors
+/// [`AppError::Broken`] for a panic; passes errors on.
+pub async fn catch_panic(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+    outcome.unwrap_or_else(|_panic| {
+        Err(AppError::broken("a handler panicked; the panic is told on standard error").into())
+    })
 }

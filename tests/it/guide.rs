@@ -103,7 +103,7 @@ async fn the_page_names_every_error_that_the_api_gives() {
     let source = std::fs::read_to_string("src/error.rs").unwrap()
         + &std::fs::read_to_string("src/web/error_pages.rs").unwrap();
     // Those that only pages give.
-    let of_pages = ["signed_out", "cross_site", "conflict", "forbidden"];
+    let of_pages = ["signed_out", "cross_site", "conflict", "forbidden", "too_many_requests"];
     for code in source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()) {
         if code.chars().all(|it| it.is_ascii_lowercase() || it == '_') && !of_pages.contains(&code) {
             assert!(codes.iter().any(|known| known == code), "{code} is not in {codes:?}");

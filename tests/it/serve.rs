@@ -99,7 +99,7 @@ fn half_a_request(address: &str) -> TcpStream {
 fn a_stop_finishes_what_is_being_answered() {
     for signal in ["TERM", "INT"] {
         let db = TestDb::new();
-        let node = Node::start(&db.url, &["--drain-seconds", "1", "--log", "debug"]);
+        let node = Node::start(&db.url, &["--drain-seconds", "5", "--log", "debug"]);
         let mut under_way = half_a_request(&node.address);
         let mut probe = TcpStream::connect(&node.address).unwrap();
 
