@@ -216,6 +216,19 @@ pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<(String, Strin
         .load(connection)
 }
 
+/// Whether the user is enabled and a member of the client.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid) -> QueryResult<bool> {
+    let membership = memberships::table
+        .inner_join(users::table)
+        .filter(memberships::client_id.eq(client.as_str()).and(memberships::user_id.eq(user_id)))
+        .filter(users::disabled_at.is_null())
+        .select(users::user_id);
+    diesel::select(exists(membership)).get_result(connection)
+}
+
 /// The enabled user with this e-mail and the oldest membership.
 pub(super) fn login_candidate(
     connection: &mut PgConnection,

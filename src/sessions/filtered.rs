@@ -5,10 +5,12 @@ use diesel::{pg::Pg, prelude::*};
 use super::{
     PER_PAGE_MAX,
     page_request::{Filter, Order, PageRequest},
+    reader::Reader,
     session::Session,
     store::{PageOf, is_admitted},
 };
 use crate::{
+    accounts::ClientId,
     api_keys::Credentials,
     schema::{session_counters, sessions},
 };
@@ -26,9 +28,9 @@ pub(super) fn page_of(
         if !is_admitted(connection, credentials)? {
             return Ok(None);
         }
-        let total = total_of(connection, credentials, &request.filter)?;
+        let total = total_of(connection, &credentials.client, &request.filter)?;
         let offset = if request.cursor.is_some() { 0 } else { request.skipped() };
-        let sessions = beyond(credentials, request, request.cursor)
+        let sessions = beyond(&credentials.client, request, request.cursor)
             .offset(offset)
             .limit(request.per_page)
             .select(Session::as_select())
@@ -39,19 +41,19 @@ pub(super) fn page_of(
     })
 }
 
-/// Up to [`PER_PAGE_MAX`] sessions beyond `cursor` (a sequence, exclusive) and not above `newest`; `None`: the key is not
-/// let in (any more).
+/// Up to [`PER_PAGE_MAX`] sessions beyond `cursor` (a sequence, exclusive) and not above `newest`; `None`: the
+/// reader is not let in (any more).
 pub(super) fn chunk_of(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    reader: &Reader,
     request: &PageRequest,
     cursor: Option<i64>,
     newest: i64,
 ) -> QueryResult<Option<Vec<Session>>> {
-    if !is_admitted(connection, credentials)? {
+    if !reader.is_admitted(connection)? {
         return Ok(None);
     }
-    beyond(credentials, request, cursor)
+    beyond(reader.client(), request, cursor)
         .filter(sessions::sequence.le(newest))
         .limit(PER_PAGE_MAX)
         .select(Session::as_select())
@@ -59,22 +61,26 @@ pub(super) fn chunk_of(
         .map(Some)
 }
 
-/// Everything needs no counting: the counter knows.
-fn total_of(connection: &mut PgConnection, credentials: &Credentials, filter: &Filter) -> QueryResult<i64> {
+/// How many sessions the filter lets through. Everything needs no counting: the counter knows.
+pub(super) fn total_of(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    filter: &Filter,
+) -> QueryResult<i64> {
     if *filter == Filter::default() {
-        let counter = session_counters::table.find(credentials.client.as_str());
+        let counter = session_counters::table.find(client.as_str());
         return counter.select(session_counters::recorded).first(connection);
     }
-    filtered(credentials, filter).count().get_result(connection)
+    filtered(client, filter).count().get_result(connection)
 }
 
 /// What the filter lets through beyond `cursor`, in the order asked for.
 fn beyond<'a>(
-    credentials: &'a Credentials,
+    client: &'a ClientId,
     request: &'a PageRequest,
     cursor: Option<i64>,
 ) -> sessions::BoxedQuery<'a, Pg> {
-    let query = filtered(credentials, &request.filter);
+    let query = filtered(client, &request.filter);
     match request.order {
         Order::Ascending => {
             query.filter(sessions::sequence.gt(cursor.unwrap_or(0))).order(sessions::sequence.asc())
@@ -85,8 +91,8 @@ fn beyond<'a>(
     }
 }
 
-fn filtered<'a>(credentials: &'a Credentials, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {
-    let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(credentials.client.as_str()));
+pub(super) fn filtered<'a>(client: &'a ClientId, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {
+    let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client.as_str()));
     if let Some(from) = filter.from {
         query = query.filter(sessions::created_at.ge(from));
     }

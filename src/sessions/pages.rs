@@ -1,48 +1,47 @@
-//! Sessions: the list, the newest first.
+//! Sessions: the list, the newest first; one session; and what the list shows as a file.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::StatusCode,
-    web::{Data, Query, ServiceConfig, get, resource},
+    web::{Data, Path, ServiceConfig, get, resource},
 };
 use askama::Template;
 use chrono::DateTime;
-use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{
-    record::STATUSES,
-    session::Session,
+    filtered,
+    page_request::{Filter, PageRequest},
+    reader::Reader,
+    record::{CHANNELS, STATUSES},
+    row::{Row, grouped, spoken},
+    session::{COLUMNS, Session},
     store::{self, Position, Towards},
+    stream,
 };
 use crate::{
-    accounts::MaybeSignedIn,
+    accounts::{MaybeSignedIn, SignedIn},
     db::Db,
-    error::AppError,
+    error::{AppError, FieldError},
     web::{
         clock::{Moment, rfc3339},
+        form::FormState,
         page::{Layout, Section, respond, see_other},
     },
 };
 
 /// Rows on one page.
 const ROWS: usize = 50;
+/// What the list can be narrowed by, in the order of the form; the names are those of the API.
+const FILTERS: [&str; 5] = ["status", "channel", "agentName", "from", "to"];
 
 /// The addresses of this room.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/").route(get().to(async || see_other("/sessions"))))
-        .service(resource("/sessions").route(get().to(index)));
-}
-
-/// What the address says: a status, and where the list goes on.
-#[derive(Debug, Default, Deserialize)]
-struct Asked {
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    before: String,
-    #[serde(default)]
-    after: String,
+        .service(resource("/sessions").route(get().to(index)))
+        .service(resource("/sessions.csv").route(get().to(download)))
+        .service(resource("/sessions/{session_id}").route(get().to(show)));
 }
 
 #[derive(Template)]
@@ -50,102 +49,148 @@ struct Asked {
 struct Index {
     layout: Layout,
     rows: Vec<Row>,
+    /// How many there are in all, and how many match; in words.
     total: String,
+    matching: Option<String>,
     client_id: String,
     statuses: [&'static str; 5],
-    status: String,
+    channels: [&'static str; 3],
+    form: FormState,
+    /// The filter as a query string, empty or with its `?`.
+    query: String,
     newer: Option<String>,
     older: Option<String>,
 }
 
-struct Row {
+#[derive(Template)]
+#[template(path = "sessions/show.html")]
+struct Show {
+    layout: Layout,
     created: Moment,
-    status: String,
-    channel: String,
-    agent: String,
-    shopper: String,
-    queue: String,
     wait: String,
     duration: String,
-    sequence: i64,
+    /// Name and text of every field that has one.
+    fields: Vec<(&'static str, String)>,
 }
 
-impl From<&Session> for Row {
-    fn from(session: &Session) -> Self {
-        let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| "–".to_owned());
-        Self {
-            created: session.created_at.into(),
-            status: session.status.clone(),
-            channel: session.channel.clone(),
-            agent: or_dash(session.agent_name.as_ref()),
-            shopper: or_dash(session.shopper_name.as_ref().or(session.shopper_id.as_ref())),
-            queue: or_dash(session.queue_name.as_ref()),
-            wait: spoken(session.wait_seconds),
-            duration: spoken(session.duration_seconds),
-            sequence: session.sequence,
+/// What the address asks for. What is wrong with it is told in the form, and the list shows everything.
+struct Asked {
+    request: PageRequest,
+    form: FormState,
+    /// The filter as pairs, for links.
+    pairs: Vec<(&'static str, String)>,
+    towards: Towards,
+}
+
+impl Asked {
+    fn parse(query: &str) -> Result<Self, AppError> {
+        let given: Vec<(String, String)> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let text = |name: &str| given.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
+        let form = FILTERS.iter().fold(FormState::default(), |form, name| form.keep(name, text(name)));
+        let filter =
+            |name: &str| Some(text(name)).filter(|value| FILTERS.contains(&name) && !value.is_empty());
+        let is_readable = !given.iter().any(|(_, value)| value.contains('\0'));
+        let (request, form, pairs) = match PageRequest::parse(filter) {
+            Ok(request) if is_readable => {
+                let pairs = FILTERS.iter().filter_map(|name| Some((*name, filter(name)?.to_owned())));
+                (request, form, pairs.collect())
+            }
+            refused => {
+                (everything()?, refused.err().unwrap_or_default().into_iter().fold(form, told), Vec::new())
+            }
+        };
+        let towards = match (position(text("after")), position(text("before"))) {
+            (Some(after), _) => Towards::Newer(after),
+            (None, before) => Towards::Older(before),
+        };
+        Ok(Self { request, form, pairs, towards })
+    }
+
+    /// The address of the list with its filter, and this too.
+    fn link(&self, name: &str, session: &Session) -> String {
+        let position = format!("{}~{}", rfc3339(session.created_at), session.sequence);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.pairs).append_pair(name, &position);
+        format!("/sessions?{}", query.finish())
+    }
+
+    fn query(&self) -> String {
+        if self.pairs.is_empty() {
+            return String::new();
         }
+        let mut query = url::form_urlencoded::Serializer::new("?".to_owned());
+        query.extend_pairs(&self.pairs).finish()
     }
 }
 
-/// Seconds as people say them: `1 h 02 min`, `3 min 20 s`, `45 s`, `–`.
-fn spoken(seconds: Option<i32>) -> String {
-    match seconds {
-        None => "–".to_owned(),
-        Some(seconds @ ..60) => format!("{seconds} s"),
-        Some(seconds @ 60..3600) => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        Some(seconds) => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+fn everything() -> Result<PageRequest, AppError> {
+    PageRequest::parse(|_| None).map_err(AppError::Invalid)
+}
+
+fn told(form: FormState, error: FieldError) -> FormState {
+    match FILTERS.iter().find(|name| **name == error.field) {
+        Some(name) => form.refuse(name, error.message),
+        None => form,
     }
 }
 
-/// A number with thin groups: `1,234,567`.
-fn grouped(number: i64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-async fn index(visitor: MaybeSignedIn, asked: Query<Asked>, db: Data<Db>) -> Result<HttpResponse, AppError> {
+async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Sessions", Section::Sessions)?;
     let client = signed_in.client();
     let client_id = client.to_string();
-    // An address that was tampered with shows everything from the top; there is nothing to lose.
-    let status = STATUSES.iter().find(|known| **known == asked.status).map(|known| (*known).to_owned());
-    let towards = towards(&asked);
-    let wanted = status.clone();
-    let (mut found, total) = db
+    let asked = Asked::parse(request.query_string())?;
+    let (filter, towards) = (asked.request.filter.clone(), asked.towards);
+    let (mut found, total, matching) = db
         .run(move |connection| {
             let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-            let found = store::newest_first(connection, &client, wanted.as_deref(), towards, limit)?;
-            store::total_of(connection, &client).map(|total| (found, total))
+            let found = store::newest_first(connection, &client, &filter, towards, limit)?;
+            let total = filtered::total_of(connection, &client, &Filter::default())?;
+            filtered::total_of(connection, &client, &filter).map(|matching| (found, total, matching))
         })
         .await?;
     let (has_newer, has_older) = trim(&mut found, towards);
-    let status = status.unwrap_or_default();
-    let link = |name: &str, session: Option<&Session>| session.map(|it| link(name, it, &status));
     let page = Index {
         layout,
         rows: found.iter().map(Row::from).collect(),
         total: grouped(total),
+        matching: (!asked.pairs.is_empty()).then(|| grouped(matching)),
         client_id,
         statuses: STATUSES,
-        newer: link("after", found.first().filter(|_| has_newer)),
-        older: link("before", found.last().filter(|_| has_older)),
-        status,
+        channels: CHANNELS,
+        newer: found.first().filter(|_| has_newer).map(|session| asked.link("after", session)),
+        older: found.last().filter(|_| has_older).map(|session| asked.link("before", session)),
+        query: asked.query(),
+        form: asked.form,
     };
     respond(StatusCode::OK, &page)
 }
 
-fn towards(asked: &Asked) -> Towards {
-    match (position(&asked.after), position(&asked.before)) {
-        (Some(after), _) => Towards::Newer(after),
-        (None, before) => Towards::Older(before),
-    }
+async fn show(
+    visitor: MaybeSignedIn,
+    session_id: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Session", Section::Sessions)?;
+    let session_id = session_id.parse::<Uuid>().map_err(|_not_an_id| AppError::NotFound)?;
+    let client = signed_in.client();
+    let session = db.run(move |connection| store::find_for_member(connection, &client, session_id)).await?;
+    let fields = COLUMNS.into_iter().zip(session.cells()).filter(|(_, text)| !text.is_empty());
+    let page = Show {
+        layout,
+        created: session.created_at.into(),
+        wait: spoken(session.wait_seconds),
+        duration: spoken(session.duration_seconds),
+        fields: fields.collect(),
+    };
+    respond(StatusCode::OK, &page)
+}
+
+/// What the list is narrowed to, as a CSV.
+async fn download(request: HttpRequest, signed_in: SignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+    let asked = Asked::parse(request.query_string())?;
+    let reader = Reader::Member { client: signed_in.client(), user_id: signed_in.user_id };
+    stream::for_member(reader, asked.request, db).await
 }
 
 /// `2026-11-23T10:45:06Z~17`: a time and a sequence.
@@ -153,15 +198,6 @@ fn position(text: &str) -> Option<Position> {
     let (time, sequence) = text.split_once('~')?;
     let created_at = DateTime::parse_from_rfc3339(time).ok()?.to_utc();
     Some(Position { created_at, sequence: sequence.parse().ok()? })
-}
-
-fn link(name: &str, session: &Session, status: &str) -> String {
-    let position = format!("{}~{}", rfc3339(session.created_at), session.sequence);
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    if !status.is_empty() {
-        query.append_pair("status", status);
-    }
-    format!("/sessions?{}", query.append_pair(name, &position).finish())
 }
 
 /// Takes away the one row too many, which says that there is more in the direction of the walk; in the other there is
@@ -185,18 +221,6 @@ fn trim(found: &mut Vec<Session>, towards: Towards) -> (bool, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_spoken() {
-        let spoken: Vec<_> =
-            [None, Some(0), Some(59), Some(200), Some(3725)].into_iter().map(spoken).collect();
-        assert_eq!(spoken, ["–", "0 s", "59 s", "3 min 20 s", "1 h 02 min"]);
-    }
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 
     #[test]
     fn a_position_comes_back_from_its_link_and_junk_is_none() {

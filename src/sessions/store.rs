@@ -6,7 +6,8 @@ use diesel::{pg::Pg, prelude::*, query_builder::QueryFragment, query_dsl::method
 use uuid::Uuid;
 
 use super::{
-    page_request::{Order, PageRequest},
+    filtered::filtered,
+    page_request::{Filter, Order, PageRequest},
     session::Session,
 };
 use crate::{
@@ -144,6 +145,18 @@ pub(super) fn find(
     })
 }
 
+/// One session of the client, for a member; `NotFound` when the client has none of this id.
+pub(super) fn find_for_member(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    session_id: Uuid,
+) -> QueryResult<Session> {
+    sessions::table
+        .filter(sessions::client_id.eq(client.as_str()).and(sessions::session_id.eq(session_id)))
+        .select(Session::as_select())
+        .first(connection)
+}
+
 /// Whether the key is let in.
 pub(super) fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
     diesel::select(diesel::dsl::exists(api_keys::table.filter(admits(credentials)))).get_result(connection)
@@ -169,14 +182,11 @@ pub(super) enum Towards {
 pub(super) fn newest_first(
     connection: &mut PgConnection,
     client: &ClientId,
-    status: Option<&str>,
+    filter: &Filter,
     towards: Towards,
     limit: i64,
 ) -> QueryResult<Vec<Session>> {
-    let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client.as_str())).limit(limit);
-    if let Some(status) = status {
-        query = query.filter(sessions::status.eq(status));
-    }
+    let mut query = filtered(client, filter).limit(limit);
     let at = |position: Position| (position.created_at, position.sequence);
     query = match towards {
         Towards::Older(None) => query,
@@ -201,9 +211,4 @@ pub(super) fn newest_first(
         return Ok(found);
     }
     query.order((sessions::created_at.desc(), sessions::sequence.desc())).load(connection)
-}
-
-/// How many sessions a client has.
-pub(super) fn total_of(connection: &mut PgConnection, client: &ClientId) -> QueryResult<i64> {
-    session_counters::table.find(client.as_str()).select(session_counters::recorded).first(connection)
 }

@@ -10,11 +10,12 @@ use super::{
     PER_PAGE_MAX,
     answer::{self, Format},
     filtered,
-    page_request::PageRequest,
+    page_request::{Filter, PageRequest},
+    reader::Reader,
     store,
 };
 use crate::{
-    api_keys::{ClientKey, Credentials, Gate, Scope},
+    api_keys::{ClientKey, Gate, Scope},
     db::Db,
     error::AppError,
 };
@@ -37,16 +38,38 @@ pub(super) async fn everything(
             }
         })
         .await?;
-    let walk = Walk { credentials, format, request, newest, cursor: None, has_begun: false };
+    Ok(answer_with(Reader::Program(credentials), format, request, newest, db))
+}
+
+/// Everything that a member who is logged in may read.
+pub(super) async fn for_member(
+    reader: Reader,
+    request: PageRequest,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let client = reader.client().clone();
+    let newest =
+        db.run(move |connection| filtered::total_of(connection, &client, &Filter::default())).await?;
+    Ok(answer_with(reader, Format::Csv, request, newest, db))
+}
+
+fn answer_with(
+    reader: Reader,
+    format: Format,
+    request: PageRequest,
+    newest: i64,
+    db: Data<Db>,
+) -> HttpResponse {
+    let walk = Walk { reader, format, request, newest, cursor: None, has_begun: false };
     let mut response = HttpResponse::Ok();
     response.content_type(format.content_type());
-    Ok(answer::attachment(&mut response, format).streaming(chunks(db, walk)))
+    answer::attachment(&mut response, format).streaming(chunks(db, walk))
 }
 
 /// How far a stream has come.
 #[derive(Clone)]
 struct Walk {
-    credentials: Credentials,
+    reader: Reader,
     format: Format,
     request: PageRequest,
     newest: i64,
@@ -67,7 +90,7 @@ fn chunks(db: Data<Db>, walk: Walk) -> impl Stream<Item = Result<Bytes, AppError
 async fn next_chunk(db: &Db, mut walk: Walk) -> Result<(Bytes, Option<Walk>), AppError> {
     let asked = walk.clone();
     let found = db.run(move |connection| {
-        filtered::chunk_of(connection, &asked.credentials, &asked.request, asked.cursor, asked.newest)
+        filtered::chunk_of(connection, &asked.reader, &asked.request, asked.cursor, asked.newest)
     });
     let sessions = found.await?.ok_or(AppError::UnknownKey)?;
     let mut bytes = if walk.has_begun { Vec::new() } else { walk.format.head()? };

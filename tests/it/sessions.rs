@@ -1,5 +1,7 @@
 //! The list of sessions.
 
+use futures_util::StreamExt as _;
+
 use crate::support::TestApp;
 
 #[actix_web::test]
@@ -98,4 +100,64 @@ async fn an_address_that_was_tampered_with_shows_the_list() {
         assert_eq!(page.status, 200, "{query}");
         assert_eq!(page.html().texts("tbody tr").len(), 3, "{query}");
     }
+}
+
+#[actix_web::test]
+async fn filters_narrow_the_list_and_the_file() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    app.record(&ada.client_id().await, 180);
+    app.db.execute("update sessions set agent_name = 'Ada & Co', channel = 'chat' where sequence <= 70");
+    let filter = "?status=completed&channel=chat&agentName=Ada+%26+Co&from=2026-10-31&to=2026-11-01";
+
+    let first = ada.get(&format!("/sessions{filter}")).await.html();
+    let file = ada.get(&first.attribute("a[download]", "href")).await;
+
+    assert!(first.text(".list-head span").starts_with("46 match."));
+    assert_eq!((first.texts("tbody tr").len(), file.body.lines().count()), (46, 47));
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"sessions.csv\"");
+    assert_eq!(first.attribute("#agent", "value"), "Ada & Co");
+    assert_eq!(eve.get(&format!("/sessions.csv{filter}")).await.body.lines().count(), 1);
+    app.visitor().get("/sessions.csv").await.assert_sent_to("/login");
+    let wrong = ada.get("/sessions?from=yesterday").await.html();
+    assert!(!wrong.text("#from-hint").is_empty());
+    assert_eq!(wrong.texts("tbody tr").len(), 50);
+}
+
+#[actix_web::test]
+async fn a_session_has_its_page_and_a_stranger_does_not_see_it() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    app.record(&ada.client_id().await, 1);
+    let path = ada.get("/sessions").await.html().attribute("tbody th a", "href");
+
+    let page = ada.get(&path).await;
+
+    assert_eq!(page.status, 200);
+    let (names, texts) = (page.html().texts(".facts dt"), page.html().texts(".facts dd"));
+    let of = |name: &str| &texts[names.iter().position(|known| known == name).unwrap()];
+    assert_eq!((of("externalId").as_str(), of("status").as_str()), ("session-0", "missed"));
+    assert_eq!(eve.get(&path).await.status, 404);
+    assert_eq!(ada.get("/sessions/1").await.status, 404);
+    app.visitor().get(&path).await.assert_sent_to("/login");
+}
+
+#[actix_web::test]
+async fn a_member_who_is_removed_gets_no_more_of_the_file() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    app.db.execute(
+        "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at, notes) \
+         select client_id, n, gen_random_uuid(), 'missed', 'chat', now(), now(), repeat('long ', 500) \
+         from clients, generate_series(1, 40000) n",
+    );
+    app.db.execute("update session_counters set recorded = 40000");
+    let answer = ada.request(reqwest::Method::GET, "/sessions.csv").send().await.unwrap();
+    let mut stream = answer.bytes_stream();
+    stream.next().await.unwrap().unwrap();
+
+    app.db.execute("delete from memberships");
+
+    let rest: Vec<_> = stream.collect().await;
+    assert!(rest.last().unwrap().is_err(), "the stream ended as if it were complete");
 }
