@@ -1,0 +1,143 @@
+//! A private PostgreSQL, tuned as in production, with a client that has many sessions and others beside it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use diesel::{
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_query,
+    sql_types::{Array, BigInt, Text},
+};
+use uptok::{
+    accounts::{self, ClientId, EmailAddress, NewUser, PersonName},
+    api_keys::{self, ClientKey, Credentials, KeyHasher, KeyName, NewKey},
+    db::Db,
+    private_postgres::{PrivatePostgres, Tuning},
+    secret::InstallationSecret,
+};
+
+/// `UPTOK_SECRET` of the measured server.
+pub(crate) const SECRET: &str = "the secret of the benchmark, nothing worth hiding";
+
+/// So many clients have sessions too, each a hundredth of what the measured client has.
+const OTHERS: usize = 20;
+
+/// A PostgreSQL that goes away with this value, with all that is in it.
+pub(crate) struct Database {
+    // Dropped first: PostgreSQL stops before its files go.
+    postgres: PrivatePostgres,
+    directory: Directory,
+}
+
+/// What the load needs to know of the sessions.
+pub(crate) struct Filled {
+    pub(crate) key: ClientKey,
+    pub(crate) credentials: Credentials,
+}
+
+impl Database {
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        // Beside what cargo builds: on a disk, and `cargo clean` would find what a power cut leaves.
+        let name = format!("bench-{}", std::process::id());
+        let directory = Directory(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        let postgres = PrivatePostgres::start(&directory.0, Tuning::Durable)?;
+        Ok(Self { postgres, directory })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.postgres.url()
+    }
+
+    /// A place for files that go away with the database.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory.0
+    }
+
+    /// A file that PostgreSQL keeps about itself.
+    pub(crate) fn own_file(&self, name: &str) -> anyhow::Result<String> {
+        let path = self.directory.cluster().join(name);
+        fs::read_to_string(&path).with_context(|| format!("Cannot read {}", path.display()))
+    }
+
+    /// The one text, named `answer`, that `sql` gives.
+    pub(crate) fn ask(&self, sql: &str) -> anyhow::Result<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            answer: String,
+        }
+        let mut connection = PgConnection::establish(self.url())?;
+        Ok(sql_query(sql).get_result::<Row>(&mut connection)?.answer)
+    }
+}
+
+/// A directory that is removed with this value.
+struct Directory(PathBuf);
+
+impl Directory {
+    /// Elsewhere when we are root and PostgreSQL's account cannot come here.
+    fn cluster(&self) -> PathBuf {
+        let link = self.0.join("postgres");
+        link.canonicalize().unwrap_or(link)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What is not there any more, or not yet, need not be removed.
+        let _ignored = (fs::remove_dir_all(self.cluster()), fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Migrates the database at `url` and fills it. Takes about a minute for a million sessions.
+pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<Filled> {
+    Db::migrate(url)?;
+    let mut connection = PgConnection::establish(url)?;
+    let client = add_client(&mut connection, "Measured Store")?;
+    let (mut clients, mut counts) = (vec![client.to_string()], vec![i64::from(sessions)]);
+    for number in 1..=OTHERS {
+        clients.push(add_client(&mut connection, &format!("Store {number}"))?.to_string());
+        counts.push(i64::from(sessions.div_ceil(100)));
+    }
+    sql_query("select setseed(0.5)").execute(&mut connection)?;
+    for sql in [
+        include_str!("fill.sql"),
+        "update session_counters as counter set recorded = filled.recorded \
+         from unnest($1, $2) as filled (client_id, recorded) where counter.client_id = filled.client_id",
+    ] {
+        sql_query(sql)
+            .bind::<Array<Text>, _>(&clients)
+            .bind::<Array<BigInt>, _>(&counts)
+            .execute(&mut connection)?;
+    }
+    sql_query("vacuum analyze").execute(&mut connection)?;
+    sql_query("checkpoint").execute(&mut connection)?;
+    add_key(&mut connection, client)
+}
+
+fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<ClientId> {
+    let name: PersonName = company.parse()?;
+    let address = format!("{}@example.org", company.replace(' ', "."));
+    let email: EmailAddress = address.parse().map_err(anyhow::Error::msg)?;
+    // No password has this hash: nobody signs in here.
+    let owner = NewUser { email, name: name.clone(), password_hash: "none".to_owned() };
+    accounts::add_user(connection, &owner, None, Some(&name), "owner")
+}
+
+fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Filled> {
+    let key = ClientKey::generate()?;
+    let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
+    let credentials = Credentials { client, public_key: key.public().clone(), secret_hash };
+    let new = NewKey {
+        public_key: credentials.public_key.clone(),
+        secret_hash: credentials.secret_hash.clone(),
+        form_nonce: None,
+        created_by: None,
+    };
+    let name: KeyName = "bench".parse()?;
+    api_keys::create(connection, &credentials.client, &name, &new)
+        .map_err(|error| anyhow::anyhow!("no key was made: {error:?}"))?;
+    Ok(Filled { key, credentials })
+}

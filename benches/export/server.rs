@@ -1,0 +1,79 @@
+//! The release binary, as an operator runs it.
+
+use std::{fs, net::TcpListener, path::PathBuf, time::Duration};
+
+use anyhow::{bail, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+use uptok::api_keys::ClientKey;
+
+use super::{
+    PER_PAGE,
+    database::{Database, SECRET},
+    process::Process,
+    usage::{self, Memory},
+};
+
+/// A server that ends with this value.
+pub(crate) struct Server {
+    process: Process,
+    url: String,
+    log: PathBuf,
+}
+
+/// A first answer, found to be right.
+pub(crate) struct Answer {
+    /// The length of its body.
+    pub(crate) page_bytes: u32,
+}
+
+impl Server {
+    pub(crate) fn start(database: &Database) -> anyhow::Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let mut serve = Command::new(env!("CARGO_BIN_EXE_uptok"));
+        serve
+            .args(["serve", "--listen", &address])
+            .env("DATABASE_URL", database.url())
+            .env("UPTOK_SECRET", SECRET);
+        // Its log is written to disk, as in production.
+        let process = Process::start(&mut serve, database.directory(), "uptok.log")?;
+        let log = database.directory().join("uptok.log");
+        Ok(Self { process, url: format!("http://{address}"), log })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("{}/api/sessions/export-csv-data", self.url)
+    }
+
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        self.process.id()
+    }
+
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        usage::memory_of(self.process.id().ok()?)
+    }
+
+    /// Waits until the server answers, and makes sure that the first page is right.
+    pub(crate) async fn check(&self, key: &ClientKey, sessions: u32) -> anyhow::Result<Answer> {
+        for _ in 0..100 {
+            if reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|reply| reply.status() == 200) {
+                return self.check_page(key, sessions).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("the server did not start:\n{}", fs::read_to_string(&self.log)?);
+    }
+
+    async fn check_page(&self, key: &ClientKey, sessions: u32) -> anyhow::Result<Answer> {
+        let form = reqwest::multipart::Form::new().text("clientKey", key.expose());
+        let reply = reqwest::Client::new().post(self.url()).multipart(form).send().await?;
+        let (status, body) = (reply.status(), reply.bytes().await?);
+        ensure!(status == 200, "the export answered {status}: {}", String::from_utf8_lossy(&body));
+        let answer: Value = serde_json::from_slice(&body)?;
+        let rows = answer["data"].as_array().map_or(0, Vec::len);
+        ensure!(answer["totalSessions"] == sessions, "totalSessions is {}", answer["totalSessions"]);
+        ensure!(rows == usize::try_from(PER_PAGE)?, "the first page has {rows} sessions");
+        ensure!(answer["data"][0]["sequence"] == 1, "the first session is {}", answer["data"][0]);
+        Ok(Answer { page_bytes: u32::try_from(body.len())? })
+    }
+}

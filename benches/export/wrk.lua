@@ -1,0 +1,41 @@
+-- Posts the export's form as programs do. Arguments: the key, and of how many pages one is drawn each time.
+
+local threads = 0
+
+function setup(thread)
+  threads = threads + 1
+  thread:set("seed", threads)
+end
+
+local function form(key, page)
+  local parts = {}
+  for _, field in ipairs({ { "clientKey", key }, { "page", page }, { "perPage", 50 } }) do
+    parts[#parts + 1] = '--bench\r\nContent-Disposition: form-data; name="' .. field[1] .. '"\r\n\r\n' .. field[2] .. "\r\n"
+  end
+  return table.concat(parts) .. "--bench--\r\n"
+end
+
+function init(arguments)
+  local key, pages = arguments[1], tonumber(arguments[2])
+  math.randomseed(seed)
+  wrk.method = "POST"
+  wrk.headers["Content-Type"] = "multipart/form-data; boundary=bench"
+  -- Made once each, so that making them does not slow down the load.
+  local made = {}
+  request = function()
+    local page = math.random(pages)
+    made[page] = made[page] or wrk.format(nil, nil, nil, form(key, page))
+    return made[page]
+  end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  print("requests " .. summary.requests)
+  print("seconds " .. summary.duration / 1e6)
+  print("bytes " .. summary.bytes)
+  print("refused " .. errors.status)
+  print("broken " .. errors.connect + errors.read + errors.write + errors.timeout)
+  print("p50 " .. latency:percentile(50) / 1000)
+  print("p99 " .. latency:percentile(99) / 1000)
+end
