@@ -12,7 +12,7 @@ use diesel::{
 };
 use uptok::{
     accounts::{self, ClientId, EmailAddress, NewUser, PersonName},
-    api_keys::{self, ClientKey, Credentials, KeyHasher, KeyName, NewKey},
+    api_keys::{self, ClientKey, Credentials, KeyHasher, KeyName, NewKey, Scope},
     db::Db,
     private_postgres::{PrivatePostgres, Tuning},
     secret::InstallationSecret,
@@ -129,11 +129,13 @@ fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<Cl
 fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Filled> {
     let key = ClientKey::generate()?;
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
-    let credentials = Credentials { client, public_key: key.public().clone(), secret_hash };
+    let credentials =
+        Credentials { client, public_key: key.public().clone(), secret_hash, scope: Scope::SessionsRead };
     let new = NewKey {
         public_key: credentials.public_key.clone(),
         secret_hash: credentials.secret_hash.clone(),
         form_nonce: None,
+        scopes: vec![Scope::SessionsRead],
         created_by: None,
     };
     let name: KeyName = "bench".parse()?;

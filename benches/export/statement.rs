@@ -77,6 +77,10 @@ impl Bind {
         ensure!(first == second, "only numbers may differ between pages");
         match first {
             Value::String(text) => Ok(Self::Text(text.clone())),
+            Value::Array(texts) if texts.iter().all(Value::is_string) => {
+                let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
+                Ok(Self::Text(format!("{{{}}}", texts.join(","))))
+            }
             Value::Array(bytes) => Ok(Self::Text(bytes.iter().filter_map(Value::as_u64).fold(
                 "\\x".to_owned(),
                 |mut text, byte| {
