@@ -1,6 +1,6 @@
 //! The demo account: believable sessions for trying out and for screenshots, the same every time but for the dates.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use diesel::{Connection as _, PgConnection};
 
 use crate::{
@@ -35,6 +35,8 @@ pub fn create(connection: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Resu
     let password_hash = Passwords::hash_now(&new_password)?;
     let user = NewUser { email: parsed(EMAIL)?, name: parsed("Demo User")?, password_hash };
     let company = parsed("Demo Store")?;
+    // Whole seconds read better.
+    let now = now.duration_trunc(TimeDelta::seconds(1))?;
     let records = (0..SESSIONS).map(|index| session(now, index)).collect::<Result<Vec<_>, _>>()?;
     let client = connection.transaction(|connection| {
         let Some(client) = accounts::create_first(connection, &user, &company)? else { return Ok(None) };
