@@ -100,8 +100,9 @@ async fn the_page_names_every_error_that_the_api_gives() {
     let app = TestApp::start().await;
     let page = app.visitor().get("/docs").await.html();
     let codes = page.texts("[aria-label=Errors] td code");
-    let source = std::fs::read_to_string("src/error.rs").unwrap()
-        + &std::fs::read_to_string("src/web/error_pages.rs").unwrap();
+    let source = ["src/error.rs", "src/web/error_pages.rs"]
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .concat();
     // Those that only pages give.
     let of_pages = ["signed_out", "cross_site", "conflict", "forbidden", "too_many_requests"];
     for code in source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()) {

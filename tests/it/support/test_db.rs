@@ -4,7 +4,8 @@
 //! `bin/test` takes it away at the end.
 
 use std::{
-    path::PathBuf,
+    hash::{Hash as _, Hasher as _},
+    path::{Path, PathBuf},
     sync::{
         LazyLock,
         atomic::{AtomicU32, Ordering},
@@ -25,7 +26,22 @@ static CLUSTER: LazyLock<String> = LazyLock::new(|| {
     url
 });
 
-const TEMPLATE: &str = "uptok_template";
+/// Named after what the migrations say, so that two checkouts or versions do not stand on each other's.
+static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
+    let mut names: Vec<_> =
+        walk("migrations".as_ref()).into_iter().filter(|it| it.ends_with("up.sql")).collect();
+    names.sort();
+    let mut hash = std::hash::DefaultHasher::new();
+    for name in names {
+        std::fs::read_to_string(name).unwrap().hash(&mut hash);
+    }
+    format!("uptok_template_{:016x}", hash.finish())
+});
+
+fn walk(directory: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
 
 fn cluster_dir() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
@@ -37,12 +53,18 @@ fn cluster_dir() -> PathBuf {
     root.join(format!("uptok-test-{user}"))
 }
 
-/// The template is made anew in each run, so it always has the migrations of this code.
+/// Made under a lock and under another name first: another test run may do the same, and a crash leaves no half of it.
 fn make_template(url: &str) {
     let mut connection = PgConnection::establish(url).unwrap();
-    run(&mut connection, &format!("drop database if exists {TEMPLATE} with (force)"));
-    run(&mut connection, &format!("create database {TEMPLATE}"));
-    Db::migrate(&renamed(url, TEMPLATE)).unwrap();
+    run(&mut connection, "select pg_advisory_lock(7)");
+    let draft = format!("{}_draft", *TEMPLATE);
+    let found = format!("select 1 from pg_database where datname = '{}'", *TEMPLATE);
+    if sql_query(found).execute(&mut connection).unwrap() == 0 {
+        run(&mut connection, &format!("drop database if exists {draft} with (force)"));
+        run(&mut connection, &format!("create database {draft}"));
+        Db::migrate(&renamed(url, &draft)).unwrap();
+        run(&mut connection, &format!("alter database {draft} rename to {}", *TEMPLATE));
+    }
 }
 
 fn run(connection: &mut PgConnection, sql: &str) {
@@ -63,7 +85,7 @@ pub(crate) struct TestDb {
 impl TestDb {
     /// A copy of the template.
     pub(crate) fn new() -> Self {
-        Self::create(&format!("template {TEMPLATE} strategy file_copy"))
+        Self::create(&format!("template {} strategy file_copy", *TEMPLATE))
     }
 
     /// A database without anything.

@@ -1,0 +1,129 @@
+//! Every page, in every state it can be in: axe finds nothing, light or dark, wide or narrow.
+
+use crate::support::{Browser, TestApp};
+
+const AXE: &str = "tests/browser/node_modules/axe-core/axe.min.js";
+/// What axe finds: the rule, and the elements that break it.
+const FINDINGS: &str = "
+    const { violations } = await axe.run(document, { resultTypes: ['violations'] });
+    return violations.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.html} ${node.failureSummary}`))";
+const OVERFLOW: &str = "
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return scrollWidth > clientWidth ? scrollWidth : null";
+
+/// Looks at pages, and says at the end what is wrong with them.
+struct Inspection {
+    browser: Browser,
+    url: String,
+    axe: String,
+    findings: Vec<String>,
+}
+
+impl Inspection {
+    async fn of(app: &TestApp) -> Self {
+        let axe = std::fs::read_to_string(AXE)
+            .unwrap_or_else(|error| panic!("{AXE}: {error}: run bin/test, or npm ci in tests/browser"));
+        Self { browser: Browser::open().await, url: app.url.clone(), axe, findings: Vec::new() }
+    }
+
+    async fn go(&mut self, path: &str, state: &str) {
+        self.browser.go(&format!("{}{path}", self.url)).await;
+        self.look(&format!("{path}, {state}")).await;
+    }
+
+    /// Looks at what the browser shows now.
+    async fn look(&mut self, page: &str) {
+        self.browser.run(&self.axe).await;
+        for (width, scheme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
+            self.browser.look(width, scheme).await;
+            let at = format!("{page}, {scheme}, {width} px");
+            let found = self.browser.run_async(FINDINGS).await;
+            let found = found.as_array().unwrap_or_else(|| panic!("{at}: {found}"));
+            self.findings.extend(found.iter().map(|finding| format!("{at}: {finding}")));
+            let overflow = self.browser.run(OVERFLOW).await;
+            if !overflow.is_null() {
+                self.findings.push(format!("{at}: {overflow} px wide"));
+            }
+        }
+        self.browser.look(1280, "light").await;
+    }
+
+    fn end(self) {
+        assert!(self.findings.is_empty(), "{}", self.findings.join("\n"));
+    }
+}
+
+#[actix_web::test]
+async fn axe_finds_nothing_on_the_pages_for_everybody() {
+    let app = TestApp::start().await;
+    let mut inspection = Inspection::of(&app).await;
+
+    inspection.go("/login", "empty").await;
+    inspection.browser.fill("Email", "ada@example.org").await;
+    inspection.browser.fill("Password", "not hers at all").await;
+    inspection.browser.press("Log in").await;
+    inspection.browser.see("[role=alert]", "").await;
+    inspection.look("/login, refused").await;
+    inspection.go("/register", "empty").await;
+    inspection.browser.run("document.querySelector('main form').noValidate = true").await;
+    inspection.browser.press("Create account").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.look("/register, refused").await;
+    inspection.go("/docs", "for everybody").await;
+    inspection.go("/nowhere", "for everybody").await;
+
+    inspection.end();
+}
+
+#[actix_web::test]
+async fn axe_finds_nothing_on_the_pages_of_api_keys() {
+    let app = TestApp::start().await;
+    let mut inspection = Inspection::of(&app).await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+
+    inspection.look("API keys, none").await;
+    let key =
+        inspection.browser.generate("A name as long as names can be: sixty-four characters, not more").await;
+    inspection.look("API keys, just generated").await;
+    inspection.browser.click("[data-copy]").await;
+    inspection.browser.see("[data-copied]", "Copied").await;
+    inspection.look("API keys, copied").await;
+    inspection.browser.generate("Warehouse").await;
+    inspection.go("/settings/api-keys", "with keys").await;
+    inspection.browser.click(".actions summary").await;
+    inspection.look("API keys, an open menu").await;
+    inspection.browser.fill("Name", "Warehouse").await;
+    inspection.browser.press("Generate Key").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.look("API keys, a name refused").await;
+    inspection.go(&format!("/settings/api-keys/{}/delete", &key[..18]), "asked").await;
+    inspection.go(&format!("/settings/api-keys/{}/replacement", &key[..18]), "asked").await;
+    inspection.browser.press("Replace").await;
+    inspection.browser.see("[role=status]", "The new key").await;
+    inspection.look("API keys, just replaced").await;
+
+    inspection.end();
+}
+
+#[actix_web::test]
+async fn axe_finds_nothing_on_the_other_pages_of_a_client() {
+    let app = TestApp::start().await;
+    let mut inspection = Inspection::of(&app).await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+    let client = inspection.browser.text(".foot-client code").await;
+
+    inspection.go("/sessions", "none").await;
+    app.record(&client, 120);
+    inspection.go("/sessions", "with rows").await;
+    inspection.go("/sessions?status=declined", "no match").await;
+    inspection.go("/docs", "for a user").await;
+    inspection.browser.fill("Name", "Ada").await;
+    inspection.browser.fill("Email", "ada@example.org").await;
+    inspection.browser.fill("Question", "Why?").await;
+    inspection.browser.press("Send").await;
+    inspection.browser.see("[role=status]", "Thank you!").await;
+    inspection.look("/questions, thanks").await;
+    inspection.go("/nowhere", "for a user").await;
+
+    inspection.end();
+}

@@ -1,0 +1,136 @@
+//! Text that people type is text and nothing else, wherever it is shown.
+
+use thirtyfour::By;
+
+use crate::support::{Browser, TestApp};
+
+/// Each fits into 64 characters, the length of a key's name.
+const PAYLOADS: [&str; 16] = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\"><svg onload=alert(1)>",
+    "' autofocus onfocus=alert(1) x='",
+    "\" autofocus onfocus=alert(1) x=\"",
+    "</title></textarea><script>alert(1)</script>",
+    "</noscript><img src=x onerror=alert(1)>",
+    "<iframe srcdoc='<script>parent.alert(1)</script>'>",
+    "javascript:alert(1)//",
+    "{{7*7}}${7*7}<%= 7*7 %>",
+    "<details open ontoggle=alert(1)>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<a href=\"javascript:alert(1)\" autofocus>a</a>",
+    "<style>*{display:none}</style>",
+    "--><script>alert(1)</script><!--",
+    "<base href=//127.0.0.1:9><link rel=stylesheet href=x>",
+];
+
+/// The text of the element as the document has it, not as it is laid out.
+async fn literal(browser: &Browser, css: &str) -> String {
+    browser.find(By::Css(css)).await.prop("textContent").await.unwrap().unwrap()
+}
+
+/// An open dialog would have ended the test already: no command passes it.
+async fn assert_nothing_ran(browser: &Browser, payload: &str) {
+    let complaints = browser.complaints().await;
+    assert!(complaints.is_empty(), "{payload}: {complaints:?}");
+    let strangers =
+        "return document.querySelectorAll('script:not([src^=\"/static/\"]), style, iframe, base').length";
+    assert_eq!(browser.run(strangers).await, 0, "{payload}");
+}
+
+#[actix_web::test]
+async fn names_of_users_and_companies_are_shown_literally() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+    for (index, payload) in PAYLOADS.iter().enumerate() {
+        browser.sign_up_as(&app.url, &format!("user{index}@example.org"), payload).await;
+
+        assert_eq!(literal(&browser, ".foot-user bdi").await, *payload);
+        assert_eq!(literal(&browser, ".foot-client bdi").await, *payload);
+        assert_nothing_ran(&browser, payload).await;
+        browser.driver().delete_all_cookies().await.unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn names_of_keys_are_shown_literally() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+    browser.sign_up(&app.url, "ada").await;
+    for payload in PAYLOADS {
+        browser.generate(payload).await;
+        browser.see("[role=status]", &format!("The key “{payload}” is ready.")).await;
+        assert_eq!(literal(&browser, ".is-new th bdi").await, payload);
+        assert_nothing_ran(&browser, payload).await;
+
+        super::choose(&browser, "Delete").await;
+        assert_eq!(literal(&browser, ".facts bdi").await, payload);
+        assert_nothing_ran(&browser, payload).await;
+
+        browser.press("Delete").await;
+        browser.see("[role=status]", &format!("The key “{payload}” is deleted.")).await;
+        assert_nothing_ran(&browser, payload).await;
+    }
+}
+
+#[actix_web::test]
+async fn what_sessions_say_is_shown_literally() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+    browser.sign_up(&app.url, "ada").await;
+    let client = browser.text(".foot-client code").await;
+    app.record(&client, PAYLOADS.len());
+    for (sequence, payload) in (1..).zip(PAYLOADS) {
+        app.db.execute(&format!(
+            "update sessions set queue_name = $text${payload}$text$, agent_name = $text${payload}$text$, \
+             shopper_name = $text${payload}$text$ where sequence = {sequence}"
+        ));
+    }
+
+    browser.go(&format!("{}/sessions", app.url)).await;
+
+    // The newest first.
+    for (row, payload) in (1..).zip(PAYLOADS.iter().rev()) {
+        for column in ["Queue", "Agent", "Shopper"] {
+            let cell = format!("tbody tr:nth-child({row}) [data-label={column}]");
+            assert_eq!(literal(&browser, &cell).await, *payload, "{column}");
+        }
+    }
+    assert_nothing_ran(&browser, "sessions").await;
+}
+
+#[actix_web::test]
+async fn what_was_typed_comes_back_into_its_fields_literally() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+    for payload in PAYLOADS {
+        browser.go(&format!("{}/register", app.url)).await;
+        // The server is to refuse it, not the browser.
+        browser.run("document.querySelector('main form').noValidate = true").await;
+        for label in ["Name", "Company", "Email"] {
+            browser.fill(label, payload).await;
+        }
+        browser.press("Create account").await;
+
+        for label in ["Name", "Company", "Email"] {
+            let value = browser.input(label).await.prop("value").await.unwrap().unwrap();
+            assert_eq!(value, payload, "{label}");
+        }
+        assert_nothing_ran(&browser, payload).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_question_comes_back_literally() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+    let question = PAYLOADS.join("\n");
+
+    browser.go(&format!("{}/docs", app.url)).await;
+    browser.run("document.querySelector('form[action=\"/questions\"]').noValidate = true").await;
+    browser.fill("Question", &question).await;
+    browser.press("Send").await;
+
+    assert_eq!(browser.input("Question").await.prop("value").await.unwrap().unwrap(), question);
+    assert_nothing_ran(&browser, &question).await;
+}

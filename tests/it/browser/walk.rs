@@ -1,0 +1,61 @@
+//! From registering to a deleted key, as the first documentation tells it.
+
+use thirtyfour::{By, Key};
+
+use super::{choose, copied};
+use crate::support::{Browser, TestApp};
+
+#[actix_web::test]
+async fn a_key_is_generated_copied_used_and_deleted() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+
+    browser.sign_up(&app.url, "ada").await;
+    let key = browser.generate("Warehouse").await;
+    let copied = copied(&browser).await;
+    let used = app.export(&[("clientKey", &copied)]).await;
+    choose(&browser, "Delete").await;
+    browser.see("h1", "Delete this API key?").await;
+    browser.press("Delete").await;
+
+    browser.see("[role=status]", "“Warehouse” is deleted").await;
+    assert_eq!(copied, key);
+    assert_eq!((used.status.as_u16(), &used.json()["totalSessions"]), (200, &0.into()));
+    assert_eq!(browser.count("tbody tr").await, 0);
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401);
+    assert_eq!(browser.complaints().await, [""; 0]);
+}
+
+#[actix_web::test]
+async fn without_javascript_a_key_is_selected_replaced_and_deleted() {
+    let app = TestApp::start().await;
+    let browser = Browser::without_javascript().await;
+
+    browser.sign_up(&app.url, "ada").await;
+    let old = browser.generate("Warehouse").await;
+    let selected = selected(&browser).await;
+    choose(&browser, "Replace").await;
+    browser.see("h1", "Replace this API key?").await;
+    browser.press("Replace").await;
+    browser.see("[role=status]", "The new key “Warehouse” is ready.").await;
+    let new = browser.text("[data-whole-key-text]").await;
+
+    assert_eq!(selected, old);
+    assert_eq!(app.export(&[("clientKey", &old)]).await.status, 401);
+    assert_eq!(app.export(&[("clientKey", &new)]).await.json()["totalSessions"], 0);
+    choose(&browser, "Delete").await;
+    browser.press("Delete").await;
+    browser.see("[role=status]", "“Warehouse” is deleted").await;
+    assert_eq!(app.export(&[("clientKey", &new)]).await.status, 401);
+}
+
+/// What the clipboard has after Ctrl+A and Ctrl+C in the field that holds the key.
+async fn selected(browser: &Browser) -> String {
+    let field =
+        browser.find(By::XPath("//label[starts-with(normalize-space(), 'The whole key')]/input")).await;
+    assert_eq!(field.attr("readonly").await.unwrap().as_deref(), Some("true"));
+    assert!(!browser.driver().find(By::Css("[data-copy]")).await.unwrap().is_displayed().await.unwrap());
+    field.send_keys(Key::Control + "a").await.unwrap();
+    field.send_keys(Key::Control + "c").await.unwrap();
+    super::pasted(browser).await
+}
