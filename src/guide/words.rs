@@ -43,7 +43,7 @@ pub(super) const RECORD: [(&str, &str, &str, &str); 31] = [
         "no order known",
     ),
     ("currency", "text, ISO 4217", "Currency of the order: EUR.", "no order known"),
-    ("recordingUrl", "text", "Where the recording is.", "none"),
+    ("recordingUrl", "text, at most 2048 characters", "Where the recording is.", "none"),
     ("tags", "list of text", "Labels; in CSV separated by semicolons.", "never: an empty list"),
     ("recordedAt", "time", "We stored the session.", "never"),
     ("updatedAt", "time", "We last changed it.", "never"),

@@ -9,7 +9,7 @@ use diesel::{
 use crate::{accounts::ClientId, error::AppError, schema::idempotency_keys};
 
 /// How long the first answer is replayed, in hours.
-const KEPT_HOURS: i32 = 24;
+pub const KEPT_HOURS: i32 = 24;
 
 define_sql_function!(fn pg_try_advisory_xact_lock(key: BigInt) -> Bool);
 define_sql_function!(fn hashtextextended(text: Text, seed: BigInt) -> BigInt);

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The body has at most so many bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
+pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// What the address may say.
 #[derive(Debug, Deserialize)]

@@ -25,9 +25,11 @@ mod stream;
 
 pub use self::import::{BadLine, Listener, Summary, import};
 pub use export::{BODY_LIMIT as EXPORT_BODY_LIMIT, routes as api_routes};
+pub use idempotency::KEPT_HOURS;
+pub use ingest::BODY_LIMIT as RECORD_BODY_LIMIT;
 pub use page_request::{Order, PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest};
 pub use pages::routes;
 pub use record::{Given, Record, STATUSES};
-pub use recorder::{Outcome, Recorded, record_all};
+pub use recorder::{BATCH_MAX, Outcome, Recorded, record_all};
 pub use session::{COLUMNS, Session};
 pub use store::page_statement;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// So many records at most are stored in one go.
-pub(super) const BATCH_MAX: usize = 1000;
+pub const BATCH_MAX: usize = 1000;
 
 /// What became of a recorded session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

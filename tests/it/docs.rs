@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use clap::{Arg, Args as _};
+use reqwest::Method;
 use serde_json::{Value, json};
-use uptok::{config::Settings, error::AppError, sessions, web::body};
+use uptok::{api_keys::Scope, config::Settings, error::AppError, sessions, web::body};
 
 use crate::support::{Reply, TestApp};
 
@@ -172,25 +173,38 @@ fn commands(of: &[&str]) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn the_sample_of_the_readme_works_on_the_demo() {
+async fn the_samples_of_the_readme_work_on_the_demo() {
     let app = TestApp::start().await;
     let demo = uptok::seeds::create(&mut app.db.connect(), uptok::web::clock::now()).unwrap().unwrap();
     let visitor = app.visitor();
     let login = [("email", demo.email), ("password", &demo.password)];
     visitor.post("/login", &login).await.assert_sent_to("/settings/api-keys");
-    let key = visitor.generate("readme").await;
+    let keys = [visitor.generate("readme").await, visitor.generate_recorder("recorder").await];
     let readme = read("README.md");
-    let sample = blocks(&readme, "sh").into_iter().find(|it| it.starts_with("curl ")).unwrap().to_owned();
-    assert!(sample.contains("http://localhost:8080/") && sample.contains("YOUR_API_KEY"));
-    let sample = sample.replace("http://localhost:8080", &app.url).replace("YOUR_API_KEY", &key);
-
-    let output = actix_web::web::block(move || Command::new("sh").args(["-c", &sample]).output().unwrap());
-    let answer: Value = serde_json::from_slice(&output.await.unwrap().stdout).unwrap();
-
-    let shown: Value = serde_json::from_str(&blocks(&readme, "json")[0].replace("{…}", "")).unwrap();
-    for total in ["page", "recordsPerPage", "totalSessions", "totalPages"] {
-        assert_eq!(answer[total], shown[total], "{total}");
+    let samples: Vec<&str> = blocks(&readme, "sh").into_iter().filter(|it| it.starts_with("curl ")).collect();
+    assert_eq!(samples.len(), keys.len());
+    let mut answers = Vec::new();
+    for (sample, key) in samples.into_iter().zip(keys) {
+        assert!(sample.contains("http://localhost:8080/") && sample.contains("YOUR_API_KEY"));
+        let sample = sample.replace("http://localhost:8080", &app.url).replace("YOUR_API_KEY", &key);
+        let output =
+            actix_web::web::block(move || Command::new("sh").args(["-c", &sample]).output().unwrap());
+        answers.push(serde_json::from_slice::<Value>(&output.await.unwrap().stdout).unwrap());
     }
+
+    let shown: Vec<Value> = blocks(&readme, "json")
+        .iter()
+        .map(|it| serde_json::from_str(&it.replace("{…}", "")).unwrap())
+        .collect();
+    assert_eq!(answers.len(), shown.len());
+    for (answer, shown) in answers.iter().zip(&shown) {
+        let totals = shown.as_object().unwrap().iter().filter(|(_, value)| !value.is_array());
+        for (total, value) in totals {
+            assert_eq!(&answer[total], value, "{total}");
+        }
+        assert_eq!(answer.as_object().unwrap().len(), shown.as_object().unwrap().len());
+    }
+    let answer = &answers[0];
     let one_line = readme.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(one_line.contains(&format!("a demo client with {} sessions", answer["totalSessions"])));
 }
@@ -259,16 +273,88 @@ fn the_page_of_the_api_has_every_column_and_limit() {
             sessions::EXPORT_BODY_LIMIT / 1024,
             body::DEADLINE_SECONDS
         ),
+        format!(
+            "at most {} MiB, whole within {} seconds",
+            sessions::RECORD_BODY_LIMIT / (1024 * 1024),
+            body::DEADLINE_SECONDS
+        ),
         format!("at most {} fields", body::FIELDS_MAX).replace(" fields", ", unknown ones included"),
         format!(
             "| `perPage` | {} | Sessions per page, 1 to {},",
             sessions::PER_PAGE_DEFAULT,
             sessions::PER_PAGE_MAX
         ),
-        format!("at most {} sessions", sessions::PER_PAGE_MAX),
+        format!("at most {} sessions on a page", sessions::PER_PAGE_MAX),
+        format!("at most {} sessions in a request", sessions::BATCH_MAX),
+        format!("For {} hours the same request", sessions::KEPT_HOURS),
     ] {
         assert!(page.contains(&limit), "{limit}");
     }
+}
+
+/// The calls that `export.rs` takes, as `GET /api/…`.
+fn routes() -> BTreeSet<String> {
+    let source = read("src/sessions/export.rs");
+    let mut calls = BTreeSet::new();
+    for resource in source.split("resource(\"").skip(1) {
+        let (path, rest) = resource.split_once('"').unwrap();
+        let path = path.replace("session_id", "sessionId");
+        let methods = between(rest, ".route(", "()");
+        assert!(!methods.is_empty(), "{path}");
+        calls.extend(methods.iter().map(|method| format!("{} /api{path}", method.to_uppercase())));
+    }
+    calls
+}
+
+#[actix_web::test]
+async fn the_pages_of_the_api_have_every_call_and_the_scope_it_needs() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let page = read("docs/api.md");
+    let table = page.split("| Call | Scope | What |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let calls: Vec<(&str, &str)> = rows(table)
+        .iter()
+        .map(|row| (row[0].trim_matches([' ', '`']), row[1].trim_matches([' ', '`'])))
+        .collect();
+    let guide = app.visitor().get("/docs").await.html().text("article");
+
+    assert_eq!(calls.iter().map(|(call, _)| (*call).to_owned()).collect::<BTreeSet<_>>(), routes());
+    for (call, needed) in calls {
+        let (method, path) = call.split_once(' ').unwrap();
+        assert!(guide.contains(path), "{call} is not in the guide");
+        let mut fields = vec![("name", call), ("chooseScopes", "yes")];
+        let others = Scope::ALL.map(Scope::as_str).into_iter().filter(|scope| *scope != needed);
+        fields.extend(others.map(|scope| (scope, "yes")));
+        let key = ada.post("/settings/api-keys", &fields).await.html().text("[data-whole-key-text]");
+        let path = path.replace("{sessionId}", "00000000-0000-7000-8000-000000000000");
+        let request = ada.request(method.parse().unwrap(), &path).bearer_auth(key).json(&json!({}));
+        let reply = Reply::of(request.send().await.unwrap()).await;
+        reply.assert_problem(403, "missing_scope");
+        assert!(reply.body.contains(needed), "{call}: {}", reply.body);
+    }
+}
+
+#[actix_web::test]
+async fn the_pages_of_the_api_have_the_fields_of_the_code_and_one_record() {
+    let source = read("src/sessions/page_request.rs");
+    let of_code: BTreeSet<String> = between(&source, "reader.read(\"", "\"")
+        .into_iter()
+        .chain(["clientKey", "format"])
+        .map(str::to_owned)
+        .collect();
+    let page = read("docs/api.md");
+    let table = page.split("| Field | Default | Meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let of_page: BTreeSet<String> =
+        rows(table).iter().flat_map(|row| code_words(row[0])).filter(|it| !it.is_empty()).collect();
+    let app = TestApp::start().await;
+    let guide = app.visitor().get("/docs").await.html();
+    let of_guide: BTreeSet<String> = guide.texts("[aria-label=Fields] tbody th code").into_iter().collect();
+    assert_eq!((&of_page, &of_guide), (&of_code, &of_code));
+
+    let record = page.split("## The session record").nth(1).unwrap().split("## Errors").next().unwrap();
+    let cells: Vec<String> =
+        rows(record).concat()[4..].iter().map(|cell| cell.trim_matches([' ', '`']).to_owned()).collect();
+    assert_eq!(cells, guide.texts("[aria-label='The session record'] tbody :is(th, td)"));
 }
 
 #[test]
@@ -296,11 +382,16 @@ fn the_page_of_the_api_has_every_error_that_the_guide_has() {
 #[actix_web::test]
 async fn the_examples_of_the_api_are_its_answers() {
     let app = TestApp::start().await;
-    let key = app.signed_up("ada").await.generate("docs").await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("docs").await;
+    let recorder = ada.generate_recorder("recorder").await;
     let path = "/api/sessions/export-csv-data";
+    let record = |key: &str, name: &'static str, body: Value| {
+        let request = app.visitor().request(Method::POST, "/api/sessions").bearer_auth(key).json(&body);
+        async move { Reply::of(request.header("Idempotency-Key", name).send().await.unwrap()).await.json() }
+    };
     let raw = |kind: &'static str, body: String| {
-        let request =
-            app.visitor().request(reqwest::Method::POST, path).header("Content-Type", kind).body(body);
+        let request = app.visitor().request(Method::POST, path).header("Content-Type", kind).body(body);
         async { Reply::of(request.send().await.unwrap()).await.json() }
     };
     let mut answers = vec![
@@ -312,19 +403,41 @@ async fn the_examples_of_the_api_are_its_answers() {
         raw("application/json", " ".repeat(70_000)).await,
         raw("text/plain", "x".to_owned()).await,
     ];
-    let others = [AppError::TooSlow(body::DEADLINE_SECONDS), AppError::broken("x"), AppError::Busy];
+    let page = read("docs/api.md");
+    let blocks: Vec<Value> =
+        blocks(&page, "json").iter().filter_map(|it| serde_json::from_str(it).ok()).collect();
+    let (examples, [sent, answered]) = (&blocks[2..], &blocks[..2]) else { panic!("{blocks:?}") };
+    let recorded = record(&recorder, "1", sent.clone()).await;
+    answers.extend([
+        record(&key, "2", sent.clone()).await,
+        record(&recorder, "1", json!([])).await,
+        record(&recorder, "2", wrong_session(sent)).await,
+    ]);
+    let others = [
+        AppError::TooSlow(body::DEADLINE_SECONDS),
+        AppError::broken("x"),
+        AppError::Busy,
+        AppError::InProgress,
+    ];
     answers.extend(others.iter().map(made));
 
-    let page = read("docs/api.md");
-    let examples: Vec<Value> =
-        blocks(&page, "json").iter().filter_map(|it| serde_json::from_str(it).ok()).collect();
-
+    let mut expected = answered.clone();
+    expected["results"][0]["sessionId"] = recorded["results"][0]["sessionId"].clone();
+    assert_eq!(recorded, expected);
     assert_eq!(examples.len(), answers.len());
     for mut answer in answers {
         let example = examples.iter().find(|it| it["code"] == answer["code"]).unwrap();
         answer["requestId"] = example["requestId"].clone();
         assert_eq!(&answer, example);
     }
+}
+
+/// The sessions with what the example of a failure names.
+fn wrong_session(sessions: &Value) -> Value {
+    let mut wrong = sessions.clone();
+    wrong[0]["agent"] = wrong[0]["agentName"].take();
+    wrong[0]["rating"] = json!(9);
+    wrong
 }
 
 /// The problem that this error becomes.

@@ -95,6 +95,38 @@ async fn the_first_documentations_sample_works_in_node() {
     assert_eq!(run("node", vec!["-e".into(), script]).await, "60 2 50 10\n");
 }
 
+/// Runs a sample that prints JSON.
+async fn answer_to(sample: String) -> serde_json::Value {
+    serde_json::from_str(&run("sh", vec!["-c".into(), sample]).await).unwrap()
+}
+
+#[actix_web::test]
+async fn the_samples_that_record_and_read_work_as_printed() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate_recorder("docs").await;
+    let record = sample(&app, "sample-record", &key).await;
+    let read = sample(&app, "sample-get", &key).await;
+    let partial = record
+        .replace("/api/sessions ", "/api/sessions?partial=true ")
+        .replace("shift-1", "shift-2")
+        .replace("}]'", "}, {\"externalId\": \"x\"}]'");
+
+    let first = answer_to(record.clone()).await;
+    let again = answer_to(record.clone()).await;
+    let other = answer_to(record.replace("call-1001", "call-1002")).await;
+    let partial = answer_to(partial).await;
+    let page = answer_to(read).await;
+
+    let printed = app.visitor().get("/docs").await.html().texts("[aria-labelledby=recording] pre")[1].clone();
+    let printed = printed.replace('…', first["results"][0]["sessionId"].as_str().unwrap());
+    assert_eq!(first, serde_json::from_str::<serde_json::Value>(&printed).unwrap());
+    assert_eq!(again, first, "the first answer comes again");
+    assert_eq!(other["code"], "idempotency_key_reused");
+    assert_eq!((&partial["unchanged"], &partial["rejected"]), (&1.into(), &1.into()));
+    assert_eq!((&page["totalSessions"], &page["data"][0]["externalId"]), (&1.into(), &"call-1001".into()));
+}
+
 #[actix_web::test]
 async fn the_page_names_every_error_that_the_api_gives() {
     let app = TestApp::start().await;

@@ -183,7 +183,17 @@ impl Visitor {
 
     /// Generates a key and returns the whole of it.
     pub(crate) async fn generate(&self, name: &str) -> String {
-        let reply = self.post("/settings/api-keys", &[("name", name)]).await;
+        self.generated(&[("name", name)]).await
+    }
+
+    /// Generates a key that reads and records, and returns the whole of it.
+    pub(crate) async fn generate_recorder(&self, name: &str) -> String {
+        let boxes = [("chooseScopes", "yes"), ("sessions:read", "yes"), ("sessions:write", "yes")];
+        self.generated(&[&[("name", name)], boxes.as_slice()].concat()).await
+    }
+
+    async fn generated(&self, fields: &[(&str, &str)]) -> String {
+        let reply = self.post("/settings/api-keys", fields).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
         reply.html().text("[data-whole-key-text]")
     }
