@@ -152,7 +152,14 @@ fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
         .allowed_headers(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"])
-        .expose_headers(["X-Request-Id", "Retry-After", "Content-Disposition"])
+        .expose_headers([
+            "X-Request-Id",
+            "Retry-After",
+            "Content-Disposition",
+            "ETag",
+            "Link",
+            "Idempotency-Replayed",
+        ])
         .max_age(3600);
     if settings.any_origin() {
         return cors.allow_any_origin().send_wildcard();

@@ -177,7 +177,13 @@ impl From<DieselError> for AppError {
                 | DatabaseErrorKind::SerializationFailure,
                 _,
             ) => Self::Busy,
+            DieselError::DatabaseError(_, ref info) if timed_out(info.message()) => Self::Busy,
             other => Self::broken(other),
         }
     }
+}
+
+/// PostgreSQL gave up waiting for a lock or for the statement. Diesel has no kind for it, so its words decide.
+fn timed_out(message: &str) -> bool {
+    message.starts_with("canceling statement due to")
 }

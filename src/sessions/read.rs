@@ -3,7 +3,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, ETAG, LINK},
+    http::header::{self, ETAG, HeaderValue, LINK},
     web::{Data, Path},
 };
 use secrecy::ExposeSecret as _;
@@ -43,7 +43,7 @@ pub(super) async fn list(
     let address = format!("{}{}", settings.public_url.origin(), request.path());
     let links = links(&address, &query, &asked.request, page.total, page.more_after);
     let mut response = tagged(&request, answer::json(&asked.request, page)?);
-    if let Ok(links) = links.try_into() {
+    if let (false, Ok(links)) = (links.is_empty(), HeaderValue::try_from(&links)) {
         response.headers_mut().insert(LINK, links);
     }
     Ok(response)

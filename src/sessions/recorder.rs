@@ -195,7 +195,11 @@ fn update(
         None => given.record.clone(),
     };
     let session_id = stored.session_id;
-    if stored.is_newer_than(given.updated_at) || stored.record == record {
+    if stored.is_newer_than(given.updated_at) {
+        return Ok(Recorded { session_id, outcome: Outcome::Unchanged });
+    }
+    if stored.record == record {
+        confirm(connection, client, stored, given.updated_at)?;
         return Ok(Recorded { session_id, outcome: Outcome::Unchanged });
     }
     diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
@@ -206,11 +210,29 @@ fn update(
     Ok(Recorded { session_id, outcome: Outcome::Updated })
 }
 
+/// The sender says that what is stored was still so at a later time: an older record must not overwrite it.
+fn confirm(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    stored: &mut Stored,
+    updated_at: Option<DateTime<Utc>>,
+) -> QueryResult<()> {
+    if updated_at.is_some() && updated_at != stored.sender_updated_at {
+        diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
+            .set(sessions::sender_updated_at.eq(updated_at))
+            .execute(connection)?;
+        stored.sender_updated_at = updated_at;
+    }
+    Ok(())
+}
+
 /// Changes a row that is not stored yet: the same `externalId` twice in one batch.
 fn amend(row: &mut NewRow, given: &Given) -> Recorded {
-    let is_older = given.updated_at.zip(row.sender_updated_at).is_some_and(|(given, stored)| given < stored);
+    // A record without a time is as of now: what says that it is older is older.
+    let is_older =
+        given.updated_at.is_some_and(|given| row.sender_updated_at.is_none_or(|stored| given < stored));
     let outcome = if is_older || row.record == given.record { Outcome::Unchanged } else { Outcome::Updated };
-    if outcome == Outcome::Updated {
+    if !is_older {
         row.record = given.record.clone();
         row.sender_updated_at = given.updated_at;
     }

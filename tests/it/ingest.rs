@@ -125,7 +125,14 @@ async fn an_older_record_never_overwrites_a_newer_one() {
         (counts(&older), counts(&newer), counts(&in_one_batch)),
         ([0, 0, 1, 0], [0, 1, 0, 0], [0, 1, 1, 0])
     );
-    assert_eq!(app.db.ask("select status as answer from sessions"), "completed");
+    assert_eq!(app.db.ask("select status as answer from sessions where external_id = 'a'"), "completed");
+    sender.send(&at("2026-10-06T00:00:00Z", "completed")).await;
+    let overtaken = sender.send(&at("2026-10-05T00:00:00Z", "failed")).await;
+    assert_eq!(counts(&overtaken), [0, 0, 1, 0], "the same again later is newer");
+    let unsaid_first =
+        [with("c", json!({})), with("c", json!({"updatedAt": "2026-10-01T00:00:00Z", "status": "missed"}))];
+    assert_eq!(counts(&sender.send(&json!(unsaid_first)).await), [1, 0, 1, 0]);
+    assert_eq!(app.db.ask("select status as answer from sessions where external_id = 'c'"), "completed");
     let unsaid = sender.send(&with("b", json!({}))).await;
     let before =
         sender.send(&with("b", json!({"updatedAt": "2026-10-01T00:00:00Z", "status": "missed"}))).await;

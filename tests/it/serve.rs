@@ -95,21 +95,24 @@ fn half_a_request(address: &str) -> TcpStream {
     stream
 }
 
+/// The answer of `/readyz` to somebody new.
+fn probe(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    read_all(stream)
+}
+
 #[test]
 fn a_stop_finishes_what_is_being_answered() {
     for signal in ["TERM", "INT"] {
         let db = TestDb::new();
         let node = Node::start(&db.url, &["--drain-seconds", "5", "--log", "debug"]);
         let mut under_way = half_a_request(&node.address);
-        let mut probe = TcpStream::connect(&node.address).unwrap();
 
         node.signal(signal);
         // While it drains, the probe turns.
         let answer = loop {
-            probe.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-            let mut answer = [0; 2048];
-            let length = probe.read(&mut answer).unwrap();
-            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            let answer = probe(&node.address);
             if !answer.starts_with("HTTP/1.1 200") {
                 break answer;
             }
