@@ -205,10 +205,11 @@ fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
     }
     let parts = Parts::new(settings, &database.url, &secret)?;
     actix_web::rt::System::new().block_on(async {
+        let signals = server::Signals::new()?;
         let server = server::start(&parts, listener)?;
         tracing::info!(listen = %parts.settings().listen, public_url = parts.settings().public_url.origin(), "Listening");
         say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
-        server::run_until_stopped(&parts, server).await
+        server::run_until_stopped(&parts, server, signals).await
     })
 }
 

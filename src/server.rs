@@ -47,9 +47,8 @@ pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
 /// being answered is finished. A second signal cuts it off.
 ///
 /// # Errors
-/// When the operating system does not let us listen to signals, or the server fails.
-pub async fn run_until_stopped(parts: &Parts, server: Server) -> anyhow::Result<()> {
-    let mut signals = Signals::new()?;
+/// When the server fails.
+pub async fn run_until_stopped(parts: &Parts, server: Server, mut signals: Signals) -> anyhow::Result<()> {
     let handle = server.handle();
     let mut server = pin!(server);
     tokio::select! {
@@ -73,14 +72,18 @@ pub async fn run_until_stopped(parts: &Parts, server: Server) -> anyhow::Result<
     Ok(())
 }
 
-/// SIGTERM and SIGINT.
-struct Signals {
+/// SIGTERM and SIGINT, heard from the moment this is made: before that, one ends the process on the spot.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    /// Begins to listen, in a runtime.
+    ///
+    /// # Errors
+    /// When the operating system does not let us.
+    pub fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 

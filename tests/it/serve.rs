@@ -1,7 +1,7 @@
 //! The binary itself: how it starts, what it refuses, what it logs, and how it stops.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
