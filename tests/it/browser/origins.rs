@@ -63,13 +63,10 @@ async fn the_first_documentations_sample_works_on_other_sites() {
 
 /// A page that sends a form as soon as it is open.
 fn trap(url: &str, fields: &[(&str, &str)]) -> OtherSite {
-    let inputs: String = fields
-        .iter()
-        .map(|(name, value)| format!("<input name='{name}' value='{value}'>"))
-        .collect::<Vec<_>>()
-        .concat();
+    let inputs = fields.iter().map(|(name, value)| format!("<input name='{name}' value='{value}'>"));
     OtherSite::showing(format!(
-        "<body onload='document.forms[0].submit()'><form method='post' action='{url}'>{inputs}</form>"
+        "<body onload='document.forms[0].submit()'><form method='post' action='{url}'>{}</form>",
+        inputs.collect::<Vec<_>>().concat()
     ))
 }
 

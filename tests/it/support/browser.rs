@@ -201,7 +201,7 @@ impl Browser {
         self.driver.execute_async(&script, vec![]).await.unwrap().json().clone()
     }
 
-    /// A command to the developer tools, with its answer.
+    /// What a command to the browser's own tools answers.
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.driver.cdp().send_raw(command, parameters).await.unwrap()
     }
