@@ -182,7 +182,9 @@ impl Load {
             .args(["-n", "-M", "prepared", "-j", "2", "-f", "pgbench.sql"])
             .args(["-c", &figure.connections.to_string(), "-T", &seconds.to_string()])
             .args(definitions)
-            .arg(&self.database_url);
+            .arg(&self.database_url)
+            // Planned once: on its own PostgreSQL may plan anew each time, and would be an easy match.
+            .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan");
         let before = self.meter.and_then(Meter::read);
         let said = self.run(&mut pgbench).await?;
         let after = self.meter.and_then(Meter::read);

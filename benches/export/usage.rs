@@ -45,18 +45,27 @@ impl Meter {
     }
 
     pub(crate) fn read(self) -> Option<Cpu> {
-        let server = Times::of(&self.server.to_string())?;
-        let postmaster = Times::of(&self.postgres.to_string())?;
-        let processes = fs::read_dir("/proc").ok()?.flatten();
-        let living = processes
-            .filter_map(|entry| Times::of(entry.file_name().to_str()?))
-            .filter(|times| times.parent == self.postgres)
-            .map(|times| times.own);
-        Some(Cpu {
-            server: server.own / self.ticks_per_second,
-            postgres: (postmaster.own + postmaster.of_ended_children + living.sum::<f64>())
-                / self.ticks_per_second,
-        })
+        let seconds = |ticks| ticks / self.ticks_per_second;
+        let server = Times::of(&self.server.to_string())?.own;
+        Some(Cpu { server: seconds(server), postgres: seconds(self.postgres_ticks()?) })
+    }
+
+    /// Of the postmaster, of its children, and of those that have ended.
+    fn postgres_ticks(self) -> Option<f64> {
+        let mut postmaster = Times::of(&self.postgres.to_string())?;
+        loop {
+            let processes = fs::read_dir("/proc").ok()?.flatten();
+            let living: f64 = processes
+                .filter_map(|entry| Times::of(entry.file_name().to_str()?))
+                .filter(|times| times.parent == self.postgres)
+                .map(|times| times.own)
+                .sum();
+            let before = std::mem::replace(&mut postmaster, Times::of(&self.postgres.to_string())?);
+            // A child that ended while we looked would count twice or not at all.
+            if before.of_ended_children.total_cmp(&postmaster.of_ended_children).is_eq() {
+                return Some(postmaster.own + postmaster.of_ended_children + living);
+            }
+        }
     }
 }
 
