@@ -150,7 +150,7 @@ async fn no_page_here(_visitor: MaybeSignedIn) -> Result<String, AppError> {
 /// Any origin may read, or those that the operator named; never with credentials, and no cookie is looked at there.
 fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_methods(["GET", "POST"])
         .allowed_headers(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"])
         .expose_headers([
             "X-Request-Id",

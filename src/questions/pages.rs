@@ -17,6 +17,7 @@ use askama::Template;
 use super::store::{self, NewQuestion};
 use crate::{
     accounts::{EmailAddress, MaybeSignedIn, PersonName},
+    api_keys::ClientKey,
     config::Settings,
     db::Db,
     error::AppError,
@@ -126,6 +127,10 @@ fn parse_question(text: &str) -> Result<String, &'static str> {
     }
     if text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
         return Err("Remove the control characters.");
+    }
+    let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+    if words.into_iter().any(|word| word.parse::<ClientKey>().is_ok()) {
+        return Err("There is a whole API key in your question. Take it out, and replace that key.");
     }
     Ok(text.to_owned())
 }

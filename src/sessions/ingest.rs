@@ -2,11 +2,10 @@
 
 use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse,
-    web::{Bytes, Data, Query},
+    web::{Bytes, Data},
 };
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -20,34 +19,35 @@ use crate::{
     api_keys::{ClientKey, Gate, Scope},
     db::Db,
     error::{AppError, FieldError},
-    web::{api_request::BearerKey, body::Body, clock},
+    web::{
+        api_request::{ApiQuery, BearerKey},
+        body::Body,
+        clock,
+    },
 };
 
 /// The body has at most so many bytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
-/// What the address may say.
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
-    /// Store the good ones, and tell which are not.
-    #[serde(default)]
-    partial: bool,
-}
-
 pub(super) async fn record(
     request: HttpRequest,
     BearerKey(key): BearerKey,
     Body(body): Body<BODY_LIMIT>,
-    desk: (Query<Asked>, Data<Db>, Data<Gate>),
+    desk: (ApiQuery, Data<Db>, Data<Gate>),
 ) -> Result<HttpResponse, AppError> {
-    let (asked, db, gate) = desk;
+    let (query, db, gate) = desk;
     let key = ClientKey::try_from(key.expose_secret())?;
-    let repeatable = repeatable(&request, asked.partial, &body)?;
+    let is_partial = match query.get("partial") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(AppError::invalid("partial", "Use true or false.")),
+    };
+    let repeatable = repeatable(&request, is_partial, &body)?;
     let items = items(&request.content_type().to_ascii_lowercase(), &body)?;
     let now = clock::now();
     let answer = db.run(move |connection| {
         let credentials = gate.credentials(connection, &key, Scope::SessionsWrite)?;
-        let batch = Batch { credentials, items: parsed(now, &items), is_partial: asked.partial };
+        let batch = Batch { credentials, items: parsed(now, &items), is_partial };
         batch::answer_once(connection, &batch, repeatable.as_ref())
     });
     let (answer, is_replayed) = answer.await?;

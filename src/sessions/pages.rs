@@ -49,6 +49,8 @@ pub fn routes(config: &mut ServiceConfig) {
 struct Index {
     layout: Layout,
     rows: Vec<Row>,
+    /// The filter cannot be read.
+    is_wrong: bool,
     /// How many there are in all, and how many match; in words.
     total: String,
     matching: Option<String>,
@@ -80,6 +82,8 @@ struct Asked {
     /// The filter as pairs, for links.
     pairs: Vec<(&'static str, String)>,
     towards: Towards,
+    /// What is wrong with the filter: then nothing is shown, rather than everything.
+    errors: Vec<FieldError>,
 }
 
 impl Asked {
@@ -90,21 +94,21 @@ impl Asked {
         let form = FILTERS.iter().fold(FormState::default(), |form, name| form.keep(name, text(name)));
         let filter =
             |name: &str| Some(text(name)).filter(|value| FILTERS.contains(&name) && !value.is_empty());
-        let is_readable = !given.iter().any(|(_, value)| value.contains('\0'));
-        let (request, form, pairs) = match PageRequest::parse(filter) {
-            Ok(request) if is_readable => {
-                let pairs = FILTERS.iter().filter_map(|name| Some((*name, filter(name)?.to_owned())));
-                (request, form, pairs.collect())
-            }
-            refused => {
-                (everything()?, refused.err().unwrap_or_default().into_iter().fold(form, told), Vec::new())
-            }
+        let controls = FILTERS.iter().filter(|name| text(name).chars().any(char::is_control));
+        let mut errors: Vec<_> =
+            controls.map(|name| FieldError::new(*name, "Remove the control characters.")).collect();
+        let request = PageRequest::parse(filter).map_err(|wrong| errors.extend(wrong)).ok();
+        let request = match request.filter(|_| errors.is_empty()) {
+            Some(request) => request,
+            None => PageRequest::parse(|_| None).map_err(AppError::Invalid)?,
         };
+        let form = errors.iter().cloned().fold(form, told);
+        let pairs = FILTERS.iter().filter_map(|name| Some((*name, filter(name)?.to_owned()))).collect();
         let towards = match (position(text("after")), position(text("before"))) {
             (Some(after), _) => Towards::Newer(after),
             (None, before) => Towards::Older(before),
         };
-        Ok(Self { request, form, pairs, towards })
+        Ok(Self { request, form, pairs, towards, errors })
     }
 
     /// The address of the list with its filter, and this too.
@@ -119,13 +123,9 @@ impl Asked {
         if self.pairs.is_empty() {
             return String::new();
         }
-        let mut query = url::form_urlencoded::Serializer::new("?".to_owned());
-        query.extend_pairs(&self.pairs).finish()
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        format!("?{}", query.extend_pairs(&self.pairs).finish())
     }
-}
-
-fn everything() -> Result<PageRequest, AppError> {
-    PageRequest::parse(|_| None).map_err(AppError::Invalid)
 }
 
 fn told(form: FormState, error: FieldError) -> FormState {
@@ -150,11 +150,15 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
         })
         .await?;
     let (has_newer, has_older) = trim(&mut found, towards);
+    if !asked.errors.is_empty() {
+        found.clear();
+    }
     let page = Index {
         layout,
+        is_wrong: !asked.errors.is_empty(),
         rows: found.iter().map(Row::from).collect(),
         total: grouped(total),
-        matching: (!asked.pairs.is_empty()).then(|| grouped(matching)),
+        matching: (!asked.pairs.is_empty() && asked.errors.is_empty()).then(|| grouped(matching)),
         client_id,
         statuses: STATUSES,
         channels: CHANNELS,
@@ -189,6 +193,9 @@ async fn show(
 /// What the list is narrowed to, as a CSV.
 async fn download(request: HttpRequest, signed_in: SignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
     let asked = Asked::parse(request.query_string())?;
+    if !asked.errors.is_empty() {
+        return Err(AppError::Invalid(asked.errors));
+    }
     let reader = Reader::Member { client: signed_in.client(), user_id: signed_in.user_id };
     stream::for_member(reader, asked.request, db).await
 }

@@ -8,7 +8,10 @@ use actix_web::{
     Error, HttpMessage as _, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    http::{
+        Method,
+        header::{HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
 use futures_util::FutureExt as _;
@@ -32,12 +35,12 @@ impl RequestId {
     }
 }
 
-/// Gives the request its id and logs one line.
+/// Gives the request its id, logs one line, and lets HEAD be answered wherever GET is.
 ///
 /// # Errors
 /// Passes errors on.
 pub async fn log_request(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let start = Instant::now();
@@ -45,6 +48,10 @@ pub async fn log_request(
     let header = HeaderValue::try_from(id.to_string()).map_err(AppError::broken)?;
     request.extensions_mut().insert(RequestId(id));
     let method = request.method().clone();
+    if method == Method::HEAD {
+        // Answered like GET (RFC 9110, section 9.3.2); the body is left out where the answer is written.
+        request.head_mut().method = Method::GET;
+    }
     let span = tracing::info_span!("request", request_id = %id);
 
     let mut outcome = next.call(request).instrument(span.clone()).await;

@@ -292,6 +292,10 @@ async fn what_cannot_be_read_is_refused_with_a_reason() {
         .send_as("application/json", &in_address, session("a").to_string(), &none)
         .await
         .assert_problem(400, "invalid_field");
+    let unclear =
+        sender.send_as("application/json", "/api/sessions?partial=1", session("a").to_string(), &none).await;
+    unclear.assert_problem(400, "invalid_field");
+    assert_eq!(unclear.json()["errors"][0]["field"], "partial");
     assert_eq!(stored(&app), "0");
 }
 

@@ -63,3 +63,18 @@ async fn an_address_may_ask_five_times_a_minute() {
     }
     assert_eq!(app.visitor().post("/questions", &QUESTION).await.status, 429);
 }
+
+#[actix_web::test]
+async fn a_key_in_a_question_is_not_stored() {
+    let app = TestApp::start().await;
+    let key = uptok::api_keys::ClientKey::generate().unwrap().expose();
+    let question = format!("Why is my key ({key}) refused?");
+    let fields =
+        QUESTION.map(|(name, good)| (name, if name == "question" { question.as_str() } else { good }));
+
+    let reply = app.visitor().post("/questions", &fields).await;
+
+    assert_eq!(reply.status, 422);
+    assert!(reply.html().text("#hint-question .wrong").contains("replace that key"));
+    assert_eq!(app.db.ask("select count(*)::text as answer from questions"), "0");
+}

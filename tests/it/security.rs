@@ -240,3 +240,14 @@ async fn static_files_never_grow_stale() {
     assert_eq!(app.visitor().get("/static/css/tokens.css").await.status, 404);
     assert_eq!(app.visitor().get("/static/../Cargo.toml").await.status, 404);
 }
+
+#[actix_web::test]
+async fn head_is_answered_like_get_without_a_body() {
+    let app = TestApp::start().await;
+    for path in ["/livez", "/readyz", "/login", "/docs", "/api/sessions", "/nothing"] {
+        let get = app.visitor().get(path).await;
+        let head = Reply::of(app.visitor().request(Method::HEAD, path).send().await.unwrap()).await;
+        assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"));
+    }
+}

@@ -89,13 +89,7 @@ async fn an_address_that_was_tampered_with_shows_the_list() {
     let app = TestApp::start().await;
     let ada = app.signed_up("ada").await;
     app.record(&ada.client_id().await, 3);
-    for query in [
-        "?status=x",
-        "?before=x~y",
-        "?after=~",
-        "?before=2026-01-01T00:00:00Z~999999999999999999999",
-        "?status=%00",
-    ] {
+    for query in ["?before=x~y", "?after=~", "?before=2026-01-01T00:00:00Z~999999999999999999999"] {
         let page = ada.get(&format!("/sessions{query}")).await;
         assert_eq!(page.status, 200, "{query}");
         assert_eq!(page.html().texts("tbody tr").len(), 3, "{query}");
@@ -119,9 +113,12 @@ async fn filters_narrow_the_list_and_the_file() {
     assert_eq!(first.attribute("#agent", "value"), "Ada & Co");
     assert_eq!(eve.get(&format!("/sessions.csv{filter}")).await.body.lines().count(), 1);
     app.visitor().get("/sessions.csv").await.assert_sent_to("/login");
-    let wrong = ada.get("/sessions?from=yesterday").await.html();
-    assert!(!wrong.text("#from-hint").is_empty());
-    assert_eq!(wrong.texts("tbody tr").len(), 50);
+    for query in ["from=yesterday", "status=x", "channel=x", "agentName=%00"] {
+        let wrong = ada.get(&format!("/sessions?{query}")).await.html();
+        assert!(wrong.text(".empty").contains("cannot be read"), "{query}");
+        assert!(wrong.texts("tbody tr").is_empty() && wrong.texts("a[download]").is_empty());
+        assert_eq!(ada.get(&format!("/sessions.csv?{query}")).await.status, 400, "{query}");
+    }
 }
 
 #[actix_web::test]
