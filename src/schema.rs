@@ -29,6 +29,20 @@ diesel::table! {
         deleted_at -> Nullable<Timestamptz>,
         /// What the key may do; what is not named here is denied.
         scopes -> Array<Text>,
+        /// From this time on the key is refused, by the clock of the database; null: it does not expire.
+        expires_at -> Nullable<Timestamptz>,
+        /// The public key of the key that replaced this one, which lives on until expires_at; null: not replaced.
+        replaced_by -> Nullable<Text>,
+        /// Requests per minute, 0 to 1000000; 0: no limit.
+        requests_per_minute -> Int4,
+        /// Networks from which the key may be used, at most 50; none: from everywhere.
+        allowed_networks -> Array<Cidr>,
+        /// The public key of the key that made this one through the API; null: a user or the command line did.
+        created_by_key -> Nullable<Text>,
+        /// The public key of the key that deleted this one through the API; null: a user or the command line did.
+        deleted_by_key -> Nullable<Text>,
+        /// When its expiry was written to the audit log; null: not yet, or it did not expire.
+        expiry_noted_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -85,6 +99,21 @@ diesel::table! {
         client_id -> Text,
         /// Sessions recorded for this client, and so the highest sequence.
         recorded -> Int8,
+        /// Grows with every change of the client's sessions. An answer made at a revision holds as long as it is the current one.
+        revision -> Int8,
+    }
+}
+
+diesel::table! {
+    /// How many sessions a client has, by what most filters ask for. Changed in the transaction that changes the sessions, under the lock of session_counters.
+    session_days (client_id, day, status, channel) {
+        client_id -> Text,
+        /// The day of created_at in UTC.
+        day -> Date,
+        status -> Text,
+        channel -> Text,
+        /// Sessions of that day, status and channel; 0 after the last was changed into another.
+        sessions -> Int8,
     }
 }
 
@@ -183,6 +212,7 @@ diesel::joinable!(idempotency_keys -> clients (client_id));
 diesel::joinable!(memberships -> clients (client_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(session_counters -> clients (client_id));
+diesel::joinable!(session_days -> clients (client_id));
 diesel::joinable!(sign_ins -> clients (client_id));
 diesel::joinable!(sign_ins -> users (user_id));
 
@@ -194,6 +224,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     memberships,
     questions,
     session_counters,
+    session_days,
     sessions,
     sign_ins,
     users,

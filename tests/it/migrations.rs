@@ -68,8 +68,9 @@ fn schema_rs_says_what_the_database_says() {
     let columns: Vec<Column> = sql_query(
         "select table_name::text as table, column_name || ' -> ' || case when is_nullable = 'YES' then 'Nullable<' else '' end \
          || case udt_name when 'text' then 'Text' when 'timestamptz' then 'Timestamptz' when 'uuid' then 'Uuid' \
-            when 'bytea' then 'Bytea' when 'int2' then 'Int2' when 'int4' then 'Int4' when 'int8' then 'Int8' \
-            when '_text' then 'Array<Text>' else 'unknown ' || udt_name end \
+            when 'bytea' then 'Bytea' when 'date' then 'Date' when 'bool' then 'Bool' when 'inet' then 'Inet' when 'jsonb' then 'Jsonb' \
+            when 'int2' then 'Int2' when 'int4' then 'Int4' when 'int8' then 'Int8' \
+            when '_text' then 'Array<Text>' when '_cidr' then 'Array<Cidr>' else 'unknown ' || udt_name end \
          || case when is_nullable = 'YES' then '>' else '' end as line \
          from information_schema.columns where table_schema = 'public' and table_name not like '\\_\\_%' \
          order by table_name collate \"C\", ordinal_position",
