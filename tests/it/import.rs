@@ -1,7 +1,9 @@
 //! Importing sessions from CSV, and getting them back.
 
-use chrono::{DateTime, Utc};
-use uptok::sessions::{self, BadLine, Listener, Summary};
+use uptok::{
+    sessions::{self, BadLine, Listener, Summary},
+    web::clock::now,
+};
 
 use crate::support::{TestApp, TestDb};
 
@@ -19,10 +21,6 @@ impl Listener for &mut Heard {
     fn batch(&mut self, _bytes: u64, _so_far: &Summary) {
         self.batches += 1;
     }
-}
-
-fn now() -> DateTime<Utc> {
-    "2026-11-23T00:00:00Z".parse().unwrap()
 }
 
 fn import(db: &TestDb, client: &str, csv: &str, heard: &mut Heard) -> anyhow::Result<Summary> {
@@ -188,7 +186,7 @@ async fn an_exported_csv_imports_again_as_it_was() {
     let ada = app.signed_up("ada").await;
     let client = ada.client_id().await;
     import(&app.db, &client, &file(50), &mut Heard::default()).unwrap();
-    app.db.execute("update sessions set external_id = null where sequence % 2 = 0");
+    app.db.change_sessions("update sessions set external_id = null where sequence % 2 = 0");
     let key = ada.generate("export").await;
 
     let exported = app.export(&[("clientKey", &key), ("format", "csv")]).await.body;
