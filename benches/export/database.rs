@@ -112,6 +112,11 @@ pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<Filled> {
             .bind::<Array<BigInt>, _>(&counts)
             .execute(&mut connection)?;
     }
+    sql_query(
+        "insert into session_days (client_id, day, status, channel, sessions) \
+         select client_id, (created_at at time zone 'UTC')::date, status, channel, count(*) from sessions group by 1, 2, 3, 4",
+    )
+    .execute(&mut connection)?;
     sql_query("vacuum analyze").execute(&mut connection)?;
     sql_query("checkpoint").execute(&mut connection)?;
     add_key(&mut connection, client)

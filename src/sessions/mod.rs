@@ -6,6 +6,7 @@
 mod answer;
 mod batch;
 mod csv;
+mod days;
 mod export;
 mod filtered;
 mod idempotency;

@@ -1,4 +1,4 @@
-//! Writing the tables `sessions` and `session_counters`.
+//! Writing the tables `sessions`, `session_counters` and, in `days`, `session_days`.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use diesel::{dsl::now, prelude::*};
 use uuid::Uuid;
 
-use super::record::{Given, Record};
+use super::{
+    days::Days,
+    record::{Given, Record},
+};
 use crate::{
     accounts::ClientId,
     schema::{session_counters, sessions},
@@ -52,10 +55,13 @@ pub fn record_all(
         let counter = session_counters::table.find(client.as_str());
         let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
         let known = known(connection, client, given)?;
-        let mut batch = Batch { client, next: recorded + 1, known, new: Vec::new() };
-        let outcomes = given.iter().map(|given| batch.take(connection, given)).collect::<QueryResult<_>>()?;
-        diesel::insert_into(sessions::table).values(&batch.new).execute(connection)?;
-        diesel::update(counter).set(session_counters::recorded.eq(batch.next - 1)).execute(connection)?;
+        let mut batch = Batch { client, next: recorded + 1, known, new: Vec::new(), days: Days::default() };
+        let outcomes: Vec<Recorded> =
+            given.iter().map(|given| batch.take(connection, given)).collect::<QueryResult<_>>()?;
+        // What changes nothing leaves the revision as it is: what was answered at it still holds.
+        if outcomes.iter().any(|it| it.outcome != Outcome::Unchanged) {
+            batch.store(connection)?;
+        }
         Ok(outcomes)
     })
 }
@@ -154,6 +160,7 @@ struct Batch<'a> {
     next: i64,
     known: Places,
     new: Vec<NewRow>,
+    days: Days,
 }
 
 impl Batch<'_> {
@@ -161,7 +168,12 @@ impl Batch<'_> {
         let place = Name::of(given).and_then(|name| self.known.0.get_mut(&name));
         match place {
             None => Ok(self.create(given)),
-            Some(Place::Stored(stored)) => update(connection, self.client, stored, given),
+            Some(Place::Stored(stored)) => {
+                let before = stored.record.clone();
+                let recorded = update(connection, self.client, stored, given)?;
+                self.days.change(&before, &stored.record);
+                Ok(recorded)
+            }
             Some(Place::New(index)) => Ok(amend(&mut self.new[*index], given)),
         }
     }
@@ -180,6 +192,22 @@ impl Batch<'_> {
         });
         self.next += 1;
         Recorded { session_id, outcome: Outcome::Created }
+    }
+
+    /// Stores what is new, and what is counted.
+    fn store(mut self, connection: &mut PgConnection) -> QueryResult<()> {
+        diesel::insert_into(sessions::table).values(&self.new).execute(connection)?;
+        for row in &self.new {
+            self.days.add(&row.record);
+        }
+        self.days.store(connection, self.client)?;
+        diesel::update(session_counters::table.find(self.client.as_str()))
+            .set((
+                session_counters::recorded.eq(self.next - 1),
+                session_counters::revision.eq(session_counters::revision + 1),
+            ))
+            .execute(connection)
+            .map(|_rows| ())
     }
 }
 

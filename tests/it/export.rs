@@ -298,7 +298,7 @@ async fn a_full_page_does_not_change_while_sessions_arrive() {
     let (ada, key) = client_with(&app, 60).await;
     let before = app.export(&[("clientKey", &key), ("page", "1")]).await;
 
-    app.db.execute("update sessions set external_id = null");
+    app.db.change_sessions("update sessions set external_id = null");
     app.record(&ada.client_id().await, 60);
 
     let after = app.export(&[("clientKey", &key), ("page", "1")]).await;
@@ -396,7 +396,7 @@ async fn a_body_that_never_ends_is_given_up_after_five_seconds() {
 async fn csv_is_what_the_record_says() {
     let app = TestApp::start().await;
     let (_, key) = client_with(&app, 60).await;
-    app.db.execute(
+    app.db.change_sessions(
         "update sessions set shopper_name = '=cmd()', notes = E'a \"quote\",\r\nand a line', shopper_phone = '+4930123', \
          tags = '{vip,repeat}' where sequence = 1",
     );
@@ -443,12 +443,11 @@ async fn everything_streams_in_both_orders_and_with_a_filter() {
 async fn a_key_that_is_deleted_ends_its_stream() {
     let app = TestApp::start().await;
     let (ada, key) = client_with(&app, 1000).await;
-    app.db.execute(
+    app.db.change_sessions(
         "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at, notes) \
          select client_id, n, gen_random_uuid(), 'missed', 'chat', now(), now(), repeat('long ', 500) \
          from clients, generate_series(1001, 40000) n",
     );
-    app.db.execute("update session_counters set recorded = 40000");
     let request =
         app.visitor().request(Method::POST, PATH).form(&[("clientKey", key.as_str()), ("format", "csv")]);
     let mut stream = request.send().await.unwrap().bytes_stream();

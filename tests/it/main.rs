@@ -18,6 +18,7 @@ mod licences;
 mod migrations;
 mod questions;
 mod read;
+mod recorder;
 mod rooms;
 mod security;
 mod serve;

@@ -100,7 +100,7 @@ async fn sessions_that_arrive_meanwhile_are_neither_missed_nor_doubled() {
     let app = TestApp::start().await;
     let reader = Reader::with(&app, "ada", 40).await;
     let first = reader.get("/api/sessions?perPage=40&status=completed").await;
-    app.db.execute("update sessions set external_id = null");
+    app.db.change_sessions("update sessions set external_id = null");
     app.record(&reader.visitor.client_id().await, 60);
 
     let all = reader.get("/api/sessions?perPage=1000&status=completed").await;
@@ -112,8 +112,10 @@ async fn sessions_that_arrive_meanwhile_are_neither_missed_nor_doubled() {
 async fn every_filter_lets_through_what_it_says() {
     let app = TestApp::start().await;
     let reader = Reader::with(&app, "ada", 90).await;
-    app.db.execute("update sessions set channel = 'chat', agent_name = 'Ada & Co' where sequence <= 10");
-    app.db.execute("update sessions set updated_at = '2030-01-01' where sequence > 85");
+    app.db.change_sessions(
+        "update sessions set channel = 'chat', agent_name = 'Ada & Co' where sequence <= 10",
+    );
+    app.db.change_sessions("update sessions set updated_at = '2030-01-01' where sequence > 85");
     for (query, expected) in [
         ("status=missed", 30),
         ("channel=chat", 10),
@@ -155,7 +157,7 @@ async fn what_has_not_changed_is_not_sent_again() {
         let tag = first.header("etag").to_owned();
 
         let again = reader.get_unless(&path, &format!("\"x\", W/{tag}")).await;
-        app.db.execute("update sessions set rating = coalesce(rating, 0) + 1 where sequence = 1");
+        app.db.change_sessions("update sessions set rating = coalesce(rating, 0) + 1 where sequence = 1");
         let changed = reader.get_unless(&path, &tag).await;
 
         assert!(tag.starts_with('"') && tag.len() == 34);

@@ -43,7 +43,7 @@ async fn sessions_of_one_moment_are_paged_without_gap_or_double() {
     let app = TestApp::start().await;
     let ada = app.signed_up("ada").await;
     app.record(&ada.client_id().await, 130);
-    app.db.execute("update sessions set created_at = '2026-01-01', ended_at = '2026-01-01'");
+    app.db.change_sessions("update sessions set created_at = '2026-01-01', ended_at = '2026-01-01'");
 
     let mut titles = Vec::new();
     let mut page = ada.get("/sessions").await.html();
@@ -101,7 +101,9 @@ async fn filters_narrow_the_list_and_the_file() {
     let app = TestApp::start().await;
     let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
     app.record(&ada.client_id().await, 180);
-    app.db.execute("update sessions set agent_name = 'Ada & Co', channel = 'chat' where sequence <= 70");
+    app.db.change_sessions(
+        "update sessions set agent_name = 'Ada & Co', channel = 'chat' where sequence <= 70",
+    );
     let filter = "?status=completed&channel=chat&agentName=Ada+%26+Co&from=2026-10-31&to=2026-11-01";
 
     let first = ada.get(&format!("/sessions{filter}")).await.html();
@@ -143,12 +145,11 @@ async fn a_session_has_its_page_and_a_stranger_does_not_see_it() {
 async fn a_member_who_is_removed_gets_no_more_of_the_file() {
     let app = TestApp::start().await;
     let ada = app.signed_up("ada").await;
-    app.db.execute(
+    app.db.change_sessions(
         "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at, notes) \
          select client_id, n, gen_random_uuid(), 'missed', 'chat', now(), now(), repeat('long ', 500) \
          from clients, generate_series(1, 40000) n",
     );
-    app.db.execute("update session_counters set recorded = 40000");
     let answer = ada.request(reqwest::Method::GET, "/sessions.csv").send().await.unwrap();
     let mut stream = answer.bytes_stream();
     stream.next().await.unwrap().unwrap();

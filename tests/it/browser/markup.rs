@@ -81,7 +81,7 @@ async fn what_sessions_say_is_shown_literally() {
     let client = browser.text(".foot-client code").await;
     app.record(&client, PAYLOADS.len());
     for (sequence, payload) in (1..).zip(PAYLOADS) {
-        app.db.execute(&format!(
+        app.db.change_sessions(&format!(
             "update sessions set queue_name = $text${payload}$text$, agent_name = $text${payload}$text$, \
              shopper_name = $text${payload}$text$ where sequence = {sequence}"
         ));

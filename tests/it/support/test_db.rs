@@ -123,6 +123,22 @@ impl TestDb {
         sql_query(sql).execute(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Changes sessions by hand, and what is kept of them elsewhere with them.
+    pub(crate) fn change_sessions(&self, sql: &str) -> usize {
+        let changed = self.execute(sql);
+        self.execute("delete from session_days");
+        self.execute(
+            "insert into session_days (client_id, day, status, channel, sessions) \
+             select client_id, (created_at at time zone 'UTC')::date, status, channel, count(*) \
+             from sessions group by 1, 2, 3, 4",
+        );
+        self.execute(
+            "update session_counters counter set revision = revision + 1, \
+             recorded = (select count(*) from sessions where client_id = counter.client_id)",
+        );
+        changed
+    }
+
     /// The text that one statement gives in its column `answer`.
     pub(crate) fn ask(&self, sql: &str) -> String {
         #[derive(diesel::QueryableByName)]

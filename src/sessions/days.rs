@@ -1,0 +1,67 @@
+//! The table `session_days`: how many sessions a client has, by what most filters ask for.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use diesel::{prelude::*, upsert::excluded};
+
+use super::record::Record;
+use crate::{accounts::ClientId, schema::session_days};
+
+/// How the numbers of a client's days change in a transaction.
+#[derive(Default)]
+pub(super) struct Days(BTreeMap<Day, i64>);
+
+/// The day of `createdAt` in UTC, the status and the channel.
+type Day = (NaiveDate, String, String);
+
+fn day_of(record: &Record) -> Day {
+    (record.created_at.date_naive(), record.status.clone(), record.channel.clone())
+}
+
+impl Days {
+    /// There is one session more like this.
+    pub(super) fn add(&mut self, record: &Record) {
+        *self.0.entry(day_of(record)).or_default() += 1;
+    }
+
+    /// A session that was like the first is like the second now.
+    pub(super) fn change(&mut self, before: &Record, after: &Record) {
+        *self.0.entry(day_of(before)).or_default() -= 1;
+        self.add(after);
+    }
+
+    /// Stores what changed. Whoever calls this holds the lock of the client's counter.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) fn store(self, connection: &mut PgConnection, client: &ClientId) -> QueryResult<()> {
+        let (more, fewer): (Vec<_>, Vec<_>) =
+            self.0.into_iter().filter(|(_, change)| *change != 0).partition(|(_, change)| *change > 0);
+        for ((day, status, channel), change) in fewer {
+            diesel::update(session_days::table.find((client.as_str(), day, status, channel)))
+                .set(session_days::sessions.eq(session_days::sessions + change))
+                .execute(connection)?;
+        }
+        let row = |((day, status, channel), change)| {
+            (
+                session_days::client_id.eq(client.as_str()),
+                session_days::day.eq(day),
+                session_days::status.eq(status),
+                session_days::channel.eq(channel),
+                session_days::sessions.eq(change),
+            )
+        };
+        // A statement has at most 65,535 parameters.
+        let rows: Vec<_> = more.into_iter().map(row).collect();
+        for rows in rows.chunks(5000) {
+            diesel::insert_into(session_days::table)
+                .values(rows)
+                .on_conflict(session_days::table.primary_key())
+                .do_update()
+                .set(session_days::sessions.eq(session_days::sessions + excluded(session_days::sessions)))
+                .execute(connection)?;
+        }
+        Ok(())
+    }
+}
