@@ -14,7 +14,7 @@ use super::{
     page_request::{Filter, PageRequest},
     reader::Reader,
     record::{CHANNELS, STATUSES},
-    row::{Row, grouped, spoken},
+    row::Row,
     session::{COLUMNS, Session},
     store::{self, Position, Towards},
     stream,
@@ -26,6 +26,7 @@ use crate::{
     web::{
         clock::{Moment, rfc3339},
         form::FormState,
+        numbers::{grouped, spoken},
         page::{Layout, Section, respond, see_other},
     },
 };

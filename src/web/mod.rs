@@ -8,6 +8,7 @@ pub mod clock;
 pub mod error_pages;
 pub mod form;
 pub mod health;
+pub mod numbers;
 pub mod page;
 pub mod request_log;
 pub mod same_origin;
