@@ -3,6 +3,7 @@
 pub mod api_request;
 pub mod assets;
 pub mod body;
+pub mod chart;
 pub mod client_address;
 pub mod clock;
 pub mod error_pages;

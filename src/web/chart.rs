@@ -1,0 +1,404 @@
+//! Numbers as bars, drawn here: an SVG that needs neither a script nor a style attribute.
+//!
+//! Places along the width are per cent, heights are pixels, so the bars stretch with the page and the letters do not.
+//! What the picture says stands beside it as a table.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::numbers::{grouped, short};
+
+/// Height of the drawing in pixels.
+const HEIGHT: i64 = 168;
+/// Where the highest tick is, in pixels from above: a label stands beside it.
+const TOP: i64 = 10;
+/// Where zero is, in pixels from above; below it are the labels.
+const BASE: i64 = 140;
+/// Ticks that are aimed at, zero left out; round numbers make it up to as many.
+const TICKS: i128 = 4;
+/// Labels below the bars, at most.
+const LABELS: usize = 7;
+/// Places and lengths are counted in thousandths, so that nothing is rounded twice.
+const UNIT: i64 = 1000;
+/// The whole width: 100 per cent.
+const WIDTH: i64 = 100 * UNIT;
+/// The widest bar, when there are few.
+const BAR_MAX: i64 = 8 * UNIT;
+
+/// What a part of each bar counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Series {
+    /// In the legend and over the column of the table: `Answered`.
+    pub name: &'static str,
+    /// What gives it its colour: `chart-main`, `chart-other` or `chart-bad`.
+    pub class: &'static str,
+}
+
+/// What one bar stands for.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// As people read it: `3 Nov`.
+    pub label: String,
+    /// As machines do: `2026-11-03`.
+    pub iso: String,
+    /// How many of each series; less than 0 counts as 0.
+    pub values: [i64; 2],
+}
+
+/// Bars of two parts, the first below, with their scale and their table.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// What the picture is of: `Sessions per day`.
+    pub caption: String,
+    /// The bars in a sentence or two, for those who do not see them.
+    pub description: String,
+    /// The two series.
+    pub series: [Series; 2],
+    /// What the first column of the table holds: `Day`.
+    pub per: &'static str,
+    /// The scale, from zero upwards.
+    pub ticks: Vec<Tick>,
+    /// The bars, from left to right.
+    pub bars: Vec<Bar>,
+    /// What stands below them.
+    pub labels: Vec<Label>,
+    /// The drawing's height in pixels.
+    pub height: i64,
+}
+
+/// A line of the scale.
+#[derive(Clone, Debug)]
+pub struct Tick {
+    /// In pixels from above.
+    pub y: Decimal,
+    /// A round number.
+    pub text: String,
+}
+
+/// One bar: the whole slot that answers to the pointer, and the parts that are seen.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    /// Where its slot begins, in per cent.
+    pub slot: Decimal,
+    /// How wide its slot is, in per cent.
+    pub slot_width: Decimal,
+    /// Where it begins, in per cent.
+    pub x: Decimal,
+    /// How wide it is, in per cent.
+    pub width: Decimal,
+    /// The parts that are not nothing.
+    pub parts: Vec<Part>,
+    /// What it stands for.
+    pub label: String,
+    /// The same for machines.
+    pub iso: String,
+    /// The numbers in words.
+    pub values: [String; 2],
+}
+
+/// A part of a bar.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its colour.
+    pub class: &'static str,
+    /// Its upper end, in pixels from above.
+    pub y: Decimal,
+    /// In pixels.
+    pub height: Decimal,
+}
+
+/// Words below a bar.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// In per cent.
+    pub x: Decimal,
+    /// `start`, `middle` or `end`: at the edges words stay inside.
+    pub anchor: &'static str,
+    /// It goes where there is little room.
+    pub is_minor: bool,
+    /// The words.
+    pub text: String,
+}
+
+/// A number with up to three digits behind the point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Decimal(i64);
+
+impl Display for Decimal {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / UNIT, self.0 % UNIT);
+        if rest == 0 {
+            return write!(formatter, "{whole}");
+        }
+        let text = format!("{whole}.{rest:03}");
+        formatter.write_str(text.trim_end_matches('0'))
+    }
+}
+
+impl Chart {
+    /// A bar for each point, in their order. `per` is what a point is (`Day`), `unit` what is counted (`sessions`).
+    #[must_use]
+    pub fn bars(
+        caption: impl Into<String>,
+        per: &'static str,
+        unit: &str,
+        series: [Series; 2],
+        points: &[Point],
+    ) -> Self {
+        let scale = Scale::up_to(points.iter().map(sum).max().unwrap_or(0));
+        let places = Places { count: i64::try_from(points.len()).unwrap_or(i64::MAX).max(1) };
+        Self {
+            caption: caption.into(),
+            description: description(unit, series, points),
+            series,
+            per,
+            ticks: scale.ticks(),
+            bars: (0..)
+                .zip(points)
+                .map(|(index, point)| bar(&scale, &places, series, index, point))
+                .collect(),
+            labels: places.labels(points),
+            height: HEIGHT,
+        }
+    }
+}
+
+fn values(point: &Point) -> [i128; 2] {
+    point.values.map(|value| i128::from(value.max(0)))
+}
+
+fn sum(point: &Point) -> i128 {
+    values(point).iter().sum()
+}
+
+fn bar(scale: &Scale, places: &Places, series: [Series; 2], index: i64, point: &Point) -> Bar {
+    let mut base = BASE * UNIT;
+    let mut parts = Vec::new();
+    for (series, value) in series.into_iter().zip(values(point)).filter(|(_, value)| *value > 0) {
+        // What is there is seen, however little it is.
+        let height = scale.height(value).max(UNIT);
+        base -= height;
+        parts.push(Part { class: series.class, y: Decimal(base), height: Decimal(height) });
+    }
+    let (slot, end) = (places.edge(index), places.edge(index + 1));
+    let width = ((end - slot) * 3 / 4).clamp(1, BAR_MAX);
+    Bar {
+        slot: Decimal(slot),
+        slot_width: Decimal(end - slot),
+        x: Decimal(slot + (end - slot - width) / 2),
+        width: Decimal(width),
+        parts,
+        label: point.label.clone(),
+        iso: point.iso.clone(),
+        values: values(point).map(grouped),
+    }
+}
+
+/// `From 3 Nov to 23 Nov: 1,204 sessions, 980 answered, 224 not answered. The most were 61 on 12 Nov.`
+fn description(unit: &str, series: [Series; 2], points: &[Point]) -> String {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return format!("No {unit}.");
+    };
+    let of = |index: usize| grouped(points.iter().map(|point| values(point)[index]).sum::<i128>());
+    let total: i128 = points.iter().map(sum).sum();
+    let most = points.iter().rev().max_by_key(|point| sum(point)).filter(|point| sum(point) > 0);
+    let most = most.map(|point| format!(" The most: {} at {}.", grouped(sum(point)), point.label));
+    format!(
+        "From {} to {}: {} {unit}; {}: {}; {}: {}.{}",
+        first.label,
+        last.label,
+        grouped(total),
+        series[0].name,
+        of(0),
+        series[1].name,
+        of(1),
+        most.unwrap_or_default()
+    )
+}
+
+/// How high a number is.
+struct Scale {
+    step: i128,
+    top: i128,
+}
+
+impl Scale {
+    /// Round numbers (1, 2 or 5 with zeros) from zero to `most` or a little more.
+    fn up_to(most: i128) -> Self {
+        let most = most.max(1);
+        let mut decade = 1;
+        let step = loop {
+            match [1, 2, 5].into_iter().map(|it| it * decade).find(|step| step * TICKS >= most) {
+                Some(step) => break step,
+                None => decade *= 10,
+            }
+        };
+        Self { step, top: (most + step - 1) / step * step }
+    }
+
+    fn ticks(&self) -> Vec<Tick> {
+        let mut ticks = Vec::new();
+        let mut number = 0;
+        while number <= self.top {
+            ticks.push(Tick { y: Decimal(BASE * UNIT - self.height(number)), text: short(number) });
+            number += self.step;
+        }
+        ticks
+    }
+
+    /// In thousandths of a pixel.
+    fn height(&self, value: i128) -> i64 {
+        let room = i128::from((BASE - TOP) * UNIT);
+        i64::try_from(value * room / self.top).unwrap_or(0)
+    }
+}
+
+/// Where the bars stand.
+struct Places {
+    count: i64,
+}
+
+impl Places {
+    /// Where the slot `index` begins, in thousandths of a per cent.
+    fn edge(&self, index: i64) -> i64 {
+        index * WIDTH / self.count
+    }
+
+    fn labels(&self, points: &[Point]) -> Vec<Label> {
+        let every = points.len().div_ceil(LABELS).max(1);
+        let chosen = points.iter().enumerate().step_by(every).enumerate();
+        chosen.map(|(nth, (index, point))| self.label(nth, index, point)).collect()
+    }
+
+    fn label(&self, nth: usize, index: usize, point: &Point) -> Label {
+        let index = i64::try_from(index).unwrap_or(0);
+        let (begin, end) = (self.edge(index), self.edge(index + 1));
+        let middle = i64::midpoint(begin, end);
+        let (x, anchor) = match middle {
+            ..=5_000 => (begin, "start"),
+            95_000.. => (end, "end"),
+            _ => (middle, "middle"),
+        };
+        Label { x: Decimal(x), anchor, is_minor: nth % 2 == 1, text: point.label.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIES: [Series; 2] =
+        [Series { name: "Good", class: "chart-main" }, Series { name: "Bad", class: "chart-bad" }];
+
+    #[derive(askama::Template)]
+    #[template(
+        source = "{% import \"shared/_chart.html\" as charts %}{% call charts::bars(chart) %}{% endcall %}",
+        ext = "html"
+    )]
+    struct Page {
+        chart: Chart,
+    }
+
+    fn chart(values: impl IntoIterator<Item = [i64; 2]>) -> Chart {
+        let point = |(index, values)| Point { label: format!("day {index}"), iso: String::new(), values };
+        let points: Vec<_> = values.into_iter().enumerate().map(point).collect();
+        Chart::bars("Calls per day", "Day", "calls", SERIES, &points)
+    }
+
+    fn texts(chart: &Chart) -> Vec<&str> {
+        chart.ticks.iter().map(|tick| tick.text.as_str()).collect()
+    }
+
+    #[track_caller]
+    fn assert_inside(chart: &Chart) {
+        let mut right = 0;
+        for bar in &chart.bars {
+            assert!(bar.slot.0 >= right && bar.x >= bar.slot && bar.width.0 > 0);
+            right = bar.slot.0 + bar.slot_width.0;
+            assert!(bar.x.0 + bar.width.0 <= right.max(bar.x.0 + 1));
+            let mut base = BASE * UNIT;
+            for part in &bar.parts {
+                assert_eq!(part.y.0 + part.height.0, base, "parts stand on each other");
+                assert!(part.y.0 >= (TOP - 2) * UNIT && part.height.0 >= UNIT);
+                base = part.y.0;
+            }
+        }
+        assert!(chart.bars.is_empty() || right == WIDTH);
+        assert!(chart.ticks.iter().all(|tick| (TOP * UNIT..=BASE * UNIT).contains(&tick.y.0)));
+        assert!(chart.labels.iter().all(|label| (0..=WIDTH).contains(&label.x.0)));
+    }
+
+    #[test]
+    fn bars_stay_in_the_box_whatever_the_numbers() {
+        for values in [
+            vec![],
+            vec![[0, 0]],
+            vec![[1, 0]],
+            vec![[0, 1], [i64::MAX, i64::MAX]],
+            vec![[-5, 3], [7, i64::MIN]],
+            (0..744).map(|hour| [hour % 24, hour % 5]).collect(),
+            (0..200_000).map(|index| [index, 1]).collect(),
+        ] {
+            assert_inside(&chart(values));
+        }
+    }
+
+    #[test]
+    fn the_scale_has_round_numbers_and_reaches_the_highest_bar() {
+        assert_eq!(texts(&chart([[0, 0]])), ["0", "1"]);
+        assert_eq!(texts(&chart([[2, 1]])), ["0", "1", "2", "3"]);
+        assert_eq!(texts(&chart([[60, 1], [3, 3]])), ["0", "20", "40", "60", "80"]);
+        assert_eq!(texts(&chart([[1_000_000, 0]])), ["0", "500k", "1M"]);
+        for most in 1..5000 {
+            let scale = Scale::up_to(most);
+            assert!(scale.top >= most && scale.top - most < scale.step && scale.top / scale.step <= TICKS);
+        }
+    }
+
+    #[test]
+    fn parts_are_as_high_as_their_numbers() {
+        let chart = chart([[30, 10], [0, 0], [0, 1]]);
+        let heights: Vec<Vec<i64>> = chart
+            .bars
+            .iter()
+            .map(|bar| bar.parts.iter().map(|part| part.height.0 / UNIT).collect())
+            .collect();
+        assert_eq!(heights, [vec![97, 32], vec![], vec![3]]);
+        assert_eq!(chart.bars[2].parts[0].class, "chart-bad");
+    }
+
+    #[test]
+    fn labels_are_few_and_those_at_the_edges_stay_inside() {
+        let month = chart((0..30).map(|day| [day, 0]));
+        let labels: Vec<_> = month.labels.iter().map(|label| (label.text.as_str(), label.anchor)).collect();
+        assert_eq!(labels[0], ("day 0", "start"));
+        assert!(labels.len() <= LABELS && labels[1..].iter().all(|(_, anchor)| *anchor == "middle"));
+        assert_eq!(chart([[1, 1]]).labels[0].anchor, "middle");
+    }
+
+    #[test]
+    fn those_who_do_not_see_it_are_told() {
+        let told = chart([[1000, 1], [2000, 204], [5, 0]]).description;
+        assert_eq!(
+            told,
+            "From day 0 to day 2: 3,210 calls; Good: 3,005; Bad: 205. The most: 2,204 at day 1."
+        );
+        assert_eq!(chart([]).description, "No calls.");
+        assert!(!chart([[0, 0]]).description.contains("most"));
+    }
+
+    #[test]
+    fn the_picture_needs_no_style_and_has_a_table_beside_it() {
+        let html = askama::Template::render(&Page { chart: chart([[1000, 1], [0, 0]]) }).unwrap();
+        assert!(!html.contains("style") && !html.contains("<script"));
+        assert_eq!([html.matches("<rect").count(), html.matches("<td").count()], [4, 4]);
+        assert!(html.contains("<title>day 0: Good 1,000, Bad 1</title>"));
+    }
+
+    #[test]
+    fn decimals_are_short() {
+        assert_eq!(
+            [0, 1000, 1500, 33_333, 1].map(|it| Decimal(it).to_string()),
+            ["0", "1", "1.5", "33.333", "0.001"]
+        );
+    }
+}
