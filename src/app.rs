@@ -19,6 +19,7 @@ use actix_web::{
 use crate::{
     accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
     api_keys::{self, Gate, KeyHasher},
+    audit::Chain,
     config::{CorsOrigin, Settings},
     db::Db,
     error::AppError,
@@ -43,6 +44,7 @@ pub struct Parts {
     site: Data<Site>,
     db: Data<Db>,
     gate: Data<Gate>,
+    chain: Data<Chain>,
     passwords: Data<Passwords>,
     login_throttles: Data<LoginThrottles>,
     question_throttle: Data<QuestionThrottle>,
@@ -65,6 +67,7 @@ impl Parts {
             }),
             db: Data::new(Db::new(database_url, settings.database_connections, wait)?),
             gate: Data::new(Gate::new(KeyHasher::new(secret))),
+            chain: Data::new(Chain::new(secret)),
             passwords: Data::new(Passwords::new()?),
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
             question_throttle: Data::new(QuestionThrottle::default()),
@@ -86,6 +89,7 @@ impl Parts {
             .app_data(self.site.clone())
             .app_data(self.db.clone())
             .app_data(self.gate.clone())
+            .app_data(self.chain.clone())
             .app_data(self.passwords.clone())
             .app_data(self.login_throttles.clone())
             .app_data(self.question_throttle.clone())

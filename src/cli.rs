@@ -1,4 +1,6 @@
-//! The command line: `uptok serve`, `migrate`, `import`, `user …`, `database-url`.
+//! The command line: `uptok serve`, `migrate`, `import`, `user …`, `audit …`, `database-url`.
+
+mod audit;
 
 use std::{
     fs::File,
@@ -14,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret as _;
 use tracing_subscriber::EnvFilter;
 
+use self::audit::AuditCommand;
 use crate::{
     accounts::{self, ClientId, EmailAddress, NewPassword, NewUser, Passwords, PersonName},
     app::Parts,
@@ -59,6 +62,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// Check the audit log
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Print the last questions from the API documentation's form
     Questions {
@@ -135,6 +143,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Import { file, client } => return import(&settings, &file, &client),
         Command::User { command } => user(&settings, command)?,
+        Command::Audit { command } => return audit::run(&settings, command),
         Command::Questions { last } => show_questions(&settings, last)?,
         Command::DatabaseUrl => {
             ensure!(

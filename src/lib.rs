@@ -5,6 +5,7 @@
 //!
 //! - [`accounts`]: the people who sign in, and the clients they belong to
 //! - [`api_keys`]: the keys that let programs in
+//! - [`audit`]: who did what
 //! - [`sessions`]: what happened, and its export
 //! - [`guide`]: the API documentation
 //! - [`questions`]: what readers of it ask
@@ -16,6 +17,7 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod db;

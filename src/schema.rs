@@ -47,6 +47,50 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Where the audit log of a client ends. Whoever adds a record locks the row until commit, after everything else it locks.
+    audit_heads (client_id) {
+        client_id -> Text,
+        /// The sequence of the last record, and so their number; 0: there is none.
+        sequence -> Int8,
+        /// The hash of the last record: 32 bytes; zeros: there is none.
+        hash -> Bytea,
+        /// HMAC-SHA-256 over hash: 32 bytes. The next record is hashed over it, and it stands nowhere else, so that nobody can set the row back.
+        seal -> Bytea,
+    }
+}
+
+diesel::table! {
+    /// Who did what. Rows are only ever added, in the transaction of what they tell, and each is hashed over the one before.
+    audit_log (client_id, sequence) {
+        client_id -> Text,
+        /// 1, 2, 3 … per client, without gaps.
+        sequence -> Int8,
+        /// When it was written, by the clock of the database; in the order of sequence.
+        at -> Timestamptz,
+        /// user: logged in; key: a program; command_line: whoever runs uptok; system: uptok by itself; visitor: nobody we know.
+        actor_kind -> Text,
+        /// The user_id or the public key. No foreign key: a record outlives whom it names.
+        actor -> Nullable<Text>,
+        /// What happened: key.created, sign_in.failed, …
+        act -> Text,
+        /// To what it happened: a public key, a user_id, an import; null: to the client.
+        target -> Nullable<Text>,
+        /// The other thing it is about: the public key of a replacement.
+        related -> Nullable<Text>,
+        /// A JSON object of texts, as the bytes that were hashed. Never a secret, never what tells of a shopper.
+        details -> Text,
+        /// Where the request came from; null: it was none, or that is not known.
+        address -> Nullable<Inet>,
+        /// As in X-Request-Id and in the log.
+        request_id -> Nullable<Uuid>,
+        /// The hash of the record before: 32 bytes; zeros: this is the first.
+        previous_hash -> Bytea,
+        /// HMAC-SHA-256 over the seal of the record before and every other column: 32 bytes.
+        hash -> Bytea,
+    }
+}
+
+diesel::table! {
     /// Customer organisations. A client owns sessions and API keys.
     clients (client_id) {
         /// Public Client ID: cl_ and 10 characters of 0-9a-z. The distribution column of every client-owned table.
@@ -208,6 +252,8 @@ diesel::table! {
 }
 
 diesel::joinable!(api_keys -> clients (client_id));
+diesel::joinable!(audit_heads -> clients (client_id));
+diesel::joinable!(audit_log -> audit_heads (client_id));
 diesel::joinable!(idempotency_keys -> clients (client_id));
 diesel::joinable!(memberships -> clients (client_id));
 diesel::joinable!(memberships -> users (user_id));
@@ -219,6 +265,8 @@ diesel::joinable!(sign_ins -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     api_key_directory,
     api_keys,
+    audit_heads,
+    audit_log,
     clients,
     idempotency_keys,
     memberships,

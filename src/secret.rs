@@ -21,6 +21,8 @@ pub enum Purpose {
     SignInCookie,
     /// The keyed hash of API keys, version 1.
     ApiKeys,
+    /// The hashes that chain the records of the audit log.
+    AuditLog,
 }
 
 /// `UPTOK_SECRET`: at least 32 characters.
@@ -63,6 +65,7 @@ impl InstallationSecret {
         let label: &[u8] = match purpose {
             Purpose::SignInCookie => b"uptok sign-in cookie v1",
             Purpose::ApiKeys => b"uptok api keys v1",
+            Purpose::AuditLog => b"uptok audit log v1",
         };
         let mut key = [0; 64];
         Hkdf::<Sha256>::new(None, self.0.expose_secret().as_bytes())

@@ -31,7 +31,13 @@ impl RequestId {
     /// The id as text.
     #[must_use]
     pub fn of(request: &HttpRequest) -> String {
-        request.extensions().get::<Self>().map_or_else(String::new, |id| id.0.to_string())
+        Self::uuid_of(request).map_or_else(String::new, |id| id.to_string())
+    }
+
+    /// The id itself; `None` before it was given.
+    #[must_use]
+    pub fn uuid_of(request: &HttpRequest) -> Option<Uuid> {
+        request.extensions().get::<Self>().map(|id| id.0)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{TestDb, html::Html};
 
 /// A password that is long enough and not common.
 pub(crate) const PASSWORD: &str = "a long enough password";
-const SECRET: &str = "the secret of the tests, 32 characters or more";
+pub(crate) const SECRET: &str = "the secret of the tests, 32 characters or more";
 
 #[derive(Parser)]
 struct Arguments {

@@ -1,0 +1,133 @@
+//! Who does something, and from where: what a handler takes along to its store.
+
+use std::{
+    future::{Ready, ready},
+    net::IpAddr,
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+use uuid::Uuid;
+
+use super::Chain;
+use crate::{
+    accounts::{ClientId, SignedIn},
+    api_keys::PublicKey,
+    config::Settings,
+    error::AppError,
+    web::{client_address::client_address, request_log::RequestId},
+};
+
+/// Who does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A user who is logged in.
+    User(Uuid),
+    /// A program.
+    Key(PublicKey),
+    /// Whoever runs `uptok`.
+    CommandLine,
+    /// Uptok by itself.
+    System,
+    /// Nobody we know.
+    Visitor,
+}
+
+impl Actor {
+    /// The word for it in a record.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Key(_) => "key",
+            Self::CommandLine => "command_line",
+            Self::System => "system",
+            Self::Visitor => "visitor",
+        }
+    }
+
+    /// Which one.
+    pub(super) fn id(&self) -> Option<String> {
+        match self {
+            Self::User(user_id) => Some(user_id.to_string()),
+            Self::Key(public_key) => Some(public_key.to_string()),
+            Self::CommandLine | Self::System | Self::Visitor => None,
+        }
+    }
+}
+
+/// What the records of one request have in common, and the key they are hashed with.
+///
+/// A handler asks for it like for any argument; the actor is then the user who is logged in, or a visitor.
+#[derive(Clone)]
+pub struct Trail {
+    pub(super) chain: Chain,
+    pub(super) actor: Actor,
+    pub(super) address: Option<IpAddr>,
+    pub(super) request_id: Option<Uuid>,
+}
+
+impl Trail {
+    /// Of what nobody sent: the command line, the system.
+    #[must_use]
+    pub fn new(chain: &Chain, actor: Actor) -> Self {
+        Self { chain: chain.clone(), actor, address: None, request_id: None }
+    }
+
+    /// From the same place, by this one.
+    #[must_use]
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.actor = actor;
+        self
+    }
+
+    /// From this place, as a request's that is over by now.
+    #[must_use]
+    pub fn from_place(mut self, address: Option<IpAddr>, request_id: Option<Uuid>) -> Self {
+        self.address = address;
+        self.request_id = request_id;
+        self
+    }
+
+    /// Where it came from: the address and the id of the request.
+    #[must_use]
+    pub fn place(&self) -> (Option<IpAddr>, Option<Uuid>) {
+        (self.address, self.request_id)
+    }
+
+    /// The user behind it, if it is one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<Uuid> {
+        if let Actor::User(user_id) = self.actor { Some(user_id) } else { None }
+    }
+
+    /// The public key of the program behind it, if it is one.
+    #[must_use]
+    pub fn public_key(&self) -> Option<&PublicKey> {
+        if let Actor::Key(public_key) = &self.actor { Some(public_key) } else { None }
+    }
+
+    /// [`Chain::pseudonym`].
+    #[must_use]
+    pub fn pseudonym(&self, client: &ClientId, text: &str) -> String {
+        self.chain.pseudonym(client, text)
+    }
+}
+
+impl FromRequest for Trail {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let signed_in = SignedIn::from_request(request, payload).into_inner();
+        let actor = signed_in.map_or(Actor::Visitor, |signed_in| Actor::User(signed_in.user_id));
+        let parts = request.app_data::<Data<Chain>>().zip(request.app_data::<Data<Settings>>());
+        ready(match parts {
+            Some((chain, settings)) => Ok(Self {
+                chain: chain.as_ref().clone(),
+                actor,
+                address: Some(client_address(request, &settings.trusted_proxies)),
+                request_id: RequestId::uuid_of(request),
+            }),
+            None => Err(AppError::broken("app.rs does not provide what the audit log needs")),
+        })
+    }
+}

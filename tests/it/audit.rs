@@ -1,0 +1,220 @@
+//! The audit log: who did what is written with it, and what was touched is found.
+
+use diesel::Connection as _;
+use uptok::{
+    accounts::ClientId,
+    audit::{self, Act, Actor, Chain, Fault, Kind, Touched, Trail},
+    secret::InstallationSecret,
+};
+
+use crate::support::{TestDb, test_app::SECRET};
+
+fn chain() -> Chain {
+    Chain::new(&InstallationSecret::new(SECRET.into()))
+}
+
+fn trail() -> Trail {
+    let request = uuid::Uuid::from_u128(7);
+    Trail::new(&chain(), Actor::CommandLine).from_place(Some("192.0.2.7".parse().unwrap()), Some(request))
+}
+
+/// A client with so many records.
+fn client(db: &TestDb, id: &str, records: u32) -> ClientId {
+    db.execute(&format!("insert into clients (client_id, name) values ('{id}', 'Ada')"));
+    let client: ClientId = id.parse().unwrap();
+    for index in 0..records {
+        let act = Act::new(Kind::KeyReplaced).on("uptok_000000000000").related("uptok_000000000001");
+        let act = act.with("name", &format!("key {index}"));
+        audit::record(&mut db.connect(), &client, &trail(), &act).unwrap();
+    }
+    client
+}
+
+fn verdict(db: &TestDb, client: &ClientId) -> Result<i64, Touched> {
+    audit::verify(&mut db.connect(), &chain(), client, None).unwrap().map(|last| last.sequence)
+}
+
+/// Whoever owns the database can switch the trigger off.
+fn touch(db: &TestDb, sql: &str) {
+    db.execute("alter table audit_log disable trigger user");
+    db.execute("alter table audit_log drop constraint if exists audit_log_client_id_fkey");
+    assert!(db.execute(sql) > 0, "{sql}");
+}
+
+#[test]
+fn a_chain_verifies_and_needs_the_secret() {
+    let db = TestDb::new();
+    let ada = client(&db, "cl_0000000001", 5);
+    let eve = client(&db, "cl_0000000002", 0);
+
+    assert_eq!((verdict(&db, &ada), verdict(&db, &eve)), (Ok(5), Ok(0)));
+    let other = Chain::new(&InstallationSecret::new("another secret of 32 characters!".into()));
+    let found = audit::verify(&mut db.connect(), &other, &ada, None).unwrap();
+    assert_eq!(found, Err(Touched { sequence: 1, fault: Fault::Changed }));
+}
+
+#[test]
+fn a_change_of_any_column_is_found_where_it_is() {
+    for change in [
+        "at = at + interval '1 microsecond'",
+        "actor_kind = 'system'",
+        "actor_kind = 'user', actor = 'x'",
+        "act = 'key.deleted'",
+        "target = 'uptok_000000000002'",
+        "target = null",
+        "related = null",
+        "details = replace(details, 'key 2', 'key 3')",
+        "details = details || ' '",
+        "address = '192.0.2.8'",
+        "address = '192.0.2.7/31'",
+        "address = null",
+        "request_id = null",
+        "previous_hash = set_byte(previous_hash, 0, get_byte(previous_hash, 0) # 1)",
+        "hash = set_byte(hash, 31, get_byte(hash, 31) # 1)",
+    ] {
+        let db = TestDb::new();
+        let ada = client(&db, "cl_0000000001", 5);
+
+        touch(&db, &format!("update audit_log set {change} where sequence = 3"));
+
+        assert_eq!(verdict(&db, &ada), Err(Touched { sequence: 3, fault: Fault::Changed }), "{change}");
+    }
+}
+
+#[test]
+fn what_is_missing_moved_copied_added_or_cut_off_is_named() {
+    let copied = || Fault::Copied("cl_0000000001".to_owned());
+    let swap = "update audit_log set sequence = case sequence when 3 then -4 else -3 end where sequence in (3, 4); \
+                update audit_log set sequence = -sequence where sequence < 0";
+    for (statements, whose, sequence, fault) in [
+        ("delete from audit_log where sequence = 3", 1, 3, Fault::Missing),
+        ("delete from audit_log where sequence = 1", 1, 1, Fault::Missing),
+        ("delete from audit_log where sequence > 3", 1, 4, Fault::Cut),
+        ("delete from audit_log", 1, 1, Fault::Cut),
+        (
+            "delete from audit_log where sequence = 3; update audit_log set sequence = sequence - 1 where sequence > 3",
+            1,
+            3,
+            Fault::Moved(4),
+        ),
+        (swap, 1, 3, Fault::Moved(4)),
+        (
+            "delete from audit_log where sequence > 3; update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)",
+            1,
+            3,
+            Fault::Head,
+        ),
+        ("delete from audit_heads", 1, 5, Fault::Head),
+        ("update audit_heads set seal = set_byte(seal, 0, get_byte(seal, 0) # 1)", 1, 5, Fault::Head),
+        (
+            "insert into audit_log select client_id, 6, at, actor_kind, actor, act, target, related, details, address, request_id, hash, hash from audit_log where sequence = 5",
+            1,
+            6,
+            Fault::Changed,
+        ),
+        (
+            "insert into audit_log select 'cl_0000000002', sequence, at, actor_kind, actor, act, target, related, details, address, request_id, previous_hash, hash from audit_log",
+            2,
+            1,
+            copied(),
+        ),
+    ] {
+        let db = TestDb::new();
+        let ada = client(&db, "cl_0000000001", 5);
+        let eve = client(&db, "cl_0000000002", 0);
+        db.execute("alter table audit_log drop constraint audit_log_sequence_range");
+
+        for statement in statements.split("; ") {
+            touch(&db, statement);
+        }
+
+        let client = if whose == 1 { &ada } else { &eve };
+        assert_eq!(verdict(&db, client), Err(Touched { sequence, fault }), "{statements}");
+    }
+}
+
+#[test]
+fn a_record_written_after_the_end_was_cut_off_does_not_heal_it() {
+    let db = TestDb::new();
+    let ada = client(&db, "cl_0000000001", 5);
+    touch(&db, "delete from audit_log where sequence > 3");
+    db.execute("update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)");
+
+    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::ImportFinished)).unwrap();
+
+    assert_eq!(verdict(&db, &ada), Err(Touched { sequence: 4, fault: Fault::Changed }));
+}
+
+#[test]
+fn an_earlier_print_finds_what_an_old_copy_of_the_database_hides() {
+    let db = TestDb::new();
+    let ada = client(&db, "cl_0000000001", 3);
+    let before = audit::verify(&mut db.connect(), &chain(), &ada, None).unwrap().unwrap();
+    db.execute("create table kept as table audit_heads");
+    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::ImportFinished)).unwrap();
+    let after = audit::verify(&mut db.connect(), &chain(), &ada, None).unwrap().unwrap();
+    touch(&db, "delete from audit_log where sequence = 4");
+    db.execute(
+        "update audit_heads set (sequence, hash, seal) = (select sequence, hash, seal from kept where client_id = audit_heads.client_id)",
+    );
+
+    let compared = |earlier| {
+        audit::verify(&mut db.connect(), &chain(), &ada, Some(earlier)).unwrap().map(|last| last.sequence)
+    };
+
+    assert_eq!(compared(&before), Ok(3));
+    assert_eq!(compared(&after), Err(Touched { sequence: 4, fault: Fault::Cut }));
+    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::ShopperErased)).unwrap();
+    assert_eq!(compared(&after), Err(Touched { sequence: 4, fault: Fault::OtherThanBefore }));
+}
+
+#[test]
+fn the_log_is_only_ever_added_to() {
+    let db = TestDb::new();
+    client(&db, "cl_0000000001", 2);
+    for sql in
+        ["update audit_log set act = act", "delete from audit_log where sequence = 2", "truncate audit_log"]
+    {
+        let refused = diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut db.connect()).unwrap_err();
+        assert_eq!(refused.to_string(), "the audit log is only ever added to", "{sql}");
+    }
+    assert_eq!(db.ask("select count(*)::text as answer from audit_log"), "2");
+}
+
+#[test]
+fn what_is_rolled_back_leaves_no_record() {
+    let db = TestDb::new();
+    let ada = client(&db, "cl_0000000001", 2);
+    let failed = db.connect().transaction(|connection| {
+        audit::record(connection, &ada, &trail(), &Act::new(Kind::KeyCreated))?;
+        Err::<(), _>(diesel::result::Error::RollbackTransaction)
+    });
+
+    assert!(failed.is_err());
+    assert_eq!(verdict(&db, &ada), Ok(2));
+    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::KeyCreated)).unwrap();
+    assert_eq!(verdict(&db, &ada), Ok(3));
+}
+
+#[test]
+fn many_at_once_make_one_chain_in_the_order_of_time() {
+    let db = TestDb::new();
+    let ada = client(&db, "cl_0000000001", 0);
+    // As a client that an older version made.
+    db.execute("delete from audit_heads");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut connection = db.connect();
+                for _ in 0..25 {
+                    audit::record(&mut connection, &ada, &trail(), &Act::new(Kind::KeyCreated)).unwrap();
+                }
+            });
+        }
+    });
+
+    assert_eq!(verdict(&db, &ada), Ok(200));
+    let out_of_order = "select count(*)::text as answer from audit_log a join audit_log b using (client_id) \
+                        where a.sequence < b.sequence and a.at > b.at";
+    assert_eq!(db.ask(out_of_order), "0");
+}
