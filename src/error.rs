@@ -3,7 +3,7 @@
 //! `Display` is the sentence the visitor reads; the cause goes to the log and nowhere else. The two faces of a
 //! failure, a page and `application/problem+json`, are drawn in [`crate::web::error_pages`].
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -39,8 +39,8 @@ pub enum AppError {
     /// 400: fields are wrong.
     #[error("Some fields are wrong. Correct them and try again.")]
     Invalid(Vec<FieldError>),
-    /// 401: one sentence for a missing, malformed, unknown or deleted key, so that it tells nothing.
-    #[error("This API key is missing, malformed, unknown or deleted.")]
+    /// 401: one sentence for a missing, malformed, unknown, expired or deleted key, so that it tells nothing.
+    #[error("This API key is missing, malformed, unknown, expired or deleted.")]
     UnknownKey,
     /// 303 to the login page.
     #[error("Please log in.")]
@@ -48,6 +48,9 @@ pub enum AppError {
     /// 403: the key is good, but lacks this scope.
     #[error("This key lacks the scope {0}. Generate one that has it.")]
     MissingScope(&'static str),
+    /// 403: the key is good, but not from this address.
+    #[error("This key may not be used from {0}. Call from one of its networks, or add this one to them.")]
+    AddressNotAllowed(IpAddr),
     /// 403: signed in, but without the right.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -116,6 +119,7 @@ impl AppError {
             Self::UnknownKey => "invalid_key",
             Self::SignedOut => "signed_out",
             Self::MissingScope(_) => "missing_scope",
+            Self::AddressNotAllowed(_) => "address_not_allowed",
             Self::Forbidden(_) => "forbidden",
             Self::CrossSite => "cross_site",
             Self::NotFound => "not_found",
@@ -139,7 +143,9 @@ impl ResponseError for AppError {
             Self::Malformed(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::UnknownKey => StatusCode::UNAUTHORIZED,
             Self::SignedOut => StatusCode::SEE_OTHER,
-            Self::MissingScope(_) | Self::Forbidden(_) | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::MissingScope(_) | Self::AddressNotAllowed(_) | Self::Forbidden(_) | Self::CrossSite => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) | Self::InProgress => StatusCode::CONFLICT,

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
@@ -23,6 +24,8 @@ pub(crate) const SECRET: &str = "the secret of the benchmark, nothing worth hidi
 
 /// So many clients have sessions too, each a hundredth of what the measured client has.
 const OTHERS: usize = 20;
+/// Where the calls come from.
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A PostgreSQL that goes away with this value, with all that is in it.
 pub(crate) struct Database {
@@ -135,7 +138,7 @@ fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Fi
     let key = ClientKey::generate()?;
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
     let credentials =
-        Credentials { client, public_key: key.public().clone(), secret_hash, scope: Scope::SessionsRead };
+        Credentials::new(client, key.public().clone(), secret_hash, Some(Scope::SessionsRead), HERE);
     let new = NewKey {
         public_key: credentials.public_key.clone(),
         secret_hash: credentials.secret_hash.clone(),

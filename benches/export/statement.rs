@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail, ensure};
+use ipnet::IpNet;
 use serde_json::Value;
 use uptok::{
     api_keys::Credentials,
     sessions::{PageRequest, page_statement},
 };
 
-use super::PER_PAGE;
+use super::{PER_PAGE, database::HERE};
 
 /// The statement, and what its parameters `$1`, `$2` … are made of.
 pub(crate) struct Statement {
@@ -104,5 +105,7 @@ fn taken_apart(credentials: &Credentials, page: u32) -> anyhow::Result<(String, 
     let request = request.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
     let text = page_statement(credentials, &request);
     let (sql, binds) = text.split_once(" -- binds: ").context("Diesel no longer appends the parameters")?;
-    Ok((sql.to_owned(), serde_json::from_str(binds)?))
+    // All but an address, which it prints as Rust would.
+    let binds = binds.replace(&format!("{:?}", IpNet::from(HERE)), &format!("\"{HERE}\""));
+    Ok((sql.to_owned(), serde_json::from_str(&binds)?))
 }

@@ -1,5 +1,10 @@
 //! The one way from a presented key to a client, whatever carried the key.
 
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
+
 use diesel::prelude::*;
 use quick_cache::sync::Cache;
 
@@ -12,7 +17,8 @@ const REMEMBERED_MAX: usize = 10_000;
 /// What a statement asks for to let a key in, with [`super::admits`].
 ///
 /// Having credentials proves nothing yet. Every statement that serves them compares them with `api_keys`, so that a key
-/// deleted a moment ago finds nothing.
+/// deleted a moment ago finds nothing. A statement that found something says so with [`Credentials::let_in`]: without
+/// that there is no answer.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The client the public key belongs to.
@@ -21,21 +27,58 @@ pub struct Credentials {
     pub public_key: PublicKey,
     /// The keyed hash of what was presented.
     pub secret_hash: Vec<u8>,
-    /// What the caller is about to do.
-    pub scope: Scope,
+    /// What the caller is about to do; `None`: what every key may.
+    pub scope: Option<Scope>,
+    /// Where the caller is.
+    pub address: IpAddr,
+    /// The requests per minute of the key, once it was let in.
+    requests_per_minute: Arc<OnceLock<i32>>,
 }
 
 impl Credentials {
-    /// Why a statement that asked [`super::admits`] found nothing.
+    /// Credentials that have yet to be compared.
+    #[must_use]
+    pub fn new(
+        client: ClientId,
+        public_key: PublicKey,
+        secret_hash: Vec<u8>,
+        scope: Option<Scope>,
+        address: IpAddr,
+    ) -> Self {
+        Self { client, public_key, secret_hash, scope, address, requests_per_minute: Arc::default() }
+    }
+
+    /// Says that a statement which asked [`super::admits`] let the key in, and found this limit in its row (requests
+    /// per minute, 0: none).
+    pub fn let_in(&self, requests_per_minute: i32) {
+        // The pieces of a stream say it again.
+        let _said_before = self.requests_per_minute.set(requests_per_minute);
+    }
+
+    /// Whether a statement let the key in.
+    #[must_use]
+    pub fn was_let_in(&self) -> bool {
+        self.requests_per_minute.get().is_some()
+    }
+
+    /// Why a statement that asked [`super::admits`] found nothing. Only whoever has the whole of a living key is told
+    /// more than that it is unknown.
     ///
     /// # Errors
-    /// Always: [`AppError::MissingScope`] when the key lives but may not do this, else [`AppError::UnknownKey`]; or those
-    /// of the database.
+    /// Always: [`AppError::AddressNotAllowed`] or [`AppError::MissingScope`] when the key lives but may not do this, else
+    /// [`AppError::UnknownKey`]; or those of the database.
     pub fn refusal<T>(&self, connection: &mut PgConnection) -> Result<T, AppError> {
-        if store::is_living(connection, self)? {
-            return Err(AppError::MissingScope(self.scope.as_str()));
+        let living = store::living(connection, self)?.ok_or(AppError::UnknownKey)?;
+        if !living.is_allowed_from(self.address) {
+            return Err(AppError::AddressNotAllowed(self.address));
         }
-        Err(AppError::UnknownKey)
+        match self.scope {
+            Some(scope) if !living.scopes.iter().any(|it| it == scope.as_str()) => {
+                Err(AppError::MissingScope(scope.as_str()))
+            }
+            // What is allowed now was not a moment ago: the key changed in between.
+            _ => Err(AppError::UnknownKey),
+        }
     }
 }
 
@@ -60,25 +103,29 @@ impl Gate {
         &self.hasher
     }
 
-    /// The credentials of `key`, for doing what `scope` names: there is no way in without naming one.
-    ///
-    /// # Errors
-    /// [`AppError::UnknownKey`] when no client ever had this public key; those of the database.
-    pub fn credentials(
+    /// The credentials of a client's `key`, for doing what `scope` names.
+    pub(super) fn credentials(
         &self,
-        connection: &mut PgConnection,
         key: &ClientKey,
-        scope: Scope,
-    ) -> Result<Credentials, AppError> {
-        let client = self.client_of(connection, key.public())?;
+        client: ClientId,
+        scope: Option<Scope>,
+        address: IpAddr,
+    ) -> Credentials {
         let secret_hash = self.hasher.hash(key, &client);
-        Ok(Credentials { client, public_key: key.public().clone(), secret_hash, scope })
+        Credentials::new(client, key.public().clone(), secret_hash, scope, address)
     }
 
-    fn client_of(&self, connection: &mut PgConnection, key: &PublicKey) -> Result<ClientId, AppError> {
-        if let Some(client) = self.clients.get(key) {
-            return Ok(client);
-        }
+    /// Which client a public key belongs to, if that is remembered.
+    pub(super) fn remembered_client_of(&self, key: &PublicKey) -> Option<ClientId> {
+        self.clients.get(key)
+    }
+
+    /// Which client a public key belongs to, by the directory.
+    pub(super) fn client_of(
+        &self,
+        connection: &mut PgConnection,
+        key: &PublicKey,
+    ) -> Result<ClientId, AppError> {
         let client = store::client_of(connection, key)?.ok_or(AppError::UnknownKey)?;
         self.clients.insert(key.clone(), client.clone());
         Ok(client)

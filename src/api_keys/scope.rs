@@ -7,11 +7,13 @@ pub enum Scope {
     SessionsRead,
     /// Records sessions.
     SessionsWrite,
+    /// Makes, changes and deletes keys of the client, none of which may do more than the key itself.
+    KeysManage,
 }
 
 impl Scope {
     /// Every scope, in the order of the form.
-    pub const ALL: [Self; 2] = [Self::SessionsRead, Self::SessionsWrite];
+    pub const ALL: [Self; 3] = [Self::SessionsRead, Self::SessionsWrite, Self::KeysManage];
 
     /// The scope as text: `sessions:read`.
     #[must_use]
@@ -19,6 +21,7 @@ impl Scope {
         match self {
             Self::SessionsRead => "sessions:read",
             Self::SessionsWrite => "sessions:write",
+            Self::KeysManage => "keys:manage",
         }
     }
 }

@@ -1,7 +1,14 @@
 //! The tables `api_keys` and `api_key_directory`.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
-use diesel::{dsl::now, prelude::*};
+use diesel::{
+    dsl::now,
+    prelude::*,
+    sql_types::{Array, Cidr, Inet},
+};
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{Credentials, KeyName, PublicKey, Scope};
@@ -71,14 +78,25 @@ pub(super) enum Deleted {
     Before(String),
 }
 
-/// The key lives and may do this: the client has it, its hash is that of what was presented, it was not deleted, and
-/// the scope is among its own. The one condition by which keys are let in.
+define_sql_function!(
+    /// With an operator before it: whether that holds for one of them.
+    fn any(networks: Array<Cidr>) -> Inet
+);
+define_sql_function!(fn cardinality(networks: Array<Cidr>) -> Integer);
+
+/// The key is let in: it lives, the scope is among its own, and the caller is in one of its networks, if it has any. The
+/// one condition by which keys are let in; it is decided by the clock of the database.
 #[must_use]
 #[diesel::dsl::auto_type(no_type_alias)]
 pub fn admits<'a>(credentials: &'a Credentials) -> _ {
-    let scope: Vec<&'static str> = vec![credentials.scope.as_str()];
+    let scopes: Vec<&'static str> = credentials.scope.map(Scope::as_str).into_iter().collect();
+    let address: IpNet = credentials.address.into();
     let living: lives<'a> = lives(credentials);
-    living.and(api_keys::scopes.contains(scope))
+    living.and(api_keys::scopes.contains(scopes)).and(
+        cardinality(api_keys::allowed_networks)
+            .eq(0_i32)
+            .or(address.into_sql::<Inet>().is_contained_by_or_eq(any(api_keys::allowed_networks))),
+    )
 }
 
 #[diesel::dsl::auto_type]
@@ -91,12 +109,43 @@ fn lives<'a>(credentials: &'a Credentials) -> _ {
         .and(api_keys::public_key.eq(public_key))
         .and(api_keys::secret_hash.eq(secret_hash))
         .and(api_keys::deleted_at.is_null())
+        .and(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
 }
 
-/// Whether the key lives, whatever it may do.
-pub(super) fn is_living(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
-    let living = api_keys::table.filter(lives(credentials)).select(api_keys::public_key);
-    diesel::select(diesel::dsl::exists(living)).get_result(connection)
+/// Whether the key is let in.
+///
+/// # Errors
+/// Those of the database.
+pub fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
+    let row = api_keys::table.filter(admits(credentials)).select(api_keys::requests_per_minute);
+    let limit: Option<i32> = row.first(connection).optional()?;
+    if let Some(limit) = limit {
+        credentials.let_in(limit);
+    }
+    Ok(limit.is_some())
+}
+
+/// What a living key may do, and from where.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
+pub(super) struct Living {
+    pub(super) scopes: Vec<String>,
+    allowed_networks: Vec<IpNet>,
+}
+
+impl Living {
+    pub(super) fn is_allowed_from(&self, address: IpAddr) -> bool {
+        self.allowed_networks.is_empty() || self.allowed_networks.iter().any(|it| it.contains(&address))
+    }
+}
+
+/// The key, if it lives, whatever it may do.
+pub(super) fn living(
+    connection: &mut PgConnection,
+    credentials: &Credentials,
+) -> QueryResult<Option<Living>> {
+    let living = api_keys::table.filter(lives(credentials)).select(Living::as_select());
+    living.first(connection).optional()
 }
 
 /// The living keys of a client, newest first: at most [`LIVING_MAX`].

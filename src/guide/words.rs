@@ -51,14 +51,23 @@ pub(super) const RECORD: [(&str, &str, &str, &str); 31] = [
 ];
 
 /// Status, code and meaning of every error of the API.
-pub(super) const ERRORS: [(u16, &str, &str); 14] = [
+pub(super) const ERRORS: [(u16, &str, &str); 15] = [
     (400, "invalid_field", "A field is wrong. “errors” names it and says what to write."),
     (400, "malformed_request", "The body as a whole cannot be read. “detail” says why."),
-    (401, "invalid_key", "The key is missing, malformed, unknown or deleted. Check it, or generate another."),
+    (
+        401,
+        "invalid_key",
+        "The key is missing, malformed, unknown, expired or deleted. Check it, or generate another.",
+    ),
     (
         403,
         "missing_scope",
         "The key is good, but lacks the scope that “detail” names. Generate one that has it.",
+    ),
+    (
+        403,
+        "address_not_allowed",
+        "The key is good, but not from the address that “detail” names. Call from one of its networks.",
     ),
     (404, "not_found", "There is nothing at this address."),
     (405, "method_not_allowed", "The address takes another method. The Allow header names it."),

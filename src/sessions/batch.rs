@@ -8,10 +8,9 @@ use super::{
     idempotency::{self, Repeatable},
     record::Given,
     recorder::{Outcome, Recorded, record_all},
-    store::is_admitted,
 };
 use crate::{
-    api_keys::Credentials,
+    api_keys::{Credentials, is_admitted},
     error::{AppError, FieldError},
 };
 
@@ -26,16 +25,17 @@ pub(super) struct Batch {
 /// One item of a batch, parsed; or its `externalId` and what is wrong with it.
 pub(super) type Item = Result<Given, (Option<String>, Vec<FieldError>)>;
 
-/// The answer, and whether it was given before. Key, records and answer are of one transaction.
+/// The answer, and whether it was given before; `None`: the key is not let in. Key, records and answer are of one
+/// transaction.
 ///
 /// # Errors
-/// [`AppError::Unprocessable`] when items are wrong and the batch is not partial; why the key is refused; those of
+/// [`AppError::Unprocessable`] when items are wrong and the batch is not partial; those of
 /// [`idempotency::first_answer`] and of the database.
 pub(super) fn answer_once(
     connection: &mut PgConnection,
     batch: &Batch,
     repeatable: Option<&Repeatable>,
-) -> Result<(String, bool), AppError> {
+) -> Result<Option<(String, bool)>, AppError> {
     connection.transaction(|connection| answer_in_transaction(connection, batch, repeatable))
 }
 
@@ -43,18 +43,18 @@ fn answer_in_transaction(
     connection: &mut PgConnection,
     batch: &Batch,
     repeatable: Option<&Repeatable>,
-) -> Result<(String, bool), AppError> {
+) -> Result<Option<(String, bool)>, AppError> {
     let client = &batch.credentials.client;
     if !is_admitted(connection, &batch.credentials)? {
-        return batch.credentials.refusal(connection);
+        return Ok(None);
     }
-    let Some(request) = repeatable else { return Ok((store(connection, batch)?, false)) };
+    let Some(request) = repeatable else { return Ok(Some((store(connection, batch)?, false))) };
     if let Some(answer) = idempotency::first_answer(connection, client, request)? {
-        return Ok((answer, true));
+        return Ok(Some((answer, true)));
     }
     let answer = store(connection, batch)?;
     idempotency::keep(connection, client, request, &answer)?;
-    Ok((answer, false))
+    Ok(Some((answer, false)))
 }
 
 fn store(connection: &mut PgConnection, batch: &Batch) -> Result<String, AppError> {

@@ -14,10 +14,9 @@ use super::{
     stream,
 };
 use crate::{
-    api_keys::{ClientKey, Gate, Scope},
+    api_keys::{Access, FormCall, Presented, Scope},
     db::Db,
     error::AppError,
-    web::api_request::ApiRequest,
 };
 
 /// The body has at most so many bytes.
@@ -25,28 +24,28 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// The addresses of this room below `/api`.
 pub fn routes(config: &mut ServiceConfig) {
+    let (reads, writes) = (Access::Scope(Scope::SessionsRead), Access::Scope(Scope::SessionsWrite));
     config
-        .service(resource("/sessions/export-csv-data").route(post().to(export)))
-        .service(resource("/sessions").route(get().to(read::list)).route(post().to(ingest::record)))
-        .service(resource("/sessions/{session_id}").route(get().to(read::show)));
+        .service(resource("/sessions/export-csv-data").route(reads.guard(post().to(export))))
+        .service(
+            resource("/sessions")
+                .route(reads.guard(get().to(read::list)))
+                .route(writes.guard(post().to(ingest::record))),
+        )
+        .service(resource("/sessions/{session_id}").route(reads.guard(get().to(read::show))));
 }
 
-async fn export(
-    call: ApiRequest<BODY_LIMIT>,
-    db: Data<Db>,
-    gate: Data<Gate>,
-) -> Result<HttpResponse, AppError> {
-    let asked = Asked::parse(call.presented_key()?, |name| call.get(name))?;
+async fn export(call: FormCall<BODY_LIMIT>, db: Data<Db>) -> Result<HttpResponse, AppError> {
+    let asked = Asked::parse(|name| call.get(name))?;
     if asked.is_stream {
-        return stream::everything(asked.key, asked.format, asked.request, db, gate).await;
+        return stream::everything(&call.key, asked, db).await;
     }
-    let page = page_of(&asked, &db, gate).await?;
+    let page = page_of(&call.key, &asked).await?;
     answer::page(asked.format, &asked.request, page)
 }
 
 /// What a caller asks for, in whatever way it is written.
 pub(super) struct Asked {
-    pub(super) key: ClientKey,
     pub(super) format: Format,
     pub(super) request: PageRequest,
     /// Everything, not a page.
@@ -54,15 +53,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Parses the key and the fields that `field` gives by name; `None` is absent.
-    pub(super) fn parse<'a>(key: &str, field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
-        let key = ClientKey::try_from(key)?;
+    /// Parses the fields that `field` gives by name; `None` is absent.
+    pub(super) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
         let format = Format::parse(field("format"));
         let request = PageRequest::parse(&field);
         match (format, request) {
             (Ok(format), Ok(request)) => {
                 let is_stream = format != Format::Json && field("page").is_none() && request.cursor.is_none();
-                Ok(Self { key, format, request, is_stream })
+                Ok(Self { format, request, is_stream })
             }
             (format, request) => {
                 let mut errors = request.err().unwrap_or_default();
@@ -74,19 +72,15 @@ impl Asked {
 }
 
 /// The page that is asked for.
-pub(super) async fn page_of(asked: &Asked, db: &Db, gate: Data<Gate>) -> Result<PageOf, AppError> {
-    let (key, request) = (asked.key.clone(), asked.request.clone());
-    db.run(move |connection| {
-        let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
+pub(super) async fn page_of(key: &Presented, asked: &Asked) -> Result<PageOf, AppError> {
+    let request = asked.request.clone();
+    key.run(move |connection, credentials| {
         let page = if request.is_plain() {
-            store::page_of(connection, &credentials, &request)
+            store::page_of(connection, credentials, &request)
         } else {
-            filtered::page_of(connection, &credentials, &request)
+            filtered::page_of(connection, credentials, &request)
         };
-        match page? {
-            Some(page) => Ok(page),
-            None => credentials.refusal(connection),
-        }
+        page.map_err(AppError::from)
     })
     .await
 }

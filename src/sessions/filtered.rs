@@ -7,11 +7,11 @@ use super::{
     page_request::{Filter, Order, PageRequest},
     reader::Reader,
     session::Session,
-    store::{PageOf, is_admitted},
+    store::PageOf,
 };
 use crate::{
     accounts::ClientId,
-    api_keys::Credentials,
+    api_keys::{Credentials, is_admitted},
     schema::{session_counters, sessions},
 };
 

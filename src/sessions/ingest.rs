@@ -1,11 +1,7 @@
 //! `POST /api/sessions`: a client's own programs record sessions, one or up to a thousand at a time.
 
-use actix_web::{
-    HttpMessage as _, HttpRequest, HttpResponse,
-    web::{Bytes, Data},
-};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web::Bytes};
 use chrono::{DateTime, Utc};
-use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -16,14 +12,9 @@ use super::{
     recorder::BATCH_MAX,
 };
 use crate::{
-    api_keys::{ClientKey, Gate, Scope},
-    db::Db,
+    api_keys::Presented,
     error::{AppError, FieldError},
-    web::{
-        api_request::{ApiQuery, BearerKey},
-        body::Body,
-        clock,
-    },
+    web::{api_request::ApiQuery, body::Body, clock},
 };
 
 /// The body has at most so many bytes.
@@ -31,12 +22,10 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 
 pub(super) async fn record(
     request: HttpRequest,
-    BearerKey(key): BearerKey,
+    key: Presented,
     Body(body): Body<BODY_LIMIT>,
-    desk: (ApiQuery, Data<Db>, Data<Gate>),
+    query: ApiQuery,
 ) -> Result<HttpResponse, AppError> {
-    let (query, db, gate) = desk;
-    let key = ClientKey::try_from(key.expose_secret())?;
     let is_partial = match query.get("partial") {
         None | Some("false") => false,
         Some("true") => true,
@@ -45,9 +34,8 @@ pub(super) async fn record(
     let repeatable = repeatable(&request, is_partial, &body)?;
     let items = items(&request.content_type().to_ascii_lowercase(), &body)?;
     let now = clock::now();
-    let answer = db.run(move |connection| {
-        let credentials = gate.credentials(connection, &key, Scope::SessionsWrite)?;
-        let batch = Batch { credentials, items: parsed(now, &items), is_partial };
+    let answer = key.run(move |connection, credentials| {
+        let batch = Batch { credentials: credentials.clone(), items: parsed(now, &items), is_partial };
         batch::answer_once(connection, &batch, repeatable.as_ref())
     });
     let (answer, is_replayed) = answer.await?;

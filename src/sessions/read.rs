@@ -6,7 +6,6 @@ use actix_web::{
     http::header::{self, ETAG, HeaderValue, LINK},
     web::{Data, Path},
 };
-use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -17,26 +16,20 @@ use super::{
     store::{self, Lookup},
     stream,
 };
-use crate::{
-    api_keys::{ClientKey, Gate, Scope},
-    config::Settings,
-    db::Db,
-    error::AppError,
-    web::api_request::{ApiQuery, BearerKey},
-};
+use crate::{api_keys::Presented, config::Settings, db::Db, error::AppError, web::api_request::ApiQuery};
 
 pub(super) async fn list(
     request: HttpRequest,
-    BearerKey(key): BearerKey,
+    key: Presented,
     query: ApiQuery,
-    desk: (Data<Db>, Data<Gate>, Data<Settings>),
+    desk: (Data<Db>, Data<Settings>),
 ) -> Result<HttpResponse, AppError> {
-    let (db, gate, settings) = desk;
-    let asked = Asked::parse(key.expose_secret(), |name| query.get(name))?;
+    let (db, settings) = desk;
+    let asked = Asked::parse(|name| query.get(name))?;
     if asked.is_stream {
-        return stream::everything(asked.key, asked.format, asked.request, db, gate).await;
+        return stream::everything(&key, asked, db).await;
     }
-    let page = page_of(&asked, &db, gate).await?;
+    let page = page_of(&key, &asked).await?;
     if asked.format != Format::Json {
         return answer::page(asked.format, &asked.request, page);
     }
@@ -51,23 +44,14 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     request: HttpRequest,
-    BearerKey(key): BearerKey,
+    key: Presented,
     session_id: Path<String>,
-    desk: (Data<Db>, Data<Gate>),
 ) -> Result<HttpResponse, AppError> {
-    let (db, gate) = desk;
-    let key = ClientKey::try_from(key.expose_secret())?;
-    let session_id = session_id.parse::<Uuid>().map_err(|_not_an_id| AppError::NotFound);
-    let session = db.run(move |connection| {
-        let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
-        // An id that is none is looked for too, so that a bad key is told first.
-        match store::find(connection, &credentials, *session_id.as_ref().unwrap_or(&Uuid::nil()))? {
-            Lookup::Found(session) => Ok(session),
-            Lookup::Missing => Err(AppError::NotFound),
-            Lookup::Refused => credentials.refusal(connection),
-        }
-    });
-    let body = serde_json::to_vec(&session.await?).map_err(AppError::broken)?;
+    // An id that is none is looked for too, so that a bad key is told first.
+    let session_id = session_id.parse::<Uuid>().unwrap_or(Uuid::nil());
+    let found = key.run(move |connection, credentials| Ok(store::find(connection, credentials, session_id)?));
+    let Lookup::Found(session) = found.await? else { return Err(AppError::NotFound) };
+    let body = serde_json::to_vec(&session).map_err(AppError::broken)?;
     Ok(tagged(&request, body))
 }
 

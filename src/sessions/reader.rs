@@ -3,10 +3,9 @@
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::store::is_admitted;
 use crate::{
     accounts::{self, ClientId},
-    api_keys::Credentials,
+    api_keys::{Credentials, is_admitted},
 };
 
 /// Somebody who may read a client's sessions as long as [`Reader::is_admitted`] says so.

@@ -43,7 +43,7 @@ pub(super) fn page_of(
         Order::Ascending => ascending_page(credentials, request).internal_load(connection)?.collect(),
         Order::Descending => descending_page(credentials, request).internal_load(connection)?.collect(),
     };
-    rows.map(|rows| gathered(rows, request.order))
+    rows.map(|rows| gathered(rows, credentials, request.order))
 }
 
 /// The statement of [`page_of`] with its numbered parameters, for measuring it without us.
@@ -53,9 +53,10 @@ pub fn page_statement(credentials: &Credentials, request: &PageRequest) -> Strin
 }
 
 /// No row: the key is not let in. A row without a session: the page is empty.
-fn gathered(rows: Vec<Row>, order: Order) -> Option<PageOf> {
-    let total = rows.first()?.0;
-    let sessions: Vec<Session> = rows.into_iter().filter_map(|(_, session)| session).collect();
+fn gathered(rows: Vec<Row>, credentials: &Credentials, order: Order) -> Option<PageOf> {
+    let &(limit, total, _) = rows.first()?;
+    credentials.let_in(limit);
+    let sessions: Vec<Session> = rows.into_iter().filter_map(|(.., session)| session).collect();
     let last = sessions.last().map(|session| session.sequence);
     let more_after = last.filter(|last| match order {
         Order::Ascending => *last < total,
@@ -64,7 +65,8 @@ fn gathered(rows: Vec<Row>, order: Order) -> Option<PageOf> {
     Some(PageOf { sessions, total, more_after })
 }
 
-type Row = (i64, Option<Session>);
+/// The limit of the key, the total, a session of the page.
+type Row = (i32, i64, Option<Session>);
 
 fn ascending_page<'a>(
     credentials: &'a Credentials,
@@ -81,7 +83,7 @@ fn ascending_page<'a>(
         .left_join(sessions::table.on(of_page))
         .filter(admits(credentials))
         .order(sessions::sequence.asc())
-        .select((session_counters::recorded, Option::<Session>::as_select()))
+        .select((api_keys::requests_per_minute, session_counters::recorded, Option::<Session>::as_select()))
 }
 
 fn descending_page<'a>(
@@ -99,7 +101,7 @@ fn descending_page<'a>(
         .left_join(sessions::table.on(of_page))
         .filter(admits(credentials))
         .order(sessions::sequence.desc())
-        .select((session_counters::recorded, Option::<Session>::as_select()))
+        .select((api_keys::requests_per_minute, session_counters::recorded, Option::<Session>::as_select()))
 }
 
 /// How many sessions the client has; `None`: the key is not let in.
@@ -107,42 +109,43 @@ pub(super) fn newest_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
 ) -> QueryResult<Option<i64>> {
-    api_keys::table
+    let found: Option<(i32, i64)> = api_keys::table
         .inner_join(session_counters::table.on(session_counters::client_id.eq(api_keys::client_id)))
         .filter(admits(credentials))
-        .select(session_counters::recorded)
+        .select((api_keys::requests_per_minute, session_counters::recorded))
         .first(connection)
-        .optional()
+        .optional()?;
+    Ok(found.map(|(limit, recorded)| {
+        credentials.let_in(limit);
+        recorded
+    }))
 }
 
 /// What became of looking for one session.
 pub(super) enum Lookup {
-    /// The key is not let in.
-    Refused,
     /// The client has no such session.
     Missing,
     /// Here it is.
     Found(Box<Session>),
 }
 
-/// One session of the client, by our id.
+/// One session of the client, by our id; `None`: the key is not let in.
 pub(super) fn find(
     connection: &mut PgConnection,
     credentials: &Credentials,
     session_id: Uuid,
-) -> QueryResult<Lookup> {
+) -> QueryResult<Option<Lookup>> {
     let of_client = sessions::client_id.eq(api_keys::client_id).and(sessions::session_id.eq(session_id));
-    let row: Option<Option<Session>> = api_keys::table
+    let row: Option<(i32, Option<Session>)> = api_keys::table
         .left_join(sessions::table.on(of_client))
         .filter(admits(credentials))
-        .select(Option::<Session>::as_select())
+        .select((api_keys::requests_per_minute, Option::<Session>::as_select()))
         .first(connection)
         .optional()?;
-    Ok(match row {
-        None => Lookup::Refused,
-        Some(None) => Lookup::Missing,
-        Some(Some(session)) => Lookup::Found(Box::new(session)),
-    })
+    Ok(row.map(|(limit, session)| {
+        credentials.let_in(limit);
+        session.map_or(Lookup::Missing, |session| Lookup::Found(Box::new(session)))
+    }))
 }
 
 /// One session of the client, for a member; `NotFound` when the client has none of this id.
@@ -155,11 +158,6 @@ pub(super) fn find_for_member(
         .filter(sessions::client_id.eq(client.as_str()).and(sessions::session_id.eq(session_id)))
         .select(Session::as_select())
         .first(connection)
-}
-
-/// Whether the key is let in.
-pub(super) fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(api_keys::table.filter(admits(credentials)))).get_result(connection)
 }
 
 /// Where a list that is ordered by time goes on: at this session, exclusive.

@@ -9,36 +9,27 @@ use futures_util::{Stream, stream};
 use super::{
     PER_PAGE_MAX,
     answer::{self, Format},
+    export::Asked,
     filtered,
     page_request::{Filter, PageRequest},
     reader::Reader,
     store,
 };
-use crate::{
-    api_keys::{ClientKey, Gate, Scope},
-    db::Db,
-    error::AppError,
-};
+use crate::{api_keys::Presented, db::Db, error::AppError};
 
 /// Everything there was when the call began, a thousand sessions at a time: memory does not grow with their number,
 /// and a key that is deleted meanwhile ends the stream (the connection is cut, so that it does not look complete).
 pub(super) async fn everything(
-    key: ClientKey,
-    format: Format,
-    request: PageRequest,
+    key: &Presented,
+    asked: Asked,
     db: Data<Db>,
-    gate: Data<Gate>,
 ) -> Result<HttpResponse, AppError> {
-    let (credentials, newest) = db
-        .run(move |connection| {
-            let credentials = gate.credentials(connection, &key, Scope::SessionsRead)?;
-            match store::newest_of(connection, &credentials)? {
-                Some(newest) => Ok((credentials, newest)),
-                None => credentials.refusal(connection),
-            }
-        })
-        .await?;
-    Ok(answer_with(Reader::Program(credentials), format, request, newest, db))
+    let found = key.run(|connection, credentials| {
+        let newest = store::newest_of(connection, credentials)?;
+        Ok(newest.map(|newest| (credentials.clone(), newest)))
+    });
+    let (credentials, newest) = found.await?;
+    Ok(answer_with(Reader::Program(credentials), asked.format, asked.request, newest, db))
 }
 
 /// Everything that a member who is logged in may read.

@@ -300,7 +300,7 @@ fn routes() -> BTreeSet<String> {
     for resource in source.split("resource(\"").skip(1) {
         let (path, rest) = resource.split_once('"').unwrap();
         let path = path.replace("session_id", "sessionId");
-        let methods = between(rest, ".route(", "()");
+        let methods = between(rest, ".guard(", "()");
         assert!(!methods.is_empty(), "{path}");
         calls.extend(methods.iter().map(|method| format!("{} /api{path}", method.to_uppercase())));
     }
@@ -415,6 +415,7 @@ async fn the_examples_of_the_api_are_its_answers() {
         record(&recorder, "2", wrong_session(sent)).await,
     ]);
     let others = [
+        AppError::AddressNotAllowed([198, 51, 100, 7].into()),
         AppError::TooSlow(body::DEADLINE_SECONDS),
         AppError::broken("x"),
         AppError::Busy,

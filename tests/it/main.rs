@@ -12,6 +12,7 @@ mod audit;
 mod browser;
 mod docs;
 mod export;
+mod gate;
 mod guide;
 mod import;
 mod ingest;
