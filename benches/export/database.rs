@@ -13,7 +13,9 @@ use diesel::{
 };
 use uptok::{
     accounts::{self, ClientId, EmailAddress, NewUser, PersonName},
-    api_keys::{self, ClientKey, Credentials, KeyHasher, KeyName, NewKey, Scope},
+    api_keys::{
+        self, Actor, ClientKey, Credentials, KeyHasher, Lifetime, Manager, NewKey, Plan, Rights, Scope,
+    },
     db::Db,
     private_postgres::{PrivatePostgres, Tuning},
     secret::InstallationSecret,
@@ -143,11 +145,9 @@ fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Fi
         public_key: credentials.public_key.clone(),
         secret_hash: credentials.secret_hash.clone(),
         form_nonce: None,
-        scopes: vec![Scope::SessionsRead],
-        created_by: None,
     };
-    let name: KeyName = "bench".parse()?;
-    api_keys::create(connection, &credentials.client, &name, &new)
-        .map_err(|error| anyhow::anyhow!("no key was made: {error:?}"))?;
+    let manager = Manager { client: credentials.client.clone(), actor: Actor::CommandLine };
+    let plan = Plan { name: "bench".parse()?, lifetime: Lifetime::Never, rights: Rights::default() };
+    api_keys::create(connection, &manager, &plan, &new)?;
     Ok(Filled { key, credentials })
 }

@@ -5,19 +5,35 @@
 //! request, on every node: hash and deletion are asked of PostgreSQL each time, nothing in between remembers them.
 
 mod access;
+mod changes;
 mod client_key;
 mod gate;
+mod key;
+mod key_error;
 mod key_name;
+mod lifetime;
+mod list;
+mod manager;
+mod new_key;
 mod pages;
 mod presented;
+mod rights;
 mod scope;
 mod store;
 
 pub use access::Access;
+pub use changes::{Changed, Deleted, LIVING_MAX, Replaced, change, create, delete, delete_all, replace};
 pub use client_key::{ClientKey, KeyHasher, PublicKey};
 pub use gate::{Credentials, Gate};
+pub use key::{Key, Status, WARNED_DAYS};
+pub use key_error::KeyError;
 pub use key_name::KeyName;
+pub use lifetime::{Grace, GraceError, Lifetime, LifetimeError};
+pub use list::{KeyPage, KeyQuery, Sort, find, list};
+pub use manager::{Actor, Manager};
+pub use new_key::{NewKey, Plan};
 pub use pages::routes;
 pub use presented::{Caller, FormCall, Presented};
+pub use rights::{LimitError, NetworkError, Networks, RequestsPerMinute, Rights};
 pub use scope::Scope;
-pub use store::{CreateError, NewKey, admits, create, is_admitted};
+pub use store::{admits, is_admitted};

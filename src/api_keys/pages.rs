@@ -9,8 +9,8 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    ClientKey, Gate, KeyName, NewKey, PublicKey, Scope,
-    store::{self, CreateError, Deleted, KeyRow},
+    Actor, ClientKey, Deleted, Gate, Grace, Key, KeyError, KeyName, KeyQuery, Lifetime, Manager, NewKey,
+    Plan, PublicKey, Rights, Scope, changes, list,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
@@ -90,14 +90,14 @@ struct Replacement {
     form_nonce: String,
 }
 
-impl From<KeyRow> for Row {
-    fn from(row: KeyRow) -> Self {
+impl From<Key> for Row {
+    fn from(key: Key) -> Self {
         Self {
-            name: row.name,
-            public_key: row.public_key,
-            client_id: row.client_id,
-            created: row.created_at.into(),
-            scopes: row.scopes.join(", "),
+            name: key.name,
+            public_key: key.public_key,
+            client_id: key.client_id,
+            created: key.created_at.into(),
+            scopes: key.scopes.join(", "),
             whole_key: None,
         }
     }
@@ -130,8 +130,9 @@ async fn show_list(
     let (signed_in, layout) = visitor.required("API Keys", Section::ApiKeys)?;
     let client = signed_in.client();
     let client_id = client.to_string();
-    let rows = db.run(move |connection| store::list(connection, &client)).await?;
-    let mut keys: Vec<Row> = rows.into_iter().map(Row::from).collect();
+    let query = KeyQuery::default();
+    let page = db.run(move |connection| list::list(connection, &client, &query)).await?;
+    let mut keys: Vec<Row> = page.keys.into_iter().map(Row::from).collect();
     let made = outcome.made.map(|(key, sentence)| {
         if let Some(row) = keys.iter_mut().find(|row| row.public_key == key.public().as_str()) {
             row.whole_key = Some(key.expose());
@@ -169,21 +170,18 @@ async fn create(
     let Some(name) = name.filter(|_| !scopes.is_empty()) else {
         return refuse(visitor, &db, form, scopes).await;
     };
-    let (key, new_key) = new_key(&signed_in, &fields, scopes.clone(), &gate)?;
+    let manager = manager(&signed_in);
+    let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
     let made = format!("The key “{name}” is ready.");
-    let client = signed_in.client();
-    let message =
-        match run(&db, move |connection| store::create(connection, &client, &name, &new_key)).await? {
-            Ok(()) => return show_made(visitor, &db, key, made).await,
-            Err(CreateError::NameTaken) => {
-                "A key has this name already. Choose another, or replace that key.".to_owned()
-            }
-            Err(CreateError::Full) => {
-                format!("This client has {} keys, which is the limit. Delete one first.", store::LIVING_MAX)
-            }
-            Err(error) => return repeat_or_fail(visitor, &db, error).await,
-        };
-    refuse(visitor, &db, form.refuse("name", message), scopes).await
+    let rights = Rights { scopes: scopes.clone(), ..Rights::default() };
+    let plan = Plan { name, lifetime: Lifetime::default(), rights };
+    match run(&db, move |connection| changes::create(connection, &manager, &plan, &new_key)).await? {
+        Ok(_key) => show_made(visitor, &db, key, made).await,
+        Err(error) => match error.field() {
+            Some((field, message)) => refuse(visitor, &db, form.refuse(field, message), scopes).await,
+            None => repeat_or_fail(visitor, &db, error).await,
+        },
+    }
 }
 
 /// The ticked boxes. A form without boxes, posted by a program, asks for a key that reads.
@@ -217,29 +215,19 @@ async fn show_made(
     Ok(response)
 }
 
-async fn repeat_or_fail(
-    visitor: MaybeSignedIn,
-    db: &Db,
-    error: CreateError,
-) -> Result<HttpResponse, AppError> {
-    match error {
-        CreateError::FormUsed => {
-            let outcome = Outcome { is_repeat: true, ..Outcome::default() };
-            show_list(StatusCode::OK, visitor, db, outcome).await
-        }
-        CreateError::Gone => {
-            Err(AppError::Conflict("This key was deleted already. Generate a new one.".into()))
-        }
-        CreateError::Database(error) => Err(error.into()),
-        CreateError::NotFound | CreateError::NameTaken | CreateError::Full => Err(AppError::NotFound),
+async fn repeat_or_fail(visitor: MaybeSignedIn, db: &Db, error: KeyError) -> Result<HttpResponse, AppError> {
+    if !matches!(error, KeyError::FormUsed) {
+        return Err(error.into());
     }
+    let outcome = Outcome { is_repeat: true, ..Outcome::default() };
+    show_list(StatusCode::OK, visitor, db, outcome).await
 }
 
-/// Runs a store function whose refusals are answers, not failures.
+/// Runs a change whose refusals are answers, not failures.
 async fn run<T: Send + 'static>(
     db: &Db,
-    work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, CreateError> + Send + 'static,
-) -> Result<Result<T, CreateError>, AppError> {
+    work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, KeyError> + Send + 'static,
+) -> Result<Result<T, KeyError>, AppError> {
     db.run(move |connection| Ok::<_, AppError>(work(connection))).await
 }
 
@@ -257,23 +245,8 @@ fn refuse_without_right(signed_in: &SignedIn, fields: &Fields<FORM_LIMIT>) -> Re
     }
 }
 
-fn new_key(
-    signed_in: &SignedIn,
-    fields: &Fields<FORM_LIMIT>,
-    scopes: Vec<Scope>,
-    gate: &Gate,
-) -> Result<(ClientKey, NewKey), AppError> {
-    let key = ClientKey::generate().map_err(AppError::broken)?;
-    let form_nonce =
-        fields.get("formNonce").filter(|nonce| nonce.len() <= 64 && nonce.is_ascii()).map(str::to_owned);
-    let new_key = NewKey {
-        public_key: key.public().clone(),
-        secret_hash: gate.hasher().hash(&key, &signed_in.client()),
-        form_nonce: form_nonce.filter(|nonce| !nonce.contains('\0')),
-        scopes,
-        created_by: Some(signed_in.user_id),
-    };
-    Ok((key, new_key))
+fn manager(signed_in: &SignedIn) -> Manager {
+    Manager { client: signed_in.client(), actor: Actor::User(signed_in.user_id) }
 }
 
 fn new_nonce() -> Result<String, AppError> {
@@ -306,7 +279,7 @@ async fn living_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<R
     }
     let key = parse_public_key(public_key)?;
     let client = signed_in.client();
-    db.run(move |connection| store::find(connection, &client, &key)).await.map(Row::from)
+    db.run(move |connection| list::find(connection, &client, &key)).await.map(Row::from)
 }
 
 fn parse_public_key(text: &str) -> Result<PublicKey, AppError> {
@@ -322,14 +295,13 @@ async fn delete(
 ) -> Result<HttpResponse, AppError> {
     refuse_without_right(&signed_in, &fields)?;
     let key = parse_public_key(&public_key)?;
-    let client = signed_in.client();
-    let deleted =
-        db.run(move |connection| store::delete(connection, &client, &key, Some(signed_in.user_id))).await?;
+    let manager = manager(&signed_in);
+    let deleted = db.run(move |connection| changes::delete(connection, &manager, &key)).await?;
     let message = match deleted {
-        Deleted::Now { name, .. } => {
-            format!("The key “{name}” is deleted. Programs that use it are refused from now on.")
+        Deleted::Now(key) => {
+            format!("The key “{}” is deleted. Programs that use it are refused from now on.", key.name)
         }
-        Deleted::Before(name) => format!("The key “{name}” was deleted already."),
+        Deleted::Before(key) => format!("The key “{}” was deleted already.", key.name),
     };
     leave_message(&session, &message)?;
     Ok(see_other(INDEX))
@@ -345,10 +317,12 @@ async fn replace(
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     refuse_without_right(&signed_in, &fields)?;
     let old = parse_public_key(&public_key)?;
-    let (key, new_key) = new_key(&signed_in, &fields, Vec::new(), &gate)?;
-    let client = signed_in.client();
-    match run(&db, move |connection| store::replace(connection, &client, &old, &new_key)).await? {
-        Ok(name) => {
+    let manager = manager(&signed_in);
+    let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
+    let grace = Grace::None;
+    match run(&db, move |connection| changes::replace(connection, &manager, &old, grace, &new_key)).await? {
+        Ok(replaced) => {
+            let name = replaced.new.name;
             let sentence = format!("The new key “{name}” is ready. The old one is refused from now on.");
             show_made(visitor, &db, key, sentence).await
         }

@@ -1,5 +1,7 @@
 //! Settings → API Keys.
 
+mod changes;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 

@@ -1,0 +1,320 @@
+//! Making, changing, replacing and deleting keys: the one layer below the pages, the API and the command line.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    dsl::{AsExprOf, count_star, exists, now},
+    prelude::*,
+    sql_types::Timestamptz,
+};
+
+use super::{
+    Actor, Grace, Key, KeyError, KeyName, Manager, NewKey, Plan, PublicKey, Rights, Status,
+    list::{find, find_ever},
+};
+use crate::{
+    accounts::ClientId,
+    schema::{api_key_directory, api_keys, clients},
+};
+
+/// So many keys of a client may live: be neither deleted nor expired.
+pub const LIVING_MAX: i64 = 500;
+
+/// A key before and after a change of its rights.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// As it was.
+    pub before: Key,
+    /// As it is.
+    pub after: Key,
+}
+
+/// A key and the one that takes its place.
+#[derive(Clone, Debug)]
+pub struct Replaced {
+    /// The old one, as it is now: deleted, or alive until its `expires_at`.
+    pub old: Key,
+    /// The new one.
+    pub new: Key,
+}
+
+/// What became of a key that was to be deleted.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// It was there. This is what it was.
+    Now(Key),
+    /// It was deleted before.
+    Before(Key),
+}
+
+impl Deleted {
+    /// The key, whenever it was deleted.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        match self {
+            Self::Now(key) | Self::Before(key) => key,
+        }
+    }
+}
+
+/// Stores a key.
+///
+/// # Errors
+/// [`KeyError`]: every one but `Gone` and `Replaced`.
+pub fn create(
+    connection: &mut PgConnection,
+    manager: &Manager,
+    plan: &Plan,
+    key: &NewKey,
+) -> Result<Key, KeyError> {
+    connection.transaction(|connection| {
+        let turn = take_turn(connection, manager)?;
+        refuse_used_form(connection, manager, key)?;
+        turn.refuse_beyond(&plan.rights)?;
+        refuse_taken_name(connection, &manager.client, &plan.name)?;
+        refuse_full(connection, &manager.client)?;
+        let end = turn.not_longer(plan.lifetime.end(turn.time)?);
+        insert(connection, manager, key, &Row { name: plan.name.as_str(), rights: &plan.rights, end })?;
+        Ok(find(connection, &manager.client, &key.public_key)?)
+    })
+}
+
+/// Gives a key other rights; they hold from its next request on.
+///
+/// # Errors
+/// [`KeyError`]: `NotFound`, `BeyondActor`, `ActorGone`, or those of the database.
+pub fn change(
+    connection: &mut PgConnection,
+    manager: &Manager,
+    key: &PublicKey,
+    rights: &Rights,
+) -> Result<Changed, KeyError> {
+    connection.transaction(|connection| {
+        let turn = take_turn(connection, manager)?;
+        turn.refuse_beyond(rights)?;
+        let before = find(connection, &manager.client, key)?;
+        diesel::update(api_keys::table.find((manager.client.as_str(), key.as_str())))
+            .set((
+                api_keys::scopes.eq(scopes_of(rights)),
+                api_keys::requests_per_minute.eq(rights.requests_per_minute.get()),
+                api_keys::allowed_networks.eq(rights.networks.as_slice()),
+            ))
+            .execute(connection)?;
+        Ok(Changed { before, after: find(connection, &manager.client, key)? })
+    })
+}
+
+/// Stores a key with the name and rights of `old`, to live as long as `old` was made for. `old` lives on for the grace, or
+/// until its own end if that is sooner.
+///
+/// # Errors
+/// [`KeyError`]: every one but those about the name.
+pub fn replace(
+    connection: &mut PgConnection,
+    manager: &Manager,
+    old: &PublicKey,
+    grace: Grace,
+    key: &NewKey,
+) -> Result<Replaced, KeyError> {
+    connection.transaction(|connection| {
+        let turn = take_turn(connection, manager)?;
+        refuse_used_form(connection, manager, key)?;
+        let before = find_ever(connection, &manager.client, old)?;
+        if before.deleted_at.is_some() {
+            return Err(KeyError::Gone);
+        }
+        if let Some(by) = before.replaced_by {
+            return Err(KeyError::Replaced(by));
+        }
+        let rights = before.rights();
+        turn.refuse_beyond(&rights)?;
+        let end_of_old =
+            (turn.time + grace.span()).min(before.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC));
+        retire(connection, &manager.client, old, &key.public_key, end_of_old)?;
+        if end_of_old <= turn.time {
+            shred(connection, manager, old)?;
+        }
+        refuse_full(connection, &manager.client)?;
+        let end = turn.not_longer(before.span().map(|span| turn.time + span));
+        insert(connection, manager, key, &Row { name: &before.name, rights: &rights, end })?;
+        Ok(Replaced {
+            old: find_ever(connection, &manager.client, old)?,
+            new: find(connection, &manager.client, &key.public_key)?,
+        })
+    })
+}
+
+/// Deletes a key: the hash is shredded, so nothing brings the key back. Again changes nothing.
+///
+/// # Errors
+/// [`KeyError`]: `NotFound` when the client never had it, `ActorGone`, or those of the database.
+pub fn delete(
+    connection: &mut PgConnection,
+    manager: &Manager,
+    key: &PublicKey,
+) -> Result<Deleted, KeyError> {
+    connection.transaction(|connection| {
+        take_turn(connection, manager)?;
+        shred(connection, manager, key)
+    })
+}
+
+/// Deletes all of these keys, or none: a key that the client never had is `NotFound`.
+///
+/// # Errors
+/// As [`delete`].
+pub fn delete_all(
+    connection: &mut PgConnection,
+    manager: &Manager,
+    keys: &[PublicKey],
+) -> Result<Vec<Deleted>, KeyError> {
+    connection.transaction(|connection| {
+        take_turn(connection, manager)?;
+        keys.iter().map(|key| shred(connection, manager, key)).collect()
+    })
+}
+
+/// The turn of whoever changes the keys of a client: its time, and what bounds it.
+struct Turn {
+    time: DateTime<Utc>,
+    /// The key that acts, if it is one.
+    actor: Option<Key>,
+}
+
+impl Turn {
+    fn refuse_beyond(&self, rights: &Rights) -> Result<(), KeyError> {
+        let Some(actor) = &self.actor else { return Ok(()) };
+        rights.within(&actor.rights()).map_err(KeyError::BeyondActor)
+    }
+
+    /// A key makes none that outlives it.
+    fn not_longer(&self, end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        let own_end = self.actor.as_ref().and_then(|actor| actor.expires_at);
+        match (end, own_end) {
+            (Some(end), Some(own_end)) => Some(end.min(own_end)),
+            (end, own_end) => end.or(own_end),
+        }
+    }
+}
+
+/// One change of a client's keys at a time: two at once could both pass the checks. A key that acts must live when it
+/// is its turn.
+fn take_turn(connection: &mut PgConnection, manager: &Manager) -> Result<Turn, KeyError> {
+    let client = manager.client.as_str();
+    let time = clients::table.find(client).select(database_now()).for_update().first(connection)?;
+    let Actor::Key(key) = &manager.actor else { return Ok(Turn { time, actor: None }) };
+    let actor = find(connection, &manager.client, key).optional()?;
+    let living = actor.filter(|actor| actor.status() != Status::Expired);
+    Ok(Turn { time, actor: Some(living.ok_or(KeyError::ActorGone)?) })
+}
+
+/// PostgreSQL's clock, as the columns are typed.
+fn database_now() -> AsExprOf<now, Timestamptz> {
+    now.into_sql::<Timestamptz>()
+}
+
+fn refuse_used_form(connection: &mut PgConnection, manager: &Manager, key: &NewKey) -> Result<(), KeyError> {
+    let Some(nonce) = &key.form_nonce else { return Ok(()) };
+    let of_client = api_keys::client_id.eq(manager.client.as_str());
+    let made = api_keys::table.filter(of_client.and(api_keys::form_nonce.eq(nonce)));
+    let is_used = diesel::select(exists(made)).get_result::<bool>(connection)?;
+    if is_used { Err(KeyError::FormUsed) } else { Ok(()) }
+}
+
+/// An expired key keeps its name until it is deleted or replaced: it says in the list why a program has stopped.
+fn refuse_taken_name(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    name: &KeyName,
+) -> Result<(), KeyError> {
+    let is_living = api_keys::table
+        .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::name.eq(name.as_str())))
+        .filter(api_keys::deleted_at.is_null().and(api_keys::replaced_by.is_null()))
+        .select(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
+        .first::<Option<bool>>(connection)
+        .optional()?;
+    match is_living {
+        None => Ok(()),
+        Some(Some(false)) => Err(KeyError::NameOfExpired),
+        Some(_) => Err(KeyError::NameTaken),
+    }
+}
+
+fn refuse_full(connection: &mut PgConnection, client: &ClientId) -> Result<(), KeyError> {
+    let living = api_keys::table
+        .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::deleted_at.is_null()))
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
+        .select(count_star())
+        .first::<i64>(connection)?;
+    if living < LIVING_MAX { Ok(()) } else { Err(KeyError::Full) }
+}
+
+/// Says when a key that is being replaced ends, and by what it is replaced.
+fn retire(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    old: &PublicKey,
+    by: &PublicKey,
+    end: DateTime<Utc>,
+) -> QueryResult<()> {
+    diesel::update(api_keys::table.find((client.as_str(), old.as_str())))
+        .set((api_keys::replaced_by.eq(by.as_str()), api_keys::expires_at.eq(end)))
+        .execute(connection)
+        .map(|_rows| ())
+}
+
+fn shred(connection: &mut PgConnection, manager: &Manager, key: &PublicKey) -> Result<Deleted, KeyError> {
+    let before = find_ever(connection, &manager.client, key)?;
+    if before.deleted_at.is_some() {
+        return Ok(Deleted::Before(before));
+    }
+    diesel::update(api_keys::table.find((manager.client.as_str(), key.as_str())))
+        .set((
+            api_keys::deleted_at.eq(now),
+            api_keys::deleted_by.eq(manager.actor.user()),
+            api_keys::deleted_by_key.eq(manager.actor.key()),
+            api_keys::secret_hash.eq(None::<Vec<u8>>),
+        ))
+        .execute(connection)?;
+    Ok(Deleted::Now(before))
+}
+
+/// What of a row does not come from the key itself.
+struct Row<'a> {
+    name: &'a str,
+    rights: &'a Rights,
+    end: Option<DateTime<Utc>>,
+}
+
+fn insert(
+    connection: &mut PgConnection,
+    manager: &Manager,
+    key: &NewKey,
+    row: &Row<'_>,
+) -> Result<(), KeyError> {
+    diesel::insert_into(api_key_directory::table)
+        .values((
+            api_key_directory::public_key.eq(key.public_key.as_str()),
+            api_key_directory::client_id.eq(manager.client.as_str()),
+        ))
+        .execute(connection)?;
+    diesel::insert_into(api_keys::table)
+        .values((
+            api_keys::client_id.eq(manager.client.as_str()),
+            api_keys::public_key.eq(key.public_key.as_str()),
+            api_keys::name.eq(row.name),
+            api_keys::secret_hash.eq(&key.secret_hash),
+            api_keys::form_nonce.eq(&key.form_nonce),
+            api_keys::scopes.eq(scopes_of(row.rights)),
+            api_keys::requests_per_minute.eq(row.rights.requests_per_minute.get()),
+            api_keys::allowed_networks.eq(row.rights.networks.as_slice()),
+            api_keys::expires_at.eq(row.end),
+            api_keys::created_by.eq(manager.actor.user()),
+            api_keys::created_by_key.eq(manager.actor.key()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+fn scopes_of(rights: &Rights) -> Vec<&'static str> {
+    rights.scopes.iter().map(|scope| scope.as_str()).collect()
+}

@@ -1,0 +1,82 @@
+//! Why keys were not changed, by what the caller can do about it.
+
+use std::borrow::Cow;
+
+use super::{changes::LIVING_MAX, lifetime::LifetimeError};
+use crate::error::AppError;
+
+/// Why keys were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The form has made its key already.
+    #[error("This form has made its key already.")]
+    FormUsed,
+    /// A key of the client that is neither deleted nor replaced has this name.
+    #[error("A key has this name already. Choose another, or replace that key.")]
+    NameTaken,
+    /// … but it has expired.
+    #[error("A key that has expired has this name. Replace or delete it, or choose another name.")]
+    NameOfExpired,
+    /// The client has [`LIVING_MAX`] living keys.
+    #[error("This client has {LIVING_MAX} keys, which is the limit. Delete one first.")]
+    Full,
+    /// The end that was asked for is over, or too far away.
+    #[error("{0}")]
+    Lifetime(#[from] LifetimeError),
+    /// The key that acts does not have what it would give, in this field.
+    #[error("A key gives no more than it has itself. Choose less, or use a key that has it.")]
+    BeyondActor(&'static str),
+    /// The key that acts lives no more.
+    #[error("The key that acts is deleted or has expired.")]
+    ActorGone,
+    /// The key is not the client's.
+    #[error("There is nothing at this address.")]
+    NotFound,
+    /// The key is deleted.
+    #[error("This key was deleted already. Generate a new one.")]
+    Gone,
+    /// The key was replaced, by the one with this public key.
+    #[error("This key was replaced already, by {0}.")]
+    Replaced(String),
+    /// Something unexpected.
+    #[error(transparent)]
+    Database(diesel::result::Error),
+}
+
+impl KeyError {
+    /// The field that is wrong, if it is one, with a sentence that says what to do.
+    #[must_use]
+    pub fn field(&self) -> Option<(&'static str, Cow<'static, str>)> {
+        let field = match self {
+            Self::NameTaken | Self::NameOfExpired | Self::Full => "name",
+            Self::Lifetime(LifetimeError::Past | LifetimeError::Day) => "expiresOn",
+            Self::Lifetime(_) => "expires",
+            Self::BeyondActor(field) => field,
+            _ => return None,
+        };
+        Some((field, self.to_string().into()))
+    }
+}
+
+impl From<diesel::result::Error> for KeyError {
+    fn from(error: diesel::result::Error) -> Self {
+        match error {
+            diesel::result::Error::NotFound => Self::NotFound,
+            other => Self::Database(other),
+        }
+    }
+}
+
+impl From<KeyError> for AppError {
+    fn from(error: KeyError) -> Self {
+        if let Some((field, message)) = error.field() {
+            return Self::invalid(field, message);
+        }
+        match error {
+            KeyError::Database(error) => error.into(),
+            KeyError::ActorGone => Self::UnknownKey,
+            KeyError::NotFound => Self::NotFound,
+            other => Self::Conflict(other.to_string().into()),
+        }
+    }
+}

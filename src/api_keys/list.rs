@@ -1,0 +1,168 @@
+//! The keys of a client, as they are looked through: searched, sorted and paged.
+
+use diesel::{
+    dsl::{AsExprOf, IntervalDsl as _, count_star, now},
+    prelude::*,
+    sql_types::Timestamptz,
+};
+
+use super::{Key, PublicKey, Status, key::WARNED_DAYS};
+use crate::{
+    accounts::ClientId,
+    schema::{api_keys, users},
+};
+
+/// Which keys of a client, in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Part of the name, in any case, or of the public key. Empty: all.
+    pub search: String,
+    /// Only those with this status. `None`: all but those that were replaced and are over.
+    pub status: Option<Status>,
+    /// In which order.
+    pub sort: Sort,
+    /// Which page, from 1.
+    pub page: u32,
+    /// How many keys on a page.
+    pub per_page: u32,
+}
+
+impl KeyQuery {
+    /// How many keys on a page when nothing is said.
+    pub const PER_PAGE: u32 = 25;
+}
+
+/// All, the newest first.
+impl Default for KeyQuery {
+    fn default() -> Self {
+        Self { search: String::new(), status: None, sort: Sort::Newest, page: 1, per_page: Self::PER_PAGE }
+    }
+}
+
+/// In which order keys are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// The last made first.
+    Newest,
+    /// The first made first.
+    Oldest,
+    /// By name, in any case.
+    Name,
+    /// What ends soonest first, what never ends last.
+    Expiry,
+}
+
+impl Sort {
+    /// Every order and its words, as the form offers them.
+    pub const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Newest, "newest", "Newest first"),
+        (Self::Oldest, "oldest", "Oldest first"),
+        (Self::Name, "name", "Name"),
+        (Self::Expiry, "expiry", "Ends soonest"),
+    ];
+
+    /// The order of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, known, _)| *known == name).map(|(sort, ..)| sort)
+    }
+}
+
+/// A page of keys.
+#[derive(Clone, Debug)]
+pub struct KeyPage {
+    /// The keys, in the order asked for.
+    pub keys: Vec<Key>,
+    /// How many match, on all pages.
+    pub total: i64,
+    /// Which page it is: the first, if the one that was asked for has nothing.
+    pub page: u32,
+}
+
+/// A page of the keys of a client that were not deleted.
+///
+/// # Errors
+/// Those of the database.
+pub fn list(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> QueryResult<KeyPage> {
+    let keys = load(connection, client, query)?;
+    match keys.first() {
+        None if query.page > 1 => {
+            let first = KeyQuery { page: 1, ..query.clone() };
+            list(connection, client, &first)
+        }
+        first => {
+            let total = first.map_or(0, |(_, total)| *total);
+            Ok(KeyPage { keys: keys.into_iter().map(|(key, _)| key).collect(), total, page: query.page })
+        }
+    }
+}
+
+fn load(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> QueryResult<Vec<(Key, i64)>> {
+    let mut keys = api_keys::table
+        .left_join(users::table.on(users::user_id.nullable().eq(api_keys::created_by)))
+        .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::deleted_at.is_null()))
+        .select((Key::as_select(), count_star().over()))
+        .into_boxed();
+    let (end, replaced) = (api_keys::expires_at, api_keys::replaced_by);
+    let warned_from = database_now() + WARNED_DAYS.days();
+    // The same as `Key::status` says.
+    keys = match query.status {
+        None => keys.filter(replaced.is_null().or(end.gt(now.into_sql::<Timestamptz>().nullable()))),
+        Some(Status::Active) => {
+            keys.filter(replaced.is_null().and(end.is_null().or(end.gt(warned_from.nullable()))))
+        }
+        Some(Status::Expiring) => {
+            keys.filter(replaced.is_null().and(end.gt(now)).and(end.le(warned_from.nullable())))
+        }
+        Some(Status::Replaced) => keys.filter(replaced.is_not_null().and(end.gt(now))),
+        Some(Status::Expired) => keys.filter(end.le(now)),
+    };
+    if !query.search.is_empty() {
+        let pattern = format!("%{}%", literal(&query.search));
+        keys = keys.filter(api_keys::name.ilike(pattern.clone()).or(api_keys::public_key.like(pattern)));
+    }
+    keys = match query.sort {
+        Sort::Newest => keys.order((api_keys::created_at.desc(), api_keys::public_key)),
+        Sort::Oldest => keys.order((api_keys::created_at.asc(), api_keys::public_key)),
+        Sort::Name => keys.order((lower(api_keys::name).asc(), api_keys::public_key)),
+        Sort::Expiry => keys.order((end.asc(), api_keys::public_key)),
+    };
+    let (page, per_page) = (i64::from(query.page.max(1)), i64::from(query.per_page));
+    keys.limit(per_page).offset((page - 1) * per_page).load(connection)
+}
+
+define_sql_function!(fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text);
+
+/// The text with nothing in it that `like` would take for a wildcard.
+fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// PostgreSQL's clock, as the columns are typed.
+fn database_now() -> AsExprOf<now, Timestamptz> {
+    now.into_sql::<Timestamptz>()
+}
+
+/// One key of a client that was not deleted.
+///
+/// # Errors
+/// `NotFound` when the client has none, else those of the database.
+pub fn find(connection: &mut PgConnection, client: &ClientId, key: &PublicKey) -> QueryResult<Key> {
+    find_ever(connection, client, key).and_then(|key| match key.deleted_at {
+        None => Ok(key),
+        Some(_) => Err(diesel::result::Error::NotFound),
+    })
+}
+
+/// One key of a client, also a deleted one.
+pub(super) fn find_ever(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    key: &PublicKey,
+) -> QueryResult<Key> {
+    api_keys::table
+        .find((client.as_str(), key.as_str()))
+        .left_join(users::table.on(users::user_id.nullable().eq(api_keys::created_by)))
+        .select(Key::as_select())
+        .first(connection)
+}

@@ -1,0 +1,290 @@
+//! What a key may do, how often and from where.
+
+use std::{fmt, num::IntErrorKind, str::FromStr};
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::Scope;
+
+/// What a key may do, how often and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// What it may do: at least one.
+    pub scopes: Vec<Scope>,
+    /// How often.
+    pub requests_per_minute: RequestsPerMinute,
+    /// From where.
+    pub networks: Networks,
+}
+
+impl Rights {
+    /// Refuses what is not within `bound`, so that no key makes or gets at one that may do more than itself.
+    ///
+    /// # Errors
+    /// The field that goes beyond.
+    pub fn within(&self, bound: &Self) -> Result<(), &'static str> {
+        if !self.scopes.iter().all(|scope| bound.scopes.contains(scope)) {
+            return Err("scopes");
+        }
+        if !self.requests_per_minute.is_within(bound.requests_per_minute) {
+            return Err("requestsPerMinute");
+        }
+        if self.networks.are_within(&bound.networks) { Ok(()) } else { Err("allowedNetworks") }
+    }
+}
+
+/// A key that reads, 600 times a minute, from everywhere.
+impl Default for Rights {
+    fn default() -> Self {
+        Self {
+            scopes: vec![Scope::SessionsRead],
+            requests_per_minute: RequestsPerMinute::default(),
+            networks: Networks::default(),
+        }
+    }
+}
+
+/// How many requests a key may make in a minute: 0 to [`RequestsPerMinute::MAX`], and 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestsPerMinute(i32);
+
+impl RequestsPerMinute {
+    /// The limit when nothing is said.
+    pub const DEFAULT: i32 = 600;
+    /// The highest limit.
+    pub const MAX: i32 = 1_000_000;
+
+    /// One that the database gave.
+    #[must_use]
+    pub(super) const fn from_database(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// The number; 0 is no limit.
+    #[must_use]
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+
+    fn is_within(self, bound: Self) -> bool {
+        bound.0 == 0 || (1..=bound.0).contains(&self.0)
+    }
+}
+
+impl Default for RequestsPerMinute {
+    fn default() -> Self {
+        Self(Self::DEFAULT)
+    }
+}
+
+impl fmt::Display for RequestsPerMinute {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Digits; nothing is the default.
+impl FromStr for RequestsPerMinute {
+    type Err = LimitError;
+
+    fn from_str(text: &str) -> Result<Self, LimitError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(LimitError::NoNumber);
+        }
+        match text.parse() {
+            Ok(number) if number <= Self::MAX => Ok(Self(number)),
+            Err(error) if *error.kind() != IntErrorKind::PosOverflow => Err(LimitError::NoNumber),
+            _ => Err(LimitError::TooHigh),
+        }
+    }
+}
+
+/// Why a limit is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// Something but digits.
+    #[error("Use digits only. 0 means no limit.")]
+    NoNumber,
+    /// More than [`RequestsPerMinute::MAX`].
+    #[error("Use at most {}. 0 means no limit.", RequestsPerMinute::MAX)]
+    TooHigh,
+}
+
+/// The networks from which a key may be used; none: from everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// So many a key may have.
+    pub const MAX: usize = 50;
+
+    /// Those that the database gave.
+    #[must_use]
+    pub(super) fn from_database(networks: Vec<IpNet>) -> Self {
+        Self(networks)
+    }
+
+    /// These, each once.
+    ///
+    /// # Errors
+    /// [`NetworkError`], whose sentence says what to do.
+    pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, NetworkError> {
+        let mut networks = Vec::new();
+        for text in texts {
+            let network = network(text)?;
+            if !networks.contains(&network) {
+                networks.push(network);
+            }
+        }
+        if networks.len() > Self::MAX { Err(NetworkError::TooMany) } else { Ok(Self(networks)) }
+    }
+
+    /// The networks, for the database.
+    #[must_use]
+    pub fn as_slice(&self) -> &[IpNet] {
+        &self.0
+    }
+
+    /// Each as a person writes it: an address alone without its `/32` or `/128`.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.0.iter().map(text_of).collect()
+    }
+
+    fn are_within(&self, bound: &Self) -> bool {
+        let is_within = |network: &IpNet| bound.0.iter().any(|outer| outer.contains(network));
+        bound.0.is_empty() || (!self.0.is_empty() && self.0.iter().all(is_within))
+    }
+}
+
+/// One a line; blanks and commas divide them too.
+impl FromStr for Networks {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let divides = |it: char| it.is_whitespace() || it == ',';
+        Self::new(text.split(divides).filter(|text| !text.is_empty()))
+    }
+}
+
+fn text_of(network: &IpNet) -> String {
+    if network.prefix_len() == network.max_prefix_len() {
+        network.addr().to_string()
+    } else {
+        network.to_string()
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, NetworkError> {
+    let parsed =
+        text.parse::<IpNet>().or_else(|_no_network| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let network = parsed.map(canonical).map_err(|_no_address| NetworkError::NoNetwork(echo(text)))?;
+    if network.trunc() == network {
+        return Ok(network);
+    }
+    Err(NetworkError::BitsBeyond { given: echo(text), meant: text_of(&network.trunc()) })
+}
+
+/// IPv4 addresses that are written as IPv6 (`::ffff:203.0.113.7`) are those of IPv4: callers come as such.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let (Some(v4), Some(length)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) else {
+        return network;
+    };
+    Ipv4Net::new(v4, length).map_or(network, IpNet::V4)
+}
+
+/// What was written, to be said again: not at any length.
+fn echo(text: &str) -> String {
+    text.chars().take(50).collect()
+}
+
+/// Why networks are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// Neither an address nor a network.
+    #[error(
+        "“{0}” is neither an address nor a network. Write them like 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32."
+    )]
+    NoNetwork(String),
+    /// An address with a prefix that does not cover it: nobody knows which of both was meant.
+    #[error("“{given}” is an address within a network. Write {meant} for the network, or the address alone.")]
+    BitsBeyond {
+        /// What was written.
+        given: String,
+        /// The network that it is in.
+        meant: String,
+    },
+    /// More than [`Networks::MAX`].
+    #[error("Use at most {} networks.", Networks::MAX)]
+    TooMany,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(text: &str) -> Networks {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_are_of_both_versions_and_have_one_spelling() {
+        let text = "203.0.113.7\r\n198.51.100.0/24, 2001:DB8::/32\n\n ::ffff:203.0.113.7 ::ffff:10.0.0.0/104";
+        assert_eq!(networks(text).texts(), ["203.0.113.7", "198.51.100.0/24", "2001:db8::/32", "10.0.0.0/8"]);
+        assert_eq!(networks(" \n").texts(), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused_with_what_to_write() {
+        for text in ["x", "10.0.0.256", "10.0.0.0/33", "10.0.0", "::/129", "fe80::1%eth0"] {
+            assert_eq!(text.parse::<Networks>(), Err(NetworkError::NoNetwork(text.to_owned())), "{text}");
+        }
+        let error = "10.1.2.3/8".parse::<Networks>().unwrap_err();
+        assert!(error.to_string().contains("Write 10.0.0.0/8 for the network"), "{error}");
+        let many: Vec<String> = (0..51).map(|index| format!("10.0.0.{index}")).collect();
+        assert_eq!(Networks::new(many.iter().map(String::as_str)), Err(NetworkError::TooMany));
+    }
+
+    #[test]
+    fn a_limit_is_digits_up_to_a_million() {
+        assert_eq!("".parse(), Ok(RequestsPerMinute::default()));
+        assert_eq!(" 0 ".parse(), Ok(RequestsPerMinute(0)));
+        assert_eq!("1000000".parse(), Ok(RequestsPerMinute(1_000_000)));
+        for text in ["1000001", "99999999999999999999"] {
+            assert_eq!(text.parse::<RequestsPerMinute>(), Err(LimitError::TooHigh), "{text}");
+        }
+        for text in ["-1", "+1", "1e3", "many"] {
+            assert_eq!(text.parse::<RequestsPerMinute>(), Err(LimitError::NoNumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_beyond_its_bound() {
+        let rights = |scopes: &[Scope], limit: i32, text: &str| Rights {
+            scopes: scopes.to_vec(),
+            requests_per_minute: RequestsPerMinute(limit),
+            networks: networks(text),
+        };
+        let bound = rights(&[Scope::SessionsRead], 60, "10.0.0.0/8 2001:db8::/32");
+        assert_eq!(rights(&[Scope::SessionsRead], 60, "10.1.0.0/16").within(&bound), Ok(()));
+        assert_eq!(rights(&[Scope::SessionsWrite], 60, "10.1.0.0/16").within(&bound), Err("scopes"));
+        for limit in [0, 61] {
+            let beyond = rights(&[Scope::SessionsRead], limit, "10.1.0.0/16").within(&bound);
+            assert_eq!(beyond, Err("requestsPerMinute"));
+        }
+        for text in ["", "11.0.0.0/8", "10.1.0.0/16 0.0.0.0/0", "::/0"] {
+            assert_eq!(
+                rights(&[Scope::SessionsRead], 1, text).within(&bound),
+                Err("allowedNetworks"),
+                "{text}"
+            );
+        }
+        let unbound = rights(&Scope::ALL, 0, "");
+        assert_eq!(rights(&Scope::ALL, 0, "").within(&unbound), Ok(()));
+    }
+}
