@@ -135,6 +135,12 @@ fn log(error: Option<&Error>, known: Option<&AppError>, status: StatusCode) {
     }
 }
 
+/// The stable word for the failure that an answer of this status tells of.
+#[must_use]
+pub fn code(error: Option<&Error>, status: StatusCode) -> &'static str {
+    error.and_then(Error::as_error).map_or_else(|| code_of(status), AppError::code)
+}
+
 fn code_of(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "not_found",

@@ -2,7 +2,7 @@
 //!
 //! The line holds the route's pattern, never the address as sent: an address may hold what somebody pasted into it.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{panic::AssertUnwindSafe, rc::Rc, time::Instant};
 
 use actix_web::{
     Error, HttpMessage as _, HttpRequest,
@@ -41,6 +41,19 @@ impl RequestId {
     }
 }
 
+/// The pattern of the route that answers, found once: `/api/sessions/{session_id}`, or `-` where there is none.
+#[must_use]
+pub fn route_of(request: &HttpRequest) -> Rc<str> {
+    if let Some(Route(known)) = request.extensions().get() {
+        return Rc::clone(known);
+    }
+    let route: Rc<str> = request.match_pattern().as_deref().unwrap_or("-").into();
+    request.extensions_mut().insert(Route(Rc::clone(&route)));
+    route
+}
+
+struct Route(Rc<str>);
+
 /// Gives the request its id, logs one line, and lets HEAD be answered wherever GET is.
 ///
 /// # Errors
@@ -65,7 +78,7 @@ pub async fn log_request(
     let (status, route) = match &mut outcome {
         Ok(response) => {
             response.headers_mut().insert(REQUEST_ID, header);
-            (response.status(), response.request().match_pattern())
+            (response.status(), Some(route_of(response.request())))
         }
         Err(error) => {
             error.add_response_mapper(move |mut response| {
