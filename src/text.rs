@@ -34,6 +34,13 @@ pub fn line(text: &str, max: usize) -> Result<String, LineError> {
     Ok(text)
 }
 
+/// The first `max` characters of what a stranger sent, without those that [`line`] refuses.
+#[must_use]
+pub fn harmless(text: &str, max: usize) -> String {
+    let kept: String = text.nfc().filter(|character| !is_deceptive(*character)).take(max).collect();
+    kept.trim().to_owned()
+}
+
 /// Control characters (Cc), line and paragraph separators, and what changes direction or cannot be seen: with them a
 /// name can pretend to be another.
 fn is_deceptive(character: char) -> bool {
@@ -53,6 +60,13 @@ mod tests {
         assert_eq!(line("\u{2003}\t", 10), Err(LineError::Empty));
         assert_eq!(line(&"é".repeat(64), 64).unwrap().chars().count(), 64);
         assert_eq!(line(&"é".repeat(65), 64), Err(LineError::TooLong(64)));
+    }
+
+    #[test]
+    fn what_a_stranger_sent_is_made_harmless() {
+        assert_eq!(harmless(" curl/8.5\0\u{202e}\n (x) ", 200), "curl/8.5 (x)");
+        assert_eq!(harmless(&"é".repeat(300), 200).chars().count(), 200);
+        assert_eq!(harmless("\u{200b}\t", 200), "");
     }
 
     #[test]

@@ -17,6 +17,36 @@ impl From<DateTime<Utc>> for Moment {
     }
 }
 
+/// An instant that is over, as people say it, and exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// `3 minutes ago`.
+    pub text: String,
+    /// When it was.
+    pub exact: Moment,
+}
+
+impl Past {
+    /// `then`, as it is said at `now`.
+    #[must_use]
+    pub fn of(then: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let minutes = (now - then).num_minutes();
+        let text = match minutes {
+            // Clocks of several machines differ a little: what is to come has just been.
+            ..1 => "just now".to_owned(),
+            1..60 => ago(minutes, "minute"),
+            60..1440 => ago(minutes / 60, "hour"),
+            1440..43_200 => ago(minutes / 1440, "day"),
+            _ => then.format("on %-d %b %Y").to_string(),
+        };
+        Self { text, exact: then.into() }
+    }
+}
+
+fn ago(count: i64, unit: &str) -> String {
+    if count == 1 { format!("1 {unit} ago") } else { format!("{count} {unit}s ago") }
+}
+
 /// The time now, by this machine's clock.
 #[must_use]
 pub fn now() -> DateTime<Utc> {
@@ -39,5 +69,25 @@ mod tests {
         let moment = Moment::from("2026-11-03T10:45:06Z".parse::<DateTime<Utc>>().unwrap());
         assert_eq!(moment.text, "3 Nov 2026, 10:45 UTC");
         assert_eq!(moment.iso, "2026-11-03T10:45:06Z");
+    }
+
+    #[test]
+    fn the_past_is_said_as_people_say_it() {
+        let then: DateTime<Utc> = "2026-11-03T10:45:06Z".parse().unwrap();
+        let said = [-5, 0, 59, 60, 3599, 3600, 86_399, 86_400, 2_591_999, 2_592_000]
+            .map(|seconds| Past::of(then, then + chrono::TimeDelta::seconds(seconds)).text);
+        let expected = [
+            "just now",
+            "just now",
+            "just now",
+            "1 minute ago",
+            "59 minutes ago",
+            "1 hour ago",
+            "23 hours ago",
+            "1 day ago",
+            "29 days ago",
+            "on 3 Nov 2026",
+        ];
+        assert_eq!(said, expected);
     }
 }
