@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Whose key was let in: left with the request for whoever looks at the answer.
+/// Whose key was let in, or is known to live: left with the request for whoever looks at the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The client.
@@ -95,16 +95,25 @@ impl Presented {
         found: Result<Option<T>, AppError>,
     ) -> Result<T, AppError> {
         if credentials.was_let_in() {
-            let caller =
-                Caller { client: credentials.client.clone(), public_key: credentials.public_key.clone() };
-            self.request.extensions_mut().insert(caller);
+            self.leave_caller(credentials);
             return found?.ok_or_else(|| AppError::broken("a key was let in and nothing was found for it"));
         }
         if found?.is_some() {
             return Err(AppError::broken("something was found for a key that was not let in"));
         }
-        let credentials = credentials.clone();
-        self.db.run(move |connection| credentials.refusal(connection)).await
+        let theirs = credentials.clone();
+        let refusal = self.db.run(move |connection| theirs.refusal(connection)).await;
+        // These are said to whoever has the whole of a living key, so the request is that key's.
+        if let Err(AppError::AddressNotAllowed(_) | AppError::MissingScope(_)) = refusal {
+            self.leave_caller(credentials);
+        }
+        refusal
+    }
+
+    fn leave_caller(&self, credentials: &Credentials) {
+        let caller =
+            Caller { client: credentials.client.clone(), public_key: credentials.public_key.clone() };
+        self.request.extensions_mut().insert(caller);
     }
 }
 
