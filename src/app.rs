@@ -20,13 +20,14 @@ use crate::{
     accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
     api_keys::{self, Gate, KeyHasher},
     audit::Chain,
-    config::{CorsOrigin, Settings},
+    config::{CorsOrigin, Metering, Settings},
     db::Db,
     error::AppError,
     guide,
     questions::{self, QuestionThrottle},
     secret::{InstallationSecret, Purpose},
     sessions,
+    usage::{self, Keeper, Meter},
     web::{
         assets, error_pages,
         health::{self, Draining},
@@ -49,6 +50,9 @@ pub struct Parts {
     login_throttles: Data<LoginThrottles>,
     question_throttle: Data<QuestionThrottle>,
     cookie_key: Arc<Key>,
+    meter: Data<Meter>,
+    /// Stores what is counted.
+    pub keeper: Arc<Keeper>,
     /// Says that the process is about to stop.
     pub draining: Data<Draining>,
 }
@@ -60,7 +64,10 @@ impl Parts {
     /// When the database pool cannot be built or the operating system gives no random bytes.
     pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
         let wait = Duration::from_secs(settings.database_wait_seconds);
+        let meter = Arc::new(Meter::new(settings.metering == Metering::On));
         Ok(Self {
+            keeper: Arc::new(Keeper::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
+            meter: Data::from(meter),
             site: Data::new(Site {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
@@ -93,6 +100,7 @@ impl Parts {
             .app_data(self.passwords.clone())
             .app_data(self.login_throttles.clone())
             .app_data(self.question_throttle.clone())
+            .app_data(self.meter.clone())
             .app_data(self.draining.clone());
     }
 }
@@ -116,6 +124,7 @@ pub fn app(
         .configure(sessions::api_routes)
         .default_service(web::to(nothing_here))
         .wrap(from_fn(catch_panic))
+        .wrap(from_fn(usage::count))
         .wrap(from_fn(error_pages::as_problem_json))
         .wrap(cors(&parts.settings));
     let probes_and_files = |config: &mut ServiceConfig| {
@@ -125,6 +134,7 @@ pub fn app(
     let pages = web::scope("")
         .configure(accounts::routes)
         .configure(api_keys::routes)
+        .configure(usage::routes)
         .configure(sessions::routes)
         .configure(guide::routes)
         .configure(questions::routes)

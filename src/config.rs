@@ -64,6 +64,10 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256), global = true)]
     pub workers: Option<u16>,
 
+    /// Whether the requests of API keys are counted
+    #[arg(long, env = "UPTOK_METERING", value_enum, default_value = "on", global = true)]
+    pub metering: Metering,
+
     /// After SIGTERM or SIGINT: how long `/readyz` says 503 before the listener closes, in seconds, 0 to 60
     #[arg(long, env = "UPTOK_DRAIN_SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60), global = true)]
     pub drain_seconds: u64,
@@ -136,6 +140,15 @@ pub enum SignUp {
     Open,
     /// Nobody; users are added with `uptok user add`
     Closed,
+}
+
+/// Whether the requests of API keys are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Metering {
+    /// Counted for the usage pages
+    On,
+    /// Not counted, and keys show no last use
+    Off,
 }
 
 /// How log lines look.

@@ -7,6 +7,7 @@
 //! - [`api_keys`]: the keys that let programs in
 //! - [`audit`]: who did what
 //! - [`sessions`]: what happened, and its export
+//! - [`usage`]: how often keys are used
 //! - [`guide`]: the API documentation
 //! - [`questions`]: what readers of it ask
 //! - [`private_postgres`]: a PostgreSQL of our own where none is given
@@ -37,4 +38,5 @@ pub mod seeds;
 pub mod server;
 pub mod sessions;
 pub mod text;
+pub mod usage;
 pub mod web;

@@ -115,6 +115,50 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// The last 100 requests of each client that were answered with an error.
+    key_errors (client_id, request_id) {
+        client_id -> Text,
+        /// X-Request-Id of the answer: UUID version 7, in the order of time.
+        request_id -> Uuid,
+        public_key -> Text,
+        answered_at -> Timestamptz,
+        endpoint -> Text,
+        /// HTTP status, 400 to 599.
+        status -> Int2,
+        /// The code of the problem: invalid_field.
+        code -> Text,
+    }
+}
+
+diesel::table! {
+    /// When, from where and with which program each key was last used. No row: never.
+    key_last_uses (client_id, public_key) {
+        client_id -> Text,
+        public_key -> Text,
+        used_at -> Timestamptz,
+        address -> Inet,
+        /// The User-Agent, without control and invisible characters, at most 200 characters; null: none was sent.
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// How many requests each key made: by hour, endpoint and class of the answer. Kept for 400 days.
+    key_usage (client_id, public_key, hour, endpoint, status_class) {
+        client_id -> Text,
+        public_key -> Text,
+        /// Begin of the hour in which the answer began, by the clock of the node.
+        hour -> Timestamptz,
+        /// Method and pattern of the address: GET /api/sessions.
+        endpoint -> Text,
+        /// First digit of the HTTP status: 2, 3, 4 or 5.
+        status_class -> Int2,
+        /// Requests, 1 or more.
+        requests -> Int8,
+    }
+}
+
+diesel::table! {
     /// Which user belongs to which client.
     memberships (client_id, user_id) {
         client_id -> Text,
@@ -237,6 +281,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// The last batch of counts that each running node has stored, in the transaction that stored it: one that is sent again counts once.
+    usage_batches (node_id) {
+        /// A process, from its start to its end.
+        node_id -> Uuid,
+        /// Batches of a node are 1, 2, 3 …
+        number -> Int8,
+        stored_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// People who sign in.
     users (user_id) {
         user_id -> Uuid,
@@ -269,11 +324,15 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_log,
     clients,
     idempotency_keys,
+    key_errors,
+    key_last_uses,
+    key_usage,
     memberships,
     questions,
     session_counters,
     session_days,
     sessions,
     sign_ins,
+    usage_batches,
     users,
 );

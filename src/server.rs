@@ -4,6 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,7 +26,7 @@ pub fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {listen}; choose another with UPTOK_LISTEN"))
 }
 
-/// Begins to answer on `listener`.
+/// Begins to answer on `listener`, and with what is done beside answering. In a runtime.
 ///
 /// # Errors
 /// When the listener cannot be used.
@@ -40,11 +41,14 @@ pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
         .shutdown_timeout(FINISH_SECONDS)
         .disable_signals()
         .listen(listener)?;
+    let keeper = Arc::clone(&parts.keeper);
+    actix_web::rt::spawn(async move { keeper.run().await });
     Ok(server.run())
 }
 
 /// Answers until SIGTERM or SIGINT, then stops: `/readyz` says 503, after the drain time the listener closes, and what is
-/// being answered is finished. A second signal cuts it off.
+/// being answered is finished. A second signal cuts it off. At last what was counted is stored, unless one more signal
+/// comes.
 ///
 /// # Errors
 /// When the server fails.
@@ -68,6 +72,10 @@ pub async fn run_until_stopped(parts: &Parts, server: Server, mut signals: Signa
         ended = &mut server => ended?,
         () = finish => {}
         () = signals.next() => tracing::warn!("Stopping at once"),
+    }
+    tokio::select! {
+        () = parts.keeper.finish() => {}
+        () = signals.next() => {}
     }
     Ok(())
 }

@@ -24,6 +24,8 @@ pub enum Section {
     Sessions,
     /// Settings → API Keys.
     ApiKeys,
+    /// Settings → Usage.
+    Usage,
     /// API Documentation.
     Documentation,
     /// None of them.

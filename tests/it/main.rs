@@ -26,3 +26,4 @@ mod security;
 mod serve;
 mod sessions;
 mod support;
+mod usage;

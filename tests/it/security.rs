@@ -149,6 +149,8 @@ async fn whoever_is_not_logged_in_is_sent_to_log_in() {
         "/settings/api-keys",
         "/settings/api-keys/uptok_000000000000/delete",
         "/settings/api-keys/uptok_000000000000/replacement",
+        "/settings/api-keys/uptok_000000000000/usage",
+        "/settings/usage",
     ] {
         app.visitor().get(path).await.assert_sent_to("/login");
     }
@@ -195,7 +197,7 @@ async fn writes_from_another_site_are_refused() {
 #[test]
 fn every_write_is_among_those_tested() {
     let mut missing = Vec::new();
-    for room in ["accounts", "api_keys", "sessions", "guide", "questions"] {
+    for room in ["accounts", "api_keys", "sessions", "guide", "questions", "usage"] {
         let text = std::fs::read_to_string(format!("src/{room}/pages.rs")).unwrap();
         for service in text.split("resource(").skip(1) {
             let address =

@@ -138,6 +138,34 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(node.end().0, Some(0));
 }
 
+#[actix_web::test]
+async fn a_stop_loses_no_count() {
+    let db = TestDb::new();
+    let mut counted = 0;
+    for _ in 0..3 {
+        let node = Node::start(&db.url, &["--sign-up", "open"]);
+        let visitor = node.visitor();
+        let name = format!("ada{counted}");
+        let email = format!("{name}@example.org");
+        let account = [("name", "Ada"), ("company", &name), ("email", &email), ("password", PASSWORD)];
+        visitor.post("/register", &account).await.assert_sent_to("/settings/api-keys");
+        let key = visitor.generate("laptop").await;
+        for _ in 0..20 {
+            assert_eq!(
+                visitor.post("/api/sessions/export-csv-data", &[("clientKey", &key)]).await.status,
+                200
+            );
+            counted += 1;
+        }
+
+        node.signal("TERM");
+        let (code, log) = node.end();
+
+        assert_eq!(code, Some(0), "{log}");
+        assert_eq!(db.ask("select sum(requests)::text as answer from key_usage"), counted.to_string());
+    }
+}
+
 #[test]
 fn a_wrong_setting_stops_the_start_with_a_sentence_that_names_it() {
     let db = TestDb::new();

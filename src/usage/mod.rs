@@ -1,0 +1,21 @@
+//! Usage: how often each API key is used, from where, and what went wrong.
+//!
+//! A request only counts itself in memory ([`Meter`]). Once a second the counts of all requests are added to the tables
+//! in one transaction ([`Keeper`]), over a connection of their own, so that no request ever waits for them. What is
+//! counted is stored once, also when PostgreSQL is away for a while or does not say whether it has stored it. A process
+//! that is killed on the spot takes the counts of its last second with it.
+
+mod figures;
+mod keeper;
+mod meter;
+mod middleware;
+mod pages;
+mod report;
+mod store;
+
+pub use figures::{KeyUse, LastUse, of_key, of_keys};
+pub use keeper::Keeper;
+pub use meter::{Call, Counts, Meter};
+pub use middleware::count;
+pub use pages::routes;
+pub use store::{Batch, keep, sweep};

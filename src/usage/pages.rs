@@ -1,0 +1,117 @@
+//! Settings → Usage, and the usage of one key. Every member may look.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path, ServiceConfig, get, resource},
+};
+use askama::Template;
+use chrono::{DateTime, Utc};
+
+use super::{
+    figures::{self, KeyUse, KnownKey, Scope},
+    report::{Report, Span},
+};
+use crate::{
+    accounts::MaybeSignedIn,
+    api_keys::PublicKey,
+    db::Db,
+    error::AppError,
+    web::{
+        clock::{self, Moment, Past},
+        numbers::grouped,
+        page::{Layout, Section, respond},
+    },
+};
+
+const INDEX: &str = "/settings/usage";
+
+/// The addresses of this room.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource(INDEX).route(get().to(index)))
+        .service(resource("/settings/api-keys/{public_key}/usage").route(get().to(show)));
+}
+
+#[derive(Template)]
+#[template(path = "usage/index.html")]
+struct Index {
+    layout: Layout,
+    report: Report,
+}
+
+#[derive(Template)]
+#[template(path = "usage/show.html")]
+struct Show {
+    layout: Layout,
+    report: Report,
+    name: String,
+    public_key: String,
+    deleted: Option<Moment>,
+    last: Option<LastUse>,
+    calls_of_day: String,
+    calls_of_week: String,
+}
+
+struct LastUse {
+    at: Past,
+    address: String,
+    user_agent: Option<String>,
+}
+
+async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Usage", Section::Usage)?;
+    let (span, now) = (Span::of(request.query_string()), clock::now());
+    let scope = Scope { client: signed_in.client(), key: None, since: span.since(now) };
+    let figures = db.run(move |connection| figures::figures(connection, &scope)).await?;
+    let report = Report::new(figures, span, now, INDEX);
+    respond(StatusCode::OK, &Index { layout, report })
+}
+
+async fn show(
+    request: HttpRequest,
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Usage of an API key", Section::Usage)?;
+    let key: PublicKey = public_key.parse().map_err(|_malformed| AppError::NotFound)?;
+    let (span, now) = (Span::of(request.query_string()), clock::now());
+    let scope = Scope { client: signed_in.client(), key: Some(key.clone()), since: span.since(now) };
+    let asked = key.clone();
+    let (known, key_use, figures) = db
+        .run(move |connection| {
+            let known = figures::find_key(connection, &scope.client, &asked)?;
+            let key_use = figures::of_key(connection, &scope.client, &asked)?;
+            figures::figures(connection, &scope).map(|figures| (known, key_use, figures))
+        })
+        .await?;
+    let report = Report::new(figures, span, now, &format!("/settings/api-keys/{key}/usage"));
+    respond(StatusCode::OK, &Show::new(layout, report, &key, (known, key_use), now))
+}
+
+impl Show {
+    fn new(
+        layout: Layout,
+        report: Report,
+        key: &PublicKey,
+        (known, key_use): (KnownKey, KeyUse),
+        now: DateTime<Utc>,
+    ) -> Self {
+        let last = key_use.last.map(|last| LastUse {
+            at: Past::of(last.at, now),
+            address: last.address.to_string(),
+            user_agent: last.user_agent,
+        });
+        Self {
+            layout,
+            report,
+            name: known.name,
+            public_key: key.to_string(),
+            deleted: known.deleted_at.map(Moment::from),
+            last,
+            calls_of_day: grouped(key_use.calls_of_day),
+            calls_of_week: grouped(key_use.calls_of_week),
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Counting what API keys are used for, and the pages that show it.
+
+use diesel::{Connection as _, RunQueryDsl as _, sql_query};
+use reqwest::{Method, header::HeaderValue};
+use uptok::{
+    accounts::ClientId,
+    api_keys::PublicKey,
+    usage::{self, Batch, Call, Meter},
+};
+
+use crate::support::{Reply, TestApp, TestDb, export_at};
+
+/// How often a condition is asked for before the test gives up on it; each time takes a query.
+const TRIES: usize = 20_000;
+
+/// Waits until the database gives this answer.
+async fn until(db: &TestDb, sql: &str, answer: &str) {
+    for _ in 0..TRIES {
+        if db.ask(sql) == answer {
+            return;
+        }
+        actix_web::rt::task::yield_now().await;
+    }
+    panic!("{sql} is still {} and not {answer}", db.ask(sql));
+}
+
+const REQUESTS: &str = "select coalesce(sum(requests), 0)::text as answer from key_usage";
+
+/// Every line of `key_usage`, without the hour.
+fn lines(db: &TestDb) -> String {
+    db.ask(
+        "select string_agg(line, ', ' order by line) as answer from \
+         (select endpoint || ' ' || status_class || 'xx ' || sum(requests) as line from key_usage \
+          group by endpoint, status_class) lines",
+    )
+}
+
+/// A GET with this key.
+async fn get(app: &TestApp, key: &str, path: &str) -> Reply {
+    Reply::of(app.visitor().request(Method::GET, path).bearer_auth(key).send().await.unwrap()).await
+}
+
+#[actix_web::test]
+async fn eight_callers_at_two_nodes_are_counted_exactly() {
+    let app = TestApp::start().await;
+    let second = app.second_node().await;
+    let ada = app.signed_up("ada").await;
+    let keys = [ada.generate("one").await, ada.generate("two").await];
+
+    let calls = (0..8).map(|caller| {
+        let (url, key) = ([&app.url, &second.url][caller % 2], &keys[caller / 4]);
+        async move {
+            for _ in 0..25 {
+                assert_eq!(export_at(url, &[("clientKey", key)]).await.status, 200);
+            }
+        }
+    });
+    futures_util::future::join_all(calls).await;
+
+    until(&app.db, REQUESTS, "200").await;
+    let of_key = "select string_agg(distinct requests::text, ',') as answer from \
+                  (select sum(requests) as requests from key_usage group by public_key) keys";
+    assert_eq!(app.db.ask(of_key), "100");
+    assert_eq!(lines(&app.db), "POST /api/sessions/export-csv-data 2xx 200");
+}
+
+#[actix_web::test]
+async fn every_answer_to_a_proven_key_counts_by_its_class_and_call() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("reader").await;
+    let tag = get(&app, &key, "/api/sessions").await.header("etag").to_owned();
+    let known = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
+    assert_eq!(known.header("If-None-Match", tag).send().await.unwrap().status(), 304);
+    get(&app, &key, "/api/sessions/0198c0de-0000-7000-8000-000000000000")
+        .await
+        .assert_problem(404, "not_found");
+    let write =
+        app.visitor().request(Method::POST, "/api/sessions").bearer_auth(&key).json(&serde_json::json!([]));
+    Reply::of(write.send().await.unwrap()).await.assert_problem(403, "missing_scope");
+    assert_eq!(get(&app, &key, "/api/sessions?format=csv").await.status, 200, "a stream counts once");
+
+    until(&app.db, REQUESTS, "5").await;
+
+    assert_eq!(
+        lines(&app.db),
+        "GET /api/sessions 2xx 2, GET /api/sessions 3xx 1, GET /api/sessions/{session_id} 4xx 1, \
+         POST /api/sessions 4xx 1"
+    );
+    let errors =
+        "select string_agg(status || ' ' || code, ', ' order by request_id) as answer from key_errors";
+    assert_eq!(app.db.ask(errors), "404 not_found, 403 missing_scope");
+}
+
+#[actix_web::test]
+async fn keys_that_are_refused_leave_no_trace() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let (key, dead) = (ada.generate("laptop").await, ada.generate("dead").await);
+    ada.post(&format!("/settings/api-keys/{}/delete", &dead[..18]), &[]).await;
+    let unknown = uptok::api_keys::ClientKey::generate().unwrap().expose();
+    let mut wrong = key.clone();
+    wrong.replace_range(20..21, if &key[20..21] == "a" { "b" } else { "a" });
+    for refused in [&dead, &unknown, &wrong, "junk"] {
+        get(&app, refused, "/api/sessions").await.assert_problem(401, "invalid_key");
+    }
+    app.visitor().get("/api/nothing").await.assert_problem(404, "not_found");
+
+    assert_eq!(get(&app, &key, "/api/sessions").await.status, 200);
+    until(&app.db, REQUESTS, "1").await;
+
+    for table in ["key_usage", "key_last_uses"] {
+        assert_eq!(app.db.ask(&format!("select count(*)::text as answer from {table}")), "1", "{table}");
+    }
+    assert_eq!(app.db.ask("select count(*)::text as answer from key_errors"), "0");
+}
+
+#[actix_web::test]
+async fn no_request_waits_for_the_tables_and_none_is_lost_when_postgresql_goes_away() {
+    let app = TestApp::start_with(&["--database-connections", "1"]).await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    let mut holder = app.db.connect();
+    holder.begin_test_transaction().unwrap();
+    sql_query("lock table key_usage, key_last_uses in access exclusive mode").execute(&mut holder).unwrap();
+
+    for _ in 0..30 {
+        assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+    }
+    let waiting = "select (count(*) > 0)::text as answer from pg_stat_activity \
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    until(&app.db, waiting, "true").await;
+    app.db.allow_connections(false);
+    app.db.terminate_connections();
+    app.export(&[("clientKey", &key)]).await.assert_problem(503, "busy");
+    app.db.allow_connections(true);
+
+    until(&app.db, REQUESTS, "30").await;
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+    until(&app.db, REQUESTS, "31").await;
+}
+
+/// PostgreSQL may have stored what it could not say that it stored.
+#[actix_web::test]
+async fn a_batch_that_is_sent_again_counts_once() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key: PublicKey = ada.generate("laptop").await[..18].parse().unwrap();
+    let client: ClientId = ada.client_id().await.parse().unwrap();
+    let gone: PublicKey = "uptok_000000000000".parse().unwrap();
+    let batch = |number| {
+        let meter = Meter::new(true);
+        for public_key in [&key, &key, &gone] {
+            meter.count(&call(&client, public_key));
+        }
+        Batch { node: uuid::Uuid::nil(), number, counts: meter.take() }
+    };
+    let connection = &mut app.db.connect();
+
+    for number in [1, 1, 2, 1, 2, 3] {
+        usage::keep(connection, &batch(number)).unwrap();
+    }
+
+    assert_eq!(app.db.ask(REQUESTS), "6", "and what a key has that is not there spoils nothing");
+}
+
+fn call<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> Call<'a> {
+    Call {
+        client,
+        public_key,
+        at: uptok::web::clock::now(),
+        method: "GET",
+        route: "/api/sessions",
+        status: 200,
+        address: "2001:db8::7".parse().unwrap(),
+        user_agent: b"curl/8.5",
+        error: None,
+    }
+}
+
+#[actix_web::test]
+async fn old_hours_are_deleted_and_younger_ones_stay() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    ada.generate("laptop").await;
+    app.signed_up("eve").await;
+    app.db.execute(
+        "insert into key_usage select client_id, public_key, date_trunc('hour', now() - make_interval(hours => n)), \
+         'GET /api/sessions', 2, 1 from api_keys, generate_series(400 * 24 - 100, 400 * 24 + 1500) n",
+    );
+
+    let mut after = String::new();
+    let mut steps = 0;
+    while let Some(next) = usage::sweep(&mut app.db.connect(), &after).unwrap() {
+        after = next;
+        steps += 1;
+    }
+
+    let left: i64 = app.db.ask("select count(*)::text as answer from key_usage").parse().unwrap();
+    assert!((100..=101).contains(&left), "{left}");
+    assert_eq!(steps, 3, "two for one client, who has many, and one for the other");
+}
+
+#[actix_web::test]
+async fn the_pages_show_what_was_counted() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let (busy, idle) = (ada.generate("busy").await, ada.generate("idle").await);
+    let empty = ada.get("/settings/usage").await;
+    assert!(empty.body.contains("No requests in this time."));
+    for _ in 0..3 {
+        get(&app, &busy, "/api/sessions").await;
+    }
+    let wrong = get(&app, &busy, "/api/sessions/0198c0de-0000-7000-8000-000000000000").await;
+    until(&app.db, REQUESTS, "4").await;
+
+    for query in ["", "?per=hour"] {
+        let page = ada.get(&format!("/settings/usage{query}")).await.html();
+        assert_eq!(page.texts(".sums dd"), ["4", "1", "25 %"], "{query}");
+        assert_eq!(page.text(".chart desc").matches("Succeeded: 3; Errors: 1.").count(), 1);
+        assert_eq!(page.texts("[aria-label='Keys used most'] tbody th"), ["busy"]);
+        assert_eq!(
+            page.texts("[aria-label='What was asked'] tbody :is(th, td)"),
+            ["GET /api/sessions", "3", "0", "GET /api/sessions/{session_id}", "1", "1"]
+        );
+        assert_eq!(
+            page.texts("[aria-label='Last errors'] tbody :is(th, td)"),
+            [
+                "just now",
+                "busy",
+                "GET /api/sessions/{session_id}",
+                "404 not_found",
+                wrong.header("x-request-id")
+            ]
+        );
+    }
+    let of_busy = ada.get(&format!("/settings/api-keys/{}/usage", &busy[..18])).await.html();
+    assert_eq!(of_busy.text("h1"), "Usage of busy");
+    assert_eq!(
+        of_busy.texts(".facts dd"),
+        ["just now from 127.0.0.1", "It did not say what it is.", "4 requests", "4 requests"]
+    );
+    let of_idle = ada.get(&format!("/settings/api-keys/{}/usage", &idle[..18])).await.html();
+    assert_eq!(of_idle.texts(".facts dd"), ["never"]);
+}
+
+#[actix_web::test]
+async fn a_deleted_key_keeps_its_history() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    get(&app, &key, "/api/sessions").await;
+    until(&app.db, REQUESTS, "1").await;
+    ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
+
+    let page = ada.get(&format!("/settings/api-keys/{}/usage", &key[..18])).await.html();
+
+    assert!(page.text(".page-head p").contains("deleted"));
+    assert_eq!(page.texts(".sums dd"), ["1", "0", "0 %"]);
+    assert_eq!(
+        ada.get("/settings/usage").await.html().texts("[aria-label='Keys used most'] tbody th"),
+        ["laptop deleted"]
+    );
+}
+
+#[actix_web::test]
+async fn a_stranger_sees_nothing_of_it() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    get(&app, &key, "/api/sessions").await;
+    get(&app, &key, "/api/sessions/0198c0de-0000-7000-8000-000000000000").await;
+    until(&app.db, REQUESTS, "2").await;
+    let eve = app.signed_up("eve").await;
+
+    assert!(eve.get("/settings/usage").await.body.contains("No requests in this time."));
+    assert!(!eve.get("/settings/usage").await.body.contains("laptop"));
+    for path in [format!("/settings/api-keys/{}/usage", &key[..18]), "/settings/api-keys/x/usage".to_owned()]
+    {
+        assert_eq!(eve.get(&path).await.status, 404, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_member_may_look() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    app.db.execute("update memberships set role = 'member'");
+
+    assert_eq!(ada.get("/settings/usage").await.status, 200);
+    assert_eq!(ada.get(&format!("/settings/api-keys/{}/usage", &key[..18])).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_program_cannot_say_anything_harmful() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    let long = format!("<script>alert(1)</script>\u{202e}\u{200b}'; drop {}", "é".repeat(1000));
+    let request = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
+    let request = request.header("User-Agent", HeaderValue::from_bytes(long.as_bytes()).unwrap());
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    until(&app.db, REQUESTS, "1").await;
+
+    let page = ada.get(&format!("/settings/api-keys/{}/usage", &key[..18])).await;
+
+    let said = page.html().text(".facts bdi");
+    assert!(said.starts_with("<script>alert(1)</script>'; drop éé") && said.chars().count() == 200, "{said}");
+    assert!(!page.body.contains("<script>alert") && !page.body.contains('\u{202e}'));
+}
+
+#[actix_web::test]
+async fn the_last_hundred_errors_are_kept() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    for _ in 0..2 {
+        for _ in 0..60 {
+            get(&app, &key, "/api/sessions/0198c0de-0000-7000-8000-000000000000").await;
+        }
+        let last = get(&app, &key, "/api/sessions/0198c0de-0000-7000-8000-000000000000").await;
+        let is_stored = format!(
+            "select count(*)::text as answer from key_errors where request_id = '{}'",
+            last.header("x-request-id")
+        );
+        until(&app.db, &is_stored, "1").await;
+    }
+
+    assert_eq!(app.db.ask("select count(*)::text as answer from key_errors"), "100");
+    assert_eq!(app.db.ask(REQUESTS), "122", "but all are counted");
+}
+
+#[actix_web::test]
+async fn the_list_of_keys_can_tell_how_much_each_is_used() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    get(&app, &key, "/api/sessions").await;
+    until(&app.db, REQUESTS, "1").await;
+    app.db.execute(
+        "insert into key_usage select client_id, public_key, date_trunc('hour', now()) - interval '24 hours', \
+         'GET /api/sessions', 2, 10 from api_keys union all \
+         select client_id, public_key, date_trunc('hour', now()) - interval '168 hours', \
+         'GET /api/sessions', 2, 100 from api_keys",
+    );
+    let (client, public): (ClientId, PublicKey) =
+        (ada.client_id().await.parse().unwrap(), key[..18].parse().unwrap());
+
+    let of_key = usage::of_key(&mut app.db.connect(), &client, &public).unwrap();
+    let of_keys = usage::of_keys(&mut app.db.connect(), &client).unwrap();
+
+    assert_eq!((of_key.calls_of_day, of_key.calls_of_week), (1, 11));
+    assert_eq!(of_keys.get(public.as_str()), Some(&of_key));
+    assert_eq!(of_key.last.unwrap().address.to_string(), "127.0.0.1");
+}
+
+#[actix_web::test]
+async fn behind_a_proxy_the_address_is_that_of_the_caller() {
+    let app = TestApp::start_with(&["--trusted-proxies", "127.0.0.1"]).await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    let request = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
+    request.header("X-Forwarded-For", "203.0.113.9, 2001:db8::9").send().await.unwrap();
+    until(&app.db, REQUESTS, "1").await;
+
+    assert_eq!(app.db.ask("select host(address) as answer from key_last_uses"), "2001:db8::9");
+}
+
+#[actix_web::test]
+async fn without_metering_nothing_is_counted() {
+    let app = TestApp::start_with(&["--metering", "off"]).await;
+    let counting = app.second_node().await;
+    let ada = app.signed_up("ada").await;
+    let (key, other) = (ada.generate("laptop").await, ada.generate("other").await);
+
+    assert_eq!(export_at(&app.url, &[("clientKey", &key)]).await.status, 200);
+    assert_eq!(export_at(&counting.url, &[("clientKey", &other)]).await.status, 200);
+    until(&app.db, REQUESTS, "1").await;
+
+    assert_eq!(app.db.ask("select public_key as answer from key_usage"), other[..18]);
+}
