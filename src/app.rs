@@ -187,7 +187,8 @@ fn cors(settings: &Settings) -> Cors {
 fn sign_ins(parts: &Parts) -> SessionMiddleware<SignInStore> {
     let is_https = parts.site.is_https;
     let lifetime = PersistentSession::default().session_ttl(time::Duration::days(7));
-    SessionMiddleware::builder(SignInStore::new(parts.db.as_ref().clone()), (*parts.cookie_key).clone())
+    let store = SignInStore::new(parts.db.as_ref().clone(), parts.chain.as_ref().clone());
+    SessionMiddleware::builder(store, (*parts.cookie_key).clone())
         .cookie_name(cookie_name(is_https).to_owned())
         .cookie_secure(is_https)
         .cookie_same_site(SameSite::Lax)

@@ -18,8 +18,9 @@ use tracing_subscriber::EnvFilter;
 
 use self::audit::AuditCommand;
 use crate::{
-    accounts::{self, ClientId, EmailAddress, NewPassword, NewUser, Passwords, PersonName},
+    accounts::{self, ClientId, EmailAddress, Home, NewPassword, NewUser, Passwords, PersonName},
     app::Parts,
+    audit::{Actor, Chain, Trail},
     config::{LogFormat, Settings},
     db::Db,
     private_postgres::{PrivatePostgres, Tuning},
@@ -194,6 +195,11 @@ fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> {
     }
 }
 
+/// What the command line leaves in the audit log.
+fn trail(settings: &Settings) -> anyhow::Result<Trail> {
+    Ok(Trail::new(&Chain::new(&secret(settings)?), Actor::CommandLine))
+}
+
 fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
     // Refused before anything is started.
     if settings.database_url().is_some() {
@@ -204,8 +210,9 @@ fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
     Db::migrate(&database.url)?;
     let secret = secret(&settings)?;
     if demo {
+        let trail = Trail::new(&Chain::new(&secret), Actor::CommandLine);
         let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
-        if let Some(demo) = seeds::create(&mut *db.connect()?, crate::web::clock::now())? {
+        if let Some(demo) = seeds::create(&mut *db.connect()?, &trail, crate::web::clock::now())? {
             say(&format!(
                 "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",
                 demo.email, demo.password, demo.client
@@ -278,17 +285,22 @@ fn user(settings: &Settings, command: UserCommand) -> anyhow::Result<()> {
             let role = role.unwrap_or_else(|| if company.is_some() { "owner" } else { "member" }.to_owned());
             let password = read_password(&[email.as_str(), name.as_str()])?;
             let user = NewUser { email, name, password_hash: Passwords::hash_now(&password)? };
+            let home = match (&client, &company) {
+                (Some(client), _) => Home::Client(client),
+                (None, Some(company)) => Home::Company(company),
+                (None, None) => bail!("name a client or a new company"),
+            };
             let (_database, db) = Database::connect(settings)?;
-            let mut connection = db.connect()?;
-            let client =
-                accounts::add_user(&mut connection, &user, client.as_ref(), company.as_ref(), &role)?;
+            let trail = trail(settings)?;
+            let client = accounts::add_user(&mut *db.connect()?, &trail, &user, home, &role)?;
             say(&format!("{} is {role} of {client}", user.email))
         }
         UserCommand::Password { email } => {
             let email: EmailAddress = email.parse().map_err(anyhow::Error::msg)?;
             let hash = Passwords::hash_now(&read_password(&[email.as_str()])?)?;
             let (_database, db) = Database::connect(settings)?;
-            ensure!(accounts::set_password(&mut *db.connect()?, &email, &hash)?, "there is no user {email}");
+            let is_set = accounts::set_password(&mut *db.connect()?, &trail(settings)?, &email, &hash)?;
+            ensure!(is_set, "there is no user {email}");
             say(&format!("The password of {email} is set, and the user's sign-ins are over"))
         }
         UserCommand::List => {

@@ -5,6 +5,7 @@ use diesel::{Connection as _, PgConnection};
 
 use crate::{
     accounts::{self, ClientId, NewPassword, NewUser, Passwords},
+    audit::Trail,
     random,
     sessions::{Given, Record, record_all},
 };
@@ -29,7 +30,11 @@ pub struct Demo {
 ///
 /// # Errors
 /// Those of the database, or when the operating system gives no random bytes.
-pub fn create(connection: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<Option<Demo>> {
+pub fn create(
+    connection: &mut PgConnection,
+    trail: &Trail,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Option<Demo>> {
     let password = random::text(random::BASE62, 20)?;
     let new_password = NewPassword::parse(&password, &[])?;
     let password_hash = Passwords::hash_now(&new_password)?;
@@ -39,7 +44,9 @@ pub fn create(connection: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Resu
     let now = now.duration_trunc(TimeDelta::seconds(1))?;
     let records = (0..SESSIONS).map(|index| session(now, index)).collect::<Result<Vec<_>, _>>()?;
     let client = connection.transaction(|connection| {
-        let Some(client) = accounts::create_first(connection, &user, &company)? else { return Ok(None) };
+        let Some(client) = accounts::create_first(connection, trail, &user, &company)? else {
+            return Ok(None);
+        };
         record_all(connection, &client, &records).map(|_outcomes| Some(client))
     });
     Ok(client.map_err(|error: diesel::result::Error| error)?.map(|client| Demo {

@@ -12,10 +12,11 @@ use diesel::{
     sql_types::{Array, BigInt, Text},
 };
 use uptok::{
-    accounts::{self, ClientId, EmailAddress, NewUser, PersonName},
+    accounts::{self, ClientId, EmailAddress, Home, NewUser, PersonName},
     api_keys::{
         self, Actor, ClientKey, Credentials, KeyHasher, Lifetime, Manager, NewKey, Plan, Rights, Scope,
     },
+    audit::{self, Chain, Trail},
     db::Db,
     private_postgres::{PrivatePostgres, Tuning},
     secret::InstallationSecret,
@@ -133,7 +134,8 @@ fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<Cl
     let email: EmailAddress = address.parse().map_err(anyhow::Error::msg)?;
     // No password has this hash: nobody signs in here.
     let owner = NewUser { email, name: name.clone(), password_hash: "none".to_owned() };
-    accounts::add_user(connection, &owner, None, Some(&name), "owner")
+    let trail = Trail::new(&Chain::new(&InstallationSecret::new(SECRET.into())), audit::Actor::CommandLine);
+    accounts::add_user(connection, &trail, &owner, Home::Company(&name), "owner")
 }
 
 fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Filled> {

@@ -21,5 +21,5 @@ pub use person_name::PersonName;
 pub use sign_in::{MaybeSignedIn, Role, SignedIn, leave_message, sign_in};
 pub use sign_in_store::{SignInStore, cookie_name};
 pub use store::{
-    NewUser, add_user, any_user, client_exists, create_first, is_member, set_password, users_of,
+    Home, NewUser, add_user, any_user, client_exists, create_first, is_member, set_password, users_of,
 };

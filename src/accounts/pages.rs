@@ -11,10 +11,11 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    EmailAddress, MaybeSignedIn, NewPassword, NewUser, Passwords, PersonName, sign_in,
-    store::{self, RegisterError},
+    ClientId, EmailAddress, MaybeSignedIn, NewPassword, NewUser, Passwords, PersonName, sign_in, sign_ins,
+    store::{self, LoginCandidate, RegisterError},
 };
 use crate::{
+    audit::{Actor, Trail},
     config::{Settings, SignUp},
     db::Db,
     error::AppError,
@@ -106,6 +107,7 @@ async fn register(
     session: Session,
     fields: Fields<FORM_LIMIT>,
     desk: Desk,
+    trail: Trail,
 ) -> Result<HttpResponse, AppError> {
     desk.throttles.addresses.count(&desk.address(&request))?;
     let sign_up = desk.settings.sign_up;
@@ -120,15 +122,16 @@ async fn register(
         return Register::page(StatusCode::UNPROCESSABLE_ENTITY, form, true);
     };
     let user = NewUser { email, name, password_hash: desk.passwords.hash(password).await? };
+    let registering = trail.clone();
     let stored = desk.db.run(move |connection| {
-        match store::register(connection, &user, &company, sign_up == SignUp::First) {
+        match store::register(connection, &registering, &user, &company, sign_up == SignUp::First) {
             Err(RegisterError::Database(error)) => Err(error),
             outcome => Ok(outcome),
         }
     });
     match stored.await? {
         Ok((user_id, client)) => {
-            sign_in(&session, user_id, &client)?;
+            sign_in(&session, user_id, &client, &trail)?;
             Ok(see_other("/settings/api-keys"))
         }
         Err(RegisterError::EmailTaken) => {
@@ -170,6 +173,7 @@ async fn login(
     session: Session,
     fields: Fields<FORM_LIMIT>,
     desk: Desk,
+    trail: Trail,
 ) -> Result<HttpResponse, AppError> {
     desk.throttles.addresses.count(&desk.address(&request))?;
     let email = fields.text("email").parse::<EmailAddress>().ok();
@@ -184,17 +188,34 @@ async fn login(
     let is_right = desk.passwords.verify(fields.text("password"), stored).await?;
     match candidate {
         Some(candidate) if is_right => {
-            let client = super::ClientId::from_database(candidate.client_id);
-            sign_in(&session, candidate.user_id, &client)?;
+            let client = ClientId::from_database(candidate.client_id);
+            sign_in(&session, candidate.user_id, &client, &trail)?;
             Ok(see_other("/settings/api-keys"))
         }
-        _ => {
+        wrong => {
+            if let Some(candidate) = wrong {
+                note_failed(&desk.db, candidate, trail);
+            }
             let form = FormState::default().keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
             let may_register = may_register(&desk.db, desk.settings.sign_up).await?;
             let layout = Layout::signed_out("Log in", Section::None);
             respond(StatusCode::UNPROCESSABLE_ENTITY, &Login { layout, form, may_register })
         }
     }
+}
+
+/// Writes a failed login down after the answer is made: how long it takes must not tell that the e-mail is known.
+fn note_failed(db: &Data<Db>, candidate: LoginCandidate, trail: Trail) {
+    let db = Data::clone(db);
+    let trail = trail.by(Actor::Visitor);
+    actix_web::rt::spawn(async move {
+        let client = ClientId::from_database(candidate.client_id);
+        let written =
+            db.run(move |connection| sign_ins::note_failed(connection, &client, &trail, candidate.user_id));
+        if let Err(error) = written.await {
+            tracing::error!(?error, "A failed login is not in the audit log");
+        }
+    });
 }
 
 async fn logout(session: Session) -> HttpResponse {

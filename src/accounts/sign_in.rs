@@ -9,12 +9,15 @@ use uuid::Uuid;
 
 use super::ClientId;
 use crate::{
+    audit::Trail,
     error::AppError,
     web::page::{Layout, Section, Visitor},
 };
 
 /// The entry under which the store hands over who is logged in.
 pub(super) const SIGNED_IN: &str = "signed_in";
+/// The entry under which logging in hands over where it came from.
+pub(super) const PLACE: &str = "place";
 /// The entry for the message of the page before.
 pub(super) const FLASH: &str = "flash";
 
@@ -134,7 +137,7 @@ impl FromRequest for SignedIn {
 ///
 /// # Errors
 /// [`AppError::Broken`] when the state cannot be written.
-pub fn sign_in(session: &Session, user_id: Uuid, client: &ClientId) -> Result<(), AppError> {
+pub fn sign_in(session: &Session, user_id: Uuid, client: &ClientId, trail: &Trail) -> Result<(), AppError> {
     session.clear();
     session.renew();
     let signed_in = SignedIn {
@@ -146,6 +149,7 @@ pub fn sign_in(session: &Session, user_id: Uuid, client: &ClientId) -> Result<()
         client_name: String::new(),
         role: String::new(),
     };
+    session.insert(PLACE, trail.place()).map_err(AppError::broken)?;
     session.insert(SIGNED_IN, signed_in).map_err(AppError::broken)
 }
 

@@ -10,10 +10,14 @@ use actix_web::cookie::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    sign_in::{FLASH, SIGNED_IN, SignedIn},
-    sign_ins,
+    sign_in::{FLASH, PLACE, SIGNED_IN, SignedIn},
+    sign_ins::{self, NewSignIn},
 };
-use crate::{db::Db, random};
+use crate::{
+    audit::{Actor, Chain, Trail},
+    db::Db,
+    random,
+};
 
 type State = HashMap<String, String>;
 
@@ -30,13 +34,14 @@ pub fn cookie_name(is_https: bool) -> &'static str {
 #[derive(Clone)]
 pub struct SignInStore {
     db: Db,
+    chain: Chain,
 }
 
 impl SignInStore {
-    /// A store in this database.
+    /// A store in this database, which tells of sign-ins in the audit log.
     #[must_use]
-    pub fn new(db: Db) -> Self {
-        Self { db }
+    pub fn new(db: Db, chain: Chain) -> Self {
+        Self { db, chain }
     }
 }
 
@@ -74,14 +79,18 @@ impl SessionStore for SignInStore {
             .and_then(|json| {
                 serde_json::from_str(json).map_err(|error| SaveError::Serialization(error.into()))
             })?;
+        let place = state.get(PLACE).and_then(|json| serde_json::from_str(json).ok());
+        let (address, request_id) = place.unwrap_or_default();
+        let actor = Actor::User(signed_in.user_id);
+        let trail = Trail::new(&self.chain, actor).from_place(address, request_id);
         let flash = flash_of(&state);
         let id = random::text(random::BASE62, ID_LENGTH).map_err(|error| SaveError::Other(error.into()))?;
         let key = SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))?;
         let hash = hash(&key);
         self.db
             .run(move |connection| {
-                let SignedIn { user_id, client_id, .. } = &signed_in;
-                sign_ins::create(connection, &hash, *user_id, client_id, flash.as_deref())
+                let new = NewSignIn { user_id: signed_in.user_id, client: signed_in.client(), flash };
+                sign_ins::create(connection, &trail, &hash, &new)
             })
             .await
             .map_err(|error| SaveError::Other(error.into()))?;
@@ -110,6 +119,7 @@ impl SessionStore for SignInStore {
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let hash = hash(key);
-        Ok(self.db.run(move |connection| sign_ins::delete(connection, &hash)).await?)
+        let chain = self.chain.clone();
+        Ok(self.db.run(move |connection| sign_ins::delete(connection, &chain, &hash)).await?)
     }
 }

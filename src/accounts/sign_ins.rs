@@ -7,33 +7,45 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::sign_in::SignedIn;
-use crate::schema::{clients, memberships, sign_ins, users};
+use super::{ClientId, sign_in::SignedIn};
+use crate::{
+    audit::{self, Act, Actor, Chain, Kind, Trail},
+    schema::{clients, memberships, sign_ins, users},
+};
 
 /// How long a sign-in may be idle, in hours.
 const IDLE_HOURS: i32 = 12;
 /// How long a sign-in lasts at most, in days.
 const SIGN_IN_DAYS: i32 = 7;
 
+/// A sign-in about to be stored.
+pub(super) struct NewSignIn {
+    pub(super) user_id: Uuid,
+    /// The active client.
+    pub(super) client: ClientId,
+    pub(super) flash: Option<String>,
+}
+
 /// Stores a sign-in that ends by itself after [`SIGN_IN_DAYS`] days, and forgets those that have ended.
 pub(super) fn create(
     connection: &mut PgConnection,
+    trail: &Trail,
     id_hash: &[u8],
-    user_id: Uuid,
-    client_id: &str,
-    flash: Option<&str>,
+    new: &NewSignIn,
 ) -> QueryResult<()> {
     diesel::delete(sign_ins::table.filter(sign_ins::ends_at.lt(now))).execute(connection)?;
-    diesel::insert_into(sign_ins::table)
-        .values((
-            sign_ins::id_hash.eq(id_hash),
-            sign_ins::user_id.eq(user_id),
-            sign_ins::client_id.eq(client_id),
-            sign_ins::flash.eq(flash),
-            sign_ins::ends_at.eq(database_now() + SIGN_IN_DAYS.days()),
-        ))
-        .execute(connection)
-        .map(|_rows| ())
+    connection.transaction(|connection| {
+        diesel::insert_into(sign_ins::table)
+            .values((
+                sign_ins::id_hash.eq(id_hash),
+                sign_ins::user_id.eq(new.user_id),
+                sign_ins::client_id.eq(new.client.as_str()),
+                sign_ins::flash.eq(&new.flash),
+                sign_ins::ends_at.eq(database_now() + SIGN_IN_DAYS.days()),
+            ))
+            .execute(connection)?;
+        audit::record(connection, &new.client, trail, &Act::new(Kind::SignInSucceeded).on(&new.user_id))
+    })
 }
 
 /// Who is behind a sign-in, as of now: the user enabled, still a member of the active client, not idle for too long.
@@ -94,7 +106,26 @@ pub(super) fn set_flash(
         .map(|_rows| ())
 }
 
-/// Ends a sign-in.
-pub(super) fn delete(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<()> {
-    diesel::delete(sign_ins::table.find(id_hash)).execute(connection).map(|_rows| ())
+/// Ends a sign-in. Where it came from, actix-session does not tell.
+pub(super) fn delete(connection: &mut PgConnection, chain: &Chain, id_hash: &[u8]) -> QueryResult<()> {
+    connection.transaction(|connection| {
+        let ended = diesel::delete(sign_ins::table.find(id_hash))
+            .returning((sign_ins::user_id, sign_ins::client_id))
+            .get_result::<(Uuid, String)>(connection)
+            .optional()?;
+        let Some((user_id, client)) = ended else { return Ok(()) };
+        let trail = Trail::new(chain, Actor::User(user_id));
+        let act = Act::new(Kind::SignInEnded).on(&user_id);
+        audit::record(connection, &ClientId::from_database(client), &trail, &act)
+    })
+}
+
+/// Writes down that somebody gave a wrong password for this user.
+pub(super) fn note_failed(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    trail: &Trail,
+    user_id: Uuid,
+) -> QueryResult<()> {
+    audit::record(connection, client, trail, &Act::new(Kind::SignInFailed).on(&user_id))
 }

@@ -4,7 +4,10 @@ use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
 use super::{ClientId, EmailAddress, PersonName};
-use crate::schema::{clients, memberships, session_counters, sign_ins, users};
+use crate::{
+    audit::{self, Act, Actor, Kind, Trail},
+    schema::{clients, memberships, session_counters, sign_ins, users},
+};
 
 /// The constraint that gives an e-mail one account.
 const EMAIL_UNIQUE: &str = "users_email_unique";
@@ -22,6 +25,15 @@ pub struct NewUser {
     pub name: PersonName,
     /// argon2id in PHC string format.
     pub password_hash: String,
+}
+
+/// Which client a new user joins.
+#[derive(Clone, Copy, Debug)]
+pub enum Home<'a> {
+    /// One that is there.
+    Client(&'a ClientId),
+    /// A new one of this name.
+    Company(&'a PersonName),
 }
 
 /// What logging in needs to know of a user.
@@ -51,6 +63,7 @@ impl From<diesel::result::Error> for RegisterError {
 /// A new user and a new client whose owner the user is.
 pub(super) fn register(
     connection: &mut PgConnection,
+    trail: &Trail,
     user: &NewUser,
     company: &PersonName,
     only_first: bool,
@@ -62,6 +75,8 @@ pub(super) fn register(
         let client = create_client(connection, company)?;
         let user_id = create_user(connection, user)?;
         join(connection, &client, user_id, "owner")?;
+        let trail = trail.clone().else_by(Actor::User(user_id));
+        audit::record(connection, &client, &trail, &added(user_id, "owner"))?;
         Ok((user_id, client))
     })
 }
@@ -72,32 +87,32 @@ pub(super) fn register(
 /// Those of the database.
 pub fn create_first(
     connection: &mut PgConnection,
+    trail: &Trail,
     user: &NewUser,
     company: &PersonName,
 ) -> QueryResult<Option<ClientId>> {
-    match register(connection, user, company, true) {
+    match register(connection, trail, user, company, true) {
         Ok((_user_id, client)) => Ok(Some(client)),
         Err(RegisterError::Database(error)) => Err(error),
         Err(RegisterError::Closed | RegisterError::EmailTaken) => Ok(None),
     }
 }
 
-/// A user in an existing client, or in a new one named `company`. Returns the client.
+/// A user in a client. Returns the client.
 ///
 /// # Errors
 /// When the e-mail has an account, there is no such client, or the database fails.
 pub fn add_user(
     connection: &mut PgConnection,
+    trail: &Trail,
     user: &NewUser,
-    client: Option<&ClientId>,
-    company: Option<&PersonName>,
+    home: Home<'_>,
     role: &str,
 ) -> anyhow::Result<ClientId> {
     connection.transaction(|connection| {
-        let client = match (client, company) {
-            (Some(client), _) => client.clone(),
-            (None, Some(company)) => create_client(connection, company)?,
-            (None, None) => anyhow::bail!("name a client or a new company"),
+        let client = match home {
+            Home::Client(client) => client.clone(),
+            Home::Company(company) => create_client(connection, company)?,
         };
         anyhow::ensure!(client_exists(connection, &client)?, "there is no client {client}");
         let user_id = create_user(connection, user).map_err(|error| match error {
@@ -107,8 +122,13 @@ pub fn add_user(
             error => error.into(),
         })?;
         join(connection, &client, user_id, role)?;
+        audit::record(connection, &client, trail, &added(user_id, role))?;
         Ok(client)
     })
+}
+
+fn added(user_id: Uuid, role: &str) -> Act {
+    Act::new(Kind::MemberAdded).on(&user_id).with("role", role)
 }
 
 /// Whether there is no user yet; whoever asks at the same time waits until we are done.
@@ -189,7 +209,12 @@ fn join(connection: &mut PgConnection, client: &ClientId, user_id: Uuid, role: &
 ///
 /// # Errors
 /// Those of the database.
-pub fn set_password(connection: &mut PgConnection, email: &EmailAddress, hash: &str) -> QueryResult<bool> {
+pub fn set_password(
+    connection: &mut PgConnection,
+    trail: &Trail,
+    email: &EmailAddress,
+    hash: &str,
+) -> QueryResult<bool> {
     connection.transaction(|connection| {
         let user_id = diesel::update(users::table.filter(users::email.eq(email.as_str())))
             .set(users::password_hash.eq(hash))
@@ -198,9 +223,23 @@ pub fn set_password(connection: &mut PgConnection, email: &EmailAddress, hash: &
             .optional()?;
         if let Some(user_id) = user_id {
             diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
+            let act = Act::new(Kind::MemberChanged).on(&user_id).with("changed", "password");
+            for client in clients_of(connection, user_id)? {
+                audit::record(connection, &client, trail, &act)?;
+            }
         }
         Ok(user_id.is_some())
     })
+}
+
+/// The clients that the user is a member of, in their order.
+fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
+    let ids = memberships::table
+        .filter(memberships::user_id.eq(user_id))
+        .order(memberships::client_id)
+        .select(memberships::client_id)
+        .load::<String>(connection)?;
+    Ok(ids.into_iter().map(ClientId::from_database).collect())
 }
 
 /// E-mail, role and Client ID of every membership, at most 1000, by e-mail.

@@ -79,6 +79,12 @@ impl Trail {
         self
     }
 
+    /// By this one if it is nobody we know: who registers becomes a user.
+    #[must_use]
+    pub fn else_by(self, actor: Actor) -> Self {
+        if self.actor == Actor::Visitor { self.by(actor) } else { self }
+    }
+
     /// From this place, as a request's that is over by now.
     #[must_use]
     pub fn from_place(mut self, address: Option<IpAddr>, request_id: Option<Uuid>) -> Self {

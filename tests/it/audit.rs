@@ -2,12 +2,37 @@
 
 use diesel::Connection as _;
 use uptok::{
-    accounts::ClientId,
+    accounts::{self, ClientId},
     audit::{self, Act, Actor, Chain, Fault, Kind, Touched, Trail},
     secret::InstallationSecret,
 };
 
-use crate::support::{TestDb, test_app::SECRET};
+use crate::support::{
+    TestApp, TestDb,
+    test_app::{PASSWORD, SECRET},
+};
+
+/// What the log of a client tells, a line each: the act, who did it, and the details.
+fn told(db: &TestDb, client: &str) -> Vec<String> {
+    let lines = db.ask(&format!(
+        "select coalesce(string_agg(act || ' by ' || actor_kind || ' ' || details, E'\n' order by sequence), '') as answer \
+         from audit_log where client_id = '{client}'"
+    ));
+    assert!(verdict(db, &client.parse().unwrap()).is_ok());
+    lines.lines().map(str::to_owned).collect()
+}
+
+/// Waits until the log of this client has so many records: one of a failed login comes after the answer.
+async fn wait_for(app: &TestApp, client: &str, records: usize) -> Vec<String> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let told = told(&app.db, client);
+        if told.len() >= records || std::time::Instant::now() > deadline {
+            return told;
+        }
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
 
 fn chain() -> Chain {
     Chain::new(&InstallationSecret::new(SECRET.into()))
@@ -217,4 +242,70 @@ fn many_at_once_make_one_chain_in_the_order_of_time() {
     let out_of_order = "select count(*)::text as answer from audit_log a join audit_log b using (client_id) \
                         where a.sequence < b.sequence and a.at > b.at";
     assert_eq!(db.ask(out_of_order), "0");
+}
+
+#[actix_web::test]
+async fn registering_logging_in_and_out_are_told_with_their_place() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    ada.post("/logout", &[]).await;
+    let visitor = app.visitor();
+    visitor.post("/login", &[("email", "ada@example.org"), ("password", "not her password")]).await;
+    wait_for(&app, &client, 4).await;
+    let reply = visitor.post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+    visitor.post("/login", &[("email", "eve@example.org"), ("password", "not her password")]).await;
+
+    assert_eq!(
+        told(&app.db, &client),
+        [
+            r#"member.added by user {"role":"owner"}"#,
+            "sign_in.succeeded by user {}",
+            "sign_in.ended by user {}",
+            "sign_in.failed by visitor {}",
+            "sign_in.succeeded by user {}",
+        ]
+    );
+    let last = "select host(address) || ' ' || request_id as answer from audit_log where sequence = 5";
+    assert_eq!(app.db.ask(last), format!("127.0.0.1 {}", reply.header("x-request-id")));
+    let of_others =
+        "select count(*)::text as answer from audit_log where target <> (select user_id::text from users)";
+    assert_eq!(app.db.ask(of_others), "0");
+}
+
+#[actix_web::test]
+async fn a_flood_of_logins_leaves_as_many_records_as_tries_are_let_through() {
+    let app = TestApp::start_with(&["--logins-per-minute", "3"]).await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    let tries = (0..50).map(|_| {
+        let visitor = app.visitor();
+        async move {
+            let fields = [("email", "ada@example.org"), ("password", "not her password")];
+            visitor.post("/login", &fields).await.status.as_u16()
+        }
+    });
+
+    let statuses = futures_util::future::join_all(tries).await;
+
+    // Registering counted as one try of this address.
+    assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 2, "{statuses:?}");
+    assert_eq!(wait_for(&app, &client, 4).await.len(), 4);
+}
+
+#[actix_web::test]
+async fn what_the_command_line_does_to_members_is_told_in_each_of_their_clients() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    app.db.execute("insert into clients (client_id, name) values ('cl_0000000001', 'Other')");
+    app.db.execute("insert into memberships (client_id, user_id, role) select 'cl_0000000001', user_id, 'member' from users");
+    let email = "ada@example.org".parse().unwrap();
+    let trail = TestApp::trail();
+
+    assert!(accounts::set_password(&mut app.db.connect(), &trail, &email, "none").unwrap());
+
+    let changed = r#"member.changed by command_line {"changed":"password"}"#;
+    assert_eq!(told(&app.db, &client)[2..], [changed]);
+    assert_eq!(told(&app.db, "cl_0000000001"), [changed]);
 }

@@ -176,7 +176,9 @@ fn commands(of: &[&str]) -> Vec<String> {
 #[actix_web::test]
 async fn the_samples_of_the_readme_work_on_the_demo() {
     let app = TestApp::start().await;
-    let demo = uptok::seeds::create(&mut app.db.connect(), uptok::web::clock::now()).unwrap().unwrap();
+    let demo = uptok::seeds::create(&mut app.db.connect(), &TestApp::trail(), uptok::web::clock::now())
+        .unwrap()
+        .unwrap();
     let visitor = app.visitor();
     let login = [("email", demo.email), ("password", &demo.password)];
     visitor.post("/login", &login).await.assert_sent_to("/settings/api-keys");

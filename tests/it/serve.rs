@@ -321,6 +321,7 @@ fn importing_reports_bad_lines_and_the_counts() {
     let add = |arguments: &[&str], password: &str| {
         let mut process = uptok(arguments)
             .env("DATABASE_URL", &db.url)
+            .env("UPTOK_SECRET", SECRET)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

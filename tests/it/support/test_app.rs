@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use uptok::{
     accounts::ClientId,
     app::Parts,
+    audit::{Actor, Chain, Trail},
     config::Settings,
     secret::InstallationSecret,
     server,
@@ -70,6 +71,11 @@ impl TestApp {
         let handle = server.handle();
         actix_web::rt::spawn(server);
         Self { url, db, server: handle }
+    }
+
+    /// What the command line leaves in the audit log.
+    pub(crate) fn trail() -> Trail {
+        Trail::new(&Chain::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
     }
 
     /// Somebody with a new browser.
