@@ -11,7 +11,7 @@ use uptok::{
     secret::InstallationSecret,
 };
 
-use crate::support::TestDb;
+use crate::support::{TestApp, TestDb};
 
 /// A client, and who changes its keys.
 struct Desk {
@@ -86,7 +86,8 @@ fn client(connection: &mut PgConnection, name: &str) -> ClientId {
         name: name.parse().unwrap(),
         password_hash: "none".to_owned(),
     };
-    accounts::add_user(connection, &user, None, Some(&user.name), "owner").unwrap()
+    let trail = TestApp::trail();
+    accounts::add_user(connection, &trail, &user, accounts::Home::Company(&user.name), "owner").unwrap()
 }
 
 fn public(key: &Key) -> PublicKey {
