@@ -54,6 +54,62 @@ pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
+/// The days from 1 March of the year 0 to 1 January 2000.
+const DAYS_TO_2000: i64 = 730_425;
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Appends what [`rfc3339`] says of an instant that PostgreSQL sends: microseconds since 2000-01-01T00:00:00Z. `None`
+/// outside the years 1 to 9999, where it appends nothing.
+///
+/// A page has hundreds of them; formatting each with chrono costs as much as all else that is written.
+pub fn push_rfc3339(out: &mut Vec<u8>, micros: i64) -> Option<()> {
+    // From March to February, so that a leap day is the last of its year (in 400 years there are 146 097 days).
+    let days = micros.div_euclid(MICROS_PER_DAY) + DAYS_TO_2000;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    if !(1..=9999).contains(&year) {
+        return None;
+    }
+    let micros = micros.rem_euclid(MICROS_PER_DAY);
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    let mut text = *b"0000-00-00T00:00:00";
+    put(&mut text[..4], year);
+    put(&mut text[5..7], month);
+    put(&mut text[8..10], day);
+    put(&mut text[11..13], seconds / 3600);
+    put(&mut text[14..16], seconds / 60 % 60);
+    put(&mut text[17..], seconds % 60);
+    out.extend_from_slice(&text);
+    push_fraction(out, fraction);
+    out.push(b'Z');
+    Some(())
+}
+
+/// As many digits as are needed: none, 3 or 6.
+fn push_fraction(out: &mut Vec<u8>, micros: i64) {
+    let mut text = *b".000000";
+    put(&mut text[1..], micros);
+    let length = match micros {
+        0 => 0,
+        _ if micros % 1000 == 0 => 4,
+        _ => 7,
+    };
+    out.extend_from_slice(&text[..length]);
+}
+
+/// Writes `number`, which is not negative, into all of `digits`.
+fn put(digits: &mut [u8], mut number: i64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+}
+
 /// RFC 3339 in UTC, with as many digits after the second as are needed (none, 3 or 6).
 #[must_use]
 pub fn rfc3339(instant: DateTime<Utc>) -> String {
@@ -62,7 +118,55 @@ pub fn rfc3339(instant: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What chrono makes of PostgreSQL's microseconds.
+    fn by_chrono(micros: i64) -> String {
+        rfc3339(DateTime::from_timestamp_micros(micros + 946_684_800_000_000).unwrap())
+    }
+
+    fn by_us(micros: i64) -> Option<String> {
+        let mut text = Vec::new();
+        push_rfc3339(&mut text, micros)?;
+        Some(String::from_utf8(text).unwrap())
+    }
+
+    #[test]
+    fn instants_of_postgresql_are_written_as_chrono_does() {
+        let of = |text: &str| text.parse::<DateTime<Utc>>().unwrap().timestamp_micros() - 946_684_800_000_000;
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1900-02-28T23:59:59.999999Z",
+            "1970-01-01T00:00:00.5Z",
+            "1999-12-31T23:59:59.000001Z",
+            "2000-01-01T00:00:00Z",
+            "2000-02-29T12:00:00Z",
+            "2024-02-29T00:00:00.120Z",
+            "2100-02-28T00:00:00Z",
+            "2100-03-01T00:00:00Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
+            assert_eq!(by_us(of(text)), Some(by_chrono(of(text))), "{text}");
+        }
+        for beyond in
+            [i64::MIN, i64::MAX, of("0001-01-01T00:00:00Z") - 1, of("9999-12-31T23:59:59.999999Z") + 1]
+        {
+            assert_eq!(by_us(beyond), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_instant_is_written_as_chrono_does(
+            days in -730_119_i64..2_921_940,
+            micros in prop_oneof![0..MICROS_PER_DAY, (0_i64..86_400_000).prop_map(|it| it * 1000), (0_i64..86_400).prop_map(|it| it * 1_000_000)],
+        ) {
+            let instant = days * MICROS_PER_DAY + micros;
+            prop_assert_eq!(by_us(instant), Some(by_chrono(instant)));
+        }
+    }
 
     #[test]
     fn a_moment_reads_in_both_ways() {
