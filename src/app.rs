@@ -65,6 +65,10 @@ impl Parts {
     pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
         let wait = Duration::from_secs(settings.database_wait_seconds);
         let meter = Arc::new(Meter::new(settings.metering == Metering::On));
+        let db = Db::new(database_url, settings.database_connections, wait)?;
+        if let Some(reason) = db.no_pipeline() {
+            tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
+        }
         Ok(Self {
             keeper: Arc::new(Keeper::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
             meter: Data::from(meter),
@@ -72,7 +76,7 @@ impl Parts {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
             }),
-            db: Data::new(Db::new(database_url, settings.database_connections, wait)?),
+            db: Data::new(db),
             gate: Data::new(Gate::new(KeyHasher::new(secret))),
             chain: Data::new(Chain::new(secret)),
             passwords: Data::new(Passwords::new()?),
@@ -145,6 +149,7 @@ pub fn app(
         .wrap(from_fn(error_pages::as_page));
     App::new()
         .configure(|config| parts.provide(config))
+        .app_data(Data::new(sessions::Desk::new(&parts.db)))
         .configure(probes_and_files)
         .service(api)
         .service(pages)

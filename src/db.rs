@@ -1,4 +1,5 @@
-//! The one door to PostgreSQL: [`Db::run`] for requests, [`Db::migrate`] at the start.
+//! The one door to PostgreSQL: [`Db::run`] for requests, [`Db::pipeline`] for those that come most often,
+//! [`Db::migrate`] at the start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +14,10 @@ use diesel::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use tokio::sync::Semaphore;
 
-use crate::error::AppError;
+use crate::{
+    error::AppError,
+    pipeline::{self, Pipeline},
+};
 
 /// Every migration, inside the binary.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -27,6 +31,8 @@ pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     permits: Arc<Semaphore>,
     wait: Duration,
+    /// `Err`: why nothing is pipelined.
+    plain: Result<Arc<tokio_postgres::Config>, &'static str>,
 }
 
 impl Db {
@@ -45,7 +51,19 @@ impl Db {
             .connection_customizer(Box::new(SessionSettings))
             .build(ConnectionManager::new(url))?;
         let permits = Arc::new(Semaphore::new(usize::try_from(connections)?));
-        Ok(Self { pool, permits, wait })
+        Ok(Self { pool, permits, wait, plain: pipeline::config_of(url).map(Arc::new) })
+    }
+
+    /// A pipeline for one worker, to be used on its thread.
+    #[must_use]
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(self.plain.as_ref().ok().cloned(), self.wait)
+    }
+
+    /// Why pipelines never answer here, where they do not.
+    #[must_use]
+    pub fn no_pipeline(&self) -> Option<&'static str> {
+        self.plain.as_ref().err().copied()
     }
 
     /// Runs `work` with a connection, on a thread that may block.

@@ -98,7 +98,7 @@ impl Load {
         filled: &Filled,
         page_bytes: u32,
     ) -> anyhow::Result<Self> {
-        let statement = Statement::of(&filled.credentials)?;
+        let statement = Statement::of(&filled.credentials);
         for page in [1, 2] {
             let rows = database.ask(&statement.count(page))?;
             ensure!(

@@ -2,19 +2,16 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, bail, ensure};
-use ipnet::IpNet;
-use serde_json::Value;
 use uptok::{
-    api_keys::Credentials,
-    sessions::{PageRequest, page_statement},
+    api_keys::{Credentials, Scope},
+    sessions::page_statement,
 };
 
 use super::{PER_PAGE, database::HERE};
 
 /// The statement, and what its parameters `$1`, `$2` … are made of.
 pub(crate) struct Statement {
-    sql: String,
+    sql: &'static str,
     binds: Vec<Bind>,
 }
 
@@ -27,13 +24,24 @@ enum Bind {
 }
 
 impl Statement {
-    /// That of a page, found by comparing what the library says of page 1 and page 2.
-    pub(crate) fn of(credentials: &Credentials) -> anyhow::Result<Self> {
-        let (sql, first) = taken_apart(credentials, 1)?;
-        let (same_sql, second) = taken_apart(credentials, 2)?;
-        ensure!(sql == same_sql && first.len() == second.len(), "pages have different statements");
-        let binds = first.iter().zip(&second).map(|(first, second)| Bind::of(first, second));
-        Ok(Self { sql, binds: binds.collect::<anyhow::Result<_>>()? })
+    /// That of a page, with what the server binds.
+    pub(crate) fn of(credentials: &Credentials) -> Self {
+        let hash = credentials.secret_hash.iter().fold("\\x".to_owned(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ok = write!(text, "{byte:02x}");
+            text
+        });
+        let per_page = i64::from(PER_PAGE);
+        let binds = vec![
+            Bind::Text(credentials.client.to_string()),
+            Bind::Text(credentials.public_key.to_string()),
+            Bind::Text(hash),
+            Bind::Text(format!("{{{}}}", credentials.scope.map_or("", Scope::as_str))),
+            Bind::Text(HERE.to_string()),
+            Bind::OfPage { first: 0, step: per_page },
+            Bind::OfPage { first: per_page, step: per_page },
+        ];
+        Self { sql: page_statement(), binds }
     }
 
     /// A script that asks for one of the first `pages` pages, with the values that stay the same as `-D` arguments.
@@ -64,48 +72,8 @@ impl Statement {
     fn with(&self, render: impl Fn(usize, &Bind) -> String) -> String {
         // From the last one: $1 is also the beginning of $10.
         let numbered = self.binds.iter().enumerate().rev();
-        numbered.fold(self.sql.clone(), |sql, (index, bind)| {
+        numbered.fold(self.sql.to_owned(), |sql, (index, bind)| {
             sql.replace(&format!("${}", index + 1), &render(index + 1, bind))
         })
     }
-}
-
-impl Bind {
-    fn of(first: &Value, second: &Value) -> anyhow::Result<Self> {
-        if let (Some(first), Some(second)) = (first.as_i64(), second.as_i64()) {
-            return Ok(Self::OfPage { first, step: second - first });
-        }
-        ensure!(first == second, "only numbers may differ between pages");
-        match first {
-            Value::String(text) => Ok(Self::Text(text.clone())),
-            Value::Array(texts) if texts.iter().all(Value::is_string) => {
-                let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
-                Ok(Self::Text(format!("{{{}}}", texts.join(","))))
-            }
-            Value::Array(bytes) => Ok(Self::Text(bytes.iter().filter_map(Value::as_u64).fold(
-                "\\x".to_owned(),
-                |mut text, byte| {
-                    let _ok = write!(text, "{byte:02x}");
-                    text
-                },
-            ))),
-            other => bail!("the statement has a parameter that pgbench cannot be given: {other}"),
-        }
-    }
-}
-
-/// The SQL, and its parameters, which Diesel prints as JSON would.
-fn taken_apart(credentials: &Credentials, page: u32) -> anyhow::Result<(String, Vec<Value>)> {
-    let (page, per_page) = (page.to_string(), PER_PAGE.to_string());
-    let request = PageRequest::parse(|name| match name {
-        "page" => Some(&page),
-        "perPage" => Some(&per_page),
-        _ => None,
-    });
-    let request = request.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
-    let text = page_statement(credentials, &request);
-    let (sql, binds) = text.split_once(" -- binds: ").context("Diesel no longer appends the parameters")?;
-    // All but an address, which it prints as Rust would.
-    let binds = binds.replace(&format!("{:?}", IpNet::from(HERE)), &format!("\"{HERE}\""));
-    Ok((sql.to_owned(), serde_json::from_str(&binds)?))
 }

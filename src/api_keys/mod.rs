@@ -36,4 +36,4 @@ pub use pages::routes;
 pub use presented::{Caller, FormCall, Presented};
 pub use rights::{LimitError, NetworkError, Networks, RequestsPerMinute, Rights};
 pub use scope::Scope;
-pub use store::{admits, is_admitted};
+pub use store::{ADMITS, admits, is_admitted};

@@ -49,6 +49,13 @@ fn lives<'a>(credentials: &'a Credentials) -> _ {
         .and(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
 }
 
+/// [`admits`] as text, for statements that are pipelined: `$1` to `$5` are the client, the public key, the hash, the scopes
+/// that are needed, and the address.
+pub const ADMITS: &str = "api_keys.client_id = $1 and api_keys.public_key = $2 and api_keys.secret_hash = $3 \
+    and api_keys.deleted_at is null and (api_keys.expires_at is null or api_keys.expires_at > current_timestamp) \
+    and api_keys.scopes @> $4 \
+    and (cardinality(api_keys.allowed_networks) = 0 or $5::inet <<= any(api_keys.allowed_networks))";
+
 /// Whether the key is let in.
 ///
 /// # Errors
@@ -93,4 +100,40 @@ pub(super) fn client_of(connection: &mut PgConnection, key: &PublicKey) -> Query
         .first::<String>(connection)
         .optional()?;
     Ok(client.map(ClientId::from_database))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A condition without what Diesel and people write differently.
+    fn plain(condition: &str) -> String {
+        condition.to_lowercase().replace("::inet", "").replace(['"', '(', ')', ' '], "")
+    }
+
+    #[test]
+    fn keys_are_let_in_by_one_condition_however_it_is_written() {
+        let credentials = Credentials::new(
+            ClientId::generate().unwrap(),
+            "uptok_AAAAAAAAAAAA".parse().unwrap(),
+            vec![7; 32],
+            Some(Scope::SessionsRead),
+            IpAddr::from([127, 0, 0, 1]),
+        );
+        let statement = api_keys::table.filter(admits(&credentials)).select(api_keys::public_key);
+
+        let text = diesel::debug_query::<diesel::pg::Pg, _>(&statement).to_string();
+
+        let (sql, parameters) = text.split_once(" -- binds: ").unwrap();
+        // Diesel sends the 0 as a parameter too.
+        let condition = sql.split_once(" WHERE ").unwrap().1.replace("$5", "0").replace("$6", "$5");
+        assert_eq!(plain(&condition), plain(ADMITS));
+        let expected = format!(
+            "[\"{}\", \"uptok_AAAAAAAAAAAA\", {:?}, [\"sessions:read\"], 0, {:?}]",
+            credentials.client,
+            [7; 32],
+            IpNet::from(credentials.address)
+        );
+        assert_eq!(parameters, expected);
+    }
 }

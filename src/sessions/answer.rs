@@ -1,6 +1,6 @@
 //! What answers are written as: a page in JSON, or lines of CSV or NDJSON.
 
-use actix_web::{HttpResponse, HttpResponseBuilder, http::header::CONTENT_DISPOSITION};
+use actix_web::{HttpResponse, HttpResponseBuilder, http::header::CONTENT_DISPOSITION, web::Bytes};
 use serde::Serialize;
 
 use super::{csv, page_request::PageRequest, session::Session, store::PageOf};
@@ -51,11 +51,24 @@ impl Format {
     }
 }
 
-/// A page and the totals it is part of.
+/// A page as it is sent, and what else is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Written {
+    pub(super) body: Bytes,
+    pub(super) total: i64,
+    pub(super) more_after: Option<i64>,
+}
+
+impl Written {
+    pub(super) fn new(body: Vec<u8>, total: i64, more_after: Option<i64>) -> Self {
+        Self { body: body.into(), total, more_after }
+    }
+}
+
+/// What stands behind the sessions of a page in JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PageAnswer {
-    data: Vec<Session>,
+struct Totals {
     page: i64,
     records_per_page: i64,
     total_sessions: i64,
@@ -64,29 +77,59 @@ struct PageAnswer {
     next_cursor: Option<String>,
 }
 
-/// The page as it was asked for.
-pub(super) fn page(format: Format, request: &PageRequest, page: PageOf) -> Result<HttpResponse, AppError> {
-    let mut response = HttpResponse::Ok();
-    response.content_type(format.content_type());
-    if format == Format::Json {
-        return Ok(response.body(json(request, page)?));
-    }
-    let mut body = format.head()?;
-    body.extend(format.lines(&page.sessions)?);
-    Ok(attachment(&mut response, format).body(body))
+/// What comes before the first session of a page.
+pub(super) fn opening(format: Format) -> Result<Vec<u8>, AppError> {
+    if format == Format::Json { Ok(br#"{"data":["#.to_vec()) } else { format.head() }
 }
 
-/// The page in JSON.
-pub(super) fn json(request: &PageRequest, page: PageOf) -> Result<Vec<u8>, AppError> {
-    let answer = PageAnswer {
+/// What comes after the last session of a page.
+pub(super) fn closing(
+    format: Format,
+    request: &PageRequest,
+    total: i64,
+    more_after: Option<i64>,
+) -> Result<Vec<u8>, AppError> {
+    if format != Format::Json {
+        return Ok(Vec::new());
+    }
+    let totals = Totals {
         page: request.page,
         records_per_page: request.per_page,
-        total_sessions: page.total,
-        total_pages: request.page_count(page.total),
-        next_cursor: page.more_after.map(PageRequest::cursor_after),
-        data: page.sessions,
+        total_sessions: total,
+        total_pages: request.page_count(total),
+        next_cursor: more_after.map(PageRequest::cursor_after),
     };
-    serde_json::to_vec(&answer).map_err(AppError::broken)
+    let mut end = serde_json::to_vec(&totals).map_err(AppError::broken)?;
+    // The object was opened before the sessions.
+    end.splice(..1, *b"],");
+    Ok(end)
+}
+
+/// The page as it is sent.
+pub(super) fn written(format: Format, request: &PageRequest, page: &PageOf) -> Result<Written, AppError> {
+    let mut body = opening(format)?;
+    if format == Format::Json {
+        for (index, session) in page.sessions.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            serde_json::to_writer(&mut body, session).map_err(AppError::broken)?;
+        }
+    } else {
+        body.extend(format.lines(&page.sessions)?);
+    }
+    body.extend(closing(format, request, page.total, page.more_after)?);
+    Ok(Written::new(body, page.total, page.more_after))
+}
+
+/// The page, in whatever it is written as.
+pub(super) fn page(format: Format, page: Written) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type(format.content_type());
+    if format != Format::Json {
+        attachment(&mut response, format);
+    }
+    response.body(page.body)
 }
 
 /// The name under which a browser keeps the file.

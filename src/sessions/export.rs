@@ -7,14 +7,13 @@ use actix_web::{
 
 use super::{
     answer::{self, Format},
-    filtered, ingest,
+    desk::Desk,
+    ingest,
     page_request::PageRequest,
-    read,
-    store::{self, PageOf},
-    stream,
+    read, stream,
 };
 use crate::{
-    api_keys::{Access, FormCall, Presented, Scope},
+    api_keys::{Access, FormCall, Scope},
     db::Db,
     error::AppError,
 };
@@ -35,13 +34,16 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/sessions/{session_id}").route(reads.guard(get().to(read::show))));
 }
 
-async fn export(call: FormCall<BODY_LIMIT>, db: Data<Db>) -> Result<HttpResponse, AppError> {
+async fn export(
+    call: FormCall<BODY_LIMIT>,
+    desk: Data<Desk>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
     let asked = Asked::parse(|name| call.get(name))?;
     if asked.is_stream {
         return stream::everything(&call.key, asked, db).await;
     }
-    let page = page_of(&call.key, &asked).await?;
-    answer::page(asked.format, &asked.request, page)
+    Ok(answer::page(asked.format, desk.page_of(&call.key, &asked).await?))
 }
 
 /// What a caller asks for, in whatever way it is written.
@@ -69,18 +71,4 @@ impl Asked {
             }
         }
     }
-}
-
-/// The page that is asked for.
-pub(super) async fn page_of(key: &Presented, asked: &Asked) -> Result<PageOf, AppError> {
-    let request = asked.request.clone();
-    key.run(move |connection, credentials| {
-        let page = if request.is_plain() {
-            store::page_of(connection, credentials, &request)
-        } else {
-            filtered::page_of(connection, credentials, &request)
-        };
-        page.map_err(AppError::from)
-    })
-    .await
 }

@@ -4,14 +4,15 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, ETAG, HeaderValue, LINK},
-    web::{Data, Path},
+    web::{Bytes, Data, Path},
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
     answer::{self, Format},
-    export::{Asked, page_of},
+    desk::Desk,
+    export::Asked,
     page_request::PageRequest,
     store::{self, Lookup},
     stream,
@@ -22,20 +23,20 @@ pub(super) async fn list(
     request: HttpRequest,
     key: Presented,
     query: ApiQuery,
-    desk: (Data<Db>, Data<Settings>),
+    shared: (Data<Desk>, Data<Db>, Data<Settings>),
 ) -> Result<HttpResponse, AppError> {
-    let (db, settings) = desk;
+    let (desk, db, settings) = shared;
     let asked = Asked::parse(|name| query.get(name))?;
     if asked.is_stream {
         return stream::everything(&key, asked, db).await;
     }
-    let page = page_of(&key, &asked).await?;
+    let page = desk.page_of(&key, &asked).await?;
     if asked.format != Format::Json {
-        return answer::page(asked.format, &asked.request, page);
+        return Ok(answer::page(asked.format, page));
     }
     let address = format!("{}{}", settings.public_url.origin(), request.path());
     let links = links(&address, &query, &asked.request, page.total, page.more_after);
-    let mut response = tagged(&request, answer::json(&asked.request, page)?);
+    let mut response = tagged(&request, page.body);
     if let (false, Ok(links)) = (links.is_empty(), HeaderValue::try_from(&links)) {
         response.headers_mut().insert(LINK, links);
     }
@@ -52,11 +53,11 @@ pub(super) async fn show(
     let found = key.run(move |connection, credentials| Ok(store::find(connection, credentials, session_id)?));
     let Lookup::Found(session) = found.await? else { return Err(AppError::NotFound) };
     let body = serde_json::to_vec(&session).map_err(AppError::broken)?;
-    Ok(tagged(&request, body))
+    Ok(tagged(&request, body.into()))
 }
 
 /// The body with its strong tag; 304 without it when the caller has it already.
-fn tagged(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
+fn tagged(request: &HttpRequest, body: Bytes) -> HttpResponse {
     let hash = Sha256::digest(&body);
     let tag = format!(
         "\"{}\"",

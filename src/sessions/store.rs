@@ -2,7 +2,7 @@
 //! read in `filtered`, writing is in `recorder`.
 
 use chrono::{DateTime, Utc};
-use diesel::{pg::Pg, prelude::*, query_builder::QueryFragment, query_dsl::methods::LoadQuery};
+use diesel::{prelude::*, query_dsl::methods::LoadQuery};
 use uuid::Uuid;
 
 use super::{
@@ -46,12 +46,6 @@ pub(super) fn page_of(
     rows.map(|rows| gathered(rows, credentials, request.order))
 }
 
-/// The statement of [`page_of`] with its numbered parameters, for measuring it without us.
-#[must_use]
-pub fn page_statement(credentials: &Credentials, request: &PageRequest) -> String {
-    diesel::debug_query::<Pg, _>(&ascending_page(credentials, request)).to_string()
-}
-
 /// No row: the key is not let in. A row without a session: the page is empty.
 fn gathered(rows: Vec<Row>, credentials: &Credentials, order: Order) -> Option<PageOf> {
     let &(limit, total, _) = rows.first()?;
@@ -71,7 +65,7 @@ type Row = (i32, i64, Option<Session>);
 fn ascending_page<'a>(
     credentials: &'a Credentials,
     request: &PageRequest,
-) -> impl LoadQuery<'a, PgConnection, Row> + QueryFragment<Pg> {
+) -> impl LoadQuery<'a, PgConnection, Row> {
     let before = request.skipped();
     let last = before.saturating_add(request.per_page);
     let of_page = sessions::client_id
@@ -89,7 +83,7 @@ fn ascending_page<'a>(
 fn descending_page<'a>(
     credentials: &'a Credentials,
     request: &PageRequest,
-) -> impl LoadQuery<'a, PgConnection, Row> + QueryFragment<Pg> {
+) -> impl LoadQuery<'a, PgConnection, Row> {
     let after = request.skipped();
     let last = after.saturating_add(request.per_page);
     let of_page = sessions::client_id

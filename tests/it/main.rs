@@ -18,6 +18,7 @@ mod import;
 mod ingest;
 mod licences;
 mod migrations;
+mod pipeline;
 mod questions;
 mod read;
 mod recorder;

@@ -42,16 +42,23 @@ impl TestApp {
 
     /// … with these arguments too.
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
-        Self::node(Arc::new(TestDb::new()), arguments).await
+        let db = Arc::new(TestDb::new());
+        let url = db.url.clone();
+        Self::node(db, &url, arguments).await
     }
 
     /// Another node on the same database.
     pub(crate) async fn second_node(&self) -> Self {
-        Self::node(Arc::clone(&self.db), &[]).await
+        Self::node(Arc::clone(&self.db), &self.db.url, &[]).await
+    }
+
+    /// Another node, whose URL asks for something that libpq alone can do.
+    pub(crate) async fn node_without_pipeline(&self) -> Self {
+        Self::node(Arc::clone(&self.db), &format!("{}&sslmode=allow", self.db.url), &[]).await
     }
 
     #[expect(clippy::unused_async, reason = "the server needs the runtime of the test")]
-    async fn node(db: Arc<TestDb>, more: &[&str]) -> Self {
+    async fn node(db: Arc<TestDb>, database_url: &str, more: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let url = format!("http://{address}");
@@ -66,7 +73,7 @@ impl TestApp {
         arguments.extend(more);
         let settings = Arguments::parse_from(arguments).settings;
         let secret = InstallationSecret::new(SECRET.into());
-        let parts = Parts::new(settings, &db.url, &secret).unwrap();
+        let parts = Parts::new(settings, database_url, &secret).unwrap();
         let server = server::start(&parts, listener).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);

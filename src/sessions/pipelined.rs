@@ -1,0 +1,123 @@
+//! Asking for pages through a pipeline: the statements of `store::page_of` as text, with the revision.
+
+use std::sync::LazyLock;
+
+use super::{
+    answer::{self, Written},
+    export::Asked,
+    page_request::Order,
+    session::COLUMNS,
+    writer::{Counter, Writer},
+};
+use crate::{
+    api_keys::{ADMITS, Credentials, Scope},
+    error::AppError,
+    pipeline::{Parameter, Pipeline, Question},
+};
+
+/// About so many bytes a session takes in an answer.
+const SESSION_BYTES: usize = 1000;
+
+/// The page of the sequences above `$6`, up to `$7`.
+static ASCENDING: LazyLock<String> =
+    LazyLock::new(|| page_sql("sessions.sequence > $6 and sessions.sequence <= $7", "asc"));
+
+/// The page behind the newest `$6` sessions, down to the newest `$7`.
+static DESCENDING: LazyLock<String> = LazyLock::new(|| {
+    page_sql(
+        "sessions.sequence <= session_counters.recorded - $6 and sessions.sequence > session_counters.recorded - $7",
+        "desc",
+    )
+});
+
+/// The statement of a page in ascending order, for measuring it without us. Its parameters are those of [`ADMITS`], how
+/// many sessions come before the page, and how many up to its end.
+#[must_use]
+pub fn page_statement() -> &'static str {
+    &ASCENDING
+}
+
+fn page_sql(of_page: &str, direction: &str) -> String {
+    let columns: Vec<String> = COLUMNS.iter().map(|name| format!("sessions.{}", in_sql(name))).collect();
+    format!(
+        "select {}, session_counters.recorded, session_counters.revision, api_keys.requests_per_minute \
+         from api_keys \
+         join session_counters on session_counters.client_id = api_keys.client_id \
+         left join sessions on sessions.client_id = api_keys.client_id and {of_page} \
+         where {ADMITS} \
+         order by sessions.sequence {direction}",
+        columns.join(", ")
+    )
+}
+
+/// `createdAt` is `created_at` there.
+fn in_sql(name: &str) -> String {
+    name.chars().fold(String::new(), |mut sql, letter| {
+        if letter.is_ascii_uppercase() {
+            sql.push('_');
+        }
+        sql.push(letter.to_ascii_lowercase());
+        sql
+    })
+}
+
+/// What became of asking a pipeline.
+pub(super) enum Asking<T> {
+    /// There is no answer; the pool has one.
+    Unanswered,
+    /// The key is not let in.
+    Refused,
+    /// Here it is.
+    Found(T),
+}
+
+/// The page that is asked for, which is of everything, and the revision it was made at.
+///
+/// # Errors
+/// [`AppError::Busy`].
+pub(super) async fn page_of(
+    pipeline: &Pipeline,
+    credentials: &Credentials,
+    asked: &Asked,
+) -> Result<Asking<(Written, i64)>, AppError> {
+    let request = &asked.request;
+    let (after, last) = (request.skipped(), request.skipped().saturating_add(request.per_page));
+    let sql = if request.order == Order::Ascending { &ASCENDING } else { &DESCENDING };
+    let rows_max = u32::try_from(request.per_page).map_err(AppError::broken)?;
+    let mut out = Vec::with_capacity(SESSION_BYTES * usize::try_from(rows_max).map_err(AppError::broken)?);
+    out.extend(answer::opening(asked.format)?);
+    let mut writer = Writer::new(asked.format, out);
+    if !ask(pipeline, credentials, (sql, after, last, rows_max), &mut writer).await? {
+        return Ok(Asking::Unanswered);
+    }
+    let Some(Counter { total, revision, requests_per_minute }) = writer.counter else {
+        return Ok(Asking::Refused);
+    };
+    credentials.let_in(requests_per_minute);
+    let more_after = writer.last.filter(|last| match request.order {
+        Order::Ascending => *last < total,
+        Order::Descending => *last > 1,
+    });
+    writer.out.extend(answer::closing(asked.format, request, total, more_after)?);
+    Ok(Asking::Found((Written::new(writer.out, total, more_after), revision)))
+}
+
+async fn ask(
+    pipeline: &Pipeline,
+    credentials: &Credentials,
+    (sql, after, last, rows_max): (&'static str, i64, i64, u32),
+    writer: &mut Writer,
+) -> Result<bool, AppError> {
+    let scopes: Vec<&str> = credentials.scope.map(Scope::as_str).into_iter().collect();
+    let parameters: [Parameter<'_>; 7] = [
+        &credentials.client.as_str(),
+        &credentials.public_key.as_str(),
+        &credentials.secret_hash.as_slice(),
+        &scopes,
+        &credentials.address,
+        &after,
+        &last,
+    ];
+    let question = Question { sql, parameters: &parameters, rows_max };
+    pipeline.ask(&question, |row| writer.take(row)).await
+}
