@@ -8,17 +8,22 @@ use super::{
     reader::Reader,
     session::Session,
     store::PageOf,
+    totals::total_of,
 };
 use crate::{
     accounts::ClientId,
     api_keys::{Credentials, is_admitted},
-    schema::{session_counters, sessions},
+    schema::sessions,
 };
+
+/// As long as a filter lets no more through than this, all that match are found first and put into their order;
+/// else, or where an index of the agent has them in their order, they are walked until the page is full.
+const SORTED_MAX: i64 = 50_000;
 
 /// A page of what the filter lets through, or what comes after the cursor; `None`: the key is not let in.
 ///
-/// Totals count what the filter matches, and a page number skips what comes before it, so both cost more the more that
-/// is; a cursor skips nothing. One snapshot for all questions.
+/// A page number skips what comes before it, so it costs more the further back it lies; a cursor skips nothing. The page
+/// is found in an index alone, and only its own sessions are read. One snapshot for all questions.
 pub(super) fn page_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
@@ -28,17 +33,58 @@ pub(super) fn page_of(
         if !is_admitted(connection, credentials)? {
             return Ok(None);
         }
-        let total = total_of(connection, &credentials.client, &request.filter)?;
-        let offset = if request.cursor.is_some() { 0 } else { request.skipped() };
-        let sessions = beyond(&credentials.client, request, request.cursor)
-            .offset(offset)
-            .limit(request.per_page)
-            .select(Session::as_select())
-            .load(connection)?;
-        let is_full = i64::try_from(sessions.len()).is_ok_and(|count| count == request.per_page);
-        let more_after = sessions.last().filter(|_| is_full).map(|session| session.sequence);
+        let client = &credentials.client;
+        let total = total_of(connection, client, &request.filter)?;
+        let skipped = if request.cursor.is_some() { 0 } else { request.skipped() };
+        if total <= skipped {
+            return Ok(Some(PageOf { sessions: Vec::new(), total, more_after: None }));
+        }
+        let mut places = places_of(connection, client, request, (total, skipped))?;
+        // One more than the page has says whether there is a next.
+        let has_more = i64::try_from(places.len()).is_ok_and(|count| count > request.per_page);
+        if has_more {
+            places.pop();
+        }
+        let more_after = places.last().copied().filter(|_| has_more);
+        let sessions = at(connection, client, &places, request.order)?;
         Ok(Some(PageOf { sessions, total, more_after }))
     })
+}
+
+/// The sequences of a page, and of one session more.
+fn places_of(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    request: &PageRequest,
+    (total, skipped): (i64, i64),
+) -> QueryResult<Vec<i64>> {
+    let mut query = beyond(client, request, request.cursor);
+    if total <= SORTED_MAX && request.filter.agent_name.is_none() {
+        // No index has an order by this, so what is few is not looked for among all the others.
+        let place = sessions::sequence + 0_i64;
+        query = match request.order {
+            Order::Ascending => query.order(place.asc()),
+            Order::Descending => query.order(place.desc()),
+        };
+    }
+    query.offset(skipped).limit(request.per_page + 1).select(sessions::sequence).load(connection)
+}
+
+/// The sessions with these sequences.
+fn at(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    places: &[i64],
+    order: Order,
+) -> QueryResult<Vec<Session>> {
+    let query = sessions::table
+        .into_boxed()
+        .filter(sessions::client_id.eq(client.as_str()).and(sessions::sequence.eq_any(places)));
+    let query = match order {
+        Order::Ascending => query.order(sessions::sequence.asc()),
+        Order::Descending => query.order(sessions::sequence.desc()),
+    };
+    query.select(Session::as_select()).load(connection)
 }
 
 /// Up to [`PER_PAGE_MAX`] sessions beyond `cursor` (a sequence, exclusive) and not above `newest`; `None`: the
@@ -59,19 +105,6 @@ pub(super) fn chunk_of(
         .select(Session::as_select())
         .load(connection)
         .map(Some)
-}
-
-/// How many sessions the filter lets through. Everything needs no counting: the counter knows.
-pub(super) fn total_of(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    filter: &Filter,
-) -> QueryResult<i64> {
-    if *filter == Filter::default() {
-        let counter = session_counters::table.find(client.as_str());
-        return counter.select(session_counters::recorded).first(connection);
-    }
-    filtered(client, filter).count().get_result(connection)
 }
 
 /// What the filter lets through beyond `cursor`, in the order asked for.

@@ -25,6 +25,7 @@ mod row;
 mod session;
 mod store;
 mod stream;
+mod totals;
 mod writer;
 
 pub use self::import::{BadLine, Listener, Summary, import};

@@ -10,14 +10,13 @@ use chrono::DateTime;
 use uuid::Uuid;
 
 use super::{
-    filtered,
     page_request::{Filter, PageRequest},
     reader::Reader,
     record::{CHANNELS, STATUSES},
     row::Row,
     session::{COLUMNS, Session},
     store::{self, Position, Towards},
-    stream,
+    stream, totals,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -146,8 +145,8 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
         .run(move |connection| {
             let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
             let found = store::newest_first(connection, &client, &filter, towards, limit)?;
-            let total = filtered::total_of(connection, &client, &Filter::default())?;
-            filtered::total_of(connection, &client, &filter).map(|matching| (found, total, matching))
+            let total = totals::total_of(connection, &client, &Filter::default())?;
+            totals::total_of(connection, &client, &filter).map(|matching| (found, total, matching))
         })
         .await?;
     let (has_newer, has_older) = trim(&mut found, towards);

@@ -13,7 +13,7 @@ use super::{
     filtered,
     page_request::{Filter, PageRequest},
     reader::Reader,
-    store,
+    store, totals,
 };
 use crate::{api_keys::Presented, db::Db, error::AppError};
 
@@ -39,8 +39,7 @@ pub(super) async fn for_member(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let client = reader.client().clone();
-    let newest =
-        db.run(move |connection| filtered::total_of(connection, &client, &Filter::default())).await?;
+    let newest = db.run(move |connection| totals::total_of(connection, &client, &Filter::default())).await?;
     Ok(answer_with(reader, Format::Csv, request, newest, db))
 }
 

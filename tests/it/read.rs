@@ -77,13 +77,21 @@ async fn links_lead_through_all_pages() {
 async fn cursors_lead_through_everything_with_and_without_a_filter() {
     let app = TestApp::start().await;
     let reader = Reader::with(&app, "ada", 200).await;
-    for (filter, expected) in
-        [("", 200), ("&status=missed", 67), ("&status=missed&order=desc", 67), ("&order=desc", 200)]
-    {
+    for (filter, expected) in [
+        ("", 200),
+        ("&order=desc", 200),
+        ("&status=missed", 67),
+        ("&status=missed&order=desc", 67),
+        ("&from=2026-10-31T22:20:00Z", 100),
+        ("&to=2026-10-31T22:20:00Z&order=desc", 100),
+        ("&updatedSince=2020-01-01", 200),
+    ] {
         let mut page = reader.get(&format!("/api/sessions?perPage=20{filter}")).await;
         let mut seen = sequences(&page);
         while let Some(cursor) = page.json()["nextCursor"].as_str() {
             page = reader.get(&format!("/api/sessions?perPage=20{filter}&cursor={cursor}")).await;
+            assert!(!sequences(&page).is_empty(), "{filter}: there was no more");
+            assert_eq!(page.json()["totalSessions"], expected, "{filter}");
             seen.extend(sequences(&page));
         }
 
@@ -145,6 +153,49 @@ async fn every_filter_lets_through_what_it_says() {
     ] {
         reader.get(&format!("/api/sessions?{query}")).await.assert_problem(400, "invalid_field");
     }
+}
+
+#[actix_web::test]
+async fn totals_that_are_added_up_are_those_that_are_counted() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 240).await;
+    app.db.change_sessions(
+        "update sessions set channel = case when sequence % 4 = 0 then 'chat' else 'video' end, \
+         created_at = timestamptz '2026-10-01 00:00Z' + sequence * interval '47 minutes', \
+         ended_at = timestamptz '2026-10-30 00:00Z'",
+    );
+    let times = ["", "2026-10-02", "2026-10-02T07:30:00Z", "2026-10-05T23:59:59Z", "2026-10-06"];
+    for (from, to) in times.iter().flat_map(|from| times.map(|to| (*from, to))) {
+        for others in ["", "&status=missed", "&channel=chat", "&channel=chat&status=completed"] {
+            let reply =
+                reader.get(&format!("/api/sessions?perPage=1000&from={from}&to={to}{others}")).await.json();
+            let total = usize::try_from(reply["totalSessions"].as_i64().unwrap()).unwrap();
+            assert_eq!(total, reply["data"].as_array().unwrap().len(), "{from} {to} {others}");
+        }
+    }
+}
+
+/// So many match that they are walked in their order instead of being sorted.
+#[actix_web::test]
+async fn a_filter_that_lets_nearly_everything_through_has_the_same_pages() {
+    let app = TestApp::start().await;
+    let reader = Reader::with(&app, "ada", 0).await;
+    app.db.change_sessions(
+        "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at) \
+         select client_id, n, gen_random_uuid(), case when n % 10 = 0 then 'missed' else 'completed' end, 'chat', \
+         timestamptz '2026-10-30 00:00Z' - n * interval '1 second', '2026-10-30' \
+         from clients, generate_series(1, 60000) n",
+    );
+
+    let ascending = reader.get("/api/sessions?status=completed&page=5001&perPage=10").await;
+    let descending = reader.get("/api/sessions?status=completed&page=400&perPage=10&order=desc").await;
+    let beyond = reader.get("/api/sessions?status=completed&page=5401&perPage=10").await;
+    let cursor = reader.get("/api/sessions?status=completed&perPage=3&cursor=s59996").await;
+
+    assert_eq!(sequences(&ascending)[..6], [55556, 55557, 55558, 55559, 55561, 55562]);
+    assert_eq!(sequences(&descending).last(), Some(&55556));
+    assert_eq!((sequences(&beyond).len(), beyond.json()["totalSessions"].as_i64()), (0, Some(54000)));
+    assert_eq!((sequences(&cursor), cursor.json()["nextCursor"].as_str()), (vec![59997, 59998, 59999], None));
 }
 
 #[actix_web::test]

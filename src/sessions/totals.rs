@@ -1,0 +1,151 @@
+//! How many sessions a filter lets through: from the table `session_days`, where days are whole.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use diesel::{dsl::sql, prelude::*, sql_types::BigInt};
+
+use super::{filtered::filtered, page_request::Filter};
+use crate::{
+    accounts::ClientId,
+    schema::{session_counters, session_days},
+};
+
+/// How many sessions the filter lets through. Everything needs no counting: the counter knows. Time, status and channel
+/// need little: whole days are added up, and only the two days that are cut are counted. Agent and last change are
+/// counted in their index.
+///
+/// To agree with the page it is told with, it is asked in the same snapshot.
+pub(super) fn total_of(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    filter: &Filter,
+) -> QueryResult<i64> {
+    if *filter == Filter::default() {
+        let counter = session_counters::table.find(client.as_str());
+        return counter.select(session_counters::recorded).first(connection);
+    }
+    let Some(span) = Span::of(filter) else {
+        return filtered(client, filter).count().get_result(connection);
+    };
+    let mut total = whole_days(connection, client, filter, span)?;
+    for part in span.cut(filter) {
+        total += filtered(client, &part).count().get_result::<i64>(connection)?;
+    }
+    Ok(total)
+}
+
+/// The whole days of a filter: from the first, and before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    first: Option<NaiveDate>,
+    end: Option<NaiveDate>,
+}
+
+impl Span {
+    /// `None`: the days do not know this filter, or no midnight lies in it.
+    fn of(filter: &Filter) -> Option<Self> {
+        if filter.agent_name.is_some() || filter.updated_since.is_some() {
+            return None;
+        }
+        let first = match filter.from {
+            Some(from) if is_midnight(from) => Some(from.date_naive()),
+            Some(from) => Some(from.date_naive().checked_add_days(Days::new(1))?),
+            None => None,
+        };
+        let end = filter.to.map(|to| to.date_naive());
+        let has_days = first.zip(end).is_none_or(|(first, end)| first <= end);
+        has_days.then_some(Self { first, end })
+    }
+
+    /// What of the filter lies before and after its whole days.
+    fn cut(self, filter: &Filter) -> impl Iterator<Item = Filter> {
+        let before = filter
+            .from
+            .filter(|from| !is_midnight(*from))
+            .map(|_| Filter { to: self.first.map(midnight), ..filter.clone() });
+        let after = filter
+            .to
+            .filter(|to| !is_midnight(*to))
+            .map(|_| Filter { from: self.end.map(midnight), ..filter.clone() });
+        before.into_iter().chain(after)
+    }
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+fn is_midnight(time: DateTime<Utc>) -> bool {
+    time.time() == NaiveTime::MIN
+}
+
+fn whole_days(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    filter: &Filter,
+    span: Span,
+) -> QueryResult<i64> {
+    let mut query = session_days::table.into_boxed().filter(session_days::client_id.eq(client.as_str()));
+    if let Some(first) = span.first {
+        query = query.filter(session_days::day.ge(first));
+    }
+    if let Some(end) = span.end {
+        query = query.filter(session_days::day.lt(end));
+    }
+    if let Some(status) = &filter.status {
+        query = query.filter(session_days::status.eq(status));
+    }
+    if let Some(channel) = &filter.channel {
+        query = query.filter(session_days::channel.eq(channel));
+    }
+    query.select(sql::<BigInt>("coalesce(sum(sessions), 0)::bigint")).first(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(from: &str, to: &str) -> Filter {
+        let time = |text: &str| text.parse::<DateTime<Utc>>().ok();
+        Filter { from: time(from), to: time(to), ..Filter::default() }
+    }
+
+    fn parts(from: &str, to: &str) -> Option<Vec<String>> {
+        let filter = filter(from, to);
+        let span = Span::of(&filter)?;
+        let day = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
+        let time =
+            |time: Option<DateTime<Utc>>| time.map(|it| it.format("%dT%H").to_string()).unwrap_or_default();
+        let whole = format!("{}..{}", day(span.first), day(span.end));
+        let cut = span.cut(&filter).map(|part| format!("{}..{}", time(part.from), time(part.to)));
+        Some([whole].into_iter().chain(cut).collect())
+    }
+
+    #[test]
+    fn whole_days_are_added_and_cut_days_counted() {
+        for (from, to, expected) in [
+            ("2026-11-03T00:00:00Z", "2026-11-05T00:00:00Z", vec!["2026-11-03..2026-11-05"]),
+            ("2026-11-03T10:00:00Z", "2026-11-05T00:00:00Z", vec!["2026-11-04..2026-11-05", "03T10..04T00"]),
+            ("2026-11-03T00:00:00Z", "2026-11-05T09:00:00Z", vec!["2026-11-03..2026-11-05", "05T00..05T09"]),
+            (
+                "2026-11-03T10:00:00Z",
+                "2026-11-04T09:00:00Z",
+                vec!["2026-11-04..2026-11-04", "03T10..04T00", "04T00..04T09"],
+            ),
+            ("", "2026-11-05T09:00:00Z", vec!["..2026-11-05", "05T00..05T09"]),
+            ("2026-11-03T10:00:00Z", "", vec!["2026-11-04..", "03T10..04T00"]),
+        ] {
+            assert_eq!(parts(from, to).unwrap(), expected, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_midnight_inside_is_counted() {
+        assert_eq!(parts("2026-11-03T10:00:00Z", "2026-11-03T12:00:00Z"), None);
+        assert_eq!(
+            parts("2026-11-05T00:00:00Z", "2026-11-03T00:00:00Z"),
+            None,
+            "nothing is less than nothing"
+        );
+        assert_eq!(Span::of(&Filter { agent_name: Some("Ada".to_owned()), ..Filter::default() }), None);
+    }
+}
