@@ -153,18 +153,41 @@ fn chart(hours: &[Hour], span: Span, now: DateTime<Utc>) -> Chart {
     Chart::bars(caption, per, "requests", SERIES, &points)
 }
 
-/// `0 %`, `0.4 %`, `12.5 %`, `100 %`: what there is of it is never said to be nothing.
+/// `0 %`, `< 0.1 %`, `0.4 %`, `12.5 %`, `100 %`: what there is of it is never said to be nothing.
 fn share(part: i64, whole: i64) -> String {
     if part == 0 || whole == 0 {
         return "0 %".to_owned();
     }
-    let tenths = (i128::from(part) * 1000 / i128::from(whole)).max(1);
+    let tenths = i128::from(part) * 1000 / i128::from(whole);
+    if tenths == 0 {
+        return "< 0.1 %".to_owned();
+    }
     if tenths % 10 == 0 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) }
+}
+
+/// Names in addresses as the API documentation writes them: `{sessionId}`, not `{session_id}`.
+fn documented(endpoint: &str) -> String {
+    let mut text = String::with_capacity(endpoint.len());
+    let (mut is_name, mut is_next) = (false, false);
+    for letter in endpoint.chars() {
+        match letter {
+            '_' if is_name => is_next = true,
+            _ if is_next => {
+                text.push(letter.to_ascii_uppercase());
+                is_next = false;
+            }
+            _ => {
+                is_name = letter == '{' || (is_name && letter != '}');
+                text.push(letter);
+            }
+        }
+    }
+    text
 }
 
 impl From<OfEndpoint> for Line {
     fn from(row: OfEndpoint) -> Self {
-        Self { name: row.endpoint, requests: grouped(row.requests), errors: grouped(row.errors) }
+        Self { name: documented(&row.endpoint), requests: grouped(row.requests), errors: grouped(row.errors) }
     }
 }
 
@@ -186,7 +209,7 @@ impl ErrorLine {
             at: Past::of(row.answered_at, now),
             name: row.name,
             public_key: row.public_key,
-            endpoint: row.endpoint,
+            endpoint: documented(&row.endpoint),
             status: row.status,
             code: row.code,
             request_id: row.request_id.to_string(),
@@ -243,9 +266,15 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_named_as_in_the_documentation() {
+        let said = ["GET /api/sessions/{session_id}", "GET /a_b/{a_b}/{c_d_e}/f_g"].map(documented);
+        assert_eq!(said, ["GET /api/sessions/{sessionId}", "GET /a_b/{aB}/{cDE}/f_g"]);
+    }
+
+    #[test]
     fn a_share_is_short_and_never_denies_an_error() {
         let said = [(0, 0), (0, 9), (1, 1_000_000), (1, 200), (1, 8), (5, 5)]
             .map(|(part, whole)| share(part, whole));
-        assert_eq!(said, ["0 %", "0 %", "0.1 %", "0.5 %", "12.5 %", "100 %"]);
+        assert_eq!(said, ["0 %", "0 %", "< 0.1 %", "0.5 %", "12.5 %", "100 %"]);
     }
 }

@@ -14,7 +14,7 @@ use crate::support::{Reply, TestApp, TestDb, export_at};
 const TRIES: usize = 20_000;
 
 /// Waits until the database gives this answer.
-async fn until(db: &TestDb, sql: &str, answer: &str) {
+pub(crate) async fn until(db: &TestDb, sql: &str, answer: &str) {
     for _ in 0..TRIES {
         if db.ask(sql) == answer {
             return;
@@ -24,7 +24,8 @@ async fn until(db: &TestDb, sql: &str, answer: &str) {
     panic!("{sql} is still {} and not {answer}", db.ask(sql));
 }
 
-const REQUESTS: &str = "select coalesce(sum(requests), 0)::text as answer from key_usage";
+/// How many requests were counted.
+pub(crate) const REQUESTS: &str = "select coalesce(sum(requests), 0)::text as answer from key_usage";
 
 /// Every line of `key_usage`, without the hour.
 fn lines(db: &TestDb) -> String {
@@ -221,14 +222,14 @@ async fn the_pages_show_what_was_counted() {
         assert_eq!(page.texts("[aria-label='Keys used most'] tbody th"), ["busy"]);
         assert_eq!(
             page.texts("[aria-label='What was asked'] tbody :is(th, td)"),
-            ["GET /api/sessions", "3", "0", "GET /api/sessions/{session_id}", "1", "1"]
+            ["GET /api/sessions", "3", "0", "GET /api/sessions/{sessionId}", "1", "1"]
         );
         assert_eq!(
             page.texts("[aria-label='Last errors'] tbody :is(th, td)"),
             [
                 "just now",
                 "busy",
-                "GET /api/sessions/{session_id}",
+                "GET /api/sessions/{sessionId}",
                 "404 not_found",
                 wrong.header("x-request-id")
             ]

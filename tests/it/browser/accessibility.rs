@@ -1,6 +1,11 @@
 //! Every page, in every state it can be in: axe finds nothing, light or dark, wide or narrow.
 
-use crate::support::{Browser, TestApp};
+use reqwest::Method;
+
+use crate::{
+    support::{Browser, TestApp},
+    usage,
+};
 
 const AXE: &str = "tests/browser/node_modules/axe-core/axe.min.js";
 /// What axe finds: the rule, and the elements that break it.
@@ -124,6 +129,30 @@ async fn axe_finds_nothing_on_the_other_pages_of_a_client() {
     inspection.browser.see("[role=status]", "Thank you!").await;
     inspection.look("/questions, thanks").await;
     inspection.go("/nowhere", "for a user").await;
+
+    inspection.end();
+}
+
+#[actix_web::test]
+async fn axe_finds_nothing_on_the_pages_of_usage() {
+    let app = TestApp::start().await;
+    let mut inspection = Inspection::of(&app).await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+    let key =
+        inspection.browser.generate("A name as long as names can be: sixty-four characters, not more").await;
+    let of_key = format!("/settings/api-keys/{}/usage", &key[..18]);
+
+    inspection.go("/settings/usage", "none").await;
+    inspection.go(&of_key, "never used").await;
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+    let session = app.visitor().request(Method::GET, "/api/sessions/0198c0de-0000-7000-8000-000000000000");
+    assert_eq!(session.bearer_auth(&key).send().await.unwrap().status(), 404);
+    usage::until(&app.db, usage::REQUESTS, "2").await;
+    inspection.go("/settings/usage", "by day").await;
+    inspection.browser.click(".chart-numbers summary").await;
+    inspection.look("/settings/usage, the numbers").await;
+    inspection.go("/settings/usage?per=hour", "by hour").await;
+    inspection.go(&of_key, "used").await;
 
     inspection.end();
 }
