@@ -77,7 +77,7 @@ impl Parts {
                 is_https: settings.public_url.is_https(),
             }),
             db: Data::new(db),
-            gate: Data::new(Gate::new(KeyHasher::new(secret))),
+            gate: Data::new(Gate::new(KeyHasher::new(secret), settings.bad_keys_per_minute)),
             chain: Data::new(Chain::new(secret)),
             passwords: Data::new(Passwords::new()?),
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
@@ -178,6 +178,8 @@ fn cors(settings: &Settings) -> Cors {
             "ETag",
             "Link",
             "Idempotency-Replayed",
+            "RateLimit",
+            "RateLimit-Policy",
         ])
         .max_age(3600);
     if settings.any_origin() {

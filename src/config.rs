@@ -60,6 +60,10 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_LOGINS_PER_MINUTE", default_value = "10", global = true)]
     pub logins_per_minute: NonZeroU32,
 
+    /// Bad API keys that an address may try per minute before it is answered 429
+    #[arg(long, env = "UPTOK_BAD_KEYS_PER_MINUTE", default_value = "60", global = true)]
+    pub bad_keys_per_minute: NonZeroU32,
+
     /// Threads that answer requests, 1 to 256. Unset: one per core
     #[arg(long, env = "UPTOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256), global = true)]
     pub workers: Option<u16>,

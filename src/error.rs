@@ -91,6 +91,14 @@ pub enum AppError {
     /// 429 with `Retry-After` in seconds.
     #[error("Too many attempts. Try again in {0} seconds.")]
     TooMany(u64),
+    /// 429 with `Retry-After` in seconds: the key was used as often as it may be.
+    #[error("This key may be used {per_minute} times a minute. Try again in {seconds} seconds.")]
+    OverLimit {
+        /// Requests per minute.
+        per_minute: u32,
+        /// Seconds to wait.
+        seconds: u64,
+    },
     /// 503: no connection or no place in the queue.
     #[error("The service is busy. Try again in a moment.")]
     Busy,
@@ -130,7 +138,7 @@ impl AppError {
             Self::InProgress => "request_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Unprocessable(_) => "invalid_item",
-            Self::TooMany(_) => "too_many_requests",
+            Self::TooMany(_) | Self::OverLimit { .. } => "too_many_requests",
             Self::Busy => "busy",
             Self::Broken(_) => "internal_error",
         }
@@ -152,7 +160,7 @@ impl ResponseError for AppError {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType | Self::UnsupportedJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::IdempotencyKeyReused | Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::OverLimit { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -164,7 +172,9 @@ impl ResponseError for AppError {
         match self {
             Self::UnknownKey => response.insert_header(("WWW-Authenticate", "Bearer")),
             Self::SignedOut => response.insert_header(("Location", "/login")),
-            Self::TooMany(seconds) => response.insert_header(("Retry-After", seconds.to_string())),
+            Self::TooMany(seconds) | Self::OverLimit { seconds, .. } => {
+                response.insert_header(("Retry-After", seconds.to_string()))
+            }
             Self::Busy | Self::InProgress => response.insert_header(("Retry-After", "1")),
             _ => &mut response,
         };

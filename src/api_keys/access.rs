@@ -5,10 +5,14 @@ use actix_web::{
     HttpMessage as _, HttpRequest, Route,
     body::BoxBody,
     dev::ServiceRequest,
+    http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::{Next, from_fn},
 };
 
-use super::Scope;
+use super::{
+    Scope,
+    limits::{Standing, WINDOW_SECONDS},
+};
 
 /// Who may make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +33,39 @@ impl Access {
         }
     }
 
-    /// The route, which from now on says who may call it.
+    /// The route, which from now on says who may call it, and tells whoever may how it stands to its limit.
     #[must_use]
     pub fn guard(self, route: Route) -> Route {
         route.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
             request.extensions_mut().insert(self);
-            next.call(request)
+            let answer = next.call(request);
+            async {
+                let mut response = answer.await?;
+                let standing = response.request().extensions().get::<Standing>().copied();
+                if let Some(standing) = standing {
+                    tell(standing, response.headers_mut());
+                }
+                Ok(response)
+            }
         }))
     }
 
     /// What the route of this request says.
     pub(super) fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get::<Self>().copied()
+    }
+}
+
+/// Tells the caller how its key stands, so that it can pace itself (draft-ietf-httpapi-ratelimit-headers).
+fn tell(standing: Standing, headers: &mut HeaderMap) {
+    let Standing { per_minute, left, reset_seconds } = standing;
+    let fields = [
+        ("ratelimit-policy", format!("\"key\";q={per_minute};w={WINDOW_SECONDS}")),
+        ("ratelimit", format!("\"key\";r={left};t={reset_seconds}")),
+    ];
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 }

@@ -3,7 +3,11 @@
 //! NEVER CHANGE THIS FORM OR THE HASH OF EXISTING KEYS: it would revoke every key there is. A new hash gets a new
 //! `hash_version` beside the old one.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    str::FromStr,
+};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::rngs::SysError;
@@ -86,6 +90,11 @@ impl ClientKey {
         let body = format!("{}_{}", self.public, self.secret.expose_secret());
         let checksum = checksum(&body);
         body + &checksum
+    }
+
+    /// 64 bits of the whole key under a secret that makes them worthless to others.
+    pub(super) fn marked_with(&self, secret: &RandomState) -> u64 {
+        secret.hash_one((self.public.as_str(), self.secret.expose_secret()))
     }
 }
 

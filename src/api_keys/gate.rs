@@ -2,13 +2,14 @@
 
 use std::{
     net::IpAddr,
+    num::NonZeroU32,
     sync::{Arc, OnceLock},
 };
 
 use diesel::prelude::*;
 use quick_cache::sync::Cache;
 
-use super::{ClientKey, KeyHasher, PublicKey, Scope, store};
+use super::{ClientKey, KeyHasher, PublicKey, Scope, limits::Limits, store, store::Living};
 use crate::{accounts::ClientId, error::AppError};
 
 /// So many public keys are remembered with their client.
@@ -55,46 +56,45 @@ impl Credentials {
         let _said_before = self.requests_per_minute.set(requests_per_minute);
     }
 
-    /// Whether a statement let the key in.
-    #[must_use]
-    pub fn was_let_in(&self) -> bool {
-        self.requests_per_minute.get().is_some()
+    /// The limit in the row of the key (requests per minute, 0: none), if a statement let it in.
+    pub(super) fn limit_if_let_in(&self) -> Option<i32> {
+        self.requests_per_minute.get().copied()
     }
 
-    /// Why a statement that asked [`super::admits`] found nothing. Only whoever has the whole of a living key is told
-    /// more than that it is unknown.
-    ///
-    /// # Errors
-    /// Always: [`AppError::AddressNotAllowed`] or [`AppError::MissingScope`] when the key lives but may not do this, else
-    /// [`AppError::UnknownKey`]; or those of the database.
-    pub fn refusal<T>(&self, connection: &mut PgConnection) -> Result<T, AppError> {
-        let living = store::living(connection, self)?.ok_or(AppError::UnknownKey)?;
+    /// The key itself, if it lives, whatever it may do.
+    pub(super) fn living(&self, connection: &mut PgConnection) -> QueryResult<Option<Living>> {
+        store::living(connection, self)
+    }
+
+    /// Why a key that lives was not let in. Only whoever has the whole of it is told.
+    pub(super) fn refusal(&self, living: &Living) -> AppError {
         if !living.is_allowed_from(self.address) {
-            return Err(AppError::AddressNotAllowed(self.address));
+            return AppError::AddressNotAllowed(self.address);
         }
         match self.scope {
             Some(scope) if !living.scopes.iter().any(|it| it == scope.as_str()) => {
-                Err(AppError::MissingScope(scope.as_str()))
+                AppError::MissingScope(scope.as_str())
             }
-            // What is allowed now was not a moment ago: the key changed in between.
-            _ => Err(AppError::UnknownKey),
+            // It may now, and a moment ago it might not: the key changed in between.
+            _ => AppError::UnknownKey,
         }
     }
 }
 
 /// Turns presented keys into credentials.
 ///
-/// It remembers which client a public key belongs to: that never changes, and is not what lets anybody in.
+/// It remembers which client a public key belongs to: that never changes, and is not what lets anybody in. And it counts.
 pub struct Gate {
     hasher: KeyHasher,
     clients: Cache<PublicKey, ClientId>,
+    pub(super) limits: Limits,
 }
 
 impl Gate {
-    /// The gate of this installation.
+    /// The gate of this installation. From each address it takes so many bad keys per minute.
     #[must_use]
-    pub fn new(hasher: KeyHasher) -> Self {
-        Self { hasher, clients: Cache::new(REMEMBERED_MAX) }
+    pub fn new(hasher: KeyHasher, bad_keys_per_minute: NonZeroU32) -> Self {
+        Self { hasher, clients: Cache::new(REMEMBERED_MAX), limits: Limits::new(bad_keys_per_minute) }
     }
 
     /// What is stored of keys.
@@ -125,18 +125,11 @@ impl Gate {
         &self,
         connection: &mut PgConnection,
         key: &PublicKey,
-    ) -> Result<ClientId, AppError> {
-        let client = store::client_of(connection, key)?.ok_or(AppError::UnknownKey)?;
-        self.clients.insert(key.clone(), client.clone());
+    ) -> QueryResult<Option<ClientId>> {
+        let client = store::client_of(connection, key)?;
+        if let Some(client) = &client {
+            self.clients.insert(key.clone(), client.clone());
+        }
         Ok(client)
-    }
-}
-
-impl TryFrom<&str> for ClientKey {
-    type Error = AppError;
-
-    /// A malformed key is refused like an unknown one, before the database is asked.
-    fn try_from(text: &str) -> Result<Self, AppError> {
-        text.parse().map_err(|_malformed| AppError::UnknownKey)
     }
 }

@@ -12,6 +12,7 @@ mod key;
 mod key_error;
 mod key_name;
 mod lifetime;
+mod limits;
 mod list;
 mod manager;
 mod new_key;

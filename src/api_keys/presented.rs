@@ -2,15 +2,20 @@
 
 use std::{
     future::{Future, Ready, ready},
+    net::IpAddr,
     ops::Deref,
     pin::Pin,
+    time::Instant,
 };
 
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, web::Data};
 use diesel::PgConnection;
 use secrecy::ExposeSecret as _;
 
-use super::{Access, ClientKey, Credentials, Gate, PublicKey};
+use super::{
+    Access, ClientKey, Credentials, Gate, PublicKey,
+    limits::{Mark, Refused, Standing},
+};
 use crate::{
     accounts::ClientId,
     config::Settings,
@@ -35,23 +40,41 @@ pub struct Caller {
 /// A well-formed key from `Authorization: Bearer`, and what the route asks of it. It proves nothing yet.
 ///
 /// # Errors
-/// What [`BearerKey`] refuses; [`AppError::UnknownKey`] for a malformed key; [`AppError::Broken`] for a route that does
-/// not say who may call it.
+/// What [`BearerKey`] refuses; [`AppError::UnknownKey`] for a malformed key; [`AppError::OverLimit`] and
+/// [`AppError::TooMany`] before the database is asked; [`AppError::Broken`] for a route that does not say who may call
+/// it.
 pub struct Presented {
     key: ClientKey,
+    mark: Mark,
+    /// How the key stood when this request was counted, if it was.
+    counted: Option<Standing>,
     access: Access,
+    address: IpAddr,
     request: HttpRequest,
     db: Data<Db>,
     gate: Data<Gate>,
 }
 
 impl Presented {
-    fn new(request: &HttpRequest, key: &str) -> Result<Self, AppError> {
+    fn new(request: &HttpRequest, text: &str) -> Result<Self, AppError> {
         let access = Access::of(request).ok_or_else(|| missing("a route that says who may call it"))?;
         let db = request.app_data::<Data<Db>>().ok_or_else(|| missing("a database"))?;
         let gate = request.app_data::<Data<Gate>>().ok_or_else(|| missing("a gate"))?;
-        let key = ClientKey::try_from(key)?;
-        Ok(Self { key, access, request: request.clone(), db: db.clone(), gate: gate.clone() })
+        let settings = request.app_data::<Data<Settings>>().ok_or_else(|| missing("settings"))?;
+        let address = client_address(request, &settings.trusted_proxies);
+        let Ok(key) = text.parse::<ClientKey>() else {
+            return gate.limits.bad(None, address, Instant::now());
+        };
+        let mark = gate.limits.mark(&key);
+        let counted = gate.limits.count(mark, address, Instant::now()).map_err(|refused| match refused {
+            Refused::Address(error) => error,
+            Refused::Key(standing) => {
+                request.extensions_mut().insert(standing);
+                standing.refusal()
+            }
+        })?;
+        let (request, db, gate) = (request.clone(), db.clone(), gate.clone());
+        Ok(Self { key, mark, counted, access, address, request, db, gate })
     }
 
     /// What a statement has to compare with [`super::admits`].
@@ -59,15 +82,13 @@ impl Presented {
     /// # Errors
     /// [`AppError::UnknownKey`] when no client ever had this public key; those of the database.
     pub async fn credentials(&self) -> Result<Credentials, AppError> {
-        let settings = self.request.app_data::<Data<Settings>>().ok_or_else(|| missing("settings"))?;
-        let address = client_address(&self.request, &settings.trusted_proxies);
-        let client = if let Some(client) = self.gate.remembered_client_of(self.key.public()) {
-            client
-        } else {
+        let mut client = self.gate.remembered_client_of(self.key.public());
+        if client.is_none() {
             let (gate, key) = (self.gate.clone(), self.key.public().clone());
-            self.db.run(move |connection| gate.client_of(connection, &key)).await?
-        };
-        Ok(self.gate.credentials(&self.key, client, self.access.scope(), address))
+            client = self.db.run(move |connection| gate.client_of(connection, &key)).await?;
+        }
+        let Some(client) = client else { return self.unknown() };
+        Ok(self.gate.credentials(&self.key, client, self.access.scope(), self.address))
     }
 
     /// What `work` found for whoever presents this key. It asks [`super::admits`] in its statement, says so
@@ -89,31 +110,41 @@ impl Presented {
     ///
     /// # Errors
     /// The error that was found; why the key is refused, when nothing was.
-    pub async fn settle<T: Send + 'static>(
+    pub async fn settle<T>(
         &self,
         credentials: &Credentials,
         found: Result<Option<T>, AppError>,
     ) -> Result<T, AppError> {
-        if credentials.was_let_in() {
-            self.leave_caller(credentials);
+        if let Some(per_minute) = credentials.limit_if_let_in() {
+            self.is_good(credentials, per_minute);
             return found?.ok_or_else(|| AppError::broken("a key was let in and nothing was found for it"));
         }
         if found?.is_some() {
             return Err(AppError::broken("something was found for a key that was not let in"));
         }
-        let theirs = credentials.clone();
-        let refusal = self.db.run(move |connection| theirs.refusal(connection)).await;
-        // These are said to whoever has the whole of a living key, so the request is that key's.
-        if let Err(AppError::AddressNotAllowed(_) | AppError::MissingScope(_)) = refusal {
-            self.leave_caller(credentials);
-        }
-        refusal
+        let asked = credentials.clone();
+        let Some(living) = self.db.run(move |connection| asked.living(connection)).await? else {
+            return self.unknown();
+        };
+        // Whoever is told why has the whole of a living key, so the request is that key's.
+        self.is_good(credentials, living.requests_per_minute);
+        Err(credentials.refusal(&living))
     }
 
-    fn leave_caller(&self, credentials: &Credentials) {
-        let caller =
-            Caller { client: credentials.client.clone(), public_key: credentials.public_key.clone() };
-        self.request.extensions_mut().insert(caller);
+    /// Leaves with the request whose it is and how the key stands once it is counted.
+    fn is_good(&self, credentials: &Credentials, per_minute: i32) {
+        let standing = self.gate.limits.found(self.mark, per_minute, self.counted, Instant::now());
+        let mut extensions = self.request.extensions_mut();
+        let (client, public_key) = (credentials.client.clone(), credentials.public_key.clone());
+        extensions.insert(Caller { client, public_key });
+        extensions.remove::<Standing>();
+        if let Some(standing) = standing {
+            extensions.insert(standing);
+        }
+    }
+
+    fn unknown<T>(&self) -> Result<T, AppError> {
+        self.gate.limits.bad(Some(self.mark), self.address, Instant::now())
     }
 }
 

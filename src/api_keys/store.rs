@@ -74,6 +74,7 @@ pub fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> 
 #[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
 pub(super) struct Living {
     pub(super) scopes: Vec<String>,
+    pub(super) requests_per_minute: i32,
     allowed_networks: Vec<IpNet>,
 }
 

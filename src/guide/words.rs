@@ -51,7 +51,7 @@ pub(super) const RECORD: [(&str, &str, &str, &str); 31] = [
 ];
 
 /// Status, code and meaning of every error of the API.
-pub(super) const ERRORS: [(u16, &str, &str); 15] = [
+pub(super) const ERRORS: [(u16, &str, &str); 16] = [
     (400, "invalid_field", "A field is wrong. “errors” names it and says what to write."),
     (400, "malformed_request", "The body as a whole cannot be read. “detail” says why."),
     (
@@ -81,6 +81,11 @@ pub(super) const ERRORS: [(u16, &str, &str); 15] = [
         "Sessions of a batch are wrong, and nothing was stored. “errors” names index and field.",
     ),
     (422, "idempotency_key_reused", "The Idempotency-Key came with another request before."),
+    (
+        429,
+        "too_many_requests",
+        "The key was used as often as it may be, or too many bad keys came from here. Wait as Retry-After says.",
+    ),
     (500, "internal_error", "Our fault. Try again; if it happens again, tell us the request id."),
     (503, "busy", "Too much at once, or the database is away. Wait as many seconds as Retry-After says."),
 ];

@@ -419,6 +419,7 @@ async fn the_examples_of_the_api_are_its_answers() {
     let others = [
         AppError::AddressNotAllowed([198, 51, 100, 7].into()),
         AppError::TooSlow(body::DEADLINE_SECONDS),
+        AppError::OverLimit { per_minute: 600, seconds: 1 },
         AppError::broken("x"),
         AppError::Busy,
         AppError::InProgress,

@@ -49,7 +49,12 @@ impl TestApp {
 
     /// Another node on the same database.
     pub(crate) async fn second_node(&self) -> Self {
-        Self::node(Arc::clone(&self.db), &self.db.url, &[]).await
+        self.second_node_with(&[]).await
+    }
+
+    /// … with these arguments too.
+    pub(crate) async fn second_node_with(&self, arguments: &[&str]) -> Self {
+        Self::node(Arc::clone(&self.db), &self.db.url, arguments).await
     }
 
     /// Another node, whose URL asks for something that libpq alone can do.

@@ -76,6 +76,13 @@ fn renamed(url: &str, database: &str) -> String {
     url.replacen("@/uptok?", &format!("@/{database}?"), 1)
 }
 
+/// What a statement gives in its column `answer`.
+#[derive(diesel::QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    answer: String,
+}
+
 /// A database of one test. It is dropped with it, but kept when the test fails, and its URL printed.
 pub(crate) struct TestDb {
     name: String,
@@ -106,6 +113,22 @@ impl TestDb {
         let end =
             format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
         run(&mut PgConnection::establish(&CLUSTER).unwrap(), &end);
+    }
+
+    /// How many transactions there were. It ends every connection, for they tell at their end.
+    pub(crate) fn transactions(&self) -> u64 {
+        self.terminate_connections();
+        let of = |sql: &str| -> u64 {
+            let mut connection = PgConnection::establish(&CLUSTER).unwrap();
+            let row: Row = sql_query(sql.replace("$name", &self.name)).get_result(&mut connection).unwrap();
+            row.answer.parse().unwrap()
+        };
+        while of("select count(*)::text as answer from pg_stat_activity where datname = '$name'") > 0 {
+            std::thread::yield_now();
+        }
+        of(
+            "select (xact_commit + xact_rollback)::text as answer from pg_stat_database where datname = '$name'",
+        )
     }
 
     /// Refuses or allows new connections to this database.
@@ -141,11 +164,6 @@ impl TestDb {
 
     /// The text that one statement gives in its column `answer`.
     pub(crate) fn ask(&self, sql: &str) -> String {
-        #[derive(diesel::QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            answer: String,
-        }
         let row: Row =
             sql_query(sql).get_result(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"));
         row.answer

@@ -1,0 +1,295 @@
+//! How often a key may be used, and how often bad keys may be tried. In memory of this process. It refuses, and never
+//! lets anybody in.
+
+use std::{
+    hash::RandomState,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use quick_cache::sync::Cache;
+
+use super::ClientKey;
+use crate::{error::AppError, web::client_address::counted_as};
+
+/// So many keys and so many addresses are counted; the count of one that rests is given up for another's.
+const COUNTED_MAX: usize = 10_000;
+/// The window of every limit, in seconds.
+pub(super) const WINDOW_SECONDS: u32 = 60;
+
+/// How a key stands to its limit once a request is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Requests per minute.
+    pub(super) per_minute: NonZeroU32,
+    /// Requests that may follow at once.
+    pub(super) left: u32,
+    /// Seconds until all of them may; until one may, where none is left.
+    pub(super) reset_seconds: u64,
+}
+
+impl Standing {
+    /// Why nothing more is served.
+    pub(super) fn refusal(self) -> AppError {
+        AppError::OverLimit { per_minute: self.per_minute.get(), seconds: self.reset_seconds }
+    }
+}
+
+/// So many requests at once, given back evenly over a minute.
+#[derive(Debug)]
+struct Bucket {
+    per_minute: NonZeroU32,
+    /// From when on nothing is missing.
+    full_at: Mutex<Instant>,
+}
+
+impl Bucket {
+    fn new(per_minute: NonZeroU32, now: Instant) -> Self {
+        Self { per_minute, full_at: Mutex::new(now) }
+    }
+
+    /// How long it takes until one request is given back.
+    fn interval(&self) -> Duration {
+        Duration::from_secs(WINDOW_SECONDS.into()) / self.per_minute.get()
+    }
+
+    /// Counts a request, unless none is left: then it is how the bucket stands as it is.
+    fn take(&self, now: Instant) -> Result<Standing, Standing> {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = full_at.saturating_duration_since(now);
+        let after = before + self.interval();
+        if after > self.window() {
+            return Err(self.standing(before));
+        }
+        *full_at = now + after;
+        Ok(self.standing(after))
+    }
+
+    /// How the bucket stands when nothing is left.
+    fn empty(&self, now: Instant) -> Option<Standing> {
+        let full_at = *self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let standing = self.standing(full_at.saturating_duration_since(now));
+        (standing.left == 0).then_some(standing)
+    }
+
+    /// A minute, less what is lost where it does not divide evenly.
+    fn window(&self) -> Duration {
+        self.interval() * self.per_minute.get()
+    }
+
+    /// … when it takes `missing` until the bucket is full.
+    fn standing(&self, missing: Duration) -> Standing {
+        let interval = self.interval();
+        let left = self.window().saturating_sub(missing).as_nanos() / interval.as_nanos();
+        let reset = if left == 0 { (missing + interval).saturating_sub(self.window()) } else { missing };
+        Standing {
+            per_minute: self.per_minute,
+            left: u32::try_from(left).unwrap_or(u32::MAX),
+            // Rounded up: who waits so long has waited long enough.
+            reset_seconds: reset.as_secs() + u64::from(reset.subsec_nanos() > 0),
+        }
+    }
+}
+
+/// The mark of a key in the counts: 64 bits under a secret of this process, from which nobody learns the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Mark(u64);
+
+/// What keys and addresses have used up.
+pub(super) struct Limits {
+    marks: RandomState,
+    /// Keys that were let in, and their buckets; `None`: no limit.
+    keys: Cache<Mark, Option<Arc<Bucket>>>,
+    bad_keys_per_minute: NonZeroU32,
+    /// Addresses from which bad keys came.
+    addresses: Cache<IpAddr, Arc<Bucket>>,
+}
+
+impl Limits {
+    pub(super) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
+        Self {
+            marks: RandomState::new(),
+            keys: Cache::new(COUNTED_MAX),
+            bad_keys_per_minute,
+            addresses: Cache::new(COUNTED_MAX),
+        }
+    }
+
+    pub(super) fn mark(&self, key: &ClientKey) -> Mark {
+        Mark(key.marked_with(&self.marks))
+    }
+
+    /// Counts a request with a key that was let in before; `None`: that has yet to be done, or there is no limit. Asks
+    /// no database.
+    ///
+    /// A key that was not let in before may be tried while its address has tries left.
+    ///
+    /// # Errors
+    /// How a key stands that has nothing left; [`AppError::TooMany`] for the address.
+    pub(super) fn count(
+        &self,
+        mark: Mark,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<Option<Standing>, Refused> {
+        if let Some(known) = self.keys.get(&mark) {
+            return known.map(|bucket| bucket.take(now)).transpose().map_err(Refused::Key);
+        }
+        let bucket = self.addresses.get(&counted_as(address));
+        match bucket.and_then(|bucket| bucket.empty(now)) {
+            Some(standing) => Err(Refused::Address(AppError::TooMany(standing.reset_seconds))),
+            None => Ok(None),
+        }
+    }
+
+    /// A statement found the key, and this limit (requests per minute, 0: none). Counts the request unless it was
+    /// `counted` under that limit.
+    pub(super) fn found(
+        &self,
+        mark: Mark,
+        per_minute: i32,
+        counted: Option<Standing>,
+        now: Instant,
+    ) -> Option<Standing> {
+        let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
+        let known = self.keys.get(&mark);
+        let bucket = known.filter(|known| known.as_ref().map(|it| it.per_minute) == per_minute);
+        let bucket = bucket.unwrap_or_else(|| {
+            let bucket = per_minute.map(|limit| Arc::new(Bucket::new(limit, now)));
+            self.keys.insert(mark, bucket.clone());
+            bucket
+        })?;
+        let counted = counted.filter(|counted| counted.per_minute == bucket.per_minute);
+        // Who comes before the limit is known is served, even beyond it.
+        Some(counted.unwrap_or_else(|| bucket.take(now).unwrap_or_else(|standing| standing)))
+    }
+
+    /// Counts a bad key; one that was good is so no more.
+    ///
+    /// # Errors
+    /// Always: [`AppError::UnknownKey`], or [`AppError::TooMany`] when the address has no try left.
+    pub(super) fn bad<T>(&self, mark: Option<Mark>, address: IpAddr, now: Instant) -> Result<T, AppError> {
+        if let Some(mark) = mark {
+            self.keys.remove(&mark);
+        }
+        let made = || Ok::<_, AppError>(Arc::new(Bucket::new(self.bad_keys_per_minute, now)));
+        let bucket = self.addresses.get_or_insert_with(&counted_as(address), made)?;
+        match bucket.take(now) {
+            Ok(_) => Err(AppError::UnknownKey),
+            Err(standing) => Err(AppError::TooMany(standing.reset_seconds)),
+        }
+    }
+}
+
+/// Why a request is refused before the database is asked.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The key has used up its limit.
+    Key(Standing),
+    /// The address has used up its tries.
+    Address(AppError),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn limits(bad_keys: u32) -> Limits {
+        Limits::new(NonZeroU32::new(bad_keys).unwrap())
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_key_may_be_used_so_often_at_once_and_then_evenly() {
+        let bucket = Bucket::new(NonZeroU32::new(60).unwrap(), Instant::now());
+        let now = Instant::now();
+        for left in (0..60).rev() {
+            assert_eq!(bucket.take(now).unwrap().left, left);
+        }
+
+        let over = bucket.take(now).unwrap_err();
+        assert_eq!((over.left, over.reset_seconds), (0, 1));
+        assert_eq!(bucket.take(now + seconds(1)).unwrap().left, 0);
+        assert!(bucket.take(now + seconds(1)).is_err());
+        let later = bucket.take(now + seconds(31)).unwrap();
+        assert_eq!((later.left, later.reset_seconds), (29, 31));
+        assert_eq!(bucket.take(now + seconds(300)).unwrap().left, 59);
+    }
+
+    #[test]
+    fn a_request_is_counted_once_also_when_its_key_is_new() {
+        let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
+        let mark = limits.mark(&key);
+
+        assert!(limits.count(mark, HERE, now).unwrap().is_none());
+        assert_eq!(limits.found(mark, 5, None, now).unwrap().left, 4);
+        let counted = limits.count(mark, HERE, now).unwrap();
+        assert_eq!(counted.unwrap().left, 3);
+        assert_eq!(limits.found(mark, 5, counted, now), counted);
+    }
+
+    #[test]
+    fn another_limit_holds_from_the_request_that_finds_it() {
+        let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
+        let mark = limits.mark(&key);
+        limits.found(mark, 5, None, now);
+        let counted = limits.count(mark, HERE, now).unwrap();
+
+        assert_eq!(limits.found(mark, 100, counted, now).unwrap().left, 99);
+        assert_eq!(limits.found(mark, 0, None, now), None);
+        assert!(limits.count(mark, HERE, now).unwrap().is_none());
+        assert_eq!(limits.found(mark, 2, None, now).unwrap().left, 1);
+    }
+
+    #[test]
+    fn bad_keys_use_up_the_tries_of_their_address_and_slow_no_known_key() {
+        let (limits, now) = (limits(3), Instant::now());
+        let good = limits.mark(&ClientKey::generate().unwrap());
+        let bad = limits.mark(&ClientKey::generate().unwrap());
+        limits.found(good, 0, None, now);
+        for _ in 0..3 {
+            assert!(limits.count(bad, HERE, now).is_ok());
+            assert!(matches!(limits.bad::<()>(Some(bad), HERE, now), Err(AppError::UnknownKey)));
+        }
+
+        assert!(matches!(limits.count(bad, HERE, now), Err(Refused::Address(AppError::TooMany(20)))));
+        assert!(matches!(limits.bad::<()>(None, HERE, now), Err(AppError::TooMany(20))));
+        assert!(limits.count(good, HERE, now).is_ok());
+        assert!(limits.count(bad, [192, 0, 2, 1].into(), now).is_ok(), "another address has its own tries");
+        assert!(limits.count(bad, HERE, now + seconds(20)).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_is_refused_is_not_known_any_more() {
+        let (limits, now) = (limits(1), Instant::now());
+        let mark = limits.mark(&ClientKey::generate().unwrap());
+        limits.found(mark, 600, None, now);
+
+        limits.bad::<()>(Some(mark), HERE, now).unwrap_err();
+
+        assert!(matches!(limits.count(mark, HERE, now), Err(Refused::Address(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_limit_at_once(per_minute in 1_u32..1_000_001, at in 0_u64..1_000_000) {
+            let start = Instant::now();
+            let bucket = Bucket::new(NonZeroU32::new(per_minute).unwrap(), start);
+            let now = start + Duration::from_millis(at);
+            let taken = (0..per_minute.min(2000)).filter(|_| bucket.take(now).is_ok()).count();
+            prop_assert_eq!(u32::try_from(taken).unwrap(), per_minute.min(2000));
+            if per_minute < 2000 {
+                prop_assert!(bucket.take(now).is_err());
+            }
+        }
+    }
+}
