@@ -3,16 +3,13 @@
 mod audit;
 
 use std::{
-    fs::File,
-    io::{self, IsTerminal as _, Read, Write as _},
-    path::{Path, PathBuf},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret as _;
 use tracing_subscriber::EnvFilter;
 
@@ -23,11 +20,11 @@ use crate::{
     audit::{Actor, Chain, Trail},
     config::{LogFormat, Settings},
     db::Db,
+    import_command::ImportCommand,
     private_postgres::{PrivatePostgres, Tuning},
     questions,
     secret::InstallationSecret,
     seeds, server,
-    sessions::{self, BadLine, Summary},
 };
 
 /// API keys for recorded sessions: a dashboard to make them, an endpoint to use them.
@@ -50,15 +47,9 @@ enum Command {
     },
     /// Bring the database to this version's schema
     Migrate,
-    /// Import sessions from a CSV file with the record's column names. Again changes nothing: a line is known by its
-    /// externalId, or else by its sessionId
-    Import {
-        /// The CSV file, or - for standard input
-        file: PathBuf,
-        /// The client that owns the sessions
-        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
-        client: ClientId,
-    },
+    /// Import sessions from a CSV or NDJSON file. Again changes nothing: a line is known by its externalId, or else by
+    /// its sessionId, or else by what it says
+    Import(ImportCommand),
     /// Add and list users, set passwords
     User {
         #[command(subcommand)]
@@ -142,7 +133,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let database = Database::open(&settings)?;
             say(&format!("{} migrations were run.", Db::migrate(&database.url)?))?;
         }
-        Command::Import { file, client } => return import(&settings, &file, &client),
+        Command::Import(import) => {
+            let (_database, db) = Database::connect(&settings)?;
+            return import.run(&mut *db.connect()?);
+        }
         Command::User { command } => user(&settings, command)?,
         Command::Audit { command } => return audit::run(&settings, command),
         Command::Questions { last } => show_questions(&settings, last)?,
@@ -227,53 +221,6 @@ fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
         say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
         server::run_until_stopped(&parts, server, signals).await
     })
-}
-
-fn import(settings: &Settings, path: &Path, client: &ClientId) -> anyhow::Result<ExitCode> {
-    let (file, length): (Box<dyn Read>, u64) = if path == Path::new("-") {
-        (Box::new(io::stdin()), 0)
-    } else {
-        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let length = file.metadata()?.len();
-        (Box::new(file), length)
-    };
-    let (_database, db) = Database::connect(settings)?;
-    let mut connection = db.connect()?;
-    ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
-    let style = "{bar:32} {percent:>3} % {msg}";
-    let bar = ProgressBar::new(length).with_style(ProgressStyle::with_template(style)?);
-    let listener = Terminal { bar: bar.clone() };
-    let summary = sessions::import(&mut connection, client, crate::web::clock::now(), file, listener);
-    bar.finish_and_clear();
-    let summary = summary?;
-    say(&counts(&summary))?;
-    Ok(if summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn counts(summary: &Summary) -> String {
-    let Summary { created, updated, unchanged, rejected } = summary;
-    format!("{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected")
-}
-
-/// Shows how an import goes: a bar on standard error, and every line that was left out.
-struct Terminal {
-    bar: ProgressBar,
-}
-
-impl sessions::Listener for Terminal {
-    fn bad_line(&mut self, bad: &BadLine) {
-        let reasons: Vec<String> =
-            bad.errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
-        self.bar.suspend(|| {
-            // Standard error may be closed; the count at the end still tells.
-            let _ignored = writeln!(io::stderr(), "line {}: {}", bad.line, reasons.join(" "));
-        });
-    }
-
-    fn batch(&mut self, bytes: u64, so_far: &Summary) {
-        self.bar.set_position(bytes);
-        self.bar.set_message(counts(so_far));
-    }
 }
 
 fn user(settings: &Settings, command: UserCommand) -> anyhow::Result<()> {

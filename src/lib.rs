@@ -24,6 +24,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod guide;
+mod import_command;
 pub mod pipeline;
 pub mod private_postgres;
 pub mod questions;

@@ -1,30 +1,38 @@
-//! Reading sessions from CSV: what `uptok import` does, without the terminal.
+//! Importing a file of sessions: what `uptok import` does, without the terminal.
 
-use std::{collections::HashMap, io::Read};
+use std::{
+    io::Read,
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+};
 
-use anyhow::{Context as _, bail, ensure};
-use chrono::{DateTime, Utc};
+use anyhow::Context as _;
 use diesel::PgConnection;
 
 use super::{
-    csv::unguarded,
-    record::{Given, Record},
-    recorder::{BATCH_MAX, Outcome, Recorded, record_all},
-    session::COLUMNS,
+    dry_run::DryRun,
+    parser::{Line, Parser},
+    record::Given,
+    recorder::{Outcome, record_all},
 };
-use crate::{accounts::ClientId, error::FieldError};
+use crate::error::FieldError;
 
-/// What every line needs.
-const REQUIRED: [&str; 4] = ["status", "channel", "createdAt", "endedAt"];
+/// So many sessions are stored in one transaction: enough that what each transaction costs hardly counts, and few
+/// enough that others who record for the client wait a fraction of a second.
+const SESSIONS_PER_BATCH: usize = 5000;
+/// So many bytes are read at a time.
+const READ_BYTES: usize = 256 * 1024;
+/// So many batches may wait to be stored.
+const WAITING_MAX: usize = 2;
 
-/// What an import did.
+/// What an import did, or would do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// New sessions.
     pub created: u64,
-    /// Sessions known by their `externalId` that are now different.
+    /// Sessions that were known and are now different.
     pub updated: u64,
-    /// Sessions that were there already.
+    /// Sessions that were there already, or newer.
     pub unchanged: u64,
     /// Lines that were left out.
     pub rejected: u64,
@@ -39,43 +47,69 @@ pub struct BadLine {
     pub errors: Vec<FieldError>,
 }
 
-/// Imports a CSV with the record's column names; lines that are wrong are told to `on_bad` and left out. After each
-/// batch of 1000, which is one transaction, `on_batch` hears the bytes read so far.
+/// What the sessions of a file go through.
+#[derive(Debug)]
+pub enum Mode {
+    /// They are stored.
+    Real,
+    /// It is only found out what would become of them.
+    Dry(DryRun),
+}
+
+impl Mode {
+    /// Stores these sessions of a file, or finds out what would become of them, and counts it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn take(
+        &mut self,
+        connection: &mut PgConnection,
+        client: &crate::accounts::ClientId,
+        given: &[Given],
+    ) -> diesel::QueryResult<Summary> {
+        let outcomes: Vec<Outcome> = match self {
+            Self::Real => {
+                record_all(connection, client, given)?.into_iter().map(|recorded| recorded.outcome).collect()
+            }
+            Self::Dry(dry_run) => dry_run.outcomes(connection, client, given)?,
+        };
+        Ok(outcomes.into_iter().fold(Summary::default(), Summary::with))
+    }
+}
+
+/// Imports a file; lines that are wrong are told to `hears` and left out. Each batch is one transaction. Reading goes
+/// on while a batch is stored.
 ///
 /// # Errors
 /// When the header is wrong, the file cannot be read, or the database fails; earlier batches stay, and importing the
 /// same file again completes it.
 pub fn import(
     connection: &mut PgConnection,
-    client: &ClientId,
-    now: DateTime<Utc>,
-    file: impl Read,
+    file: impl Read + Send,
+    parser: Parser,
+    mut mode: Mode,
     mut hears: impl Listener,
 ) -> anyhow::Result<Summary> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
-    let header = Header::parse(reader.byte_headers().context("the header cannot be read")?)?;
-    // Where lines end in CRLF, the reader stands before the LF and counts one line less.
-    let uncounted = 2_u64.saturating_sub(reader.position().line());
+    let client = parser.client().clone();
     let mut summary = Summary::default();
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut line = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut line).context("the file cannot be read")? {
-        match header.record(now, &line) {
-            Ok(record) => batch.push(record),
-            Err(errors) => {
-                summary.rejected += 1;
-                let number = line.position().map_or(0, csv::Position::line) + uncounted;
-                hears.bad_line(&BadLine { line: number, errors });
+    let (batches, to_store) = sync_channel::<Batch>(WAITING_MAX);
+    thread::scope(|scope| {
+        let reading = scope.spawn(move || read(file, parser, &batches));
+        let storing = to_store.iter().try_for_each(|batch| -> anyhow::Result<()> {
+            for bad in &batch.bad {
+                hears.bad_line(bad);
             }
-        }
-        if batch.len() == BATCH_MAX {
-            summary.add(&record_all(connection, client, &batch)?);
-            batch.clear();
-            hears.batch(reader.position().byte(), &summary);
-        }
-    }
-    summary.add(&record_all(connection, client, &batch)?);
-    hears.batch(reader.position().byte(), &summary);
+            let rejected = u64::try_from(batch.bad.len())?;
+            summary = summary + mode.take(connection, &client, &batch.good)?;
+            summary.rejected += rejected;
+            hears.batch(batch.bytes, &summary);
+            Ok(())
+        });
+        // Whoever reads on finds nobody waiting, and ends.
+        drop(to_store);
+        storing?;
+        reading.join().map_err(|_panic| anyhow::anyhow!("reading the file failed"))?
+    })?;
     Ok(summary)
 }
 
@@ -87,54 +121,67 @@ pub trait Listener {
     fn batch(&mut self, bytes: u64, so_far: &Summary);
 }
 
+/// Lines that were read one after the other.
+struct Batch {
+    good: Vec<Given>,
+    bad: Vec<BadLine>,
+    /// How much of the file was read until here.
+    bytes: u64,
+}
+
+fn read(mut file: impl Read, mut parser: Parser, batches: &SyncSender<Batch>) -> anyhow::Result<()> {
+    let mut buffer = vec![0; READ_BYTES];
+    let (mut lines, mut bytes) = (Vec::new(), 0);
+    loop {
+        let count = file.read(&mut buffer).context("the file cannot be read")?;
+        bytes += u64::try_from(count)?;
+        if count == 0 {
+            parser.end(&mut lines)?;
+        } else {
+            parser.feed(&buffer[..count], &mut lines)?;
+        }
+        while lines.len() >= SESSIONS_PER_BATCH || count == 0 {
+            let rest = lines.split_off(SESSIONS_PER_BATCH.min(lines.len()));
+            let batch = batch(std::mem::replace(&mut lines, rest), bytes);
+            // Nobody waits: storing failed, and whoever stored tells why.
+            if batches.send(batch).is_err() || (count == 0 && lines.is_empty()) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn batch(lines: Vec<Line>, bytes: u64) -> Batch {
+    let (mut good, mut bad) = (Vec::with_capacity(lines.len()), Vec::new());
+    for Line { number, given } in lines {
+        match given {
+            Ok(given) => good.push(given),
+            Err(errors) => bad.push(BadLine { line: number, errors }),
+        }
+    }
+    Batch { good, bad, bytes }
+}
+
 impl Summary {
-    fn add(&mut self, recorded: &[Recorded]) {
-        for Recorded { outcome, .. } in recorded {
-            match outcome {
-                Outcome::Created => self.created += 1,
-                Outcome::Updated => self.updated += 1,
-                Outcome::Unchanged => self.unchanged += 1,
-            }
+    fn with(mut self, outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Created => self.created += 1,
+            Outcome::Updated => self.updated += 1,
+            Outcome::Unchanged => self.unchanged += 1,
         }
+        self
     }
 }
 
-/// Which column stands where.
-struct Header {
-    places: HashMap<String, usize>,
-    width: usize,
-}
+impl std::ops::Add for Summary {
+    type Output = Self;
 
-impl Header {
-    fn parse(cells: &csv::ByteRecord) -> anyhow::Result<Self> {
-        let mut places = HashMap::new();
-        for (place, cell) in cells.iter().enumerate() {
-            let name = std::str::from_utf8(cell).context("line 1: the header is not UTF-8 text")?.trim();
-            ensure!(
-                COLUMNS.contains(&name),
-                "line 1: there is no column “{name}”. The columns are {}",
-                COLUMNS.join(", ")
-            );
-            if places.insert(name.to_owned(), place).is_some() {
-                bail!("line 1: the column “{name}” is there twice");
-            }
+    fn add(self, other: Self) -> Self {
+        Self {
+            created: self.created + other.created,
+            updated: self.updated + other.updated,
+            unchanged: self.unchanged + other.unchanged,
+            rejected: self.rejected + other.rejected,
         }
-        if let Some(missing) = REQUIRED.iter().find(|name| !places.contains_key(**name)) {
-            bail!("line 1: the column “{missing}” is missing");
-        }
-        Ok(Self { places, width: cells.len() })
-    }
-
-    fn record(&self, now: DateTime<Utc>, line: &csv::ByteRecord) -> Result<Given, Vec<FieldError>> {
-        if line.len() != self.width {
-            let message = format!("The line has {} cells, the header has {}.", line.len(), self.width);
-            return Err(vec![FieldError::new("line", message)]);
-        }
-        let cells: Vec<&str> = line
-            .iter()
-            .map(std::str::from_utf8)
-            .collect::<Result<_, _>>()
-            .map_err(|_not_text| vec![FieldError::new("line", "The line is not UTF-8 text.")])?;
-        Record::parse(now, |name| self.places.get(name).map_or("", |place| unguarded(cells[*place])))
     }
 }

@@ -24,7 +24,7 @@ pub struct Given {
     pub record: Record,
     /// The sender's `updatedAt`; `None`: it did not say, so the record is the newest there is.
     pub updated_at: Option<DateTime<Utc>>,
-    /// Our id of the session, as an export gave it; a session that is not there gets a new one.
+    /// Our id of the session, as an export gave it: what it is known by where the sender has no id.
     pub session_id: Option<Uuid>,
 }
 
@@ -233,7 +233,7 @@ impl<'a, F: Fn(&str) -> &'a str> Reader<F> {
 
     fn session_id(&mut self) -> Option<Uuid> {
         let text = (self.field)("sessionId");
-        let id = Uuid::parse_str(text).ok();
+        let id = Uuid::parse_str(text).ok().filter(|id| id.get_version_num() == 7);
         if id.is_none() && !text.is_empty() {
             self.refuse("sessionId", "Leave it out, or send the one that an export gave.");
         }

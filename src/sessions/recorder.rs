@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{dsl::now, prelude::*};
+use diesel::{dsl::now, prelude::*, result::Error::QueryBuilderError};
 use uuid::Uuid;
 
 use super::{
     days::Days,
+    new_row::NewRow,
     record::{Given, Record},
 };
 use crate::{
@@ -54,7 +55,7 @@ pub fn record_all(
     connection.transaction(|connection| {
         let counter = session_counters::table.find(client.as_str());
         let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
-        let known = known(connection, client, given)?;
+        let known = if recorded == 0 { Places::default() } else { known(connection, client, given)? };
         let mut batch = Batch { client, next: recorded + 1, known, new: Vec::new(), days: Days::default() };
         let outcomes: Vec<Recorded> =
             given.iter().map(|given| batch.take(connection, given)).collect::<QueryResult<_>>()?;
@@ -69,37 +70,43 @@ pub fn record_all(
 /// A stored session as far as a record of the same `externalId` is compared with it.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
-struct Stored {
+pub(super) struct Stored {
     sequence: i64,
-    session_id: Uuid,
+    pub(super) session_id: Uuid,
     updated_at: DateTime<Utc>,
     sender_updated_at: Option<DateTime<Utc>>,
-    erased_at: Option<DateTime<Utc>>,
+    pub(super) erased_at: Option<DateTime<Utc>>,
     #[diesel(embed)]
-    record: Record,
+    pub(super) record: Record,
 }
 
 impl Stored {
-    /// Whether what is stored is newer than a record that its sender last changed at `updated_at`.
-    fn is_newer_than(&self, updated_at: Option<DateTime<Utc>>) -> bool {
-        updated_at.is_some_and(|given| given < self.sender_updated_at.unwrap_or(self.updated_at))
+    /// Until when it holds: as the sender said, or else since we changed it.
+    pub(super) fn as_of(&self) -> DateTime<Utc> {
+        self.sender_updated_at.unwrap_or(self.updated_at)
     }
 }
 
 /// The stored sessions that these records are about.
-fn known(connection: &mut PgConnection, client: &ClientId, given: &[Given]) -> QueryResult<Places> {
+pub(super) fn known(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    given: &[Given],
+) -> QueryResult<Places> {
     let external_ids: Vec<&str> =
         given.iter().filter_map(|given| given.record.external_id.as_deref()).collect();
     let nameless = given.iter().filter(|given| given.record.external_id.is_none());
     let session_ids: Vec<Uuid> = nameless.filter_map(|given| given.session_id).collect();
     let mine = sessions::table.filter(sessions::client_id.eq(client.as_str())).select(Stored::as_select());
     let mut places = Places::default();
-    for stored in mine.filter(sessions::external_id.eq_any(external_ids)).load(connection)? {
-        places.add(stored);
+    if !external_ids.is_empty() {
+        for stored in mine.filter(sessions::external_id.eq_any(external_ids)).load(connection)? {
+            places.add_external(stored);
+        }
     }
     if !session_ids.is_empty() {
         for stored in mine.filter(sessions::session_id.eq_any(session_ids)).load(connection)? {
-            places.add(stored);
+            places.add_ours(stored);
         }
     }
     Ok(places)
@@ -107,13 +114,13 @@ fn known(connection: &mut PgConnection, client: &ClientId, given: &[Given]) -> Q
 
 /// What a record is known by: its `externalId`, or where the sender has none, our own id of the session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Name {
+pub(super) enum Name {
     External(String),
     Ours(Uuid),
 }
 
 impl Name {
-    fn of(given: &Given) -> Option<Self> {
+    pub(super) fn of(given: &Given) -> Option<Self> {
         match &given.record.external_id {
             Some(id) => Some(Self::External(id.clone())),
             None => given.session_id.map(Self::Ours),
@@ -122,88 +129,110 @@ impl Name {
 }
 
 /// Where the session of a name is.
+#[derive(Clone, Copy)]
 enum Place {
-    /// In the table.
-    Stored(Box<Stored>),
+    /// In the table; at this index of those that were read.
+    Stored(usize),
     /// Among the new rows of this batch, at this index.
     New(usize),
 }
 
-/// The place of every name in a batch.
+/// The place of every name in a batch. A session that two names lead to is there once.
 #[derive(Default)]
-struct Places(HashMap<Name, Place>);
+pub(super) struct Places {
+    names: HashMap<Name, Place>,
+    stored: Vec<Stored>,
+}
 
 impl Places {
-    fn add(&mut self, stored: Stored) {
-        let name = match &stored.record.external_id {
-            Some(id) => Name::External(id.clone()),
-            None => Name::Ours(stored.session_id),
-        };
-        self.0.insert(name, Place::Stored(Box::new(stored)));
+    fn add_external(&mut self, stored: Stored) {
+        if let Some(id) = &stored.record.external_id {
+            self.names.insert(Name::External(id.clone()), Place::Stored(self.stored.len()));
+        }
+        self.names.insert(Name::Ours(stored.session_id), Place::Stored(self.stored.len()));
+        self.stored.push(stored);
+    }
+
+    fn add_ours(&mut self, stored: Stored) {
+        let name = Name::Ours(stored.session_id);
+        if !self.names.contains_key(&name) {
+            self.names.insert(name, Place::Stored(self.stored.len()));
+            self.stored.push(stored);
+        }
+    }
+
+    /// The stored session of this name.
+    pub(super) fn stored(&self, name: &Name) -> Option<&Stored> {
+        match self.names.get(name)? {
+            Place::Stored(index) => Some(&self.stored[*index]),
+            Place::New(_) => None,
+        }
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = sessions)]
-struct NewRow {
-    client_id: String,
-    sequence: i64,
+/// A session that is not stored yet.
+struct New<'a> {
     session_id: Uuid,
-    sender_updated_at: Option<DateTime<Utc>>,
-    #[diesel(embed)]
-    record: Record,
+    given: &'a Given,
 }
 
 /// The state of [`record_all`] between two records.
 struct Batch<'a> {
     client: &'a ClientId,
+    /// The sequence of the first new row.
     next: i64,
     known: Places,
-    new: Vec<NewRow>,
+    new: Vec<New<'a>>,
     days: Days,
 }
 
-impl Batch<'_> {
-    fn take(&mut self, connection: &mut PgConnection, given: &Given) -> QueryResult<Recorded> {
-        let place = Name::of(given).and_then(|name| self.known.0.get_mut(&name));
-        match place {
-            None => Ok(self.create(given)),
-            Some(Place::Stored(stored)) => {
-                let before = stored.record.clone();
-                let recorded = update(connection, self.client, stored, given)?;
-                self.days.change(&before, &stored.record);
+impl<'a> Batch<'a> {
+    fn take(&mut self, connection: &mut PgConnection, given: &'a Given) -> QueryResult<Recorded> {
+        let name = Name::of(given);
+        match name.as_ref().and_then(|name| self.known.names.get(name).copied()) {
+            None => Ok(self.create(name, given)),
+            Some(Place::New(index)) => Ok(amend(&mut self.new[index], given)),
+            Some(Place::Stored(index)) => {
+                let stored = &mut self.known.stored[index];
+                let (recorded, before) = update(connection, self.client, stored, given)?;
+                if let Some(before) = before {
+                    self.days.change(&before, &stored.record);
+                }
                 Ok(recorded)
             }
-            Some(Place::New(index)) => Ok(amend(&mut self.new[*index], given)),
         }
     }
 
-    fn create(&mut self, given: &Given) -> Recorded {
-        if let Some(name @ Name::External(_)) = Name::of(given) {
-            self.known.0.insert(name, Place::New(self.new.len()));
+    fn create(&mut self, name: Option<Name>, given: &'a Given) -> Recorded {
+        // Known by an id of ours, it must be found by it again.
+        let session_id = match name {
+            Some(Name::Ours(id)) => id,
+            _ => Uuid::now_v7(),
+        };
+        if let Some(name) = name {
+            self.known.names.insert(name, Place::New(self.new.len()));
         }
-        let session_id = Uuid::now_v7();
-        self.new.push(NewRow {
-            client_id: self.client.as_str().to_owned(),
-            sequence: self.next,
-            session_id,
-            sender_updated_at: given.updated_at,
-            record: given.record.clone(),
-        });
-        self.next += 1;
+        self.new.push(New { session_id, given });
         Recorded { session_id, outcome: Outcome::Created }
     }
 
     /// Stores what is new, and what is counted.
     fn store(mut self, connection: &mut PgConnection) -> QueryResult<()> {
-        diesel::insert_into(sessions::table).values(&self.new).execute(connection)?;
-        for row in &self.new {
-            self.days.add(&row.record);
+        let rows: Vec<NewRow> = (self.next..)
+            .zip(&self.new)
+            .map(|(sequence, new)| NewRow::of(self.client, sequence, new.session_id, new.given))
+            .collect();
+        if !rows.is_empty() {
+            diesel::copy_from(sessions::table).from_insertable(rows).execute(connection)?;
+        }
+        for new in &self.new {
+            self.days.add(&new.given.record);
         }
         self.days.store(connection, self.client)?;
+        let created = i64::try_from(self.new.len()).map_err(|error| QueryBuilderError(error.into()))?;
         diesel::update(session_counters::table.find(self.client.as_str()))
             .set((
-                session_counters::recorded.eq(self.next - 1),
+                session_counters::recorded.eq(session_counters::recorded + created),
                 session_counters::revision.eq(session_counters::revision + 1),
             ))
             .execute(connection)
@@ -211,31 +240,34 @@ impl Batch<'_> {
     }
 }
 
-/// Updates a stored session. What was erased is not filled in again.
+/// Updates a stored session, and gives what it was before if it is different now. What was erased is not filled in
+/// again.
 fn update(
     connection: &mut PgConnection,
     client: &ClientId,
     stored: &mut Stored,
     given: &Given,
-) -> QueryResult<Recorded> {
+) -> QueryResult<(Recorded, Option<Record>)> {
+    let session_id = stored.session_id;
+    let unchanged = Recorded { session_id, outcome: Outcome::Unchanged };
+    if given.updated_at.is_some_and(|given| given < stored.as_of()) {
+        return Ok((unchanged, None));
+    }
     let record = match stored.erased_at {
         Some(_) => given.record.clone().without_shopper(),
         None => given.record.clone(),
     };
-    let session_id = stored.session_id;
-    if stored.is_newer_than(given.updated_at) {
-        return Ok(Recorded { session_id, outcome: Outcome::Unchanged });
-    }
     if stored.record == record {
         confirm(connection, client, stored, given.updated_at)?;
-        return Ok(Recorded { session_id, outcome: Outcome::Unchanged });
+        return Ok((unchanged, None));
     }
     diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
         .set((&record, sessions::updated_at.eq(now), sessions::sender_updated_at.eq(given.updated_at)))
         .execute(connection)?;
-    stored.record = record;
-    stored.sender_updated_at = given.updated_at;
-    Ok(Recorded { session_id, outcome: Outcome::Updated })
+    // Without a time it is as of now: what says that it is older is older.
+    stored.sender_updated_at = given.updated_at.or(Some(DateTime::<Utc>::MAX_UTC));
+    let before = std::mem::replace(&mut stored.record, record);
+    Ok((Recorded { session_id, outcome: Outcome::Updated }, Some(before)))
 }
 
 /// The sender says that what is stored was still so at a later time: an older record must not overwrite it.
@@ -254,15 +286,14 @@ fn confirm(
     Ok(())
 }
 
-/// Changes a row that is not stored yet: the same `externalId` twice in one batch.
-fn amend(row: &mut NewRow, given: &Given) -> Recorded {
+/// Changes a row that is not stored yet: the same name twice in one batch.
+fn amend<'a>(new: &mut New<'a>, given: &'a Given) -> Recorded {
     // A record without a time is as of now: what says that it is older is older.
-    let is_older =
-        given.updated_at.is_some_and(|given| row.sender_updated_at.is_none_or(|stored| given < stored));
-    let outcome = if is_older || row.record == given.record { Outcome::Unchanged } else { Outcome::Updated };
+    let is_older = given.updated_at.is_some_and(|it| new.given.updated_at.is_none_or(|stored| it < stored));
+    let is_same = new.given.record == given.record;
     if !is_older {
-        row.record = given.record.clone();
-        row.sender_updated_at = given.updated_at;
+        new.given = given;
     }
-    Recorded { session_id: row.session_id, outcome }
+    let outcome = if is_older || is_same { Outcome::Unchanged } else { Outcome::Updated };
+    Recorded { session_id: new.session_id, outcome }
 }

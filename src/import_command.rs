@@ -1,0 +1,127 @@
+//! `uptok import` at the terminal.
+
+use std::{
+    fs::File,
+    io::{self, Cursor, Read, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, ValueEnum};
+use diesel::PgConnection;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    accounts::{self, ClientId},
+    sessions::{self, BadLine, DryRun, Format, Mapped, Mode, Parser, Summary},
+    web::clock,
+};
+
+/// What to import, and how.
+#[derive(Args)]
+pub(crate) struct ImportCommand {
+    /// The file, or - for standard input
+    file: PathBuf,
+    /// The client that owns the sessions
+    #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+    client: ClientId,
+    /// How the sessions are written. Without it: as the name of the file ends, or as it begins
+    #[arg(long, value_enum)]
+    format: Option<FileFormat>,
+    /// Store nothing, only tell what would happen
+    #[arg(long)]
+    dry_run: bool,
+    /// A column of the CSV that has another name, as 'Their Name=ourName'; 'Their Name=' leaves it out. May be given
+    /// again. Case, spaces and signs in names do not matter
+    #[arg(long = "map", value_name = "MAPPING", value_parser = |text: &str| text.parse::<Mapped>())]
+    mapped: Vec<Mapped>,
+}
+
+/// How the sessions are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FileFormat {
+    /// With a header of column names
+    Csv,
+    /// One JSON object a line, as an export gives them
+    Ndjson,
+}
+
+impl ImportCommand {
+    /// Imports, and tells how it goes.
+    pub(crate) fn run(self, connection: &mut PgConnection) -> anyhow::Result<ExitCode> {
+        ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
+        let (mut file, length) = opened(&self.file)?;
+        let mut start = [0; 16];
+        let count = file.read(&mut start).context("the file cannot be read")?;
+        let start = &start[..count];
+        let format = self.format(start)?;
+        let file = Cursor::new(start.to_vec()).chain(file);
+        let parser = Parser::new(self.client, clock::now(), format);
+        let mode = if self.dry_run { Mode::Dry(DryRun::default()) } else { Mode::Real };
+        let style = "{bar:32} {percent:>3} % {msg}";
+        let bar = ProgressBar::new(length).with_style(ProgressStyle::with_template(style)?);
+        let summary = sessions::import(connection, file, parser, mode, Terminal { bar: bar.clone() });
+        bar.finish_and_clear();
+        let summary = summary?;
+        let prefix = if self.dry_run { "Nothing is stored. It would be " } else { "" };
+        writeln!(io::stdout(), "{prefix}{}", counts(&summary))?;
+        Ok(if summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn format(&self, start: &[u8]) -> anyhow::Result<Format> {
+        let extension = self.file.extension().and_then(|it| it.to_str()).unwrap_or_default();
+        let by_name = match extension.to_ascii_lowercase().as_str() {
+            "csv" | "tsv" => Some(FileFormat::Csv),
+            "ndjson" | "jsonl" => Some(FileFormat::Ndjson),
+            _ => None,
+        };
+        let by_start = if Format::is_json(start) { FileFormat::Ndjson } else { FileFormat::Csv };
+        match self.format.or(by_name).unwrap_or(by_start) {
+            FileFormat::Csv => Ok(Format::Csv(self.mapped.clone())),
+            FileFormat::Ndjson => {
+                ensure!(
+                    self.mapped.is_empty(),
+                    "--map is for a CSV; in NDJSON the names are those of the record"
+                );
+                Ok(Format::Ndjson)
+            }
+        }
+    }
+}
+
+/// The file, and how many bytes it has; 0: nobody knows.
+fn opened(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, u64)> {
+    if path == Path::new("-") {
+        return Ok((Box::new(io::stdin()), 0));
+    }
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let length = file.metadata()?.len();
+    Ok((Box::new(file), length))
+}
+
+fn counts(summary: &Summary) -> String {
+    let Summary { created, updated, unchanged, rejected } = summary;
+    format!("{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected")
+}
+
+/// Shows how an import goes: a bar on standard error, and every line that was left out.
+struct Terminal {
+    bar: ProgressBar,
+}
+
+impl sessions::Listener for Terminal {
+    fn bad_line(&mut self, bad: &BadLine) {
+        let reasons: Vec<String> =
+            bad.errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+        self.bar.suspend(|| {
+            // Standard error may be closed; the count at the end still tells.
+            let _ignored = writeln!(io::stderr(), "line {}: {}", bad.line, reasons.join(" "));
+        });
+    }
+
+    fn batch(&mut self, bytes: u64, so_far: &Summary) {
+        self.bar.set_position(bytes);
+        self.bar.set_message(counts(so_far));
+    }
+}

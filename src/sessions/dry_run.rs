@@ -1,0 +1,99 @@
+//! What recording would do, found out without doing it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::{
+    nameless::fingerprint,
+    record::Given,
+    recorder::{Name, Outcome, Stored, known},
+};
+use crate::accounts::ClientId;
+
+/// Remembers the sessions that were given, because a later line may be about the same.
+#[derive(Debug, Default)]
+pub struct DryRun(HashMap<Key, State>);
+
+/// Which session it is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// Stored, or new under this id.
+    Ours(Uuid),
+    /// New under the sender's id.
+    External(String),
+}
+
+/// What would be stored of a session.
+#[derive(Debug)]
+struct State {
+    fingerprint: [u8; 32],
+    /// Until when it holds; `None`: the sender did not say, so it is as of now.
+    as_of: Option<DateTime<Utc>>,
+    is_erased: bool,
+}
+
+impl State {
+    fn of(client: &ClientId, stored: &Stored) -> Self {
+        Self {
+            fingerprint: fingerprint(client, &stored.record),
+            as_of: Some(stored.as_of()),
+            is_erased: stored.erased_at.is_some(),
+        }
+    }
+}
+
+impl DryRun {
+    /// What would become of these records after those before.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn outcomes(
+        &mut self,
+        connection: &mut PgConnection,
+        client: &ClientId,
+        given: &[Given],
+    ) -> QueryResult<Vec<Outcome>> {
+        let known = known(connection, client, given)?;
+        let outcome = |given: &Given| {
+            let name = Name::of(given);
+            let stored = name.as_ref().and_then(|name| known.stored(name));
+            let key = match (stored, name) {
+                (Some(stored), _) => Key::Ours(stored.session_id),
+                (None, Some(Name::External(id))) => Key::External(id),
+                (None, Some(Name::Ours(id))) => Key::Ours(id),
+                // Nobody can be about the same.
+                (None, None) => return Outcome::Created,
+            };
+            self.take(client, key, stored, given)
+        };
+        Ok(given.iter().map(outcome).collect())
+    }
+
+    fn take(&mut self, client: &ClientId, key: Key, stored: Option<&Stored>, given: &Given) -> Outcome {
+        let before = self.0.get(&key);
+        let of_database = stored.filter(|_| before.is_none()).map(|stored| State::of(client, stored));
+        let Some(before) = before.or(of_database.as_ref()) else {
+            let fingerprint = fingerprint(client, &given.record);
+            self.0.insert(key, State { fingerprint, as_of: given.updated_at, is_erased: false });
+            return Outcome::Created;
+        };
+        let is_older = given.updated_at.is_some_and(|it| before.as_of.is_none_or(|as_of| it < as_of));
+        if is_older {
+            return Outcome::Unchanged;
+        }
+        let is_erased = before.is_erased;
+        let fingerprint = if is_erased {
+            fingerprint(client, &given.record.clone().without_shopper())
+        } else {
+            fingerprint(client, &given.record)
+        };
+        let is_same = before.fingerprint == fingerprint;
+        if !is_same || given.updated_at.is_some() {
+            self.0.insert(key, State { fingerprint, as_of: given.updated_at, is_erased });
+        }
+        if is_same { Outcome::Unchanged } else { Outcome::Updated }
+    }
+}
