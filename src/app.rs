@@ -26,7 +26,7 @@ use crate::{
     guide,
     questions::{self, QuestionThrottle},
     secret::{InstallationSecret, Purpose},
-    sessions,
+    sessions::{self, Desk, KeptPages},
     usage::{self, Keeper, Meter},
     web::{
         assets, error_pages,
@@ -49,6 +49,7 @@ pub struct Parts {
     passwords: Data<Passwords>,
     login_throttles: Data<LoginThrottles>,
     question_throttle: Data<QuestionThrottle>,
+    kept_pages: Arc<KeptPages>,
     cookie_key: Arc<Key>,
     meter: Data<Meter>,
     /// Stores what is counted.
@@ -82,6 +83,7 @@ impl Parts {
             passwords: Data::new(Passwords::new()?),
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
             question_throttle: Data::new(QuestionThrottle::default()),
+            kept_pages: Arc::new(KeptPages::new(settings.page_cache_mib * 1024 * 1024)),
             cookie_key: Arc::new(Key::from(&secret.derive(Purpose::SignInCookie))),
             draining: Data::new(Draining::default()),
             settings: Data::new(settings),
@@ -149,7 +151,7 @@ pub fn app(
         .wrap(from_fn(error_pages::as_page));
     App::new()
         .configure(|config| parts.provide(config))
-        .app_data(Data::new(sessions::Desk::new(&parts.db)))
+        .app_data(Data::new(Desk::new(&parts.db, Arc::clone(&parts.kept_pages))))
         .configure(probes_and_files)
         .service(api)
         .service(pages)

@@ -56,6 +56,11 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_DATABASE_WAIT_SECONDS", default_value = "2", value_parser = clap::value_parser!(u64).range(1..=30), global = true)]
     pub database_wait_seconds: u64,
 
+    /// Memory for pages of exports that are asked for again and again, in MiB, 0 to 4096. With every request PostgreSQL is
+    /// asked whether the key is let in and whether anything has changed
+    #[arg(long, env = "UPTOK_PAGE_CACHE_MIB", default_value = "32", value_parser = clap::value_parser!(u64).range(0..=4096), global = true)]
+    pub page_cache_mib: u64,
+
     /// Attempts to log in per minute, for each address and for each account; registering counts for the address
     #[arg(long, env = "UPTOK_LOGINS_PER_MINUTE", default_value = "10", global = true)]
     pub logins_per_minute: NonZeroU32,

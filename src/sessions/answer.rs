@@ -1,13 +1,16 @@
 //! What answers are written as: a page in JSON, or lines of CSV or NDJSON.
 
+use std::sync::OnceLock;
+
 use actix_web::{HttpResponse, HttpResponseBuilder, http::header::CONTENT_DISPOSITION, web::Bytes};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::{csv, page_request::PageRequest, session::Session, store::PageOf};
 use crate::error::{AppError, FieldError};
 
 /// What the answer is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Format {
     Json,
     Csv,
@@ -52,17 +55,35 @@ impl Format {
 }
 
 /// A page as it is sent, and what else is known of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Written {
     pub(super) body: Bytes,
     pub(super) total: i64,
     pub(super) more_after: Option<i64>,
+    tag: OnceLock<String>,
 }
 
 impl Written {
     pub(super) fn new(body: Vec<u8>, total: i64, more_after: Option<i64>) -> Self {
-        Self { body: body.into(), total, more_after }
+        Self { body: body.into(), total, more_after, tag: OnceLock::new() }
     }
+
+    /// The strong tag of the body.
+    pub(super) fn tag(&self) -> &str {
+        self.tag.get_or_init(|| tag_of(&self.body))
+    }
+
+    /// The same in as little memory as it needs.
+    pub(super) fn compact(mut self) -> Self {
+        self.body = Bytes::copy_from_slice(&self.body);
+        self
+    }
+}
+
+/// A strong tag (RFC 9110, section 8.8.3): the first half of the SHA-256 of the body.
+pub(super) fn tag_of(body: &[u8]) -> String {
+    let hash = Sha256::digest(body);
+    format!("\"{}\"", hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
 }
 
 /// What stands behind the sessions of a page in JSON.
@@ -123,13 +144,13 @@ pub(super) fn written(format: Format, request: &PageRequest, page: &PageOf) -> R
 }
 
 /// The page, in whatever it is written as.
-pub(super) fn page(format: Format, page: Written) -> HttpResponse {
+pub(super) fn page(format: Format, page: &Written) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.content_type(format.content_type());
     if format != Format::Json {
         attachment(&mut response, format);
     }
-    response.body(page.body)
+    response.body(page.body.clone())
 }
 
 /// The name under which a browser keeps the file.

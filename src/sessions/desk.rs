@@ -1,9 +1,12 @@
 //! Where one worker answers programs that read pages: through its pipeline where it can, else through the pool.
 
+use std::sync::Arc;
+
 use super::{
     answer::{self, Written},
     export::Asked,
     filtered,
+    kept_pages::{KeptPages, Place},
     pipelined::{self, Asking},
     store,
 };
@@ -17,35 +20,48 @@ use crate::{
 /// What a worker reads with.
 pub struct Desk {
     pipeline: Pipeline,
+    kept: Arc<KeptPages>,
 }
 
 impl Desk {
-    /// The desk of a worker, to be used on its thread.
+    /// The desk of a worker, to be used on its thread; the pages that are kept are those of all workers.
     #[must_use]
-    pub fn new(db: &Db) -> Self {
-        Self { pipeline: db.pipeline() }
+    pub fn new(db: &Db, kept: Arc<KeptPages>) -> Self {
+        Self { pipeline: db.pipeline(), kept }
     }
 
     /// The page that is asked for.
-    pub(super) async fn page_of(&self, key: &Presented, asked: &Asked) -> Result<Written, AppError> {
+    pub(super) async fn page_of(&self, key: &Presented, asked: &Asked) -> Result<Arc<Written>, AppError> {
         if asked.request.is_plain() {
             let credentials = key.credentials().await?;
-            match self.pipelined_page_of(&credentials, asked).await? {
+            match self.plain_page_of(&credentials, asked).await? {
                 Asking::Found(page) => return key.settle(&credentials, Ok(Some(page))).await,
                 Asking::Refused => return key.settle(&credentials, Ok(None)).await,
                 Asking::Unanswered => {}
             }
         }
-        pooled_page_of(key, asked).await
+        pooled_page_of(key, asked).await.map(Arc::new)
     }
 
-    async fn pipelined_page_of(
+    /// The page that was kept if nothing has changed since, else a new one.
+    async fn plain_page_of(
         &self,
         credentials: &Credentials,
         asked: &Asked,
-    ) -> Result<Asking<Written>, AppError> {
+    ) -> Result<Asking<Arc<Written>>, AppError> {
+        let place = Place::of(&credentials.client, asked);
+        if let Some(kept) = self.kept.get(&place) {
+            match pipelined::revision_of(&self.pipeline, credentials).await? {
+                Asking::Found(revision) if revision == kept.revision => {
+                    return Ok(Asking::Found(Arc::clone(&kept.page)));
+                }
+                Asking::Found(_newer) => {}
+                Asking::Refused => return Ok(Asking::Refused),
+                Asking::Unanswered => return Ok(Asking::Unanswered),
+            }
+        }
         Ok(match pipelined::page_of(&self.pipeline, credentials, asked).await? {
-            Asking::Found((page, _revision)) => Asking::Found(page),
+            Asking::Found((page, revision)) => Asking::Found(self.kept.keep(place, page, revision)),
             Asking::Refused => Asking::Refused,
             Asking::Unanswered => Asking::Unanswered,
         })

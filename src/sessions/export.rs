@@ -43,7 +43,8 @@ async fn export(
     if asked.is_stream {
         return stream::everything(&call.key, asked, db).await;
     }
-    Ok(answer::page(asked.format, desk.page_of(&call.key, &asked).await?))
+    let page = desk.page_of(&call.key, &asked).await?;
+    Ok(answer::page(asked.format, &page))
 }
 
 /// What a caller asks for, in whatever way it is written.

@@ -11,7 +11,7 @@ pub const PER_PAGE_DEFAULT: i64 = 50;
 pub const PER_PAGE_MAX: i64 = 1000;
 
 /// In which order sessions come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// As recorded, the oldest first. A page that is full never changes.
     Ascending,
@@ -20,7 +20,7 @@ pub enum Order {
 }
 
 /// Which sessions are meant. Times are of `createdAt` but for the last; an empty filter lets all through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// From this time on.
     pub from: Option<DateTime<Utc>>,
@@ -37,7 +37,7 @@ pub struct Filter {
 }
 
 /// A page of `per_page` (1–1000) sessions, counted from 1; or those after a cursor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// From 1.
     pub page: i64,

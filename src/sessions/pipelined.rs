@@ -3,16 +3,17 @@
 use std::sync::LazyLock;
 
 use super::{
+    PER_PAGE_MAX,
     answer::{self, Written},
     export::Asked,
     page_request::Order,
     session::COLUMNS,
-    writer::{Counter, Writer},
+    writer::{Counter, Writer, whole},
 };
 use crate::{
     api_keys::{ADMITS, Credentials, Scope},
     error::AppError,
-    pipeline::{Parameter, Pipeline, Question},
+    pipeline::{Parameter, Pipeline, Question, Row},
 };
 
 /// About so many bytes a session takes in an answer.
@@ -27,6 +28,16 @@ static DESCENDING: LazyLock<String> = LazyLock::new(|| {
     page_sql(
         "sessions.sequence <= session_counters.recorded - $6 and sessions.sequence > session_counters.recorded - $7",
         "desc",
+    )
+});
+
+/// The revision of the sessions, and the limit of the key.
+static REVISION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "select session_counters.revision, api_keys.requests_per_minute \
+         from api_keys \
+         join session_counters on session_counters.client_id = api_keys.client_id \
+         where {ADMITS}"
     )
 });
 
@@ -83,11 +94,10 @@ pub(super) async fn page_of(
     let request = &asked.request;
     let (after, last) = (request.skipped(), request.skipped().saturating_add(request.per_page));
     let sql = if request.order == Order::Ascending { &ASCENDING } else { &DESCENDING };
-    let rows_max = u32::try_from(request.per_page).map_err(AppError::broken)?;
-    let mut out = Vec::with_capacity(SESSION_BYTES * usize::try_from(rows_max).map_err(AppError::broken)?);
-    out.extend(answer::opening(asked.format)?);
+    let mut out = answer::opening(asked.format)?;
+    out.reserve(SESSION_BYTES * usize::try_from(request.per_page).map_err(AppError::broken)?);
     let mut writer = Writer::new(asked.format, out);
-    if !ask(pipeline, credentials, (sql, after, last, rows_max), &mut writer).await? {
+    if !ask(pipeline, credentials, sql, Some((after, last)), |row| writer.take(row)).await? {
         return Ok(Asking::Unanswered);
     }
     let Some(Counter { total, revision, requests_per_minute }) = writer.counter else {
@@ -102,13 +112,38 @@ pub(super) async fn page_of(
     Ok(Asking::Found((Written::new(writer.out, total, more_after), revision)))
 }
 
+/// At which revision the client's sessions are.
+///
+/// # Errors
+/// [`AppError::Busy`].
+pub(super) async fn revision_of(
+    pipeline: &Pipeline,
+    credentials: &Credentials,
+) -> Result<Asking<i64>, AppError> {
+    let mut found = None;
+    let take = |row: Row<'_>| {
+        let limit = i32::try_from(whole(row.bytes(1)?)?).ok()?;
+        found = Some((whole(row.bytes(0)?)?, limit));
+        Some(())
+    };
+    if !ask(pipeline, credentials, &REVISION, None, take).await? {
+        return Ok(Asking::Unanswered);
+    }
+    let Some((revision, requests_per_minute)) = found else { return Ok(Asking::Refused) };
+    credentials.let_in(requests_per_minute);
+    Ok(Asking::Found(revision))
+}
+
+/// Asks for the sessions of a range (how many come before it, how many up to its end), or for none.
 async fn ask(
     pipeline: &Pipeline,
     credentials: &Credentials,
-    (sql, after, last, rows_max): (&'static str, i64, i64, u32),
-    writer: &mut Writer,
+    sql: &'static str,
+    range: Option<(i64, i64)>,
+    take: impl FnMut(Row<'_>) -> Option<()>,
 ) -> Result<bool, AppError> {
     let scopes: Vec<&str> = credentials.scope.map(Scope::as_str).into_iter().collect();
+    let (after, last) = range.unwrap_or_default();
     let parameters: [Parameter<'_>; 7] = [
         &credentials.client.as_str(),
         &credentials.public_key.as_str(),
@@ -118,6 +153,11 @@ async fn ask(
         &after,
         &last,
     ];
-    let question = Question { sql, parameters: &parameters, rows_max };
-    pipeline.ask(&question, |row| writer.take(row)).await
+    let (parameters, rows_max) = match range {
+        Some(_) => {
+            (&parameters[..], u32::try_from((last - after).clamp(1, PER_PAGE_MAX)).map_err(AppError::broken)?)
+        }
+        None => (&parameters[..5], 1),
+    };
+    pipeline.ask(&Question { sql, parameters, rows_max }, take).await
 }

@@ -6,11 +6,10 @@ use actix_web::{
     http::header::{self, ETAG, HeaderValue, LINK},
     web::{Bytes, Data, Path},
 };
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    answer::{self, Format},
+    answer::{self, Format, tag_of},
     desk::Desk,
     export::Asked,
     page_request::PageRequest,
@@ -32,11 +31,11 @@ pub(super) async fn list(
     }
     let page = desk.page_of(&key, &asked).await?;
     if asked.format != Format::Json {
-        return Ok(answer::page(asked.format, page));
+        return Ok(answer::page(asked.format, &page));
     }
     let address = format!("{}{}", settings.public_url.origin(), request.path());
     let links = links(&address, &query, &asked.request, page.total, page.more_after);
-    let mut response = tagged(&request, page.body);
+    let mut response = tagged(&request, page.body.clone(), page.tag());
     if let (false, Ok(links)) = (links.is_empty(), HeaderValue::try_from(&links)) {
         response.headers_mut().insert(LINK, links);
     }
@@ -53,16 +52,12 @@ pub(super) async fn show(
     let found = key.run(move |connection, credentials| Ok(store::find(connection, credentials, session_id)?));
     let Lookup::Found(session) = found.await? else { return Err(AppError::NotFound) };
     let body = serde_json::to_vec(&session).map_err(AppError::broken)?;
-    Ok(tagged(&request, body.into()))
+    let tag = tag_of(&body);
+    Ok(tagged(&request, body.into(), &tag))
 }
 
 /// The body with its strong tag; 304 without it when the caller has it already.
-fn tagged(request: &HttpRequest, body: Bytes) -> HttpResponse {
-    let hash = Sha256::digest(&body);
-    let tag = format!(
-        "\"{}\"",
-        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-    );
+fn tagged(request: &HttpRequest, body: Bytes, tag: &str) -> HttpResponse {
     let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     // A weak tag compares as the strong one here (RFC 9110, section 13.1.2).
     let is_known = known.is_some_and(|known| {

@@ -198,7 +198,7 @@ fn push_plain(out: &mut Vec<u8>, kind: Kind, bytes: &[u8]) -> Option<()> {
 }
 
 /// A `smallint`, `integer`, `bigint` or `timestamptz`.
-fn whole(bytes: &[u8]) -> Option<i64> {
+pub(super) fn whole(bytes: &[u8]) -> Option<i64> {
     match bytes.len() {
         8 => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
         4 => Some(i64::from(i32::from_be_bytes(bytes.try_into().ok()?))),

@@ -1,8 +1,9 @@
 //! Exports through a pipeline: the same bytes as through the pool, and never a request lost with the connection.
 
 use futures_util::future::join_all;
+use reqwest::Method;
 
-use crate::support::{TestApp, TestDb, Visitor, export_at};
+use crate::support::{Reply, TestApp, TestDb, Visitor, export_at};
 
 /// A client with `count` sessions and a key, at a node whose pipeline answers.
 async fn pipelined_client(app: &TestApp, count: usize) -> (Visitor, String) {
@@ -115,4 +116,66 @@ async fn a_table_that_is_locked_makes_callers_wait_and_no_longer_than_said() {
         reply.assert_problem(503, "busy");
     }
     assert_eq!(app.export(&fields).await.status, 200);
+}
+
+/// Asks for these fields until the answer is a page that was kept.
+async fn keep(app: &TestApp, fields: &[(&str, &str)]) {
+    while pipelined(&app.db, "query like 'select session_counters.revision%'") == 0 {
+        assert_eq!(app.export(fields).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn a_page_that_is_kept_is_sent_as_long_as_key_and_sessions_are_what_they_were() {
+    let app = TestApp::start().await;
+    let (ada, key) = pipelined_client(&app, 3).await;
+    let other = ada.generate("other").await;
+    let eve = app.signed_up("eve").await;
+    app.record(&eve.client_id().await, 2);
+    let eves = eve.generate("hers").await;
+    let fields = [("clientKey", key.as_str()), ("page", "1")];
+    let before = app.export(&fields).await;
+
+    keep(&app, &fields).await;
+
+    let total = |reply: &Reply| reply.json()["totalSessions"].as_i64();
+    assert_eq!(app.export(&fields).await.body, before.body);
+    let get = app.visitor().request(Method::GET, "/api/sessions?page=1").bearer_auth(&other);
+    let get = Reply::of(get.send().await.unwrap()).await;
+    assert_eq!((&get.body, get.header("etag").len()), (&before.body, 34));
+    assert_eq!(total(&app.export(&[("clientKey", &eves), ("page", "1")]).await), Some(2));
+    app.db.execute("update sessions set external_id = null");
+    app.record(&ada.client_id().await, 1);
+    assert_eq!(total(&app.export(&fields).await), Some(4));
+    ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
+    app.export(&fields).await.assert_problem(401, "invalid_key");
+}
+
+#[actix_web::test]
+async fn what_was_recorded_is_read_on_every_node_a_thousand_times() {
+    let first = TestApp::start().await;
+    let (ada, key) = pipelined_client(&first, 0).await;
+    let second = first.second_node().await;
+    let recorder = ada.generate_recorder("recorder").await;
+    first.db.execute("update api_keys set requests_per_minute = 0");
+    let fields = [("clientKey", key.as_str()), ("perPage", "1"), ("order", "desc")];
+    let now = uptok::web::clock::rfc3339(uptok::web::clock::now());
+    let mut behind = 0;
+    for round in 1..=1000 {
+        let notes = round.to_string();
+        let session = serde_json::json!({
+            "externalId": format!("call-{}", round / 2), "status": "missed", "channel": "video", "createdAt": now,
+            "endedAt": now, "notes": notes,
+        });
+        let node = if round % 3 == 0 { &first } else { &second };
+        let sent =
+            node.visitor().request(Method::POST, "/api/sessions").bearer_auth(&recorder).json(&session);
+        assert_eq!(sent.send().await.unwrap().status(), 200);
+        // Twice on each node, so that the page is kept there.
+        for node in [&first, &second, &first, &second] {
+            let reply = node.export(&fields).await;
+            behind += usize::from(reply.json()["data"][0]["notes"] != notes);
+        }
+    }
+    assert_eq!(behind, 0);
 }
