@@ -18,7 +18,7 @@ use actix_web::{
 
 use crate::{
     accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
-    api_keys::{self, Gate, KeyHasher},
+    api_keys::{self, ExpiryWatch, Gate, KeyHasher},
     audit::Chain,
     config::{CorsOrigin, Metering, Settings},
     db::Db,
@@ -54,6 +54,8 @@ pub struct Parts {
     meter: Data<Meter>,
     /// Stores what is counted.
     pub keeper: Arc<Keeper>,
+    /// Writes down which keys have expired.
+    pub expiry_watch: Arc<ExpiryWatch>,
     /// Says that the process is about to stop.
     pub draining: Data<Draining>,
 }
@@ -66,11 +68,14 @@ impl Parts {
     pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
         let wait = Duration::from_secs(settings.database_wait_seconds);
         let meter = Arc::new(Meter::new(settings.metering == Metering::On));
+        let chain = Chain::new(secret);
         let db = Db::new(database_url, settings.database_connections, wait)?;
         if let Some(reason) = db.no_pipeline() {
             tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
         }
         Ok(Self {
+            expiry_watch: Arc::new(ExpiryWatch::new(db.clone(), &chain)),
+            chain: Data::new(chain),
             keeper: Arc::new(Keeper::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
             meter: Data::from(meter),
             site: Data::new(Site {
@@ -79,7 +84,6 @@ impl Parts {
             }),
             db: Data::new(db),
             gate: Data::new(Gate::new(KeyHasher::new(secret), settings.bad_keys_per_minute)),
-            chain: Data::new(Chain::new(secret)),
             passwords: Data::new(Passwords::new()?),
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
             question_throttle: Data::new(QuestionThrottle::default()),

@@ -307,7 +307,6 @@ diesel::table! {
 }
 
 diesel::joinable!(api_keys -> clients (client_id));
-diesel::joinable!(audit_heads -> clients (client_id));
 diesel::joinable!(audit_log -> audit_heads (client_id));
 diesel::joinable!(idempotency_keys -> clients (client_id));
 diesel::joinable!(memberships -> clients (client_id));

@@ -43,6 +43,8 @@ pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
         .listen(listener)?;
     let keeper = Arc::clone(&parts.keeper);
     actix_web::rt::spawn(async move { keeper.run().await });
+    let watch = Arc::clone(&parts.expiry_watch);
+    actix_web::rt::spawn(async move { watch.run().await });
     Ok(server.run())
 }
 

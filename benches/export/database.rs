@@ -13,10 +13,8 @@ use diesel::{
 };
 use uptok::{
     accounts::{self, ClientId, EmailAddress, Home, NewUser, PersonName},
-    api_keys::{
-        self, Actor, ClientKey, Credentials, KeyHasher, Lifetime, Manager, NewKey, Plan, Rights, Scope,
-    },
-    audit::{self, Chain, Trail},
+    api_keys::{self, ClientKey, Credentials, KeyHasher, Lifetime, Manager, NewKey, Plan, Rights, Scope},
+    audit::{Actor, Chain, Trail},
     db::Db,
     private_postgres::{PrivatePostgres, Tuning},
     secret::InstallationSecret,
@@ -134,8 +132,11 @@ fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<Cl
     let email: EmailAddress = address.parse().map_err(anyhow::Error::msg)?;
     // No password has this hash: nobody signs in here.
     let owner = NewUser { email, name: name.clone(), password_hash: "none".to_owned() };
-    let trail = Trail::new(&Chain::new(&InstallationSecret::new(SECRET.into())), audit::Actor::CommandLine);
-    accounts::add_user(connection, &trail, &owner, Home::Company(&name), "owner")
+    accounts::add_user(connection, &trail(), &owner, Home::Company(&name), "owner")
+}
+
+fn trail() -> Trail {
+    Trail::new(&Chain::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
 }
 
 fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Filled> {
@@ -148,7 +149,7 @@ fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Fi
         secret_hash: credentials.secret_hash.clone(),
         form_nonce: None,
     };
-    let manager = Manager { client: credentials.client.clone(), actor: Actor::CommandLine };
+    let manager = Manager { client: credentials.client.clone(), trail: trail() };
     // What is measured is the server, not its patience.
     let rights = Rights { requests_per_minute: "0".parse()?, ..Rights::default() };
     let plan = Plan { name: "bench".parse()?, lifetime: Lifetime::Never, rights };

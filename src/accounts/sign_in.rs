@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::ClientId;
 use crate::{
-    audit::Trail,
+    audit::{Actor, Trail},
     error::AppError,
     web::page::{Layout, Section, Visitor},
 };
@@ -32,11 +32,10 @@ pub enum Role {
     Member,
 }
 
-/// The user and the active client behind a request, as the database knew them when it arrived.
+/// What the database knew of a user and the active client when the request arrived: what the store hands over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SignedIn {
-    /// The user.
-    pub user_id: Uuid,
+pub(super) struct Known {
+    pub(super) user_id: Uuid,
     pub(super) name: String,
     pub(super) email: String,
     pub(super) client_id: String,
@@ -44,17 +43,38 @@ pub struct SignedIn {
     pub(super) role: String,
 }
 
+impl Known {
+    pub(super) fn client(&self) -> ClientId {
+        ClientId::from_database(self.client_id.clone())
+    }
+}
+
+/// The user and the active client behind a request, as the database knew them when it arrived.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The user.
+    pub user_id: Uuid,
+    known: Known,
+    trail: Trail,
+}
+
 impl SignedIn {
     /// The active client.
     #[must_use]
     pub fn client(&self) -> ClientId {
-        ClientId::from_database(self.client_id.clone())
+        self.known.client()
+    }
+
+    /// What the user leaves in the audit log with this request.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        self.trail.clone()
     }
 
     /// The user's role in the active client.
     #[must_use]
     pub fn role(&self) -> Role {
-        match self.role.as_str() {
+        match self.known.role.as_str() {
             "owner" => Role::Owner,
             "admin" => Role::Admin,
             _ => Role::Member,
@@ -69,17 +89,19 @@ impl SignedIn {
 
     /// Who sent this request. Leaves the visitor behind, too: an error page has nothing else to know one by.
     fn of(request: &HttpRequest) -> Option<Self> {
-        let signed_in = request.get_session().get::<Self>(SIGNED_IN).ok().flatten()?;
+        let known = request.get_session().get::<Known>(SIGNED_IN).ok().flatten()?;
+        let trail = Trail::of(request, Actor::User(known.user_id)).ok()?;
+        let signed_in = Self { user_id: known.user_id, known, trail };
         request.extensions_mut().insert(signed_in.visitor());
         Some(signed_in)
     }
 
     fn visitor(&self) -> Visitor {
         Visitor {
-            name: self.name.clone(),
-            email: self.email.clone(),
-            client_name: self.client_name.clone(),
-            client_id: self.client_id.clone(),
+            name: self.known.name.clone(),
+            email: self.known.email.clone(),
+            client_name: self.known.client_name.clone(),
+            client_id: self.known.client_id.clone(),
         }
     }
 }
@@ -140,7 +162,7 @@ impl FromRequest for SignedIn {
 pub fn sign_in(session: &Session, user_id: Uuid, client: &ClientId, trail: &Trail) -> Result<(), AppError> {
     session.clear();
     session.renew();
-    let signed_in = SignedIn {
+    let known = Known {
         user_id,
         client_id: client.as_str().to_owned(),
         // The store reads only the two ids; the rest is joined when the next request arrives.
@@ -150,7 +172,7 @@ pub fn sign_in(session: &Session, user_id: Uuid, client: &ClientId, trail: &Trai
         role: String::new(),
     };
     session.insert(PLACE, trail.place()).map_err(AppError::broken)?;
-    session.insert(SIGNED_IN, signed_in).map_err(AppError::broken)
+    session.insert(SIGNED_IN, known).map_err(AppError::broken)
 }
 
 /// Leaves a message for the next page.

@@ -10,7 +10,7 @@ use actix_web::cookie::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    sign_in::{FLASH, PLACE, SIGNED_IN, SignedIn},
+    sign_in::{FLASH, Known, PLACE, SIGNED_IN},
     sign_ins::{self, NewSignIn},
 };
 use crate::{
@@ -53,8 +53,8 @@ fn flash_of(state: &State) -> Option<String> {
     state.get(FLASH).and_then(|json| serde_json::from_str(json).ok())
 }
 
-fn to_state(signed_in: &SignedIn, flash: Option<String>) -> Result<State, serde_json::Error> {
-    let mut state = State::from([(SIGNED_IN.to_owned(), serde_json::to_string(signed_in)?)]);
+fn to_state(known: &Known, flash: Option<String>) -> Result<State, serde_json::Error> {
+    let mut state = State::from([(SIGNED_IN.to_owned(), serde_json::to_string(known)?)]);
     if let Some(flash) = flash {
         state.insert(FLASH.to_owned(), serde_json::to_string(&flash)?);
     }
@@ -67,13 +67,13 @@ impl SessionStore for SignInStore {
         let found = self.db.run(move |connection| sign_ins::find(connection, &hash)).await;
         let found = found.map_err(|error| LoadError::Other(error.into()))?;
         found
-            .map(|(signed_in, flash)| to_state(&signed_in, flash))
+            .map(|(known, flash)| to_state(&known, flash))
             .transpose()
             .map_err(|error| LoadError::Other(error.into()))
     }
 
     async fn save(&self, state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
-        let signed_in: SignedIn = state
+        let known: Known = state
             .get(SIGNED_IN)
             .ok_or_else(|| SaveError::Other(anyhow::anyhow!("only a sign-in is stored")))
             .and_then(|json| {
@@ -81,7 +81,7 @@ impl SessionStore for SignInStore {
             })?;
         let place = state.get(PLACE).and_then(|json| serde_json::from_str(json).ok());
         let (address, request_id) = place.unwrap_or_default();
-        let actor = Actor::User(signed_in.user_id);
+        let actor = Actor::User(known.user_id);
         let trail = Trail::new(&self.chain, actor).from_place(address, request_id);
         let flash = flash_of(&state);
         let id = random::text(random::BASE62, ID_LENGTH).map_err(|error| SaveError::Other(error.into()))?;
@@ -89,7 +89,7 @@ impl SessionStore for SignInStore {
         let hash = hash(&key);
         self.db
             .run(move |connection| {
-                let new = NewSignIn { user_id: signed_in.user_id, client: signed_in.client(), flash };
+                let new = NewSignIn { user_id: known.user_id, client: known.client(), flash };
                 sign_ins::create(connection, &trail, &hash, &new)
             })
             .await

@@ -7,7 +7,7 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::{ClientId, sign_in::SignedIn};
+use super::{ClientId, sign_in::Known};
 use crate::{
     audit::{self, Act, Actor, Chain, Kind, Trail},
     schema::{clients, memberships, sign_ins, users},
@@ -52,7 +52,7 @@ pub(super) fn create(
 pub(super) fn find(
     connection: &mut PgConnection,
     id_hash: &[u8],
-) -> QueryResult<Option<(SignedIn, Option<String>)>> {
+) -> QueryResult<Option<(Known, Option<String>)>> {
     type Row = (Uuid, String, String, String, String, String, Option<String>, bool);
     let row: Option<Row> = sign_ins::table
         .inner_join(users::table)
@@ -82,7 +82,7 @@ pub(super) fn find(
     if is_stale {
         touch(connection, id_hash)?;
     }
-    Ok(Some((SignedIn { user_id, name, email, client_id, client_name, role }, flash)))
+    Ok(Some((Known { user_id, name, email, client_id, client_name, role }, flash)))
 }
 
 /// PostgreSQL's clock, as the columns are typed.

@@ -8,11 +8,13 @@ use diesel::{
 };
 
 use super::{
-    Actor, Grace, Key, KeyError, KeyName, Manager, NewKey, Plan, PublicKey, Rights, Status,
+    Grace, Key, KeyError, KeyName, Manager, NewKey, Plan, PublicKey, Rights, Status,
     list::{find, find_ever},
+    told,
 };
 use crate::{
     accounts::ClientId,
+    audit,
     schema::{api_key_directory, api_keys, clients},
 };
 
@@ -74,7 +76,9 @@ pub fn create(
         refuse_full(connection, &manager.client)?;
         let end = turn.not_longer(plan.lifetime.end(turn.time)?);
         insert(connection, manager, key, &Row { name: plan.name.as_str(), rights: &plan.rights, end })?;
-        Ok(find(connection, &manager.client, &key.public_key)?)
+        let key = find(connection, &manager.client, &key.public_key)?;
+        audit::record(connection, &manager.client, &manager.trail, &told::created(&key))?;
+        Ok(key)
     })
 }
 
@@ -99,7 +103,11 @@ pub fn change(
                 api_keys::allowed_networks.eq(rights.networks.as_slice()),
             ))
             .execute(connection)?;
-        Ok(Changed { before, after: find(connection, &manager.client, key)? })
+        let changed = Changed { before, after: find(connection, &manager.client, key)? };
+        if let Some(act) = told::changed(&changed) {
+            audit::record(connection, &manager.client, &manager.trail, &act)?;
+        }
+        Ok(changed)
     })
 }
 
@@ -136,10 +144,12 @@ pub fn replace(
         refuse_full(connection, &manager.client)?;
         let end = turn.not_longer(before.span().map(|span| turn.time + span));
         insert(connection, manager, key, &Row { name: &before.name, rights: &rights, end })?;
-        Ok(Replaced {
+        let replaced = Replaced {
             old: find_ever(connection, &manager.client, old)?,
             new: find(connection, &manager.client, &key.public_key)?,
-        })
+        };
+        audit::record(connection, &manager.client, &manager.trail, &told::replaced(&replaced))?;
+        Ok(replaced)
     })
 }
 
@@ -154,7 +164,8 @@ pub fn delete(
 ) -> Result<Deleted, KeyError> {
     connection.transaction(|connection| {
         take_turn(connection, manager)?;
-        shred(connection, manager, key)
+        let deleted = shred(connection, manager, key)?;
+        tell(connection, manager, &deleted).map(|()| deleted)
     })
 }
 
@@ -169,8 +180,17 @@ pub fn delete_all(
 ) -> Result<Vec<Deleted>, KeyError> {
     connection.transaction(|connection| {
         take_turn(connection, manager)?;
-        keys.iter().map(|key| shred(connection, manager, key)).collect()
+        let deleted: Vec<Deleted> =
+            keys.iter().map(|key| shred(connection, manager, key)).collect::<Result<_, _>>()?;
+        deleted.iter().try_for_each(|deleted| tell(connection, manager, deleted))?;
+        Ok(deleted)
     })
+}
+
+/// Tells of a key that was deleted just now, and no second time.
+fn tell(connection: &mut PgConnection, manager: &Manager, deleted: &Deleted) -> Result<(), KeyError> {
+    let Deleted::Now(key) = deleted else { return Ok(()) };
+    Ok(audit::record(connection, &manager.client, &manager.trail, &told::deleted(key, &manager.trail))?)
 }
 
 /// The turn of whoever changes the keys of a client: its time, and what bounds it.
@@ -199,12 +219,16 @@ impl Turn {
 /// One change of a client's keys at a time: two at once could both pass the checks. A key that acts must live when it
 /// is its turn.
 fn take_turn(connection: &mut PgConnection, manager: &Manager) -> Result<Turn, KeyError> {
-    let client = manager.client.as_str();
-    let time = clients::table.find(client).select(database_now()).for_update().first(connection)?;
-    let Actor::Key(key) = &manager.actor else { return Ok(Turn { time, actor: None }) };
+    let time = lock(connection, &manager.client)?;
+    let Some(key) = manager.trail.public_key() else { return Ok(Turn { time, actor: None }) };
     let actor = find(connection, &manager.client, key).optional()?;
     let living = actor.filter(|actor| actor.status() != Status::Expired);
     Ok(Turn { time, actor: Some(living.ok_or(KeyError::ActorGone)?) })
+}
+
+/// Makes whoever else changes keys of the client wait; returns the time of the transaction.
+pub(super) fn lock(connection: &mut PgConnection, client: &ClientId) -> QueryResult<DateTime<Utc>> {
+    clients::table.find(client.as_str()).select(database_now()).for_update().first(connection)
 }
 
 /// PostgreSQL's clock, as the columns are typed.
@@ -270,8 +294,8 @@ fn shred(connection: &mut PgConnection, manager: &Manager, key: &PublicKey) -> R
     diesel::update(api_keys::table.find((manager.client.as_str(), key.as_str())))
         .set((
             api_keys::deleted_at.eq(now),
-            api_keys::deleted_by.eq(manager.actor.user()),
-            api_keys::deleted_by_key.eq(manager.actor.key()),
+            api_keys::deleted_by.eq(manager.trail.user_id()),
+            api_keys::deleted_by_key.eq(manager.trail.public_key().map(PublicKey::as_str)),
             api_keys::secret_hash.eq(None::<Vec<u8>>),
         ))
         .execute(connection)?;
@@ -308,8 +332,8 @@ fn insert(
             api_keys::requests_per_minute.eq(row.rights.requests_per_minute.get()),
             api_keys::allowed_networks.eq(row.rights.networks.as_slice()),
             api_keys::expires_at.eq(row.end),
-            api_keys::created_by.eq(manager.actor.user()),
-            api_keys::created_by_key.eq(manager.actor.key()),
+            api_keys::created_by.eq(manager.trail.user_id()),
+            api_keys::created_by_key.eq(manager.trail.public_key().map(PublicKey::as_str)),
         ))
         .execute(connection)?;
     Ok(())

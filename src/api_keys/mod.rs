@@ -7,6 +7,7 @@
 mod access;
 mod changes;
 mod client_key;
+mod expiry;
 mod gate;
 mod key;
 mod key_error;
@@ -21,17 +22,19 @@ mod presented;
 mod rights;
 mod scope;
 mod store;
+mod told;
 
 pub use access::Access;
 pub use changes::{Changed, Deleted, LIVING_MAX, Replaced, change, create, delete, delete_all, replace};
 pub use client_key::{ClientKey, KeyHasher, PublicKey};
+pub use expiry::{ExpiryWatch, note_expired};
 pub use gate::{Credentials, Gate};
 pub use key::{Key, Status, WARNED_DAYS};
 pub use key_error::KeyError;
 pub use key_name::KeyName;
 pub use lifetime::{Grace, GraceError, Lifetime, LifetimeError};
 pub use list::{KeyPage, KeyQuery, Sort, find, list};
-pub use manager::{Actor, Manager};
+pub use manager::Manager;
 pub use new_key::{NewKey, Plan};
 pub use pages::routes;
 pub use presented::{Caller, FormCall, Presented};

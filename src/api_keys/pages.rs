@@ -9,8 +9,8 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    Actor, ClientKey, Deleted, Gate, Grace, Key, KeyError, KeyName, KeyQuery, Lifetime, Manager, NewKey,
-    Plan, PublicKey, Rights, Scope, changes, list,
+    ClientKey, Deleted, Gate, Grace, Key, KeyError, KeyName, KeyQuery, Lifetime, Manager, NewKey, Plan,
+    PublicKey, Rights, Scope, changes, list,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
@@ -246,7 +246,7 @@ fn refuse_without_right(signed_in: &SignedIn, fields: &Fields<FORM_LIMIT>) -> Re
 }
 
 fn manager(signed_in: &SignedIn) -> Manager {
-    Manager { client: signed_in.client(), actor: Actor::User(signed_in.user_id) }
+    Manager { client: signed_in.client(), trail: signed_in.trail() }
 }
 
 fn new_nonce() -> Result<String, AppError> {

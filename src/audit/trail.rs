@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Chain;
 use crate::{
-    accounts::{ClientId, SignedIn},
+    accounts::ClientId,
     api_keys::PublicKey,
     config::Settings,
     error::AppError,
@@ -56,8 +56,9 @@ impl Actor {
 
 /// What the records of one request have in common, and the key they are hashed with.
 ///
-/// A handler asks for it like for any argument; the actor is then the user who is logged in, or a visitor.
-#[derive(Clone)]
+/// [`SignedIn::trail`](crate::accounts::SignedIn::trail) is that of a page. A handler that knows nobody asks for it like
+/// for any argument.
+#[derive(Clone, Debug)]
 pub struct Trail {
     pub(super) chain: Chain,
     pub(super) actor: Actor,
@@ -70,6 +71,18 @@ impl Trail {
     #[must_use]
     pub fn new(chain: &Chain, actor: Actor) -> Self {
         Self { chain: chain.clone(), actor, address: None, request_id: None }
+    }
+
+    /// What `actor` leaves with this request.
+    ///
+    /// # Errors
+    /// [`AppError::Broken`] when the application does not provide the chain.
+    pub fn of(request: &HttpRequest, actor: Actor) -> Result<Self, AppError> {
+        let parts = request.app_data::<Data<Chain>>().zip(request.app_data::<Data<Settings>>());
+        let (chain, settings) =
+            parts.ok_or_else(|| AppError::broken("app.rs does not provide what the audit log needs"))?;
+        let address = client_address(request, &settings.trusted_proxies);
+        Ok(Self::new(chain, actor).from_place(Some(address), RequestId::uuid_of(request)))
     }
 
     /// From the same place, by this one.
@@ -118,22 +131,12 @@ impl Trail {
     }
 }
 
+/// What a visitor leaves: whoever knows more of the caller says so with [`Trail::by`].
 impl FromRequest for Trail {
     type Error = AppError;
     type Future = Ready<Result<Self, AppError>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let signed_in = SignedIn::from_request(request, payload).into_inner();
-        let actor = signed_in.map_or(Actor::Visitor, |signed_in| Actor::User(signed_in.user_id));
-        let parts = request.app_data::<Data<Chain>>().zip(request.app_data::<Data<Settings>>());
-        ready(match parts {
-            Some((chain, settings)) => Ok(Self {
-                chain: chain.as_ref().clone(),
-                actor,
-                address: Some(client_address(request, &settings.trusted_proxies)),
-                request_id: RequestId::uuid_of(request),
-            }),
-            None => Err(AppError::broken("app.rs does not provide what the audit log needs")),
-        })
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(Self::of(request, Actor::Visitor))
     }
 }

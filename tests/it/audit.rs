@@ -3,6 +3,7 @@
 use diesel::Connection as _;
 use uptok::{
     accounts::{self, ClientId},
+    api_keys::{self, Manager, Rights, Scope},
     audit::{self, Act, Actor, Chain, Fault, Kind, Touched, Trail},
     secret::InstallationSecret,
 };
@@ -308,4 +309,118 @@ async fn what_the_command_line_does_to_members_is_told_in_each_of_their_clients(
     let changed = r#"member.changed by command_line {"changed":"password"}"#;
     assert_eq!(told(&app.db, &client)[2..], [changed]);
     assert_eq!(told(&app.db, "cl_0000000001"), [changed]);
+}
+
+#[actix_web::test]
+async fn what_happens_to_keys_is_told_with_both_keys_of_a_replacement() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    let first = ada.generate("laptop").await[..18].to_owned();
+    let replacement = format!("/settings/api-keys/{first}/replacement");
+    let second = ada.post(&replacement, &[]).await.html().text("[data-whole-key-text]")[..18].to_owned();
+    ada.post(&format!("/settings/api-keys/{second}/delete"), &[]).await;
+    // Refused, and so not told.
+    ada.post("/settings/api-keys", &[("name", "")]).await;
+    ada.post(&replacement, &[]).await;
+
+    let told = told(&app.db, &client);
+
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(
+        told[2].starts_with("key.created by user ") && told[2].contains(r#""scopes":"sessions:read""#),
+        "{told:?}"
+    );
+    assert!(
+        told[3].starts_with("key.replaced by user ") && told[3].contains(r#""name":"laptop""#),
+        "{told:?}"
+    );
+    assert_eq!(told[4], r#"key.deleted by user {"name":"laptop"}"#);
+    let keys = app.db.ask(
+        "select string_agg(concat_ws(' ', target, related), ', ' order by sequence) as answer from audit_log where act like 'key.%'",
+    );
+    assert_eq!(keys, format!("{first}, {first} {second}, {second}"));
+    let by_her = "select count(*)::text as answer from audit_log join users on actor = user_id::text where act like 'key.%' and address = '127.0.0.1'";
+    assert_eq!(app.db.ask(by_her), "3");
+}
+
+#[actix_web::test]
+async fn of_fifty_who_delete_a_key_at_once_one_is_told() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    let key = ada.generate("laptop").await[..18].to_owned();
+    let address = format!("/settings/api-keys/{key}/delete");
+
+    let replies = futures_util::future::join_all((0..50).map(|_| ada.post(&address, &[]))).await;
+
+    assert!(replies.iter().all(|reply| [303, 503].contains(&reply.status.as_u16())));
+    let deleted = told(&app.db, &client).into_iter().filter(|line| line.starts_with("key.deleted")).count();
+    assert_eq!(deleted, 1);
+}
+
+#[actix_web::test]
+async fn a_change_of_rights_tells_what_is_different() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    let key = ada.generate("laptop").await[..18].parse().unwrap();
+    let manager = Manager { client: client.parse().unwrap(), trail: TestApp::trail() };
+    let rights = Rights {
+        scopes: vec![Scope::SessionsRead, Scope::SessionsWrite],
+        networks: "192.0.2.0/24".parse().unwrap(),
+        ..Rights::default()
+    };
+
+    for _ in 0..2 {
+        api_keys::change(&mut app.db.connect(), &manager, &key, &rights).unwrap();
+    }
+
+    let details = r#"{"allowedNetworks":"192.0.2.0/24","allowedNetworksBefore":"all","name":"laptop","scopes":"sessions:read sessions:write","scopesBefore":"sessions:read"}"#;
+    assert_eq!(told(&app.db, &client)[3..], [format!("key.changed by command_line {details}")]);
+}
+
+#[actix_web::test]
+async fn the_expiry_of_a_key_is_told_once_however_many_nodes_look() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    for name in ["laptop", "phone", "deleted"] {
+        ada.generate(name).await;
+    }
+    app.db.execute("update api_keys set expires_at = '2026-11-01T00:00:00Z' where name <> 'phone'");
+    app.db.execute("update api_keys set deleted_at = now(), secret_hash = null where name = 'deleted'");
+    let trail = TestApp::trail().by(Actor::System);
+
+    let noted: usize = std::thread::scope(|scope| {
+        let look = || api_keys::note_expired(&mut app.db.connect(), &trail).unwrap();
+        let nodes: Vec<_> = (0..4).map(|_| scope.spawn(look)).collect();
+        nodes.into_iter().map(|node| node.join().unwrap()).sum()
+    });
+
+    assert_eq!(noted, 1);
+    let expected = r#"key.expired by system {"expired":"2026-11-01T00:00:00Z","name":"laptop"}"#;
+    assert_eq!(told(&app.db, &client)[5..], [expected]);
+    app.db.execute("update api_keys set expires_at = now() where name = 'phone'");
+    let _node = app.second_node().await;
+    assert!(wait_for(&app, &client, 7).await[6].contains("phone"), "a node looks when it starts");
+}
+
+#[actix_web::test]
+async fn no_secret_and_nothing_of_a_person_is_in_the_log() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    let key = ada.generate("laptop").await;
+    let tries = [("email", "ada@example.org"), ("password", "canary of a password")];
+    app.visitor().post("/login", &tries).await;
+    wait_for(&app, &client, 4).await;
+    ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
+
+    let log = app.db.ask("select string_agg(audit_log::text, E'\\n') as answer from audit_log");
+
+    assert_eq!(log.lines().count(), 5);
+    for canary in [&key[19..], PASSWORD, "canary", "example.org", "argon2"] {
+        assert!(!log.contains(canary), "{canary}");
+    }
 }

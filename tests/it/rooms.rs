@@ -22,6 +22,7 @@ fn sources(dir: &str) -> Vec<(PathBuf, String)> {
 const STORES: &[&str] = &[
     "store.rs",
     "changes.rs",
+    "expiry.rs",
     "figures.rs",
     "list.rs",
     "sign_ins.rs",

@@ -5,9 +5,10 @@ use diesel::PgConnection;
 use uptok::{
     accounts::{self, ClientId},
     api_keys::{
-        self, Actor, Deleted, Grace, Key, KeyError, KeyHasher, KeyQuery, Lifetime, LifetimeError, Manager,
-        NewKey, Plan, PublicKey, Replaced, RequestsPerMinute, Rights, Scope, Sort, Status,
+        self, Deleted, Grace, Key, KeyError, KeyHasher, KeyQuery, Lifetime, LifetimeError, Manager, NewKey,
+        Plan, PublicKey, Replaced, RequestsPerMinute, Rights, Scope, Sort, Status,
     },
+    audit::Actor,
     secret::InstallationSecret,
 };
 
@@ -25,7 +26,7 @@ impl Desk {
         let db = TestDb::new();
         let mut connection = db.connect();
         let client = client(&mut connection, "ada");
-        Self { db, connection, manager: Manager { client, actor: Actor::CommandLine } }
+        Self { db, connection, manager: Manager { client, trail: TestApp::trail() } }
     }
 
     fn new_key(&self) -> NewKey {
@@ -76,7 +77,7 @@ impl Desk {
 
     /// From now on this key acts.
     fn act_as(&mut self, key: &Key) {
-        self.manager.actor = Actor::Key(public(key));
+        self.manager.trail = TestApp::trail().by(Actor::Key(public(key)));
     }
 }
 
@@ -304,7 +305,7 @@ fn of_several_keys_all_are_deleted_or_none() {
     let mut desk = Desk::new();
     let keys = ["a", "b", "c"].map(|name| desk.create(name, Lifetime::Never, &Rights::default()).unwrap());
     let stranger = client(&mut desk.connection, "eve");
-    let elsewhere = Manager { client: stranger, actor: Actor::CommandLine };
+    let elsewhere = Manager { client: stranger, trail: TestApp::trail() };
     let all = keys.each_ref().map(public);
     let unknown = [all[0].clone(), "uptok_000000000000".parse().unwrap()];
 

@@ -1,0 +1,1 @@
+drop index api_keys_to_expire;

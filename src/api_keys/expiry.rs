@@ -1,0 +1,83 @@
+//! Keys whose time is over: nobody does anything then, so Uptok itself writes it down.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::{dsl::now, prelude::*};
+use tokio::time::MissedTickBehavior;
+
+use super::changes;
+use crate::{
+    accounts::ClientId,
+    audit::{self, Act, Actor, Chain, Kind, Trail},
+    db::Db,
+    schema::api_keys,
+    web::clock::rfc3339,
+};
+
+/// How often is looked for keys that have expired.
+const EVERY: Duration = Duration::from_secs(60);
+/// So many clients at a time; the rest a minute later.
+const CLIENTS_MAX: i64 = 1000;
+
+/// Writes the expiry of keys into the audit log. Every node may do it: each expiry is written once.
+pub struct ExpiryWatch {
+    db: Db,
+    trail: Trail,
+}
+
+impl ExpiryWatch {
+    /// A watch over the keys in `db`.
+    #[must_use]
+    pub fn new(db: Db, chain: &Chain) -> Self {
+        Self { db, trail: Trail::new(chain, Actor::System) }
+    }
+
+    /// Looks now and once a minute, for ever.
+    pub async fn run(&self) {
+        let mut clock = tokio::time::interval(EVERY);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            let trail = self.trail.clone();
+            let noted = self.db.run(move |connection| note_expired(connection, &trail)).await;
+            if let Err(cause) = noted {
+                tracing::warn!(?cause, "Keys that have expired are not in the audit log yet");
+            }
+        }
+    }
+}
+
+/// Writes down which keys have expired since this was last asked. Returns how many.
+///
+/// # Errors
+/// Those of the database.
+pub fn note_expired(connection: &mut PgConnection, trail: &Trail) -> QueryResult<usize> {
+    let clients = api_keys::table
+        .filter(api_keys::expires_at.le(now))
+        .filter(api_keys::expiry_noted_at.is_null().and(api_keys::deleted_at.is_null()))
+        .select(api_keys::client_id)
+        .distinct()
+        .order(api_keys::client_id)
+        .limit(CLIENTS_MAX)
+        .load::<String>(connection)?;
+    let clients = clients.into_iter().map(ClientId::from_database);
+    clients.map(|client| note_expired_of(connection, &client, trail)).sum()
+}
+
+fn note_expired_of(connection: &mut PgConnection, client: &ClientId, trail: &Trail) -> QueryResult<usize> {
+    connection.transaction(|connection| {
+        changes::lock(connection, client)?;
+        let expired = diesel::update(api_keys::table)
+            .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::expires_at.le(now)))
+            .filter(api_keys::expiry_noted_at.is_null().and(api_keys::deleted_at.is_null()))
+            .set(api_keys::expiry_noted_at.eq(now))
+            .returning((api_keys::public_key, api_keys::name, api_keys::expires_at.assume_not_null()))
+            .get_results::<(String, String, DateTime<Utc>)>(connection)?;
+        for (public_key, name, end) in &expired {
+            let act = Act::new(Kind::KeyExpired).on(public_key).with("name", name);
+            audit::record(connection, client, trail, &act.with("expired", &rfc3339(*end)))?;
+        }
+        Ok(expired.len())
+    })
+}
