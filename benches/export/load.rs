@@ -19,9 +19,9 @@ use super::{
 };
 
 /// How often server and pgbench take turns; what is reported are medians.
-const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: usize = 3;
 /// How long the server, and then pgbench, is under load before anything is measured.
-const WARM_UP_SECONDS: u32 = 2;
+pub(crate) const WARM_UP_SECONDS: u32 = 2;
 
 /// What is measured: a page drawn from the first so many, by so many callers at once.
 pub(crate) struct Figure {
@@ -145,7 +145,8 @@ impl Load {
         })
     }
 
-    async fn wrk(&self, figure: &Figure, seconds: u32) -> anyhow::Result<Requests> {
+    /// What the server does under this load.
+    pub(crate) async fn wrk(&self, figure: &Figure, seconds: u32) -> anyhow::Result<Requests> {
         let mut wrk = Command::new(&self.programs.wrk);
         wrk.args(["--latency", "-t2", &format!("-c{}", figure.connections), &format!("-d{seconds}s")])
             .args(["-s", "wrk.lua", &self.server_url, "--", &self.key, &figure.pages.to_string()]);
@@ -207,11 +208,13 @@ impl Load {
     }
 }
 
-struct Requests {
-    per_second: f64,
+/// What a server did under load.
+pub(crate) struct Requests {
+    pub(crate) per_second: f64,
     p50_ms: f64,
     p99_ms: f64,
-    micros: Option<Cpu>,
+    /// CPU time of each request, in µs.
+    pub(crate) micros: Option<Cpu>,
 }
 
 struct Transactions {
@@ -229,7 +232,7 @@ fn per(count: f64, before: Option<Cpu>, after: Option<Cpu>) -> Option<Cpu> {
     })
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

@@ -6,6 +6,7 @@
 
 mod database;
 mod load;
+mod metering;
 mod process;
 mod report;
 mod server;
@@ -72,6 +73,8 @@ async fn bench() -> anyhow::Result<()> {
         report.add(&figure, load.measure(&figure, settings.seconds).await?);
     }
     report.memory = server.memory();
+    say("Measuring what counting the requests costs")?;
+    report.metering = Some(metering::measure(&database, &filled, &answer, &settings).await?);
     say(&format!("\n{report}"))
 }
 

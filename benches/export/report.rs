@@ -5,6 +5,7 @@ use std::fmt;
 use super::{
     database::Database,
     load::{Figure, Measured},
+    metering::Metering,
     server::Answer,
     usage::Memory,
 };
@@ -15,6 +16,7 @@ pub(crate) struct Report {
     machine: String,
     page_bytes: u32,
     pub(crate) memory: Option<Memory>,
+    pub(crate) metering: Option<Metering>,
 }
 
 impl Report {
@@ -22,7 +24,7 @@ impl Report {
         let cores = std::thread::available_parallelism()?;
         let version = database.ask("select current_setting('server_version') as answer")?;
         let machine = format!("{cores} cores, PostgreSQL {version}, both loads on the same machine");
-        Ok(Self { rows: Vec::new(), machine, page_bytes: answer.page_bytes, memory: None })
+        Ok(Self { rows: Vec::new(), machine, page_bytes: answer.page_bytes, memory: None, metering: None })
     }
 
     pub(crate) fn add(&mut self, figure: &Figure, measured: Measured) {
@@ -62,6 +64,9 @@ impl fmt::Display for Report {
         }
         if let Some(Memory { now, most }) = &self.memory {
             writeln!(formatter, "\nMemory of the server: {now:.0} MiB after the run, {most:.0} MiB at most")?;
+        }
+        if let Some(metering) = &self.metering {
+            writeln!(formatter, "{metering}")?;
         }
         writeln!(formatter, "A page is {} bytes of JSON", self.page_bytes)?;
         write!(formatter, "{}", self.machine)

@@ -29,15 +29,26 @@ pub(crate) struct Answer {
 
 impl Server {
     pub(crate) fn start(database: &Database) -> anyhow::Result<Self> {
+        Self::start_with(database, "uptok", &[])
+    }
+
+    /// … with these settings too. Its log is named after `name`.
+    pub(crate) fn start_with(
+        database: &Database,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let mut serve = Command::new(env!("CARGO_BIN_EXE_uptok"));
         serve
             .args(["serve", "--listen", &address])
             .env("DATABASE_URL", database.url())
-            .env("UPTOK_SECRET", SECRET);
+            .env("UPTOK_SECRET", SECRET)
+            .envs(settings.iter().copied());
         // Its log is written to disk, as in production.
-        let process = Process::start(&mut serve, database.directory(), "uptok.log")?;
-        let log = database.directory().join("uptok.log");
+        let file = format!("{name}.log");
+        let process = Process::start(&mut serve, database.directory(), &file)?;
+        let log = database.directory().join(file);
         Ok(Self { process, url: format!("http://{address}"), log })
     }
 
