@@ -19,7 +19,7 @@ use super::{
 };
 
 /// How often server and pgbench take turns; what is reported are medians.
-pub(crate) const ROUNDS: usize = 3;
+const ROUNDS: usize = 3;
 /// How long the server, and then pgbench, is under load before anything is measured.
 pub(crate) const WARM_UP_SECONDS: u32 = 2;
 
