@@ -68,8 +68,13 @@ impl Presented {
         let mark = gate.limits.mark(&key);
         let counted = gate.limits.count(mark, address, Instant::now()).map_err(|refused| match refused {
             Refused::Address(error) => error,
+            // Only a key that was let in before, the whole of it, can have used up its limit.
             Refused::Key(standing) => {
-                request.extensions_mut().insert(standing);
+                let mut extensions = request.extensions_mut();
+                if let Some(client) = gate.remembered_client_of(key.public()) {
+                    extensions.insert(Caller { client, public_key: key.public().clone() });
+                }
+                extensions.insert(standing);
                 standing.refusal()
             }
         })?;

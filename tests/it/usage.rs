@@ -94,6 +94,20 @@ async fn every_answer_to_a_proven_key_counts_by_its_class_and_call() {
 }
 
 #[actix_web::test]
+async fn what_is_over_the_limit_of_a_key_counts_for_it() {
+    let app = TestApp::start().await;
+    let key = app.signed_up("ada").await.generate("laptop").await;
+    app.db.execute("update api_keys set requests_per_minute = 2");
+    for status in [200, 200, 429, 429, 429] {
+        assert_eq!(get(&app, &key, "/api/sessions").await.status, status);
+    }
+
+    until(&app.db, REQUESTS, "5").await;
+
+    assert_eq!(lines(&app.db), "GET /api/sessions 2xx 2, GET /api/sessions 4xx 3");
+}
+
+#[actix_web::test]
 async fn keys_that_are_refused_leave_no_trace() {
     let app = TestApp::start().await;
     let ada = app.signed_up("ada").await;
