@@ -24,6 +24,7 @@ use crate::{
     db::Db,
     error::AppError,
     guide,
+    imports::{self, Worker},
     questions::{self, QuestionThrottle},
     secret::{InstallationSecret, Purpose},
     sessions::{self, Desk, KeptPages},
@@ -52,6 +53,8 @@ pub struct Parts {
     kept_pages: Arc<KeptPages>,
     cookie_key: Arc<Key>,
     meter: Data<Meter>,
+    /// Goes through what is imported in the browser.
+    pub worker: Data<Worker>,
     /// Stores what is counted.
     pub keeper: Arc<Keeper>,
     /// Writes down which keys have expired.
@@ -82,6 +85,7 @@ impl Parts {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
             }),
+            worker: Data::new(Worker::new(db.clone())),
             db: Data::new(db),
             gate: Data::new(Gate::new(KeyHasher::new(secret), settings.bad_keys_per_minute)),
             passwords: Data::new(Passwords::new()?),
@@ -111,6 +115,7 @@ impl Parts {
             .app_data(self.login_throttles.clone())
             .app_data(self.question_throttle.clone())
             .app_data(self.meter.clone())
+            .app_data(self.worker.clone())
             .app_data(self.draining.clone());
     }
 }
@@ -145,6 +150,7 @@ pub fn app(
         .configure(accounts::routes)
         .configure(api_keys::routes)
         .configure(usage::routes)
+        .configure(imports::routes)
         .configure(sessions::routes)
         .configure(guide::routes)
         .configure(questions::routes)

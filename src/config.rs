@@ -81,6 +81,10 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_DRAIN_SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60), global = true)]
     pub drain_seconds: u64,
 
+    /// The largest file that may be imported in the browser, in MiB, 1 to 4096
+    #[arg(long, env = "UPTOK_IMPORT_MIB", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=4096), global = true)]
+    pub import_mib: u32,
+
     /// How log lines look
     #[arg(long, env = "UPTOK_LOG_FORMAT", value_enum, default_value = "text", global = true)]
     pub log_format: LogFormat,
@@ -95,6 +99,12 @@ impl Settings {
     #[must_use]
     pub fn database_url(&self) -> Option<&SecretString> {
         self.database_url.as_ref().filter(|url| !url.expose_secret().is_empty())
+    }
+
+    /// The largest file that may be imported in the browser, in bytes.
+    #[must_use]
+    pub fn import_bytes(&self) -> usize {
+        usize::try_from(self.import_mib).unwrap_or(usize::MAX).saturating_mul(1024 * 1024)
     }
 
     /// The origins whose web pages may read `/api`, where not any may.

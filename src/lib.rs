@@ -25,6 +25,7 @@ pub mod db;
 pub mod error;
 pub mod guide;
 mod import_command;
+pub mod imports;
 pub mod pipeline;
 pub mod private_postgres;
 pub mod questions;

@@ -159,6 +159,64 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What is wrong in the first lines that were left out.
+    import_bad_lines (client_id, import_id, number) {
+        client_id -> Text,
+        import_id -> Uuid,
+        /// 0, 1, 2 … in the order of the file.
+        number -> Int4,
+        /// The number of the line in the file, from 1.
+        line -> Int8,
+        field -> Text,
+        message -> Text,
+    }
+}
+
+diesel::table! {
+    /// What was uploaded. Deleted when the import is over, or after 24 hours.
+    import_chunks (client_id, import_id, number) {
+        client_id -> Text,
+        import_id -> Uuid,
+        /// 0, 1, 2 … in the file.
+        number -> Int4,
+        bytes -> Bytea,
+    }
+}
+
+diesel::table! {
+    /// Files of sessions that were uploaded to be imported, and how far that is.
+    imports (client_id, import_id) {
+        client_id -> Text,
+        import_id -> Uuid,
+        file_name -> Text,
+        /// NDJSON, not CSV.
+        is_json -> Bool,
+        /// Which column of the record each column of the CSV is, the empty text for none; null: not said yet.
+        mapping -> Nullable<Array<Text>>,
+        state -> Text,
+        /// The size of the file.
+        bytes -> Int8,
+        /// Chunks of the file, each at most 1 MiB.
+        chunks -> Int4,
+        /// Chunks that were gone through in this state; stored with what they held.
+        chunks_done -> Int4,
+        created -> Int8,
+        updated -> Int8,
+        unchanged -> Int8,
+        rejected -> Int8,
+        /// Why it failed, as a sentence.
+        failure -> Nullable<Text>,
+        /// The user who uploaded it.
+        created_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+        /// The process that goes through it; another may when heartbeat_at is old.
+        worker -> Nullable<Uuid>,
+        heartbeat_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     /// Which user belongs to which client.
     memberships (client_id, user_id) {
         client_id -> Text,
@@ -309,6 +367,7 @@ diesel::table! {
 diesel::joinable!(api_keys -> clients (client_id));
 diesel::joinable!(audit_log -> audit_heads (client_id));
 diesel::joinable!(idempotency_keys -> clients (client_id));
+diesel::joinable!(imports -> clients (client_id));
 diesel::joinable!(memberships -> clients (client_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(session_counters -> clients (client_id));
@@ -323,6 +382,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_log,
     clients,
     idempotency_keys,
+    import_bad_lines,
+    import_chunks,
+    imports,
     key_errors,
     key_last_uses,
     key_usage,

@@ -45,6 +45,8 @@ pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
     actix_web::rt::spawn(async move { keeper.run().await });
     let watch = Arc::clone(&parts.expiry_watch);
     actix_web::rt::spawn(async move { watch.run().await });
+    let worker = parts.worker.clone();
+    actix_web::rt::spawn(async move { worker.run().await });
     Ok(server.run())
 }
 

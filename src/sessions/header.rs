@@ -35,8 +35,26 @@ pub fn column(name: &str) -> Option<&'static str> {
 }
 
 /// The column whose name this is but for case, spaces and signs.
-pub(super) fn alike(name: &str) -> Option<&'static str> {
+#[must_use]
+pub fn alike(name: &str) -> Option<&'static str> {
     COLUMNS.into_iter().find(|column| letters(column) == letters(name))
+}
+
+/// Whether a file with columns of these names needs no mapping.
+///
+/// # Errors
+/// Why it does, as a sentence.
+pub fn understood(names: &[String]) -> Result<(), String> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Header::named(&names, &[]).map(|_header| ())
+}
+
+/// Whether these are the columns of a file; `None`: the column is left out.
+///
+/// # Errors
+/// A column that is there twice or missing, as a sentence.
+pub fn placed(columns: &[Option<&'static str>]) -> Result<(), String> {
+    Header::placed(columns).map(|_header| ())
 }
 
 fn letters(name: &str) -> String {

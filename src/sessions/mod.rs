@@ -39,7 +39,7 @@ pub use self::import::{BadLine, Listener, Mode, Summary, import};
 pub use desk::Desk;
 pub use dry_run::DryRun;
 pub use export::{BODY_LIMIT as EXPORT_BODY_LIMIT, routes as api_routes};
-pub use header::{Mapped, column};
+pub use header::{Mapped, alike, column, placed, understood};
 pub use idempotency::KEPT_HOURS;
 pub use ingest::BODY_LIMIT as RECORD_BODY_LIMIT;
 pub use kept_pages::KeptPages;

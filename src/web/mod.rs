@@ -15,3 +15,4 @@ pub mod request_log;
 pub mod same_origin;
 pub mod security_headers;
 pub mod throttle;
+pub mod upload;

@@ -15,6 +15,7 @@ mod export;
 mod gate;
 mod guide;
 mod import;
+mod imports;
 mod ingest;
 mod licences;
 mod migrations;

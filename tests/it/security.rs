@@ -5,11 +5,15 @@ use reqwest::Method;
 use crate::support::{Reply, TestApp};
 
 /// Every address that changes something for somebody who is logged in.
-const WRITES: [&str; 4] = [
+const WRITES: [&str; 8] = [
     "/settings/api-keys",
     "/settings/api-keys/uptok_000000000000/delete",
     "/settings/api-keys/uptok_000000000000/replacement",
     "/logout",
+    "/sessions/import",
+    "/sessions/imports/00000000-0000-7000-8000-000000000000/columns",
+    "/sessions/imports/00000000-0000-7000-8000-000000000000/start",
+    "/sessions/imports/00000000-0000-7000-8000-000000000000/discard",
 ];
 /// … and for anybody.
 const OPEN_WRITES: [&str; 3] = ["/register", "/login", "/questions"];
@@ -197,12 +201,14 @@ async fn writes_from_another_site_are_refused() {
 #[test]
 fn every_write_is_among_those_tested() {
     let mut missing = Vec::new();
-    for room in ["accounts", "api_keys", "sessions", "guide", "questions", "usage"] {
+    for room in ["accounts", "api_keys", "sessions", "guide", "questions", "usage", "imports"] {
         let text = std::fs::read_to_string(format!("src/{room}/pages.rs")).unwrap();
         for service in text.split("resource(").skip(1) {
             let address =
                 service.split(')').next().unwrap().trim_matches('"').replace("INDEX", "/settings/api-keys");
-            let address = address.replace("{public_key}", "uptok_000000000000");
+            let address = address
+                .replace("{public_key}", "uptok_000000000000")
+                .replace("{import_id}", "00000000-0000-7000-8000-000000000000");
             let until_next = service.split(".service(").next().unwrap();
             let is_write =
                 ["post()", "put()", "patch()", "delete()"].iter().any(|method| until_next.contains(method));

@@ -1,0 +1,107 @@
+//! An import, and what may become of it.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::{
+    schema::imports,
+    sessions::{Format, Summary, column},
+};
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its file is coming in.
+    Uploading,
+    /// Somebody has to say what its columns are.
+    Mapping,
+    /// It is found out what would happen.
+    Checking,
+    /// Somebody has to say whether that shall happen.
+    Checked,
+    /// It happens.
+    Importing,
+    /// It has happened.
+    Done,
+    /// The file cannot be read.
+    Failed,
+    /// Nobody wants it any more.
+    Discarded,
+}
+
+impl State {
+    const ALL: [(Self, &str); 8] = [
+        (Self::Uploading, "uploading"),
+        (Self::Mapping, "mapping"),
+        (Self::Checking, "checking"),
+        (Self::Checked, "checked"),
+        (Self::Importing, "importing"),
+        (Self::Done, "done"),
+        (Self::Failed, "failed"),
+        (Self::Discarded, "discarded"),
+    ];
+
+    /// The word in the database and on pages.
+    pub(super) fn as_str(self) -> &'static str {
+        Self::ALL.into_iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
+    }
+
+    /// Whether nothing happens to it any more.
+    pub(super) fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Discarded)
+    }
+
+    /// Whether a node is at it.
+    pub(super) fn is_at_work(self) -> bool {
+        matches!(self, Self::Checking | Self::Importing)
+    }
+}
+
+/// An import as it is stored.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = imports, check_for_backend(diesel::pg::Pg))]
+#[expect(clippy::struct_field_names, reason = "the names are those of the table")]
+pub(super) struct Import {
+    pub(super) client_id: String,
+    pub(super) import_id: Uuid,
+    pub(super) file_name: String,
+    pub(super) is_json: bool,
+    mapping: Option<Vec<String>>,
+    state: String,
+    pub(super) bytes: i64,
+    pub(super) chunks: i32,
+    pub(super) chunks_done: i32,
+    created: i64,
+    updated: i64,
+    unchanged: i64,
+    rejected: i64,
+    pub(super) failure: Option<String>,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+impl Import {
+    pub(super) fn state(&self) -> State {
+        State::ALL.into_iter().find(|(_, word)| *word == self.state).map_or(State::Failed, |(state, _)| state)
+    }
+
+    /// How its sessions are written.
+    pub(super) fn format(&self) -> Format {
+        match &self.mapping {
+            _ if self.is_json => Format::Ndjson,
+            Some(mapping) => Format::PlacedCsv(mapping.iter().map(|name| column(name)).collect()),
+            None => Format::Csv(Vec::new()),
+        }
+    }
+
+    /// What was counted so far.
+    pub(super) fn summary(&self) -> Summary {
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        Summary {
+            created: count(self.created),
+            updated: count(self.updated),
+            unchanged: count(self.unchanged),
+            rejected: count(self.rejected),
+        }
+    }
+}

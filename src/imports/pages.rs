@@ -1,0 +1,341 @@
+//! Sessions → Import: the upload, the columns, what would happen, and how far it is.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path, Payload, ServiceConfig, get, post, resource},
+};
+use askama::Template;
+use uuid::Uuid;
+
+use super::{
+    import::{Import, State},
+    store,
+    worker::Worker,
+};
+use crate::{
+    accounts::{ClientId, MaybeSignedIn, Role, SignedIn},
+    config::Settings,
+    db::Db,
+    error::AppError,
+    sessions::{self, COLUMNS, Format, Summary},
+    web::{
+        body::Body,
+        clock::Moment,
+        page::{Layout, Section, respond, see_other},
+        upload::Upload,
+    },
+};
+
+/// A form for the columns has at most so many bytes.
+const FORM_LIMIT: usize = 64 * 1024;
+/// So many columns may be mapped in the browser.
+const COLUMNS_MAX: usize = 100;
+/// So many lines are shown beside the columns.
+const SAMPLES: usize = 3;
+/// The longest name of a file that is kept, in characters.
+const NAME_MAX: usize = 255;
+/// Parts and their heads take some bytes beside the file.
+const FORM_BYTES: usize = 16 * 1024;
+
+/// The addresses of this room. They come before those of the sessions.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/sessions/import").route(get().to(index)).route(post().to(create)))
+        .service(resource("/sessions/imports/{import_id}").route(get().to(show)))
+        .service(resource("/sessions/imports/{import_id}/columns").route(post().to(map)))
+        .service(resource("/sessions/imports/{import_id}/start").route(post().to(start)))
+        .service(resource("/sessions/imports/{import_id}/discard").route(post().to(discard)));
+}
+
+#[derive(Template)]
+#[template(path = "imports/index.html")]
+struct Index {
+    layout: Layout,
+    client_id: String,
+    may_import: bool,
+    limit_mib: u32,
+    error: Option<String>,
+    imports: Vec<Row>,
+}
+
+/// An import in the list.
+struct Row {
+    import_id: Uuid,
+    file_name: String,
+    state: &'static str,
+    created: Moment,
+    by: String,
+    summary: Summary,
+}
+
+async fn index(
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+    settings: Data<Settings>,
+) -> Result<HttpResponse, AppError> {
+    show_index(visitor, &db, &settings, None).await
+}
+
+async fn show_index(
+    visitor: MaybeSignedIn,
+    db: &Db,
+    settings: &Settings,
+    error: Option<String>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Import sessions", Section::Sessions)?;
+    let client = signed_in.client();
+    let found = db.run(move |connection| store::list(connection, &client)).await?;
+    let row = |(import, by): (Import, Option<String>)| Row {
+        import_id: import.import_id,
+        state: import.state().as_str(),
+        created: import.created_at.into(),
+        by: by.unwrap_or_else(|| "–".to_owned()),
+        summary: import.summary(),
+        file_name: import.file_name,
+    };
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = Index {
+        layout,
+        client_id: signed_in.client().to_string(),
+        may_import: may_import(&signed_in),
+        limit_mib: settings.import_mib,
+        error,
+        imports: found.into_iter().map(row).collect(),
+    };
+    respond(status, &page)
+}
+
+fn may_import(signed_in: &SignedIn) -> bool {
+    matches!(signed_in.role(), Role::Owner | Role::Admin)
+}
+
+fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {
+    if may_import(signed_in) {
+        return Ok(());
+    }
+    Err(AppError::Forbidden("Only owners and admins of this client import sessions."))
+}
+
+async fn create(
+    request: HttpRequest,
+    visitor: MaybeSignedIn,
+    payload: Payload,
+    desk: (Data<Db>, Data<Settings>, Data<Worker>),
+) -> Result<HttpResponse, AppError> {
+    let (db, settings, worker) = desk;
+    let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
+    refuse_without_right(&signed_in)?;
+    let limit = settings.import_bytes() + FORM_BYTES;
+    let mut upload = Upload::begin(&request, payload, "file", limit).await?;
+    if upload.text("clientId") != signed_in.client().as_str() {
+        return Err(AppError::Conflict("This form is of another client. Open the page again.".into()));
+    }
+    let (client, import_id) = (signed_in.client(), Uuid::now_v7());
+    let name = name_of(&upload);
+    let (user_id, of) = (signed_in.user_id, client.clone());
+    db.run(move |connection| store::begin(connection, &of, import_id, &name, user_id)).await?;
+    let outcome = receive(&mut upload, &db, (&client, import_id)).await;
+    let refusal = match outcome {
+        Ok(None) => {
+            worker.wake();
+            return Ok(see_other(&format!("/sessions/imports/{import_id}")));
+        }
+        Ok(Some(message)) => Ok(message),
+        Err(error) => Err(error),
+    };
+    db.run(move |connection| store::forget(connection, &client, import_id)).await?;
+    show_index(visitor, &db, &settings, Some(refusal?)).await
+}
+
+fn name_of(upload: &Upload) -> String {
+    let name = upload.file_name().chars().filter(|it| !it.is_control()).take(NAME_MAX).collect::<String>();
+    if name.trim().is_empty() { "without a name".to_owned() } else { name }
+}
+
+/// Stores the file as it comes in; says what is wrong if it cannot be imported.
+async fn receive(
+    upload: &mut Upload,
+    db: &Db,
+    (client, import_id): (&ClientId, Uuid),
+) -> Result<Option<String>, AppError> {
+    let (mut count, mut length, mut next) = (0, 0, None);
+    while let Some(bytes) = upload.chunk().await? {
+        if count == 0 {
+            match what_next(&bytes) {
+                Ok(state) => next = Some(state),
+                Err(message) => return Ok(Some(message)),
+            }
+        }
+        length += i64::try_from(bytes.len()).map_err(AppError::broken)?;
+        let (client, number) = (client.clone(), count);
+        db.run(move |connection| store::add_chunk(connection, (&client, import_id), number, &bytes)).await?;
+        count += 1;
+    }
+    let Some(next) = next else { return Ok(Some("The file is empty. Choose another.".to_owned())) };
+    let client = client.clone();
+    let size = (count, length);
+    db.run(move |connection| store::end_upload(connection, (&client, import_id), size, next)).await?;
+    Ok(None)
+}
+
+/// What happens to a file that begins so, and whether it is NDJSON.
+fn what_next(start: &[u8]) -> Result<(State, bool), String> {
+    if Format::is_json(start) {
+        return Ok((State::Checking, true));
+    }
+    let (names, _) = sessions::columns(start, 0).map_err(|error| {
+        format!("This is no file of sessions: {error}. Choose a CSV or NDJSON file in UTF-8.")
+    })?;
+    if names.len() < 2
+        || names.len() > COLUMNS_MAX
+        || names.iter().any(|name| name.chars().any(char::is_control))
+    {
+        return Err(
+            "This is no file of sessions: its first line is no row of column names. Choose a CSV or NDJSON file."
+                .to_owned(),
+        );
+    }
+    let is_understood = sessions::understood(&names).is_ok();
+    Ok((if is_understood { State::Checking } else { State::Mapping }, false))
+}
+
+#[derive(Template)]
+#[template(path = "imports/show.html")]
+struct Show {
+    layout: Layout,
+    import: Import,
+    state: State,
+    created: Moment,
+    summary: Summary,
+    bad_lines: Vec<(i64, String, String)>,
+    columns: Vec<Column>,
+    fields: &'static [&'static str],
+    error: Option<String>,
+    may_import: bool,
+}
+
+/// A column of the file that somebody has to name.
+struct Column {
+    theirs: String,
+    samples: String,
+    ours: &'static str,
+}
+
+async fn show(visitor: MaybeSignedIn, path: Path<Uuid>, db: Data<Db>) -> Result<HttpResponse, AppError> {
+    show_with(visitor, *path, &db, None).await
+}
+
+async fn show_with(
+    visitor: MaybeSignedIn,
+    import_id: Uuid,
+    db: &Db,
+    wrong: Option<(Vec<Option<&'static str>>, String)>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Import", Section::Sessions)?;
+    let client = signed_in.client();
+    let (import, start, bad_lines) =
+        db.run(move |connection| store::view(connection, &client, import_id)).await?;
+    let (chosen, error) = wrong.unzip();
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = Show {
+        layout,
+        state: import.state(),
+        created: import.created_at.into(),
+        summary: import.summary(),
+        columns: columns(&start, chosen.as_deref()),
+        fields: &COLUMNS,
+        bad_lines,
+        error,
+        may_import: may_import(&signed_in),
+        import,
+    };
+    respond(status, &page)
+}
+
+fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<Column> {
+    let (names, rows) = sessions::columns(start, SAMPLES).unwrap_or_default();
+    let column = |(place, theirs): (usize, String)| {
+        let samples = rows.iter().filter_map(|row| row.get(place)).filter(|cell| !cell.is_empty());
+        let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
+        let guessed = sessions::alike(&theirs);
+        let ours = chosen.map_or(guessed, |chosen| chosen.get(place).copied().flatten()).unwrap_or_default();
+        Column { theirs, samples: samples.join(" · "), ours }
+    };
+    names.into_iter().enumerate().map(column).collect()
+}
+
+async fn map(
+    visitor: MaybeSignedIn,
+    path: Path<Uuid>,
+    Body(form): Body<FORM_LIMIT>,
+    desk: (Data<Db>, Data<Worker>),
+) -> Result<HttpResponse, AppError> {
+    let (db, worker) = desk;
+    let import_id = *path;
+    let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
+    refuse_without_right(&signed_in)?;
+    let client = signed_in.client();
+    let of = client.clone();
+    let (import, start, _) = db.run(move |connection| store::view(connection, &of, import_id)).await?;
+    if import.state() != State::Mapping {
+        return Ok(see_other(&address(import_id)));
+    }
+    let (names, _) = sessions::columns(&start, 0).unwrap_or_default();
+    let chosen = chosen(&form, names.len())?;
+    if let Err(message) = sessions::placed(&chosen) {
+        let message = format!("Choose again: {message}.");
+        return show_with(visitor, import_id, &db, Some((chosen, message))).await;
+    }
+    let columns = chosen.into_iter().map(|name| name.unwrap_or_default().to_owned()).collect();
+    let step = (&[State::Mapping][..], State::Checking);
+    db.run(move |connection| store::move_on(connection, (&client, import_id), step, Some(columns))).await?;
+    worker.wake();
+    Ok(see_other(&address(import_id)))
+}
+
+/// The chosen columns. A file may have more of them than other forms have fields.
+fn chosen(form: &[u8], count: usize) -> Result<Vec<Option<&'static str>>, AppError> {
+    let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(form)
+        .map_err(|error| AppError::Malformed(format!("The form cannot be read: {error}.").into()))?;
+    let of = |place: usize| {
+        let name = format!("column{place}");
+        fields.iter().find(|(field, _)| *field == name).and_then(|(_, value)| sessions::column(value))
+    };
+    Ok((0..count).map(of).collect())
+}
+
+fn address(import_id: Uuid) -> String {
+    format!("/sessions/imports/{import_id}")
+}
+
+async fn start(
+    signed_in: SignedIn,
+    path: Path<Uuid>,
+    desk: (Data<Db>, Data<Worker>),
+) -> Result<HttpResponse, AppError> {
+    move_on(&signed_in, *path, &desk, (&[State::Checked], State::Importing)).await
+}
+
+async fn discard(
+    signed_in: SignedIn,
+    path: Path<Uuid>,
+    desk: (Data<Db>, Data<Worker>),
+) -> Result<HttpResponse, AppError> {
+    const FROM: &[State] = &[State::Mapping, State::Checking, State::Checked];
+    move_on(&signed_in, *path, &desk, (FROM, State::Discarded)).await
+}
+
+/// Moves the import on, if it can be; a second click finds it moved, and sees how far it is.
+async fn move_on(
+    signed_in: &SignedIn,
+    import_id: Uuid,
+    (db, worker): &(Data<Db>, Data<Worker>),
+    (from, to): (&'static [State], State),
+) -> Result<HttpResponse, AppError> {
+    refuse_without_right(signed_in)?;
+    let client = signed_in.client();
+    db.run(move |connection| store::move_on(connection, (&client, import_id), (from, to), None)).await?;
+    worker.wake();
+    Ok(see_other(&address(import_id)))
+}

@@ -1,0 +1,180 @@
+//! Goes through what was uploaded, chunk by chunk.
+
+use std::time::Duration;
+
+use diesel::{Connection as _, PgConnection};
+use tokio::{sync::Notify, time::timeout};
+use uuid::Uuid;
+
+use super::{
+    import::{Import, State},
+    store::{self, BAD_LINES_MAX, Found},
+};
+use crate::{
+    accounts::ClientId,
+    db::Db,
+    error::AppError,
+    sessions::{BadLine, DryRun, Line, Mode, Parser, Summary, Unreadable},
+    web::clock,
+};
+
+/// How often it is asked whether there is work, of other nodes too.
+const EVERY: Duration = Duration::from_secs(2);
+/// In one of so many rounds what is old is discarded.
+const ROUNDS_PER_SWEEP: u32 = 300;
+
+/// One for each node.
+pub struct Worker {
+    db: Db,
+    id: Uuid,
+    bell: Notify,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db, id: Uuid::now_v7(), bell: Notify::new() }
+    }
+
+    /// There is work.
+    pub fn wake(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Works, for ever.
+    pub async fn run(&self) {
+        for round in (0..ROUNDS_PER_SWEEP).cycle() {
+            if round == 0
+                && let Err(error) = self.db.run(store::discard_old).await
+            {
+                tracing::warn!(%error, "Old imports were not discarded");
+            }
+            loop {
+                match self.work_on_next().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "An import was interrupted; it goes on later");
+                        break;
+                    }
+                }
+            }
+            // It is asked again in any case: other nodes ring no bell here.
+            let _rung = timeout(EVERY, self.bell.notified()).await;
+        }
+    }
+
+    /// Takes an import and goes through it; whether there was one.
+    ///
+    /// # Errors
+    /// Those of the database. Then another worker, or this one, goes on later.
+    pub async fn work_on_next(&self) -> Result<bool, AppError> {
+        let Some(mut work) = self.claim().await? else { return Ok(false) };
+        while let Some(rest) = self.step(work).await? {
+            work = rest;
+        }
+        Ok(true)
+    }
+
+    /// Takes an import.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn claim(&self) -> Result<Option<Work>, AppError> {
+        let id = self.id;
+        let claimed = self.db.run(move |connection| store::claim(connection, id)).await?;
+        Ok(claimed.map(Work::of))
+    }
+
+    /// Goes through the next chunk, in one transaction; `None`: there is nothing more to do.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn step(&self, mut work: Work) -> Result<Option<Work>, AppError> {
+        let id = self.id;
+        self.db
+            .run(move |connection| {
+                let goes_on = connection.transaction(|connection| work.step(connection, id))?;
+                Ok::<_, AppError>(goes_on.then_some(work))
+            })
+            .await
+    }
+}
+
+/// An import that is gone through.
+pub struct Work {
+    client: ClientId,
+    import: Import,
+    parser: Parser,
+    mode: Mode,
+    /// The next chunk.
+    next: i32,
+    told: usize,
+}
+
+impl Work {
+    fn of(import: Import) -> Self {
+        let client = ClientId::from_database(import.client_id.clone());
+        let parser = Parser::new(client.clone(), clock::now(), import.format());
+        let is_real = import.state() == State::Importing;
+        let mode = if is_real { Mode::Real } else { Mode::Dry(DryRun::default()) };
+        Self { client, import, parser, mode, next: 0, told: 0 }
+    }
+
+    /// Whether it goes on.
+    fn step(&mut self, connection: &mut PgConnection, worker: Uuid) -> diesel::QueryResult<bool> {
+        let (client, state) = (self.client.clone(), self.import.state());
+        let id = (&client, self.import.import_id);
+        if self.next == 0 && state == State::Checking && self.import.chunks_done > 0 {
+            // What is found out is not stored: it begins anew.
+            store::start_over(connection, id.0, id.1)?;
+            self.import.chunks_done = 0;
+        }
+        let Some(bytes) = store::next_chunk(connection, id, (worker, state), self.next)? else {
+            return Ok(false);
+        };
+        self.next += 1;
+        let is_last = self.next >= self.import.chunks;
+        let (lines, failure) = self.lines(&bytes, is_last);
+        let (good, bad) = parted(lines);
+        let told = self.told;
+        self.told += bad.iter().map(|bad| bad.errors.len()).sum::<usize>();
+        if self.next <= self.import.chunks_done {
+            // Gone through before by another worker; only what the next chunks need of it is read again.
+            return Ok(true);
+        }
+        let mut summary = self.mode.take(connection, &self.client, &good)?;
+        summary = summary
+            + Summary { rejected: u64::try_from(bad.len()).unwrap_or(u64::MAX), ..Summary::default() };
+        let after = if state == State::Importing { State::Done } else { State::Checked };
+        let becomes = match &failure {
+            Some(_) => Some(State::Failed),
+            None => is_last.then_some(after),
+        };
+        let failure = failure.as_ref().map(|error| error.0.as_str());
+        let told = told.min(BAD_LINES_MAX);
+        store::advance(connection, id, &Found { summary, bad: &bad, told, becomes, failure })?;
+        Ok(becomes.is_none())
+    }
+
+    fn lines(&mut self, bytes: &[u8], is_last: bool) -> (Vec<Line>, Option<Unreadable>) {
+        let mut lines = Vec::new();
+        let mut read = self.parser.feed(bytes, &mut lines);
+        if read.is_ok() && is_last {
+            read = self.parser.end(&mut lines);
+        }
+        (lines, read.err())
+    }
+}
+
+fn parted(lines: Vec<Line>) -> (Vec<crate::sessions::Given>, Vec<BadLine>) {
+    let (mut good, mut bad) = (Vec::with_capacity(lines.len()), Vec::new());
+    for Line { number, given } in lines {
+        match given {
+            Ok(given) => good.push(given),
+            Err(errors) => bad.push(BadLine { line: number, errors }),
+        }
+    }
+    (good, bad)
+}

@@ -1,0 +1,194 @@
+//! Sessions → Import.
+
+use std::time::Duration;
+
+use reqwest::{Method, multipart};
+use uptok::{db::Db, imports::Worker};
+
+use crate::support::{Reply, TestApp, Visitor};
+
+const PATH: &str = "/sessions/import";
+
+async fn upload(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> Reply {
+    let client = visitor.client_id().await;
+    let file = multipart::Part::bytes(file.into()).file_name(name.to_owned());
+    let form = multipart::Form::new().text("clientId", client).part("file", file);
+    let request = visitor.request(Method::POST, PATH).header("Sec-Fetch-Site", "same-origin").multipart(form);
+    Reply::of(request.send().await.unwrap()).await
+}
+
+/// The address of an import that was uploaded.
+async fn uploaded(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> String {
+    let reply = upload(visitor, name, file).await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    reply.header("location").to_owned()
+}
+
+/// The page, once no node is at work.
+async fn settled(visitor: &Visitor, address: &str) -> Reply {
+    loop {
+        let page = visitor.get(address).await;
+        if !page.body.contains("http-equiv=\"refresh\"") {
+            return page;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn counts(page: &Reply) -> Vec<String> {
+    page.html().texts(".facts dd")
+}
+
+fn lines(count: usize) -> String {
+    let notes = "x".repeat(400);
+    let line = |index| format!("id-{index},missed,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,{notes}");
+    (0..count).map(line).chain([String::new()]).collect::<Vec<_>>().join("\n")
+}
+
+fn csv(count: usize) -> String {
+    format!("External ID,Status,channel,created_at,endedAt,notes\n{}", lines(count))
+}
+
+fn stored(app: &TestApp) -> String {
+    app.db.ask("select count(*)::text as answer from sessions")
+}
+
+#[actix_web::test]
+async fn a_file_is_checked_and_then_imported() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let file = format!("{}bad,lost,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,\n", csv(6000));
+
+    let address = uploaded(&ada, "calls.csv", file.clone()).await;
+    let checked = settled(&ada, &address).await;
+
+    assert_eq!(counts(&checked), ["6000", "0", "0", "1"]);
+    assert_eq!(
+        checked.html().texts("tbody tr"),
+        ["6002statusUse one of completed, missed, abandoned, declined, failed."]
+    );
+    assert_eq!(stored(&app), "0");
+    ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
+    let done = settled(&ada, &address).await;
+    assert!(done.html().text(".notice-good").contains("Imported"), "{}", done.body);
+    assert_eq!(
+        (counts(&done), stored(&app)),
+        (vec!["6000".into(), "0".into(), "0".into(), "1".into()], "6000".into())
+    );
+    ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
+    assert_eq!(app.db.ask("select count(*)::text as answer from import_chunks"), "0");
+    let again = uploaded(&ada, "calls.csv", file).await;
+    assert_eq!(counts(&settled(&ada, &again).await), ["0", "0", "6000", "1"]);
+    ada.post(&format!("{again}/discard"), &[]).await.assert_sent_to(&again);
+    assert!(ada.get(&again).await.body.contains("Discarded"));
+    let list = ada.get(PATH).await.html();
+    assert_eq!(
+        (list.texts("tbody tr").len(), list.texts("td[data-label=By]")),
+        (2, vec!["ada".to_owned(); 2])
+    );
+}
+
+#[actix_web::test]
+async fn columns_of_other_names_are_asked_for() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let file =
+        "Call,State,Channel,From,Until,Junk\na,missed,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,x\n";
+
+    let address = uploaded(&ada, "calls.csv", file).await;
+    let page = ada.get(&address).await.html();
+    let columns = format!("{address}/columns");
+    let wrong = ada.post(&columns, &[("column0", "externalId")]).await;
+    let fields = [
+        ("column0", "externalId"),
+        ("column1", "status"),
+        ("column2", "channel"),
+        ("column3", "createdAt"),
+        ("column4", "endedAt"),
+        ("column5", ""),
+    ];
+    ada.post(&columns, &fields).await.assert_sent_to(&address);
+    let checked = settled(&ada, &address).await;
+
+    assert_eq!(page.texts("tbody td[data-label='First values']")[1], "missed");
+    assert_eq!(page.attribute("#column2 option[selected]", "value"), "channel");
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.html().text(".notice-bad").contains("“status” is missing"));
+    assert_eq!(counts(&checked), ["1", "0", "0", "0"]);
+    ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
+    settled(&ada, &address).await;
+    assert_eq!(app.db.ask("select external_id || status as answer from sessions"), "amissed");
+}
+
+#[actix_web::test]
+async fn what_is_no_file_of_sessions_is_refused_and_not_kept() {
+    let app = TestApp::start_with(&["--import-mib", "1"]).await;
+    let ada = app.signed_up("ada").await;
+    let big = csv(3000);
+    let files: [(&[u8], u16); 4] =
+        [(b"", 422), (b"\x00\x01\xff,\x02\n", 422), (b"no columns\n", 422), (big.as_bytes(), 413)];
+    for (file, status) in files {
+        let reply = upload(&ada, "file.bin", file).await;
+        assert_eq!(reply.status.as_u16(), status, "{}", reply.body);
+    }
+    let no_file = ada.post(PATH, &[("clientId", "x")]).await;
+    assert_eq!(no_file.status, 400);
+    let kept =
+        "select concat((select count(*) from imports), (select count(*) from import_chunks)) as answer";
+    assert_eq!(app.db.ask(kept), "00");
+    let header = b"externalId,status,channel,createdAt,endedAt\n\xff,\xfe\n";
+    let address = uploaded(&ada, "a.csv", &header[..]).await;
+    assert_eq!(counts(&settled(&ada, &address).await), ["0", "0", "0", "1"]);
+}
+
+#[actix_web::test]
+async fn a_node_that_dies_doubles_nothing_and_loses_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let file: String = lines(9000).replace("id-", "");
+    let file = format!("notes,status,channel,createdAt,endedAt,ratingComment\n{file}");
+    let address = uploaded(&ada, "calls.csv", file).await;
+    assert_eq!(counts(&settled(&ada, &address).await), ["9000", "0", "0", "0"]);
+    // Held by a node that is not heard of: it did one chunk and died.
+    let dead = Worker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap());
+    app.db.execute("update imports set state = 'importing', chunks_done = 0, created = 0, worker = null, heartbeat_at = null");
+    let Some(work) = dead.claim().await.unwrap() else {
+        // The node was faster, and the import is being done by it.
+        assert!(settled(&ada, &address).await.body.contains("Imported"));
+        return;
+    };
+    let left = dead.step(work).await.unwrap();
+    assert!(left.is_some());
+    let half: i64 = stored(&app).parse().unwrap();
+    assert!((1..9000).contains(&half), "{half}");
+
+    app.db.execute("update imports set heartbeat_at = now() - interval '1 minute'");
+    let done = settled(&ada, &address).await;
+
+    assert_eq!(counts(&done), ["9000", "0", "0", "0"]);
+    assert_eq!(stored(&app), "9000");
+    assert!(dead.step(left.unwrap()).await.unwrap().is_none(), "who lost the import stops");
+    assert_eq!(stored(&app), "9000");
+}
+
+#[actix_web::test]
+async fn strangers_and_members_import_nothing() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let address = uploaded(&ada, "calls.csv", csv(3)).await;
+    settled(&ada, &address).await;
+
+    assert_eq!(eve.get(&address).await.status, 404);
+    for step in ["start", "discard", "columns"] {
+        assert_eq!(eve.post(&format!("{address}/{step}"), &[]).await.status, 404, "{step}");
+        app.visitor().post(&format!("{address}/{step}"), &[]).await.assert_sent_to("/login");
+    }
+    app.visitor().get(&address).await.assert_sent_to("/login");
+    app.db.execute("update memberships set role = 'member'");
+    for step in ["start", "discard", "columns"] {
+        assert_eq!(ada.post(&format!("{address}/{step}"), &[]).await.status, 403, "{step}");
+    }
+    assert_eq!(upload(&ada, "calls.csv", csv(3)).await.status, 403);
+    assert_eq!(ada.get(PATH).await.html().texts("form.generate").len(), 0);
+    assert_eq!((stored(&app).as_str(), ada.get(&address).await.status.as_u16()), ("0", 200));
+}
