@@ -1,4 +1,4 @@
-//! The command line: `uptok serve`, `migrate`, `import`, `user …`, `audit …`, `database-url`.
+//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `audit …`, `database-url`.
 
 mod audit;
 
@@ -20,6 +20,7 @@ use crate::{
     audit::{Actor, Chain, Trail},
     config::{LogFormat, Settings},
     db::Db,
+    erase_command::EraseCommand,
     import_command::ImportCommand,
     private_postgres::{PrivatePostgres, Tuning},
     questions,
@@ -50,6 +51,8 @@ enum Command {
     /// Import sessions from a CSV or NDJSON file. Again changes nothing: a line is known by its externalId, or else by
     /// its sessionId, or else by what it says
     Import(ImportCommand),
+    /// Erase what the sessions of a client tell of a shopper. The sessions stay
+    Erase(EraseCommand),
     /// Add and list users, set passwords
     User {
         #[command(subcommand)]
@@ -136,6 +139,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(import) => {
             let (_database, db) = Database::connect(&settings)?;
             return import.run(&mut *db.connect()?);
+        }
+        Command::Erase(erase) => {
+            let (_database, db) = Database::connect(&settings)?;
+            erase.run(&mut *db.connect()?, &trail(&settings)?)?;
         }
         Command::User { command } => user(&settings, command)?,
         Command::Audit { command } => return audit::run(&settings, command),

@@ -22,6 +22,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod db;
+mod erase_command;
 pub mod error;
 pub mod guide;
 mod import_command;

@@ -1,7 +1,15 @@
 //! A session as a line of the list, in words that people read.
 
+use chrono::{DateTime, Datelike as _, Utc};
+
 use super::session::Session;
-use crate::web::{clock::Moment, numbers::spoken};
+use crate::web::{
+    clock::Moment,
+    numbers::{money, spoken},
+};
+
+/// What stands where there is nothing.
+const NOTHING: &str = "–";
 
 /// One line of the list.
 pub(super) struct Row {
@@ -12,25 +20,75 @@ pub(super) struct Row {
     pub(super) agent: String,
     pub(super) shopper: String,
     pub(super) queue: String,
-    pub(super) wait: String,
-    pub(super) duration: String,
+    pub(super) wait: Duration,
+    pub(super) duration: Duration,
+    pub(super) rating: Option<i16>,
+    pub(super) order: String,
     pub(super) sequence: i64,
 }
 
-impl From<&Session> for Row {
-    fn from(session: &Session) -> Self {
-        let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| "–".to_owned());
+/// Seconds as people say them, and exactly.
+pub(super) struct Duration {
+    pub(super) text: String,
+    pub(super) exact: Option<String>,
+}
+
+impl From<Option<i32>> for Duration {
+    fn from(seconds: Option<i32>) -> Self {
+        Self { text: spoken(seconds), exact: seconds.map(|seconds| format!("{seconds} seconds")) }
+    }
+}
+
+impl Row {
+    /// The line of this session, as it is said at `now`.
+    pub(super) fn of(session: &Session, now: DateTime<Utc>) -> Self {
+        let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| NOTHING.to_owned());
+        let shopper = session.shopper_name.as_ref().or(session.shopper_id.as_ref());
         Self {
             session_id: session.session_id.to_string(),
-            created: session.created_at.into(),
+            created: friendly(session.created_at, now),
             status: session.status.clone(),
             channel: session.channel.clone(),
             agent: or_dash(session.agent_name.as_ref()),
-            shopper: or_dash(session.shopper_name.as_ref().or(session.shopper_id.as_ref())),
+            shopper: if session.erased_at.is_some() { "erased".to_owned() } else { or_dash(shopper) },
             queue: or_dash(session.queue_name.as_ref()),
-            wait: spoken(session.wait_seconds),
-            duration: spoken(session.duration_seconds),
+            wait: session.wait_seconds.into(),
+            duration: session.duration_seconds.into(),
+            rating: session.rating,
+            order: order_value(session).unwrap_or_else(|| NOTHING.to_owned()),
             sequence: session.sequence,
         }
+    }
+}
+
+/// The value of the order; one without a value is said by its id.
+pub(super) fn order_value(session: &Session) -> Option<String> {
+    let currency = session.currency.as_deref().unwrap_or_default();
+    let value = session.order_value_minor.map(|minor| money(minor, currency));
+    value.or_else(|| session.order_id.clone())
+}
+
+/// `Today, 10:45`, `Yesterday, 10:45`, `3 Nov, 10:45` or, of another year, `3 Nov 2025, 10:45`. UTC.
+fn friendly(instant: DateTime<Utc>, now: DateTime<Utc>) -> Moment {
+    let form = match (now.date_naive() - instant.date_naive()).num_days() {
+        0 => "Today, %H:%M",
+        1 => "Yesterday, %H:%M",
+        _ if instant.year() == now.year() => "%-d %b, %H:%M",
+        _ => "%-d %b %Y, %H:%M",
+    };
+    Moment { text: instant.format(form).to_string(), ..Moment::from(instant) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        let now = "2026-11-25T00:30:00Z".parse().unwrap();
+        let said =
+            ["2026-11-25T00:10:00Z", "2026-11-24T23:50:00Z", "2026-11-03T10:45:06Z", "2025-11-03T10:45:06Z"]
+                .map(|time| friendly(time.parse().unwrap(), now).text);
+        assert_eq!(said, ["Today, 00:10", "Yesterday, 23:50", "3 Nov, 10:45", "3 Nov 2025, 10:45"]);
     }
 }

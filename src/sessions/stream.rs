@@ -35,12 +35,13 @@ pub(super) async fn everything(
 /// Everything that a member who is logged in may read.
 pub(super) async fn for_member(
     reader: Reader,
+    format: Format,
     request: PageRequest,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let client = reader.client().clone();
     let newest = db.run(move |connection| totals::total_of(connection, &client, &Filter::default())).await?;
-    Ok(answer_with(reader, Format::Csv, request, newest, db))
+    Ok(answer_with(reader, format, request, newest, db))
 }
 
 fn answer_with(

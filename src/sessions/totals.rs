@@ -1,4 +1,4 @@
-//! How many sessions a filter lets through: from the table `session_days`, where days are whole.
+//! How many sessions a filter lets through, and how many a day: from the table `session_days`, where days are whole.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use diesel::{dsl::sql, prelude::*, sql_types::BigInt};
@@ -8,6 +8,9 @@ use crate::{
     accounts::ClientId,
     schema::{session_counters, session_days},
 };
+
+/// The status of a session that agent and shopper talked in.
+const ANSWERED: &str = "completed";
 
 /// How many sessions the filter lets through. Everything needs no counting: the counter knows. Time, status and channel
 /// need little: whole days are added up, and only the two days that are cut are counted. Agent and last change are
@@ -98,6 +101,51 @@ fn whole_days(
         query = query.filter(session_days::channel.eq(channel));
     }
     query.select(sql::<BigInt>("coalesce(sum(sessions), 0)::bigint")).first(connection)
+}
+
+/// How many sessions began on a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OfDay {
+    /// Agent and shopper talked.
+    pub(super) answered: i64,
+    /// They did not.
+    pub(super) others: i64,
+}
+
+/// `count` days from `first` on, of this status and channel if there are any.
+pub(super) fn by_day(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    filter: &Filter,
+    (first, count): (NaiveDate, u64),
+) -> QueryResult<Vec<(NaiveDate, OfDay)>> {
+    let mut query = session_days::table
+        .into_boxed()
+        .filter(session_days::client_id.eq(client.as_str()))
+        .filter(session_days::day.ge(first));
+    if let Some(status) = &filter.status {
+        query = query.filter(session_days::status.eq(status));
+    }
+    if let Some(channel) = &filter.channel {
+        query = query.filter(session_days::channel.eq(channel));
+    }
+    if let Some(end) = first.checked_add_days(Days::new(count)) {
+        query = query.filter(session_days::day.lt(end));
+    }
+    let rows: Vec<(NaiveDate, String, i64)> =
+        query.select((session_days::day, session_days::status, session_days::sessions)).load(connection)?;
+    let mut days: Vec<_> = first
+        .iter_days()
+        .take(usize::try_from(count).unwrap_or(0))
+        .map(|day| (day, OfDay::default()))
+        .collect();
+    for (day, status, sessions) in rows {
+        let place = usize::try_from((day - first).num_days()).unwrap_or(0);
+        if let Some((_, of_day)) = days.get_mut(place) {
+            if status == ANSWERED { of_day.answered += sessions } else { of_day.others += sessions }
+        }
+    }
+    Ok(days)
 }
 
 #[cfg(test)]

@@ -42,6 +42,37 @@ pub fn spoken(seconds: Option<i32>) -> String {
     }
 }
 
+/// Currencies whose minor unit is not a hundredth (ISO 4217), with the digits behind the point.
+const DIGITS: [(usize, &[&str]); 3] = [
+    (
+        0,
+        &[
+            "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV",
+            "XAF", "XOF", "XPF",
+        ],
+    ),
+    (3, &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]),
+    (4, &["CLF", "UYW"]),
+];
+
+/// An amount in minor units with its currency: `1,234.50 EUR`, `500 JPY`.
+#[must_use]
+pub fn money(minor: i64, currency: &str) -> String {
+    let digits = DIGITS.iter().find(|(_, currencies)| currencies.contains(&currency)).map_or(2, |it| it.0);
+    let unit = 10_u64.pow(u32::try_from(digits).unwrap_or(2));
+    let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
+    let sign = if minor < 0 { "-" } else { "" };
+    let rest = if digits == 0 { String::new() } else { format!(".{rest:0digits$}") };
+    format!("{sign}{}{rest} {currency}", grouped(whole)).trim_end().to_owned()
+}
+
+/// A share of all in whole per cent, rounded to the nearest; of nothing there is none.
+#[must_use]
+pub fn percent(part: i64, all: i64) -> Option<i64> {
+    let hundredths = i128::from(part) * 100 + i128::from(all) / 2;
+    (all > 0).then(|| i64::try_from(hundredths / i128::from(all)).unwrap_or(100))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +91,21 @@ mod tests {
             ["0", "999", "1,000", "1,234,567", "-1,234"]
         );
         assert_eq!(grouped(i64::MIN), "-9,223,372,036,854,775,808");
+    }
+
+    #[test]
+    fn amounts_have_the_digits_of_their_currency() {
+        let said = [(123_450, "EUR"), (5, "EUR"), (500, "JPY"), (1234, "KWD"), (-250, "GBP"), (100, "")]
+            .map(|(minor, currency)| money(minor, currency));
+        assert_eq!(said, ["1,234.50 EUR", "0.05 EUR", "500 JPY", "1.234 KWD", "-2.50 GBP", "1.00"]);
+    }
+
+    #[test]
+    fn shares_are_rounded() {
+        assert_eq!(
+            [percent(2, 3), percent(1, 200), percent(0, 5), percent(0, 0)],
+            [Some(67), Some(1), Some(0), None]
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod api_keys;
 mod audit;
 mod browser;
 mod docs;
+mod erase;
 mod export;
 mod gate;
 mod guide;

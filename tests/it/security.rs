@@ -5,10 +5,11 @@ use reqwest::Method;
 use crate::support::{Reply, TestApp};
 
 /// Every address that changes something for somebody who is logged in.
-const WRITES: [&str; 8] = [
+const WRITES: [&str; 9] = [
     "/settings/api-keys",
     "/settings/api-keys/uptok_000000000000/delete",
     "/settings/api-keys/uptok_000000000000/replacement",
+    "/sessions/erase",
     "/logout",
     "/sessions/import",
     "/sessions/imports/00000000-0000-7000-8000-000000000000/columns",

@@ -15,10 +15,10 @@ async fn the_newest_come_first_fifty_at_a_time() {
     let third = ada.get(&second.attribute("a[rel=next]", "href")).await.html();
     let back = ada.get(&third.attribute("a[rel=prev]", "href")).await.html();
 
-    let times = |page: &crate::support::html::Html| page.texts("tbody time");
+    let times = |page: &crate::support::html::Html| page.texts(".table time");
     assert_eq!([times(&first).len(), times(&second).len(), times(&third).len()], [50, 50, 20]);
-    assert_eq!(times(&first)[0], "31 Oct 2026, 23:59 UTC");
-    assert_eq!(times(&third)[19], "31 Oct 2026, 22:00 UTC");
+    assert_eq!(times(&first)[0], "31 Oct, 23:59");
+    assert_eq!(times(&third)[19], "31 Oct, 22:00");
     assert_eq!(times(&back), times(&second));
     assert!(first.texts("a[rel=prev]").is_empty() && third.texts("a[rel=next]").is_empty());
     assert!(first.text(".page-head p").starts_with("120 recorded"));
@@ -33,8 +33,14 @@ async fn a_status_is_filtered_and_stays_while_paging() {
     let first = ada.get("/sessions?status=missed").await.html();
     let second = ada.get(&first.attribute("a[rel=next]", "href")).await.html();
 
-    assert!(first.texts(".status").iter().chain(&second.texts(".status")).all(|status| status == "missed"));
-    assert_eq!(first.texts("tbody tr").len() + second.texts("tbody tr").len(), 60);
+    assert!(
+        first
+            .texts(".table .status")
+            .iter()
+            .chain(&second.texts(".table .status"))
+            .all(|status| status == "missed")
+    );
+    assert_eq!(first.texts(".table tbody tr").len() + second.texts(".table tbody tr").len(), 60);
     assert_eq!(second.attribute("option[selected]", "value"), "missed");
 }
 
@@ -49,8 +55,8 @@ async fn sessions_of_one_moment_are_paged_without_gap_or_double() {
     let mut page = ada.get("/sessions").await.html();
     loop {
         titles.extend(
-            (0..page.texts("tbody tr").len())
-                .map(|row| page.attribute(&format!("tbody tr:nth-child({}) time", row + 1), "title")),
+            (0..page.texts(".table tbody tr").len())
+                .map(|row| page.attribute(&format!(".table tbody tr:nth-child({}) time", row + 1), "title")),
         );
         if page.texts("a[rel=next]").is_empty() {
             break;
@@ -71,7 +77,9 @@ async fn without_sessions_the_page_says_how_they_get_in() {
 
     let page = ada.get("/sessions").await.html();
 
-    assert!(page.text(".empty").contains(&format!("uptok import FILE --client {}", ada.client_id().await)));
+    let ways = page.texts(".ways code").join(" ");
+    assert!(ways.contains(&format!("uptok import FILE --client {}", ada.client_id().await)));
+    assert!(ways.contains(&format!("curl {}/api/sessions", app.url)));
 }
 
 #[actix_web::test]
@@ -80,7 +88,7 @@ async fn a_client_sees_its_own_sessions_alone() {
     let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
     app.record(&ada.client_id().await, 3);
 
-    assert!(eve.get("/sessions").await.html().texts("tbody tr").is_empty());
+    assert!(eve.get("/sessions").await.html().texts(".table tbody tr").is_empty());
     app.visitor().get("/sessions").await.assert_sent_to("/login");
 }
 
@@ -92,7 +100,7 @@ async fn an_address_that_was_tampered_with_shows_the_list() {
     for query in ["?before=x~y", "?after=~", "?before=2026-01-01T00:00:00Z~999999999999999999999"] {
         let page = ada.get(&format!("/sessions{query}")).await;
         assert_eq!(page.status, 200, "{query}");
-        assert_eq!(page.html().texts("tbody tr").len(), 3, "{query}");
+        assert_eq!(page.html().texts(".table tbody tr").len(), 3, "{query}");
     }
 }
 
@@ -108,17 +116,19 @@ async fn filters_narrow_the_list_and_the_file() {
 
     let first = ada.get(&format!("/sessions{filter}")).await.html();
     let file = ada.get(&first.attribute("a[download]", "href")).await;
+    let lines = ada.get(&first.attribute("a[download][href*=ndjson]", "href")).await;
 
-    assert!(first.text(".list-head span").starts_with("46 match."));
-    assert_eq!((first.texts("tbody tr").len(), file.body.lines().count()), (46, 47));
+    assert!(first.text(".list-head p").starts_with("46 match."));
+    assert_eq!((first.texts(".table tbody tr").len(), file.body.lines().count()), (46, 47));
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"sessions.csv\"");
+    assert_eq!((lines.body.lines().count(), lines.header("content-type")), (46, "application/x-ndjson"));
     assert_eq!(first.attribute("#agent", "value"), "Ada & Co");
     assert_eq!(eve.get(&format!("/sessions.csv{filter}")).await.body.lines().count(), 1);
     app.visitor().get("/sessions.csv").await.assert_sent_to("/login");
     for query in ["from=yesterday", "status=x", "channel=x", "agentName=%00"] {
         let wrong = ada.get(&format!("/sessions?{query}")).await.html();
         assert!(wrong.text(".empty").contains("cannot be read"), "{query}");
-        assert!(wrong.texts("tbody tr").is_empty() && wrong.texts("a[download]").is_empty());
+        assert!(wrong.texts(".table tbody tr").is_empty() && wrong.texts("a[download]").is_empty());
         assert_eq!(ada.get(&format!("/sessions.csv?{query}")).await.status, 400, "{query}");
     }
 }
@@ -128,14 +138,14 @@ async fn a_session_has_its_page_and_a_stranger_does_not_see_it() {
     let app = TestApp::start().await;
     let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
     app.record(&ada.client_id().await, 1);
-    let path = ada.get("/sessions").await.html().attribute("tbody th a", "href");
+    let path = ada.get("/sessions").await.html().attribute(".table tbody th a", "href");
 
     let page = ada.get(&path).await;
 
     assert_eq!(page.status, 200);
     let (names, texts) = (page.html().texts(".facts dt"), page.html().texts(".facts dd"));
     let of = |name: &str| &texts[names.iter().position(|known| known == name).unwrap()];
-    assert_eq!((of("externalId").as_str(), of("status").as_str()), ("session-0", "missed"));
+    assert_eq!((of("External ID").as_str(), of("Status").as_str()), ("session-0", "missed"));
     assert_eq!(eve.get(&path).await.status, 404);
     assert_eq!(ada.get("/sessions/1").await.status, 404);
     app.visitor().get(&path).await.assert_sent_to("/login");
@@ -158,4 +168,122 @@ async fn a_member_who_is_removed_gets_no_more_of_the_file() {
 
     let rest: Vec<_> = stream.collect().await;
     assert!(rest.last().unwrap().is_err(), "the stream ended as if it were complete");
+}
+
+fn titles(page: &crate::support::html::Html) -> Vec<String> {
+    let rows = page.texts(".table tbody tr").len();
+    (0..rows)
+        .map(|row| page.attribute(&format!(".table tbody tr:nth-child({}) time", row + 1), "title"))
+        .map(|title| title.split(',').next().unwrap().to_owned())
+        .collect()
+}
+
+#[actix_web::test]
+async fn a_search_finds_ids_and_words_wherever_they_stand() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    app.record(&ada.client_id().await, 5);
+    app.db.change_sessions(
+        "update sessions set shopper_id = 'S-77', shopper_name = 'Nora Lindqvist', order_id = 'A-100%', \
+         shopper_email = 'Nora@Example.org', notes = 'Wants the grey_fabric' where sequence = 2",
+    );
+    let id = app.db.ask("select session_id::text as answer from sessions where sequence = 2");
+    for text in ["S-77", "nora", "LINDQVIST nora", "nora@example.org", "100%25", "grey_fab", "session-1", &id]
+    {
+        let page = ada.get(&format!("/sessions?q={}", text.replace(' ', "+"))).await.html();
+        assert_eq!(titles(&page), ["Session 2"], "{text}");
+        assert_eq!(page.text(".list-head p"), "1 found in all sessions.", "{text}");
+        assert!(page.texts("a[download]").is_empty() && page.texts(".chart").is_empty());
+        assert!(eve.get(&format!("/sessions?q={text}")).await.html().texts(".table tbody tr").is_empty());
+    }
+    for text in ["nobody", "nora%25x", "n_ra", "%25", "nora+status"] {
+        let page = ada.get(&format!("/sessions?q={text}")).await.html();
+        let expected = usize::from(text == "%25");
+        assert_eq!(page.texts(".table tbody tr").len(), expected, "{text}");
+    }
+    assert!(ada.get("/sessions?q=nora&status=failed").await.html().texts(".table tbody tr").is_empty());
+    let wrong = ada.get(&format!("/sessions?q={}", "x".repeat(201))).await.html();
+    assert!(wrong.text(".empty").contains("cannot be read"));
+}
+
+#[actix_web::test]
+async fn a_search_looks_through_so_many_and_says_where_it_goes_on() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    app.db.change_sessions(
+        "insert into sessions (client_id, sequence, session_id, external_id, status, channel, created_at, ended_at, \
+         agent_name) select client_id, n, gen_random_uuid(), 'call-' || n, 'missed', 'chat', now(), now(), \
+         case when n in (1, 150000) then 'Ada Rare' when n % 2 = 0 then 'Tom Often' end \
+         from clients, generate_series(1, 150000) n",
+    );
+
+    let first = ada.get("/sessions?q=rare").await.html();
+    let second = ada.get(&first.attribute("a[rel=next]", "href")).await.html();
+    let often = ada.get("/sessions?q=often").await.html();
+    let exact = ada.get("/sessions?q=call-7").await.html();
+
+    assert_eq!(titles(&first), ["Session 150000"]);
+    assert_eq!(first.text(".list-head p"), "1 found in the last 100,000 sessions recorded.");
+    assert_eq!(titles(&second), ["Session 1"]);
+    assert_eq!(second.text(".list-head p"), "1 found in the oldest sessions.");
+    assert!(second.texts("a[rel=next]").is_empty());
+    assert!(often.text(".list-head p").starts_with("The last 200 that match"));
+    assert!(titles(&exact).contains(&"Session 7".to_owned()), "an id is found wherever it is");
+}
+
+#[actix_web::test]
+async fn filters_are_shown_and_taken_away_one_by_one() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    app.record(&ada.client_id().await, 30);
+
+    let both = ada.get("/sessions?status=missed&channel=video").await.html();
+    let one = ada.get(&both.attribute(".chip", "href")).await.html();
+
+    assert_eq!(both.texts(".chip"), ["Remove Status: missed", "Remove Channel: video"]);
+    assert_eq!(one.texts(".chip"), ["Remove Channel: video"]);
+    assert_eq!((both.texts(".table tbody tr").len(), one.texts(".table tbody tr").len()), (10, 30));
+}
+
+#[actix_web::test]
+async fn the_picture_counts_the_days_of_what_is_filtered() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    app.record(&ada.client_id().await, 120);
+    app.db.change_sessions("update sessions set created_at = now() - interval '1 day', ended_at = now()");
+
+    let all = ada.get("/sessions").await.html();
+    let missed = ada.get("/sessions?status=missed").await.html();
+    let of_agent = ada.get("/sessions?agentName=Ada").await.html();
+
+    let sum = |page: &crate::support::html::Html, column: usize| -> i64 {
+        let cells = page.texts(&format!(".chart-numbers tbody td:nth-child({column})"));
+        cells.iter().map(|cell| cell.parse::<i64>().unwrap()).sum()
+    };
+    assert_eq!((sum(&all, 2), sum(&all, 3), sum(&missed, 2), sum(&missed, 3)), (80, 40, 0, 40));
+    assert_eq!(all.texts(".chart-numbers tbody tr").len(), 30);
+    assert!(all.text(".page-head p").contains("67 % of 120 sessions in these 30 days were answered."));
+    assert!(!missed.text(".page-head p").contains('%'));
+    assert!(of_agent.texts(".chart").is_empty());
+}
+
+#[actix_web::test]
+async fn an_address_that_a_sender_wrote_is_a_link_only_if_it_is_of_the_web() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    app.record(&ada.client_id().await, 1);
+    let path = ada.get("/sessions").await.html().attribute(".table tbody th a", "href");
+    for (address, is_link) in
+        [("https://rec.example.org/1.mp4", true), ("javascript:alert(1)", false), ("data:text/html,x", false)]
+    {
+        app.db.change_sessions(&format!("update sessions set recording_url = '{address}'"));
+
+        let page = ada.get(&path).await.html();
+
+        assert_eq!(page.texts(".facts a").contains(&address.to_owned()), is_link, "{address}");
+        assert!(page.texts(".facts dd").contains(&address.to_owned()));
+        if is_link {
+            assert_eq!(page.attribute(".facts a", "rel"), "noreferrer nofollow");
+        }
+    }
 }

@@ -121,6 +121,20 @@ async fn axe_finds_nothing_on_the_other_pages_of_a_client() {
     app.record(&client, 120);
     inspection.go("/sessions", "with rows").await;
     inspection.go("/sessions?status=declined", "no match").await;
+    inspection.go("/sessions?q=session-1&status=missed", "searched and filtered").await;
+    inspection.go("/sessions?from=x", "a filter refused").await;
+    app.db.change_sessions(
+        "update sessions set shopper_id = 'S-77', erased_at = now(), notes = 'Grey', rating = 4",
+    );
+    inspection.go("/sessions?q=session-11", "before a session").await;
+    inspection.browser.click(".table tbody th a").await;
+    inspection.browser.see("h1", "Session of").await;
+    inspection.look("/sessions, one").await;
+    inspection.go("/sessions/erase", "asked").await;
+    inspection.browser.fill("Shopper ID", "S-77").await;
+    inspection.browser.press("Look for sessions").await;
+    inspection.browser.see("h1", "Erase this shopper?").await;
+    inspection.look("/sessions/erase, found").await;
     inspection.go("/docs", "for a user").await;
     inspection.browser.fill("Name", "Ada").await;
     inspection.browser.fill("Email", "ada@example.org").await;

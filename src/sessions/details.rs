@@ -1,0 +1,129 @@
+//! Everything about one session, in sections.
+
+use chrono::{DateTime, Utc};
+
+use super::{row::order_value, session::Session};
+use crate::web::{
+    clock::{Moment, rfc3339},
+    numbers::spoken,
+};
+
+/// A heading and what stands below it.
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) facts: Vec<Fact>,
+}
+
+/// What a fact is called, and what it is.
+pub(super) struct Fact {
+    pub(super) name: &'static str,
+    pub(super) value: Value,
+}
+
+pub(super) enum Value {
+    Text(String),
+    Time(Moment),
+    /// A status, with its mark.
+    Status(String),
+    /// An id or the like, to be copied.
+    Code(String),
+    /// An address that a browser may follow.
+    Link(String),
+}
+
+/// The sections that have something to say.
+pub(super) fn sections(session: &Session) -> Vec<Section> {
+    [
+        ("The call", call(session)),
+        ("The shopper", shopper(session)),
+        ("The order", order(session)),
+        ("What was said about it", words(session)),
+        ("Technical", technical(session)),
+    ]
+    .into_iter()
+    .map(|(title, facts)| Section { title, facts: facts.into_iter().flatten().collect() })
+    .filter(|section| !section.facts.is_empty())
+    .collect()
+}
+
+fn fact(name: &'static str, value: Value) -> Fact {
+    Fact { name, value }
+}
+
+fn text(name: &'static str, text: Option<&String>) -> Option<Fact> {
+    Some(fact(name, Value::Text(text?.clone())))
+}
+
+fn time(name: &'static str, instant: Option<DateTime<Utc>>) -> Option<Fact> {
+    let instant = instant?;
+    // To the second here: the list says the minute.
+    let text = instant.format("%-d %b %Y, %H:%M:%S UTC").to_string();
+    Some(fact(name, Value::Time(Moment { text, iso: rfc3339(instant) })))
+}
+
+fn code(name: &'static str, text: Option<&String>) -> Option<Fact> {
+    Some(fact(name, Value::Code(text?.clone())))
+}
+
+/// Only what is surely an address of the web becomes a link: senders write what they like.
+fn link(name: &'static str, address: Option<&String>) -> Option<Fact> {
+    let address = address?.clone();
+    let is_web = url::Url::parse(&address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    Some(fact(name, if is_web { Value::Link(address) } else { Value::Text(address) }))
+}
+
+fn call(session: &Session) -> Vec<Option<Fact>> {
+    vec![
+        Some(fact("Status", Value::Status(session.status.clone()))),
+        Some(fact("Channel", Value::Text(session.channel.clone()))),
+        text("Source", session.source.as_ref()),
+        text("Queue", session.queue_name.as_ref()),
+        text("Agent", session.agent_name.as_ref()),
+        text("Agent’s e-mail", session.agent_email.as_ref()),
+        time("Created", Some(session.created_at)),
+        time("Started", session.started_at),
+        time("Ended", Some(session.ended_at)),
+        session.wait_seconds.map(|seconds| fact("Waited", Value::Text(spoken(Some(seconds))))),
+        session.duration_seconds.map(|seconds| fact("Lasted", Value::Text(spoken(Some(seconds))))),
+        link("Page", session.page_url.as_ref()),
+        link("Recording", session.recording_url.as_ref()),
+    ]
+}
+
+fn shopper(session: &Session) -> Vec<Option<Fact>> {
+    vec![
+        time("Erased", session.erased_at),
+        text("Name", session.shopper_name.as_ref()),
+        code("ID", session.shopper_id.as_ref()),
+        text("E-mail", session.shopper_email.as_ref()),
+        text("Phone", session.shopper_phone.as_ref()),
+        text("Country", session.shopper_country.as_ref()),
+    ]
+}
+
+fn order(session: &Session) -> Vec<Option<Fact>> {
+    vec![
+        code("Order ID", session.order_id.as_ref()),
+        session.order_value_minor.and_then(|_| text("Value", order_value(session).as_ref())),
+    ]
+}
+
+fn words(session: &Session) -> Vec<Option<Fact>> {
+    vec![
+        session.rating.map(|stars| fact("Rating", Value::Text(format!("{stars} of 5 stars")))),
+        text("Comment", session.rating_comment.as_ref()),
+        text("Notes", session.notes.as_ref()),
+    ]
+}
+
+fn technical(session: &Session) -> Vec<Option<Fact>> {
+    let tags = Some(session.tags.join(", ")).filter(|tags| !tags.is_empty());
+    vec![
+        Some(fact("Session ID", Value::Code(session.session_id.to_string()))),
+        code("External ID", session.external_id.as_ref()),
+        Some(fact("Sequence", Value::Code(session.sequence.to_string()))),
+        text("Tags", tags.as_ref()),
+        time("Recorded", Some(session.recorded_at)),
+        time("Changed", Some(session.updated_at)),
+    ]
+}

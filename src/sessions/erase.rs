@@ -1,0 +1,118 @@
+//! Erasing what the sessions of a client tell of a shopper. Rows stay, so pages never shift.
+
+use diesel::{dsl::now, pg::Pg, prelude::*, sql_types};
+
+use super::shopper::Shopper;
+use crate::{
+    accounts::ClientId,
+    audit::{self, Act, Kind, Trail},
+    schema::{session_counters, sessions},
+};
+
+/// So many sessions are looked through in one transaction: recording waits no longer than that takes.
+const PIECE: i64 = 50_000;
+
+define_sql_function! {
+    fn lower(text: sql_types::Nullable<sql_types::Text>) -> sql_types::Nullable<sql_types::Text>
+}
+
+/// How many sessions of a client tell of the shopper.
+///
+/// # Errors
+/// Those of the database; `NotFound` when there is no such client.
+pub fn sessions_of(connection: &mut PgConnection, client: &ClientId, shopper: &Shopper) -> QueryResult<i64> {
+    let counter = session_counters::table.find(client.as_str());
+    let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
+    let mut count = 0;
+    for after in (0..recorded).step_by(usize::try_from(PIECE).unwrap_or(1)) {
+        let found = sessions::table.filter(of_shopper(client, shopper, after));
+        count += found.count().get_result::<i64>(connection)?;
+    }
+    Ok(count)
+}
+
+/// Erases the personal fields of the shopper's sessions and says in how many: piece by piece, each in a transaction of
+/// its own under the counter's lock, with its record in the audit log. What a failure leaves over, the next run finds.
+///
+/// # Errors
+/// Those of the database; `NotFound` when there is no such client.
+pub fn erase(
+    connection: &mut PgConnection,
+    trail: &Trail,
+    client: &ClientId,
+    shopper: &Shopper,
+) -> QueryResult<usize> {
+    let (mut erased, mut after) = (0, 0);
+    while let Some(count) = erase_piece(connection, trail, client, (shopper, after))? {
+        erased += count;
+        after += PIECE;
+    }
+    Ok(erased)
+}
+
+/// `None`: there is no session after this one.
+fn erase_piece(
+    connection: &mut PgConnection,
+    trail: &Trail,
+    client: &ClientId,
+    (shopper, after): (&Shopper, i64),
+) -> QueryResult<Option<usize>> {
+    connection.transaction(|connection| {
+        let counter = session_counters::table.find(client.as_str());
+        let recorded: i64 = counter.select(session_counters::recorded).for_update().first(connection)?;
+        if after >= recorded {
+            return Ok(None);
+        }
+        let count = blank(connection, client, shopper, after)?;
+        if count > 0 {
+            diesel::update(counter)
+                .set(session_counters::revision.eq(session_counters::revision + 1))
+                .execute(connection)?;
+            let act = Act::new(Kind::ShopperErased)
+                .on(&trail.pseudonym(client, shopper.text()))
+                .with("by", shopper.field())
+                .with("sessions", &count);
+            audit::record(connection, client, trail, &act)?;
+        }
+        Ok(Some(count))
+    })
+}
+
+/// The fields are those of [`Record::without_shopper`](super::Record::without_shopper).
+fn blank(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    shopper: &Shopper,
+    after: i64,
+) -> QueryResult<usize> {
+    let none = None::<String>;
+    diesel::update(sessions::table.filter(of_shopper(client, shopper, after)))
+        .set((
+            sessions::shopper_id.eq(&none),
+            sessions::shopper_name.eq(&none),
+            sessions::shopper_email.eq(&none),
+            sessions::shopper_phone.eq(&none),
+            sessions::shopper_country.eq(&none),
+            sessions::rating_comment.eq(&none),
+            sessions::notes.eq(&none),
+            sessions::recording_url.eq(&none),
+            sessions::updated_at.eq(now),
+            sessions::erased_at.eq(now.into_sql::<sql_types::Timestamptz>().nullable()),
+        ))
+        .execute(connection)
+}
+
+type Condition<'a> =
+    Box<dyn BoxableExpression<sessions::table, Pg, SqlType = sql_types::Nullable<sql_types::Bool>> + 'a>;
+
+/// The shopper's sessions in the piece after this sequence.
+fn of_shopper<'a>(client: &'a ClientId, shopper: &'a Shopper, after: i64) -> Condition<'a> {
+    let piece = sessions::client_id
+        .eq(client.as_str())
+        .and(sessions::sequence.gt(after))
+        .and(sessions::sequence.le(after + PIECE));
+    match shopper {
+        Shopper::Id(id) => Box::new(piece.and(sessions::shopper_id.eq(id))),
+        Shopper::Email(email) => Box::new(piece.and(lower(sessions::shopper_email).eq(lower(email)))),
+    }
+}

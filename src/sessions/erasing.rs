@@ -1,0 +1,144 @@
+//! Erasing a shopper in the browser: who it is, how many sessions that are, and then for good.
+
+use actix_session::Session as Cookie;
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use askama::Template;
+use uuid::Uuid;
+
+use super::{erase, shopper::Shopper, store};
+use crate::{
+    accounts::{MaybeSignedIn, SignedIn, leave_message},
+    audit::Trail,
+    db::Db,
+    error::AppError,
+    web::{
+        body::Fields,
+        form::FormState,
+        numbers::grouped,
+        page::{Layout, Section, respond, see_other},
+    },
+};
+
+/// The form has at most so many bytes.
+const FORM_LIMIT: usize = 64 * 1024;
+const NO_RIGHT: &str = "Only owners and admins of the client erase shoppers.";
+
+#[derive(Template)]
+#[template(path = "sessions/erase.html")]
+struct Erase {
+    layout: Layout,
+    client_id: String,
+    form: FormState,
+    /// Who was found, before it is done.
+    found: Option<Found>,
+}
+
+struct Found {
+    field: &'static str,
+    text: String,
+    sessions: String,
+    is_one: bool,
+}
+
+/// The form; with `?session=`, what this session says of its shopper is in it. An e-mail stays out of addresses.
+pub(super) async fn ask(
+    request: HttpRequest,
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Erase a shopper", Section::Sessions)?;
+    refuse_without_right(&signed_in)?;
+    let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let session_id = query.find(|(name, _)| name == "session").and_then(|(_, id)| id.parse::<Uuid>().ok());
+    let mut form = FormState::default();
+    if let Some(session_id) = session_id {
+        let client = signed_in.client();
+        let session =
+            db.run(move |connection| store::find_for_member(connection, &client, session_id)).await?;
+        form = match (session.shopper_id, session.shopper_email) {
+            (Some(id), _) => form.keep("shopperId", &id),
+            (None, email) => form.keep("email", &email.unwrap_or_default()),
+        };
+    }
+    show(StatusCode::OK, &signed_in, layout, (form, None))
+}
+
+/// First says how many sessions are meant; with `confirm`, erases.
+pub(super) async fn carry_out(
+    visitor: MaybeSignedIn,
+    cookie: Cookie,
+    trail: Trail,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Erase a shopper", Section::Sessions)?;
+    refuse_without_right(&signed_in)?;
+    refuse_other_client(&signed_in, &fields)?;
+    let (id, email) = (fields.text("shopperId"), fields.text("email"));
+    let form = FormState::default().keep("shopperId", id).keep("email", email);
+    let shopper = match Shopper::parse(id, email) {
+        Ok(shopper) => shopper,
+        Err(wrong) => return refuse(&signed_in, layout, form, (wrong.field.to_string(), wrong.message)),
+    };
+    let client = signed_in.client();
+    if fields.get("confirm").is_some() {
+        let count = db.run(move |connection| erase::erase(connection, &trail, &client, &shopper)).await?;
+        leave_message(&cookie, &done(count))?;
+        return Ok(see_other("/sessions"));
+    }
+    let asked = shopper.clone();
+    let count = db.run(move |connection| erase::sessions_of(connection, &client, &asked)).await?;
+    if count == 0 {
+        let message = "No session tells of this shopper. Check how it is written.".into();
+        return refuse(&signed_in, layout, form, (shopper.field().to_owned(), message));
+    }
+    let found = Found {
+        field: shopper.field(),
+        text: shopper.text().to_owned(),
+        sessions: grouped(count),
+        is_one: count == 1,
+    };
+    show(StatusCode::OK, &signed_in, layout, (form, Some(found)))
+}
+
+fn done(count: usize) -> String {
+    match count {
+        0 => "Nothing was left to erase.".to_owned(),
+        1 => "What 1 session told of the shopper is erased.".to_owned(),
+        _ => format!("What {count} sessions told of the shopper is erased."),
+    }
+}
+
+fn show(
+    status: StatusCode,
+    signed_in: &SignedIn,
+    layout: Layout,
+    (form, found): (FormState, Option<Found>),
+) -> Result<HttpResponse, AppError> {
+    respond(status, &Erase { layout, client_id: signed_in.client().to_string(), form, found })
+}
+
+fn refuse(
+    signed_in: &SignedIn,
+    layout: Layout,
+    form: FormState,
+    (field, message): (String, std::borrow::Cow<'static, str>),
+) -> Result<HttpResponse, AppError> {
+    let name = if field == "email" { "email" } else { "shopperId" };
+    show(StatusCode::UNPROCESSABLE_ENTITY, signed_in, layout, (form.refuse(name, message), None))
+}
+
+fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {
+    if signed_in.may_manage_keys() { Ok(()) } else { Err(AppError::Forbidden(NO_RIGHT)) }
+}
+
+/// A form rendered for one client must not erase in another that was chosen in a second tab.
+fn refuse_other_client(signed_in: &SignedIn, fields: &Fields<FORM_LIMIT>) -> Result<(), AppError> {
+    match fields.get("clientId") {
+        Some(rendered_for) if rendered_for != signed_in.client().as_str() => Err(AppError::Conflict(
+            "This form was opened for another client. Open the page again and check which client is active."
+                .into(),
+        )),
+        _ => Ok(()),
+    }
+}

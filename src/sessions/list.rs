@@ -1,0 +1,110 @@
+//! What the list shows: a page of sessions, or what a search found, with what is said above them.
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+
+use super::{
+    page_request::Filter,
+    search,
+    session::Session,
+    store::{self, Towards},
+    totals::{self, OfDay},
+};
+use crate::accounts::ClientId;
+
+/// Sessions on one page.
+pub(super) const ROWS: usize = 50;
+
+/// What is to be seen.
+pub(super) struct View {
+    pub(super) filter: Filter,
+    pub(super) towards: Towards,
+    /// Words to look for, and where to go on.
+    pub(super) search: Option<(String, Option<i64>)>,
+    /// The first day of the picture, and how many there are.
+    pub(super) days: Option<(NaiveDate, u64)>,
+}
+
+/// What there is to see.
+pub(super) struct Seen {
+    pub(super) sessions: Vec<Session>,
+    pub(super) has_newer: bool,
+    pub(super) has_older: bool,
+    /// How many there are in all.
+    pub(super) total: i64,
+    /// How many the filter lets through, or how many of them the search found.
+    pub(super) matching: i64,
+    /// More match the search than are shown.
+    pub(super) is_cut: bool,
+    /// The search has not looked before this sequence; 0: it has looked everywhere.
+    pub(super) looked_to: i64,
+    pub(super) days: Vec<(NaiveDate, OfDay)>,
+}
+
+/// Everything from one snapshot.
+pub(super) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
+    connection.build_transaction().read_only().repeatable_read().run(|connection| {
+        let total = totals::total_of(connection, client, &Filter::default())?;
+        let mut seen = match &view.search {
+            Some((text, newest)) => found(connection, client, (&view.filter, text, *newest))?,
+            None => page(connection, client, view)?,
+        };
+        seen.total = total;
+        if let Some(days) = view.days {
+            seen.days = totals::by_day(connection, client, &view.filter, days)?;
+        }
+        Ok(seen)
+    })
+}
+
+fn page(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
+    let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
+    let mut sessions = store::newest_first(connection, client, &view.filter, view.towards, limit)?;
+    let (has_newer, has_older) = trim(&mut sessions, view.towards);
+    Ok(Seen {
+        sessions,
+        has_newer,
+        has_older,
+        total: 0,
+        matching: totals::total_of(connection, client, &view.filter)?,
+        is_cut: false,
+        looked_to: 0,
+        days: Vec::new(),
+    })
+}
+
+fn found(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    (filter, text, newest): (&Filter, &str, Option<i64>),
+) -> QueryResult<Seen> {
+    let found = search::find(connection, client, filter, text, newest)?;
+    Ok(Seen {
+        matching: i64::try_from(found.sessions.len()).unwrap_or(i64::MAX),
+        sessions: found.sessions,
+        has_newer: false,
+        has_older: false,
+        total: 0,
+        is_cut: found.is_cut,
+        looked_to: found.looked_to,
+        days: Vec::new(),
+    })
+}
+
+/// Takes away the one row too many, which says that there is more in the direction of the walk; in the other there is
+/// more unless the walk began at the top.
+fn trim(found: &mut Vec<Session>, towards: Towards) -> (bool, bool) {
+    let has_more = found.len() > ROWS;
+    match towards {
+        Towards::Older(from) => {
+            found.truncate(ROWS);
+            (from.is_some(), has_more)
+        }
+        Towards::Newer(_) => {
+            if has_more {
+                found.remove(0);
+            }
+            (has_more, true)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The picture above the list: sessions per day, and how many of them were answered.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+
+use super::{page_request::Filter, totals::OfDay};
+use crate::web::{
+    chart::{Chart, Point, Series},
+    numbers::{grouped, percent},
+};
+
+/// Days that are shown when no filter says from when.
+const DAYS: u64 = 30;
+/// Days that are shown at most: the last ones.
+const DAYS_MAX: u64 = 92;
+
+const SERIES: [Series; 2] =
+    [Series { name: "Answered", class: "chart-main" }, Series { name: "Not answered", class: "chart-other" }];
+
+/// The first day and how many there are, for a list that is filtered like this; `None`: what is kept by day does not
+/// know this filter.
+pub(super) fn days_of(filter: &Filter, now: DateTime<Utc>) -> Option<(NaiveDate, u64)> {
+    if filter.agent_name.is_some() || filter.updated_since.is_some() {
+        return None;
+    }
+    let is_midnight = |time: DateTime<Utc>| time.time() == NaiveTime::MIN;
+    if !filter.from.into_iter().chain(filter.to).all(is_midnight) {
+        return None;
+    }
+    let tomorrow = now.date_naive().checked_add_days(Days::new(1))?;
+    let end = filter.to.map_or(tomorrow, |to| to.date_naive());
+    let count = match filter.from {
+        Some(from) => u64::try_from((end - from.date_naive()).num_days()).ok()?.min(DAYS_MAX),
+        None => DAYS,
+    };
+    Some((end.checked_sub_days(Days::new(count))?, count)).filter(|_| count > 0)
+}
+
+/// The picture, and the share of what was answered in a sentence; `None`: nothing happened on these days.
+pub(super) fn drawn(filter: &Filter, days: &[(NaiveDate, OfDay)]) -> Option<(Chart, Option<String>)> {
+    let answered: i64 = days.iter().map(|(_, of)| of.answered).sum();
+    let all: i64 = answered + days.iter().map(|(_, of)| of.others).sum::<i64>();
+    if all == 0 {
+        return None;
+    }
+    let points: Vec<Point> = days.iter().map(point).collect();
+    let chart = Chart::bars("Sessions per day", "Day", "sessions", SERIES, &points);
+    // Where only one status is shown, all or nothing was answered.
+    let share = percent(answered, all).filter(|_| filter.status.is_none()).map(|share| {
+        let sessions = if all == 1 { "session" } else { "sessions" };
+        format!("{share} % of {} {sessions} in these {} days were answered.", grouped(all), days.len())
+    });
+    Some((chart, share))
+}
+
+fn point((day, of): &(NaiveDate, OfDay)) -> Point {
+    Point { label: day.format("%-d %b").to_string(), iso: day.to_string(), values: [of.answered, of.others] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(from: &str, to: &str) -> Option<(String, u64)> {
+        let time = |text: &str| text.parse::<DateTime<Utc>>().ok();
+        let filter = Filter { from: time(from), to: time(to), ..Filter::default() };
+        days_of(&filter, time("2026-11-25T10:00:00Z").unwrap())
+            .map(|(first, count)| (first.to_string(), count))
+    }
+
+    #[test]
+    fn the_last_thirty_days_or_those_of_the_filter_are_shown() {
+        assert_eq!(days("", ""), Some(("2026-10-27".to_owned(), 30)));
+        assert_eq!(days("2026-11-20T00:00:00Z", ""), Some(("2026-11-20".to_owned(), 6)));
+        assert_eq!(days("2026-01-01T00:00:00Z", "2026-03-01T00:00:00Z"), Some(("2026-01-01".to_owned(), 59)));
+        assert_eq!(days("2020-01-01T00:00:00Z", "2026-03-01T00:00:00Z"), Some(("2025-11-29".to_owned(), 92)));
+        for (from, to) in [
+            ("2026-11-20T01:00:00Z", ""),
+            ("2026-11-20T00:00:00Z", "2026-11-20T00:00:00Z"),
+            ("2026-11-20T00:00:00Z", "2026-11-10T00:00:00Z"),
+        ] {
+            assert_eq!(days(from, to), None, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn the_share_is_said_unless_a_status_is_chosen() {
+        let days = [(NaiveDate::MIN, OfDay { answered: 2, others: 1 })];
+        let (_, share) = drawn(&Filter::default(), &days).unwrap();
+        assert_eq!(share.unwrap(), "67 % of 3 sessions in these 1 days were answered.");
+        let missed = Filter { status: Some("missed".to_owned()), ..Filter::default() };
+        assert_eq!(drawn(&missed, &days).unwrap().1, None);
+        assert!(drawn(&Filter::default(), &[]).is_none());
+    }
+}

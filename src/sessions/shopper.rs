@@ -1,0 +1,69 @@
+//! The shopper whose personal fields are to be erased.
+
+use crate::error::FieldError;
+
+/// The longest id or e-mail that is looked for, in characters: that of a session.
+const TEXT_MAX: usize = 10_000;
+
+/// What a shopper is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shopper {
+    /// The sender's id of the shopper, exactly.
+    Id(String),
+    /// The e-mail, in whatever case.
+    Email(String),
+}
+
+impl Shopper {
+    /// Exactly one of the two; an empty text is not given.
+    ///
+    /// # Errors
+    /// A sentence for the field that is wrong.
+    pub fn parse(shopper_id: &str, email: &str) -> Result<Self, FieldError> {
+        let (shopper_id, email) = (shopper_id.trim(), email.trim());
+        let shopper = match (shopper_id.is_empty(), email.is_empty()) {
+            (false, true) => Self::Id(shopper_id.to_owned()),
+            (true, false) => Self::Email(email.to_owned()),
+            (true, true) => return Err(FieldError::new("shopperId", "Give the shopper’s ID or e-mail.")),
+            (false, false) => return Err(FieldError::new("email", "Give the ID or the e-mail, not both.")),
+        };
+        if shopper.text().chars().any(char::is_control) {
+            return Err(FieldError::new(shopper.field(), "Remove the control characters."));
+        }
+        if shopper.text().chars().count() > TEXT_MAX {
+            return Err(FieldError::new(shopper.field(), format!("Use at most {TEXT_MAX} characters.")));
+        }
+        Ok(shopper)
+    }
+
+    /// The id or the e-mail.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Id(text) | Self::Email(text) => text,
+        }
+    }
+
+    /// The field of a form that it is in.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Id(_) => "shopperId",
+            Self::Email(_) => "email",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_one_of_the_two() {
+        assert_eq!(Shopper::parse(" s-1 ", ""), Ok(Shopper::Id("s-1".to_owned())));
+        assert_eq!(Shopper::parse("", "Nora@example.org"), Ok(Shopper::Email("Nora@example.org".to_owned())));
+        for (id, email, field) in [("", " ", "shopperId"), ("a", "b", "email"), ("a\0", "", "shopperId")] {
+            assert_eq!(Shopper::parse(id, email).unwrap_err().field, field);
+        }
+    }
+}
