@@ -5,6 +5,7 @@
 //! hardly does. `docs/performance.md` says what each figure means.
 
 mod database;
+mod import;
 mod load;
 mod metering;
 mod process;
@@ -75,7 +76,10 @@ async fn bench() -> anyhow::Result<()> {
     report.memory = server.memory();
     say("Measuring what counting the requests costs")?;
     report.metering = Some(metering::measure(&database, &filled, &answer, &settings).await?);
-    say(&format!("\n{report}"))
+    say("Measuring the import")?;
+    let client = filled.credentials.client.as_str();
+    let imported = import::measure(&database, client, settings.sessions).await?;
+    say(&format!("\n{report}\n\n{imported}"))
 }
 
 fn figures(sessions: u32) -> Vec<Figure> {

@@ -1,0 +1,108 @@
+//! How fast a file is imported, next to `\copy` of the same rows by psql: into a table without indexes and constraints,
+//! and into one like `sessions`.
+
+use std::{fmt, time::Instant};
+
+use anyhow::ensure;
+use tokio::process::Command;
+
+use super::{database::Database, load::median, process::Process};
+
+/// So many sessions are in the file, or as many as there are.
+const SESSIONS: u32 = 200_000;
+/// How often the three take turns; what is reported are medians.
+const ROUNDS: usize = 3;
+
+/// Rows per second.
+pub(crate) struct Imported {
+    sessions: u32,
+    import: f64,
+    bare: f64,
+    alike: f64,
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sessions, import, bare, alike } = self;
+        writeln!(formatter, "Import of {sessions} sessions by `uptok import`: {import:.0} rows/s")?;
+        writeln!(formatter, "  \\copy into a bare table {bare:.0} rows/s, ratio {:.2}", import / bare)?;
+        write!(
+            formatter,
+            "  \\copy into a table like sessions {alike:.0} rows/s, ratio {:.2}",
+            import / alike
+        )
+    }
+}
+
+/// Imports sessions of the measured client into new clients.
+pub(crate) async fn measure(database: &Database, client: &str, sessions: u32) -> anyhow::Result<Imported> {
+    let bench = Bench { database, sessions: sessions.min(SESSIONS) };
+    bench.prepare(client).await?;
+    let (mut import, mut bare, mut alike) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        import.push(bench.import(round).await?);
+        bare.push(bench.copy("bench_bare").await?);
+        alike.push(bench.copy("bench_alike").await?);
+    }
+    bench.psql("drop table bench_bare, bench_alike").await?;
+    let [import, bare, alike] = [import, bare, alike].map(median);
+    Ok(Imported { sessions: bench.sessions, import, bare, alike })
+}
+
+struct Bench<'a> {
+    database: &'a Database,
+    sessions: u32,
+}
+
+impl Bench<'_> {
+    /// The file, the same rows for psql, and the tables that these go into.
+    async fn prepare(&self, client: &str) -> anyhow::Result<()> {
+        let of = format!("from sessions where client_id = '{client}' and sequence <= {}", self.sessions);
+        let record = include_str!("import.sql").replace('\n', " ");
+        self.psql(&format!("\\copy ({record} {of}) to 'import.csv' csv header")).await?;
+        self.psql(&format!("\\copy (select * {of}) to 'rows.csv' csv")).await?;
+        self.psql("create table bench_bare as table sessions with no data").await?;
+        self.psql("create table bench_alike (like sessions including all)").await
+    }
+
+    async fn import(&self, round: usize) -> anyhow::Result<f64> {
+        let client = format!("cl_import{round:04}");
+        self.psql(&format!("insert into clients (client_id, name) values ('{client}', 'Import {round}')"))
+            .await?;
+        self.psql(&format!("insert into session_counters (client_id) values ('{client}')")).await?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
+        command.args(["import", "import.csv", "--client", &client, "--database-url", self.database.url()]);
+        self.timed(&mut command).await
+    }
+
+    async fn copy(&self, table: &str) -> anyhow::Result<f64> {
+        self.psql(&format!("truncate {table}")).await?;
+        let mut command = self.command(&format!("\\copy {table} from 'rows.csv' csv"));
+        self.timed(&mut command).await
+    }
+
+    async fn psql(&self, sql: &str) -> anyhow::Result<()> {
+        self.run(&mut self.command(sql)).await
+    }
+
+    fn command(&self, sql: &str) -> Command {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, self.database.url()]);
+        psql
+    }
+
+    /// Rows per second.
+    async fn timed(&self, command: &mut Command) -> anyhow::Result<f64> {
+        let start = Instant::now();
+        self.run(command).await?;
+        Ok(f64::from(self.sessions) / start.elapsed().as_secs_f64())
+    }
+
+    async fn run(&self, command: &mut Command) -> anyhow::Result<()> {
+        let directory = self.database.directory();
+        let succeeds = Process::start(command, directory, "import.log")?.succeeds().await?;
+        let said = std::fs::read_to_string(directory.join("import.log"))?;
+        ensure!(succeeds, "{} failed:\n{said}", command.as_std().get_program().display());
+        Ok(())
+    }
+}
