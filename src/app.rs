@@ -18,6 +18,7 @@ use actix_web::{
 
 use crate::{
     accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
+    api::{self, Call, Document},
     api_keys::{self, ExpiryWatch, Gate, KeyHasher},
     audit::Chain,
     config::{CorsOrigin, Metering, Settings},
@@ -44,6 +45,7 @@ use crate::{
 pub struct Parts {
     settings: Data<Settings>,
     site: Data<Site>,
+    document: Data<Document>,
     db: Data<Db>,
     gate: Data<Gate>,
     chain: Data<Chain>,
@@ -81,6 +83,7 @@ impl Parts {
             chain: Data::new(chain),
             keeper: Arc::new(Keeper::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
             meter: Data::from(meter),
+            document: Data::new(Document::new(&calls(), &settings.public_url.origin())),
             site: Data::new(Site {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
@@ -108,6 +111,7 @@ impl Parts {
         config
             .app_data(self.settings.clone())
             .app_data(self.site.clone())
+            .app_data(self.document.clone())
             .app_data(self.db.clone())
             .app_data(self.gate.clone())
             .app_data(self.chain.clone())
@@ -136,7 +140,7 @@ pub fn app(
     >,
 > {
     let api = web::scope("/api")
-        .configure(sessions::api_routes)
+        .configure(|config| api::routes(&calls(), config))
         .default_service(web::to(nothing_here))
         .wrap(from_fn(catch_panic))
         .wrap(from_fn(usage::count))
@@ -167,6 +171,12 @@ pub fn app(
         .service(pages)
         .wrap(from_fn(set_security_headers))
         .wrap(from_fn(log_request))
+}
+
+/// Every call of the API, room by room.
+#[must_use]
+pub fn calls() -> Vec<Call> {
+    [api::CALLS.as_slice(), &sessions::CALLS, &api_keys::CALLS].concat()
 }
 
 async fn nothing_here() -> Result<String, AppError> {

@@ -77,6 +77,9 @@ pub enum AppError {
     /// 415: sessions are sent as JSON.
     #[error("Send the body as application/json or application/x-ndjson, not compressed.")]
     UnsupportedJson,
+    /// 415: a key is described in one JSON object.
+    #[error("Send the body as application/json, not compressed.")]
+    UnsupportedObject,
     /// 409: the same `Idempotency-Key` is being worked on.
     #[error("A request with this Idempotency-Key is still being carried out. Send it again in a moment.")]
     InProgress,
@@ -134,7 +137,7 @@ impl AppError {
             Self::TooSlow(_) => "body_too_slow",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "body_too_large",
-            Self::UnsupportedType | Self::UnsupportedJson => "unsupported_type",
+            Self::UnsupportedType | Self::UnsupportedJson | Self::UnsupportedObject => "unsupported_type",
             Self::InProgress => "request_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Unprocessable(_) => "invalid_item",
@@ -158,7 +161,9 @@ impl ResponseError for AppError {
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) | Self::InProgress => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedType | Self::UnsupportedJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedType | Self::UnsupportedJson | Self::UnsupportedObject => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::IdempotencyKeyReused | Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(_) | Self::OverLimit { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,

@@ -3,6 +3,7 @@
 //! One folder per capability, a *room*. Inside a room the direction is `pages` → `store` → the thing itself; the thing
 //! knows neither HTTP nor SQL, the store knows no HTTP. `docs/architecture.md` is the map.
 //!
+//! - [`api`]: the table of what programs call, and its OpenAPI document
 //! - [`accounts`]: the people who sign in, and the clients they belong to
 //! - [`api_keys`]: the keys that let programs in
 //! - [`audit`]: who did what
@@ -16,6 +17,7 @@
 //! [`app`] puts the rooms together and is the only place that sees all of them.
 
 pub mod accounts;
+pub mod api;
 pub mod api_keys;
 pub mod app;
 pub mod audit;

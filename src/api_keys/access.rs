@@ -21,6 +21,10 @@ pub enum Access {
     Scope(Scope),
     /// Every key that lives, from its networks.
     AnyKey,
+    /// Whoever has the whole of a living key, wherever it is.
+    Possession,
+    /// Everybody, without a key.
+    Nobody,
 }
 
 impl Access {
@@ -29,7 +33,7 @@ impl Access {
     pub const fn scope(self) -> Option<Scope> {
         match self {
             Self::Scope(scope) => Some(scope),
-            Self::AnyKey => None,
+            Self::AnyKey | Self::Possession | Self::Nobody => None,
         }
     }
 

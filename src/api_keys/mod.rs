@@ -5,12 +5,14 @@
 //! request, on every node: hash and deletion are asked of PostgreSQL each time, nothing in between remembers them.
 
 mod access;
+mod calls;
 mod changes;
 mod client_key;
 mod expiry;
 mod gate;
 mod key;
 mod key_error;
+mod key_json;
 mod key_name;
 mod lifetime;
 mod limits;
@@ -19,12 +21,14 @@ mod manager;
 mod new_key;
 mod pages;
 mod presented;
+mod programs;
 mod rights;
 mod scope;
 mod store;
 mod told;
 
 pub use access::Access;
+pub use calls::CALLS;
 pub use changes::{Changed, Deleted, LIVING_MAX, Replaced, change, create, delete, delete_all, replace};
 pub use client_key::{ClientKey, KeyHasher, PublicKey};
 pub use expiry::{ExpiryWatch, note_expired};

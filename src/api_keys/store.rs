@@ -84,6 +84,14 @@ impl Living {
     }
 }
 
+/// The requests per minute of the key, if it lives, whatever it may do and wherever it is used.
+pub(super) fn limit_of_living(
+    connection: &mut PgConnection,
+    credentials: &Credentials,
+) -> QueryResult<Option<i32>> {
+    Ok(living(connection, credentials)?.map(|living| living.requests_per_minute))
+}
+
 /// The key, if it lives, whatever it may do.
 pub(super) fn living(
     connection: &mut PgConnection,

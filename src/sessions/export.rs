@@ -1,40 +1,19 @@
 //! `POST /api/sessions/export-csv-data`: a client's sessions for its programs, page by page or as a stream.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, ServiceConfig, get, post, resource},
-};
+use actix_web::{HttpResponse, web::Data};
 
 use super::{
     answer::{self, Format},
     desk::Desk,
-    ingest,
     page_request::PageRequest,
-    read, stream,
+    stream,
 };
-use crate::{
-    api_keys::{Access, FormCall, Scope},
-    db::Db,
-    error::AppError,
-};
+use crate::{api_keys::FormCall, db::Db, error::AppError};
 
 /// The body has at most so many bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// The addresses of this room below `/api`.
-pub fn routes(config: &mut ServiceConfig) {
-    let (reads, writes) = (Access::Scope(Scope::SessionsRead), Access::Scope(Scope::SessionsWrite));
-    config
-        .service(resource("/sessions/export-csv-data").route(reads.guard(post().to(export))))
-        .service(
-            resource("/sessions")
-                .route(reads.guard(get().to(read::list)))
-                .route(writes.guard(post().to(ingest::record))),
-        )
-        .service(resource("/sessions/{session_id}").route(reads.guard(get().to(read::show))));
-}
-
-async fn export(
+pub(super) async fn export(
     call: FormCall<BODY_LIMIT>,
     desk: Data<Desk>,
     db: Data<Db>,

@@ -6,6 +6,7 @@
 mod answer;
 mod asked;
 mod batch;
+mod calls;
 mod csv;
 mod cutter;
 mod days;
@@ -44,10 +45,11 @@ mod totals;
 mod writer;
 
 pub use self::import::{BadLine, Listener, Mode, Summary, import};
+pub use calls::CALLS;
 pub use desk::Desk;
 pub use dry_run::DryRun;
 pub use erase::{erase, sessions_of};
-pub use export::{BODY_LIMIT as EXPORT_BODY_LIMIT, routes as api_routes};
+pub use export::BODY_LIMIT as EXPORT_BODY_LIMIT;
 pub use header::{Mapped, alike, column, placed, understood};
 pub use idempotency::KEPT_HOURS;
 pub use ingest::BODY_LIMIT as RECORD_BODY_LIMIT;

@@ -128,6 +128,19 @@ async fn the_samples_that_record_and_read_work_as_printed() {
 }
 
 #[actix_web::test]
+async fn the_sample_that_makes_a_key_works_as_printed() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let boxes =
+        [("name", "manager"), ("chooseScopes", "yes"), ("sessions:read", "yes"), ("keys:manage", "yes")];
+    let manager = ada.post("/settings/api-keys", &boxes).await.html().text("[data-whole-key-text]");
+
+    let made = answer_to(sample(&app, "sample-keys", &manager).await).await;
+
+    assert_eq!(made["clientKey"].as_str().unwrap().len(), 57, "{made}");
+}
+
+#[actix_web::test]
 async fn the_page_names_every_error_that_the_api_gives() {
     let app = TestApp::start().await;
     let page = app.visitor().get("/docs").await.html();

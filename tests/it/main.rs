@@ -18,6 +18,7 @@ mod guide;
 mod import;
 mod imports;
 mod ingest;
+mod key_programs;
 mod licences;
 mod migrations;
 mod pipeline;

@@ -2,8 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
-const ROOMS: [&str; 8] =
-    ["accounts", "api_keys", "audit", "sessions", "guide", "questions", "usage", "imports"];
+const ROOMS: [&str; 9] =
+    ["accounts", "api", "api_keys", "audit", "sessions", "guide", "questions", "usage", "imports"];
 
 fn sources(dir: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();

@@ -85,7 +85,7 @@ async fn every_answer_to_a_proven_key_counts_by_its_class_and_call() {
 
     assert_eq!(
         lines(&app.db),
-        "GET /api/sessions 2xx 2, GET /api/sessions 3xx 1, GET /api/sessions/{session_id} 4xx 1, \
+        "GET /api/sessions 2xx 2, GET /api/sessions 3xx 1, GET /api/sessions/{sessionId} 4xx 1, \
          POST /api/sessions 4xx 1"
     );
     let errors =

@@ -1,0 +1,213 @@
+//! `/api/keys`: the keys of a client, for its programs. A key gives no more than it has.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpMessage as _, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{StatusCode, header::LOCATION},
+    web::{Bytes, Data, Path},
+};
+use diesel::PgConnection;
+use serde_json::{Value, json};
+
+use super::{
+    ClientKey, Credentials, FormCall, Gate, KeyQuery, Manager, NewKey, Presented, PublicKey, changes,
+    key_json::{self, Given},
+    list, store,
+};
+use crate::{
+    audit::{Actor, Trail},
+    error::AppError,
+    usage,
+    web::{api_request::ApiQuery, body::Body},
+};
+
+/// The body has at most so many bytes.
+pub(super) const BODY_LIMIT: usize = 16 * 1024;
+
+pub(super) async fn index(key: Presented, query: ApiQuery) -> Result<HttpResponse, AppError> {
+    let asked = key_json::query(|name| query.get(name));
+    let found = admitted(&key, move |connection, credentials| {
+        page_of(connection, credentials, &asked.map_err(AppError::Invalid)?)
+    });
+    Ok(answer(StatusCode::OK, &found.await?))
+}
+
+pub(super) async fn current(key: Presented) -> Result<HttpResponse, AppError> {
+    let found =
+        admitted(&key, |connection, credentials| shown(connection, credentials, &credentials.public_key));
+    Ok(answer(StatusCode::OK, &found.await?))
+}
+
+pub(super) async fn show(key: Presented, public_key: Path<String>) -> Result<HttpResponse, AppError> {
+    let found =
+        admitted(&key, move |connection, credentials| shown(connection, credentials, &parse(&public_key)?));
+    Ok(answer(StatusCode::OK, &found.await?))
+}
+
+pub(super) async fn create(
+    key: Presented,
+    trail: Trail,
+    ObjectBody(body): ObjectBody,
+    gate: Data<Gate>,
+) -> Result<HttpResponse, AppError> {
+    let made = admitted(&key, move |connection, credentials| {
+        let own = list::find(connection, &credentials.client, &credentials.public_key)?;
+        let plan = Given::read(&body)?.plan(&own.rights())?;
+        let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
+        let made = changes::create(connection, &manager_of(credentials, trail), &plan, &new);
+        let made = made.map_err(key_json::as_written)?;
+        Ok((whole, key_json::of(&made, None)))
+    });
+    Ok(made_answer(made.await?))
+}
+
+pub(super) async fn change(
+    key: Presented,
+    trail: Trail,
+    public_key: Path<String>,
+    ObjectBody(body): ObjectBody,
+) -> Result<HttpResponse, AppError> {
+    let changed = admitted(&key, move |connection, credentials| {
+        let public_key = parse(&public_key)?;
+        let before = list::find(connection, &credentials.client, &public_key)?;
+        let rights = Given::read(&body)?.rights(before.rights())?;
+        let changed = changes::change(connection, &manager_of(credentials, trail), &public_key, &rights);
+        changed.map_err(key_json::as_written)?;
+        shown(connection, credentials, &public_key)
+    });
+    Ok(answer(StatusCode::OK, &changed.await?))
+}
+
+pub(super) async fn delete(
+    key: Presented,
+    trail: Trail,
+    public_key: Path<String>,
+) -> Result<HttpResponse, AppError> {
+    let deleted = admitted(&key, move |connection, credentials| {
+        match changes::delete(connection, &manager_of(credentials, trail), &parse(&public_key)?)? {
+            changes::Deleted::Now(_) => Ok(()),
+            changes::Deleted::Before(_) => Err(AppError::NotFound),
+        }
+    });
+    deleted.await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub(super) async fn replace(
+    key: Presented,
+    trail: Trail,
+    public_key: Path<String>,
+    ObjectBody(body): ObjectBody,
+    gate: Data<Gate>,
+) -> Result<HttpResponse, AppError> {
+    let made = admitted(&key, move |connection, credentials| {
+        let old = parse(&public_key)?;
+        list::find(connection, &credentials.client, &old)?;
+        let grace = Given::read_any(&body)?.grace()?;
+        let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
+        let replaced = changes::replace(connection, &manager_of(credentials, trail), &old, grace, &new);
+        let replaced = replaced.map_err(key_json::as_written)?;
+        Ok((whole, key_json::of(&replaced.new, None)))
+    });
+    Ok(made_answer(made.await?))
+}
+
+/// Whoever has the whole of a key may end it, wherever it is and whatever the key may do.
+pub(super) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<HttpResponse, AppError> {
+    let deleted = call.key.run(move |connection, credentials| {
+        let Some(limit) = store::limit_of_living(connection, credentials)? else { return Ok(None) };
+        changes::delete(connection, &manager_of(credentials, trail), &credentials.public_key)?;
+        credentials.let_in(limit);
+        Ok(Some(()))
+    });
+    deleted.await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A body that is one JSON object, or nothing. Not yet parsed.
+pub(super) struct ObjectBody(Bytes);
+
+impl FromRequest for ObjectBody {
+    type Error = AppError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let media_type = request.content_type().to_ascii_lowercase();
+        let is_json = matches!(media_type.as_str(), "application/json" | "application/merge-patch+json");
+        let body = Body::<BODY_LIMIT>::from_request(request, payload);
+        Box::pin(async move {
+            let Body(body) = body.await?;
+            if is_json || body.is_empty() { Ok(Self(body)) } else { Err(AppError::UnsupportedObject) }
+        })
+    }
+}
+
+/// What `work` does for a key that is let in.
+async fn admitted<T: Send + 'static>(
+    key: &Presented,
+    work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    key.run(move |connection, credentials| {
+        if store::is_admitted(connection, credentials)? {
+            work(connection, credentials).map(Some)
+        } else {
+            Ok(None)
+        }
+    })
+    .await
+}
+
+/// The key acts itself.
+fn manager_of(credentials: &Credentials, trail: Trail) -> Manager {
+    let trail = trail.by(Actor::Key(credentials.public_key.clone()));
+    Manager { client: credentials.client.clone(), trail }
+}
+
+fn parse(text: &str) -> Result<PublicKey, AppError> {
+    text.parse().map_err(|_malformed| AppError::NotFound)
+}
+
+fn shown(
+    connection: &mut PgConnection,
+    credentials: &Credentials,
+    public_key: &PublicKey,
+) -> Result<Value, AppError> {
+    let key = list::find(connection, &credentials.client, public_key)?;
+    let used = usage::of_key(connection, &credentials.client, public_key)?.last;
+    Ok(key_json::of(&key, used.map(|last| last.at)))
+}
+
+fn page_of(
+    connection: &mut PgConnection,
+    credentials: &Credentials,
+    asked: &KeyQuery,
+) -> Result<Value, AppError> {
+    let found = list::list(connection, &credentials.client, asked)?;
+    let uses = usage::of_keys(connection, &credentials.client)?;
+    // The list gives its first page for one that is not there; here that is empty.
+    let keys = if found.page == asked.page { found.keys } else { Vec::new() };
+    let last_use = |key: &str| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);
+    let data: Vec<Value> = keys.iter().map(|key| key_json::of(key, last_use(&key.public_key))).collect();
+    let per_page = i64::from(asked.per_page);
+    Ok(json!({
+        "data": data,
+        "page": asked.page,
+        "recordsPerPage": per_page,
+        "totalKeys": found.total,
+        "totalPages": (found.total + per_page - 1) / per_page,
+    }))
+}
+
+fn answer(status: StatusCode, body: &Value) -> HttpResponse {
+    HttpResponse::build(status).content_type("application/json").body(body.to_string())
+}
+
+/// The whole key is in this answer and in no other; like all below `/api` it is `no-store`.
+fn made_answer((whole, mut key): (ClientKey, Value)) -> HttpResponse {
+    let address = format!("/api/keys/{}", whole.public());
+    key["clientKey"] = whole.expose().into();
+    let body = key.to_string();
+    HttpResponse::Created().insert_header((LOCATION, address)).content_type("application/json").body(body)
+}

@@ -1,0 +1,164 @@
+//! The calls of this room below `/api`.
+
+use serde_json::{Value, json};
+
+use super::{PER_PAGE_DEFAULT, STATUSES, export, ingest, read};
+use crate::{
+    api::{Call, Method, NO_CONTROL_CHARACTERS, fields, item, parameter},
+    api_keys::{Access, Scope},
+};
+
+const READS: Access = Access::Scope(Scope::SessionsRead);
+
+/// What programs may do with sessions.
+pub const CALLS: [Call; 4] = [
+    Call {
+        method: Method::Post,
+        path: "/sessions/export-csv-data",
+        access: READS,
+        handler: |route| route.to(export::export),
+        operation: exports,
+    },
+    Call {
+        method: Method::Get,
+        path: "/sessions",
+        access: READS,
+        handler: |route| route.to(read::list),
+        operation: lists,
+    },
+    Call {
+        method: Method::Post,
+        path: "/sessions",
+        access: Access::Scope(Scope::SessionsWrite),
+        handler: |route| route.to(ingest::record),
+        operation: records,
+    },
+    Call {
+        method: Method::Get,
+        path: "/sessions/{sessionId}",
+        access: READS,
+        handler: |route| route.to(read::show),
+        operation: shows,
+    },
+];
+
+/// The fields of a page: name, meaning and schema.
+fn page_fields() -> Vec<(&'static str, &'static str, Value)> {
+    let number = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
+    let text = json!({"type": "string", "maxLength": 255, "pattern": NO_CONTROL_CHARACTERS});
+    let time = json!({"type": "string", "format": "date-time"});
+    vec![
+        ("page", "From 1. Not together with cursor.", number.clone()),
+        ("perPage", "Sessions per page; more than 1000 is taken as 1000.", {
+            let mut per_page = number;
+            per_page["default"] = json!(PER_PAGE_DEFAULT);
+            per_page
+        }),
+        (
+            "order",
+            "In the order recorded, or the last recorded first.",
+            json!({"enum": ["asc", "desc"], "default": "asc"}),
+        ),
+        ("from", "Only sessions with createdAt at this time or later.", time.clone()),
+        ("to", "Only sessions with createdAt before this time.", time.clone()),
+        ("status", "Only sessions with this status.", json!({"enum": STATUSES})),
+        ("channel", "Only sessions over this channel.", json!({"enum": ["video", "audio", "chat"]})),
+        ("agentName", "Only sessions of the agent of exactly this name.", text),
+        ("updatedSince", "Only sessions with updatedAt at this time or later.", time),
+        (
+            "cursor",
+            "The nextCursor of the answer before.",
+            json!({"type": "string", "pattern": "^(s[0-9]{1,18})?$"}),
+        ),
+        (
+            "format",
+            "csv and ndjson without page and cursor are everything as a file.",
+            json!({"enum": ["json", "csv", "ndjson"], "default": "json"}),
+        ),
+    ]
+}
+
+/// A page in each of its formats.
+fn page() -> Value {
+    let mut page = item("A page of sessions, or everything as a file.", "SessionPage");
+    for media_type in ["text/csv", "application/x-ndjson"] {
+        page["content"][media_type] = json!({"schema": {"type": "string"}});
+    }
+    page
+}
+
+fn exports() -> Value {
+    let mut properties = json!({
+        "clientKey": {"type": "string", "description": "The whole key, unless it is in the header."}
+    });
+    for (name, description, mut schema) in page_fields() {
+        schema["description"] = json!(description);
+        properties[name] = schema;
+    }
+    json!({
+        "operationId": "exportSessions", "tags": ["Sessions"],
+        "summary": "A page of sessions, or all of them as a file",
+        "requestBody": fields(&json!({"type": "object", "properties": properties})),
+        "responses": {"200": page()}
+    })
+}
+
+fn lists() -> Value {
+    let parameters = page_fields();
+    let parameters =
+        parameters.into_iter().map(|(name, says, schema)| parameter("query", name, says, &schema));
+    let mut parameters: Vec<Value> = parameters.collect();
+    parameters.push(if_none_match());
+    let mut page = page();
+    page["headers"] = json!({
+        "ETag": {"schema": {"type": "string"}},
+        "Link": {"description": "first, prev, next and last page (RFC 8288).", "schema": {"type": "string"}}
+    });
+    json!({
+        "operationId": "listSessions", "tags": ["Sessions"], "summary": "The same with GET",
+        "parameters": parameters,
+        "responses": {"200": page, "304": {"description": "What the caller has is still so."}}
+    })
+}
+
+fn if_none_match() -> Value {
+    parameter("header", "If-None-Match", "The ETag of the answer before.", &json!({"type": "string"}))
+}
+
+fn shows() -> Value {
+    let mut session = item("The session.", "Session");
+    session["headers"] = json!({"ETag": {"schema": {"type": "string"}}});
+    json!({
+        "operationId": "getSession", "tags": ["Sessions"], "summary": "One session",
+        "parameters": [
+            parameter("path", "sessionId", "Our id of the session.", &json!({"type": "string", "format": "uuid"})),
+            if_none_match()
+        ],
+        "responses": {"200": session, "304": {"description": "What the caller has is still so."}}
+    })
+}
+
+fn records() -> Value {
+    let one = json!({"$ref": "#/components/schemas/SessionToRecord"});
+    let example = json!([{
+        "externalId": "call-1001", "status": "completed", "channel": "video",
+        "createdAt": "2026-10-01T10:00:00Z", "startedAt": "2026-10-01T10:00:05Z", "endedAt": "2026-10-01T10:05:05Z",
+        "durationSeconds": 300
+    }]);
+    let idempotency = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
+    json!({
+        "operationId": "recordSessions", "tags": ["Sessions"], "summary": "Records sessions, one or up to 1000",
+        "parameters": [
+            parameter("query", "partial", "Store the good ones although others are wrong.", &json!({"type": "boolean"})),
+            parameter("header", "Idempotency-Key", "Carried out once for 24 hours.", &idempotency)
+        ],
+        "requestBody": {"required": true, "content": {
+            "application/json": {"schema": {"anyOf": [one, {"type": "array", "maxItems": 1000, "items": one}]}, "example": example},
+            "application/x-ndjson": {"schema": {"type": "string"}}
+        }},
+        "responses": {
+            "200": item("What became of each session.", "Recorded"),
+            "409": {"$ref": "#/components/responses/409"}, "422": {"$ref": "#/components/responses/422"}
+        }
+    })
+}
