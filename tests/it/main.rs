@@ -21,6 +21,7 @@ mod ingest;
 mod key_programs;
 mod licences;
 mod migrations;
+mod openapi;
 mod pipeline;
 mod questions;
 mod read;
