@@ -6,67 +6,14 @@ use diesel::{
     sql_types::Timestamptz,
 };
 
-use super::{Key, PublicKey, Status, key::WARNED_DAYS};
+use super::{Key, KeyQuery, PublicKey, Sort, Status, key::WARNED_DAYS};
 use crate::{
     accounts::ClientId,
     schema::{api_keys, users},
 };
 
-/// Which keys of a client, in which order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyQuery {
-    /// Part of the name, in any case, or of the public key. Empty: all.
-    pub search: String,
-    /// Only those with this status. `None`: all but those that were replaced and are over.
-    pub status: Option<Status>,
-    /// In which order.
-    pub sort: Sort,
-    /// Which page, from 1.
-    pub page: u32,
-    /// How many keys on a page.
-    pub per_page: u32,
-}
-
-impl KeyQuery {
-    /// How many keys on a page when nothing is said.
-    pub const PER_PAGE: u32 = 25;
-}
-
-/// All, the newest first.
-impl Default for KeyQuery {
-    fn default() -> Self {
-        Self { search: String::new(), status: None, sort: Sort::Newest, page: 1, per_page: Self::PER_PAGE }
-    }
-}
-
-/// In which order keys are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
-    /// The last made first.
-    Newest,
-    /// The first made first.
-    Oldest,
-    /// By name, in any case.
-    Name,
-    /// What ends soonest first, what never ends last.
-    Expiry,
-}
-
-impl Sort {
-    /// Every order and its words, as the form offers them.
-    pub const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::Newest, "newest", "Newest first"),
-        (Self::Oldest, "oldest", "Oldest first"),
-        (Self::Name, "name", "Name"),
-        (Self::Expiry, "expiry", "Ends soonest"),
-    ];
-
-    /// The order of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|(_, known, _)| *known == name).map(|(sort, ..)| sort)
-    }
-}
+/// So many keys are warned about by name.
+const WARNED_MAX: u32 = 5;
 
 /// A page of keys.
 #[derive(Clone, Debug)]
@@ -141,6 +88,20 @@ fn literal(text: &str) -> String {
 /// PostgreSQL's clock, as the columns are typed.
 fn database_now() -> AsExprOf<now, Timestamptz> {
     now.into_sql::<Timestamptz>()
+}
+
+/// The keys of a client that are about to expire, the first to end first: a few, and how many there are.
+///
+/// # Errors
+/// Those of the database.
+pub(super) fn expiring(connection: &mut PgConnection, client: &ClientId) -> QueryResult<KeyPage> {
+    let query = KeyQuery {
+        status: Some(Status::Expiring),
+        sort: Sort::Expiry,
+        per_page: WARNED_MAX,
+        ..KeyQuery::default()
+    };
+    list(connection, client, &query)
 }
 
 /// One key of a client that was not deleted.

@@ -1,6 +1,9 @@
 //! Settings → API Keys.
 
 mod changes;
+mod making;
+mod replacing;
+mod table;
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -11,6 +14,10 @@ const INDEX: &str = "/settings/api-keys";
 
 fn public(key: &str) -> &str {
     &key[..18]
+}
+
+fn key_path(key: &str) -> String {
+    format!("{INDEX}/{}", public(key))
 }
 
 fn delete_path(key: &str) -> String {
@@ -51,7 +58,10 @@ async fn the_table_has_its_five_columns_and_the_menu_its_two_entries() {
 
     let page = ada.get(INDEX).await.html();
 
-    assert_eq!(page.texts("thead th"), ["Name", "Public Key", "Client ID", "Created At", "Action"]);
+    let columns = page.texts("thead th");
+    let asked = ["Name", "Public Key", "Client ID", "Created At", "Action"];
+    assert_eq!(columns.iter().filter(|it| asked.contains(&it.as_str())).collect::<Vec<_>>(), asked);
+    assert_eq!(columns[4..7], ["Created By", "Status", "Last used"]);
     assert_eq!(page.texts("form.generate label[for]"), ["Name"]);
     assert_eq!(page.texts("form.generate button"), ["Generate Key"]);
     let entries = page.texts(".actions a");
@@ -260,8 +270,8 @@ async fn a_stranger_finds_nothing_whatever_the_id() {
     let key = ada.generate("laptop").await;
     let unknown = "uptok_000000000000";
     for id in [public(&key), unknown, "uptok_", "1", "uptok_00000000000é", "%00", "' or 1=1"] {
-        for action in ["delete", "replacement"] {
-            let path = format!("{INDEX}/{id}/{action}");
+        for action in ["", "/delete", "/replacement"] {
+            let path = format!("{INDEX}/{id}{action}");
             assert_eq!(eve.get(&path).await.status, 404, "GET {path}");
             assert_eq!(eve.post(&path, &[]).await.status, 404, "POST {path}");
         }
@@ -284,6 +294,10 @@ async fn a_member_sees_keys_and_changes_none() {
     assert_eq!(ada.post(INDEX, &[("name", "mine")]).await.status, 403);
     assert_eq!(ada.post(&delete_path(&key), &[]).await.status, 403);
     assert_eq!(ada.post(&replacement_path(&key), &[]).await.status, 403);
+    assert_eq!(ada.post(&key_path(&key), &[("requestsPerMinute", "1")]).await.status, 403);
+    assert_eq!(ada.post(&format!("{INDEX}/delete"), &[("keys", public(&key))]).await.status, 403);
+    let shown = ada.get(&key_path(&key)).await.html();
+    assert!(shown.text(".facts").contains("laptop") && shown.texts("main form").is_empty());
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
 }
 

@@ -5,8 +5,10 @@ use reqwest::Method;
 use crate::support::{Reply, TestApp};
 
 /// Every address that changes something for somebody who is logged in.
-const WRITES: [&str; 9] = [
+const WRITES: [&str; 11] = [
     "/settings/api-keys",
+    "/settings/api-keys/delete",
+    "/settings/api-keys/uptok_000000000000",
     "/settings/api-keys/uptok_000000000000/delete",
     "/settings/api-keys/uptok_000000000000/replacement",
     "/sessions/erase",

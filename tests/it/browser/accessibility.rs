@@ -111,6 +111,45 @@ async fn axe_finds_nothing_on_the_pages_of_api_keys() {
 }
 
 #[actix_web::test]
+async fn axe_finds_nothing_on_keys_in_every_state() {
+    let app = TestApp::start().await;
+    let mut inspection = Inspection::of(&app).await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+    let mut keys = Vec::new();
+    for name in ["Warehouse", "A name as long as names can be: sixty-four characters, not more", "Till"] {
+        keys.push(inspection.browser.generate(name).await[..18].to_owned());
+    }
+    let page = |key: &str, rest: &str| format!("/settings/api-keys/{key}{rest}");
+    inspection.go(&page(&keys[0], "/replacement"), "a grace to choose").await;
+    inspection.browser.click("input[name=graceSeconds][value='86400']").await;
+    inspection.browser.press("Replace").await;
+    for (key, days) in keys.iter().skip(1).zip([3, -3]) {
+        app.db.execute(&format!(
+            "update api_keys set expires_at = now() + interval '{days} days' where public_key = '{key}'"
+        ));
+    }
+    app.db.execute(
+        "insert into key_last_uses (client_id, public_key, used_at, address, user_agent) \
+         select client_id, public_key, now(), '2001:db8::1', 'a program/1.0' from api_keys",
+    );
+
+    inspection.go("/settings/api-keys", "keys in every state").await;
+    inspection.browser.click(".more > summary").await;
+    inspection.look("API keys, every field").await;
+    inspection.go("/settings/api-keys?q=nothing", "no match").await;
+    inspection.go(&page(&keys[0], ""), "replaced").await;
+    inspection.go(&page(&keys[1], ""), "to be changed").await;
+    inspection.browser.run("document.querySelector('[name=requestsPerMinute]').value = 'x'").await;
+    inspection.browser.press("Save").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.look("an API key, a change refused").await;
+    inspection.go(&page(&keys[1], "/delete"), "in use").await;
+    inspection.go(&format!("/settings/api-keys/delete?key={}&key={}", keys[1], keys[2]), "several").await;
+
+    inspection.end();
+}
+
+#[actix_web::test]
 async fn axe_finds_nothing_on_the_other_pages_of_a_client() {
     let app = TestApp::start().await;
     let mut inspection = Inspection::of(&app).await;

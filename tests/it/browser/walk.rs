@@ -49,6 +49,37 @@ async fn without_javascript_a_key_is_selected_replaced_and_deleted() {
     assert_eq!(app.export(&[("clientKey", &new)]).await.status, 401);
 }
 
+#[actix_web::test]
+async fn without_javascript_a_key_gets_an_end_and_is_replaced_with_grace() {
+    let app = TestApp::start().await;
+    let browser = Browser::without_javascript().await;
+
+    browser.sign_up(&app.url, "ada").await;
+    assert_eq!(browser.text(".send .hint").await, "It expires in 90 days.");
+    browser.click(".more > summary").await;
+    browser.click("input[name=expires][value='30']").await;
+    assert_eq!(browser.text(".send .hint").await, "It expires in 30 days.");
+    let old = browser.generate("Warehouse").await;
+    browser.see("[role=status]", "It expires in 30 days.").await;
+    choose(&browser, "Replace").await;
+    browser.click("input[name=graceSeconds][value='86400']").await;
+    browser.press("Replace").await;
+    browser.see("[role=status]", "The old one ends in 24 hours").await;
+    let new = browser.text("[data-whole-key-text]").await;
+
+    for key in [&old, &new] {
+        assert_eq!(app.export(&[("clientKey", key)]).await.status, 200);
+    }
+    browser.go(&format!("{}/settings/api-keys?status=replaced", app.url)).await;
+    browser.click("input[name=key]").await;
+    browser.press("Delete selected").await;
+    browser.see("h1", "Delete this API key?").await;
+    browser.press("Delete").await;
+    browser.see("[role=status]", "1 key is deleted.").await;
+    assert_eq!(app.export(&[("clientKey", &old)]).await.status, 401);
+    assert_eq!(app.export(&[("clientKey", &new)]).await.status, 200);
+}
+
 /// What the clipboard has after Ctrl+A and Ctrl+C in the field that holds the key.
 async fn selected(browser: &Browser) -> String {
     let field =

@@ -1,0 +1,107 @@
+//! The fields of a key in a form: what was typed, what is wrong with it, and what it means.
+
+use super::{Key, KeyError, KeyName, Lifetime, Plan, RequestsPerMinute, Rights, Scope};
+use crate::web::{body::Fields, form::FormState};
+
+/// The form of a key that is made or changed.
+#[derive(Clone, Debug)]
+pub(super) struct KeyForm {
+    pub(super) state: FormState,
+    scopes: Vec<Scope>,
+}
+
+impl KeyForm {
+    /// What a form sent. What it does not have is as in the empty form: a program may send a name alone.
+    pub(super) fn read<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Self {
+        let or = |name: &str, default: &str| fields.get(name).unwrap_or(default).to_owned();
+        let state = FormState::default()
+            .keep("name", fields.text("name"))
+            .keep("expires", &or("expires", &Lifetime::DAYS_DEFAULT.to_string()))
+            .keep("expiresOn", fields.text("expiresOn"))
+            .keep("requestsPerMinute", &or("requestsPerMinute", &RequestsPerMinute::DEFAULT.to_string()))
+            .keep("allowedNetworks", fields.text("allowedNetworks"));
+        Self { state, scopes: chosen_scopes(fields) }
+    }
+
+    /// The rights of a key, to be changed.
+    pub(super) fn of(key: &Key) -> Self {
+        let rights = key.rights();
+        let state = FormState::default()
+            .keep("requestsPerMinute", &rights.requests_per_minute.to_string())
+            .keep("allowedNetworks", &rights.networks.texts().join("\n"));
+        Self { state, scopes: rights.scopes }
+    }
+
+    /// The key that the form asks for; `None`: something in it is wrong.
+    pub(super) fn plan(&mut self) -> Option<Plan> {
+        let name = self.state.value("name").parse::<KeyName>();
+        let lifetime = Lifetime::chosen(self.state.value("expires"), self.state.value("expiresOn"));
+        let name = self.state.check("name", name);
+        let lifetime = match lifetime {
+            Ok(lifetime) => Some(lifetime),
+            Err(error) => {
+                self.refuse(&error.into());
+                None
+            }
+        };
+        let rights = self.rights();
+        Some(Plan { name: name?, lifetime: lifetime?, rights: rights? })
+    }
+
+    /// The rights that the form asks for; `None`: something in it is wrong.
+    pub(super) fn rights(&mut self) -> Option<Rights> {
+        let requests_per_minute = self.state.value("requestsPerMinute").parse();
+        let networks = self.state.value("allowedNetworks").parse();
+        let requests_per_minute = self.state.check("requestsPerMinute", requests_per_minute);
+        let networks = self.state.check("allowedNetworks", networks);
+        if self.scopes.is_empty() {
+            self.state.check::<(), _>("scopes", Err("Choose at least one."));
+            return None;
+        }
+        Some(Rights {
+            scopes: self.scopes.clone(),
+            requests_per_minute: requests_per_minute?,
+            networks: networks?,
+        })
+    }
+
+    /// Adds what is wrong to its field, if it is about one.
+    pub(super) fn refuse(&mut self, error: &KeyError) -> bool {
+        let Some((field, message)) = error.field() else { return false };
+        self.state.check::<(), _>(field, Err(message));
+        true
+    }
+
+    /// Each scope, and whether its box is ticked.
+    pub(super) fn boxes(&self) -> [(&'static str, bool); Scope::ALL.len()] {
+        Scope::ALL.map(|scope| (scope.as_str(), self.scopes.contains(&scope)))
+    }
+
+    /// Whether this is how long the key shall live.
+    pub(super) fn lives(&self, expires: &str) -> bool {
+        self.state.value("expires") == expires
+    }
+
+    /// Whether something is wrong or unusual in what can be folded away: then it is not.
+    pub(super) fn is_open(&self) -> bool {
+        ["scopes", "expires", "expiresOn", "requestsPerMinute", "allowedNetworks"]
+            .iter()
+            .any(|field| self.state.error(field).is_some())
+            || self.scopes != [Scope::SessionsRead]
+    }
+}
+
+/// A key that reads, for the usual time.
+impl Default for KeyForm {
+    fn default() -> Self {
+        Self::read(&Fields::<0>::default())
+    }
+}
+
+/// The ticked boxes. A form without boxes, posted by a program, asks for a key that reads.
+fn chosen_scopes<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Vec<Scope> {
+    if fields.get("chooseScopes").is_none() {
+        return vec![Scope::SessionsRead];
+    }
+    Scope::ALL.into_iter().filter(|scope| fields.get(scope.as_str()).is_some()).collect()
+}

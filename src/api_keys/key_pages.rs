@@ -1,0 +1,184 @@
+//! The page of one key, and what is done to it: changed, replaced, deleted.
+
+use actix_session::Session;
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use askama::Template;
+
+use super::{
+    Deleted, Gate, Grace, Key, NewKey, PublicKey, Status, changes,
+    form::KeyForm,
+    list,
+    pages::{
+        FORM_LIMIT, INDEX, manager, new_nonce, refuse_member, refuse_without_right, repeat_or_fail, run,
+        show_made,
+    },
+    row::Row,
+};
+use crate::{
+    accounts::{MaybeSignedIn, SignedIn, leave_message},
+    db::Db,
+    error::AppError,
+    usage,
+    web::{
+        body::Fields,
+        page::{Layout, Section, respond, see_other},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "api_keys/show.html")]
+struct Show {
+    layout: Layout,
+    key: Row,
+    form: KeyForm,
+    may_manage: bool,
+}
+
+#[derive(Template)]
+#[template(path = "api_keys/delete.html")]
+struct Delete {
+    layout: Layout,
+    key: Row,
+}
+
+#[derive(Template)]
+#[template(path = "api_keys/replacement.html")]
+struct Replacement {
+    layout: Layout,
+    key: Row,
+    form_nonce: String,
+    /// Each grace: its seconds and what is chosen.
+    graces: [Grace; Grace::ALL.len()],
+}
+
+pub(super) async fn show(
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("API key", Section::ApiKeys)?;
+    let (key, row) = known(&signed_in, &public_key, &db).await?;
+    let page = Show { layout, form: KeyForm::of(&key), key: row, may_manage: signed_in.may_manage_keys() };
+    respond(StatusCode::OK, &page)
+}
+
+pub(super) async fn change(
+    visitor: MaybeSignedIn,
+    session: Session,
+    public_key: Path<String>,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("API key", Section::ApiKeys)?;
+    refuse_without_right(&signed_in, &fields)?;
+    let key = parse(&public_key)?;
+    let mut form = KeyForm::read(&fields);
+    let Some(rights) = form.rights() else {
+        let (_key, row) = known(&signed_in, &public_key, &db).await?;
+        let page = Show { layout, key: row, form, may_manage: true };
+        return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    };
+    let manager = manager(&signed_in);
+    let changed = db.run(move |connection| changes::change(connection, &manager, &key, &rights)).await?;
+    let after = changed.after;
+    let message = format!("The key “{}” is changed. That holds from its next request on.", after.name);
+    leave_message(&session, &message)?;
+    Ok(see_other(&format!("{INDEX}/{}", after.public_key)))
+}
+
+pub(super) async fn confirm_delete(
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Delete API key", Section::ApiKeys)?;
+    refuse_member(&signed_in)?;
+    let (_key, key) = known(&signed_in, &public_key, &db).await?;
+    respond(StatusCode::OK, &Delete { layout, key })
+}
+
+pub(super) async fn delete(
+    signed_in: SignedIn,
+    session: Session,
+    public_key: Path<String>,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    refuse_without_right(&signed_in, &fields)?;
+    let key = parse(&public_key)?;
+    let manager = manager(&signed_in);
+    let deleted = db.run(move |connection| changes::delete(connection, &manager, &key)).await?;
+    let message = match deleted {
+        Deleted::Now(key) => {
+            format!("The key “{}” is deleted. Programs that use it are refused from now on.", key.name)
+        }
+        Deleted::Before(key) => format!("The key “{}” was deleted already.", key.name),
+    };
+    leave_message(&session, &message)?;
+    Ok(see_other(INDEX))
+}
+
+pub(super) async fn confirm_replacement(
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Replace API key", Section::ApiKeys)?;
+    refuse_member(&signed_in)?;
+    let (_key, key) = known(&signed_in, &public_key, &db).await?;
+    respond(StatusCode::OK, &Replacement { layout, key, form_nonce: new_nonce()?, graces: Grace::ALL })
+}
+
+pub(super) async fn replace(
+    visitor: MaybeSignedIn,
+    public_key: Path<String>,
+    fields: Fields<FORM_LIMIT>,
+    db: Data<Db>,
+    gate: Data<Gate>,
+) -> Result<HttpResponse, AppError> {
+    let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
+    refuse_without_right(&signed_in, &fields)?;
+    let old = parse(&public_key)?;
+    let grace: Grace = fields
+        .text("graceSeconds")
+        .parse()
+        .map_err(|error: super::GraceError| AppError::invalid("graceSeconds", error.to_string()))?;
+    let manager = manager(&signed_in);
+    let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
+    match run(&db, move |connection| changes::replace(connection, &manager, &old, grace, &new_key)).await? {
+        Ok(replaced) => show_made(visitor, &db, key, what_happened(&replaced.old)).await,
+        Err(error) => repeat_or_fail(visitor, &db, error).await,
+    }
+}
+
+fn what_happened(old: &Key) -> String {
+    let row = Row::of(old.clone(), None);
+    match (old.status(), row.ends) {
+        (Status::Replaced, Some(ends)) if old.deleted_at.is_none() => {
+            format!("The new key “{}” is ready. The old one {}, on {}.", old.name, row.end, ends.text)
+        }
+        _ => format!("The new key “{}” is ready. The old one is refused from now on.", old.name),
+    }
+}
+
+/// The key of the address, and how pages show it.
+async fn known(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(Key, Row), AppError> {
+    let key = parse(public_key)?;
+    let client = signed_in.client();
+    let (key, usage) = db
+        .run(move |connection| {
+            let found = list::find(connection, &client, &key)?;
+            let usage = usage::of_key(connection, &client, &key)?;
+            Ok::<_, AppError>((found, usage))
+        })
+        .await?;
+    Ok((key.clone(), Row::of(key, Some(&usage))))
+}
+
+fn parse(public_key: &str) -> Result<PublicKey, AppError> {
+    public_key.parse().map_err(|_malformed| AppError::NotFound)
+}

@@ -1,0 +1,171 @@
+//! A key as pages show it.
+
+use chrono::TimeDelta;
+
+use super::{ClientKey, Key, Status};
+use crate::{
+    usage::KeyUse,
+    web::{
+        clock::{Moment, Past},
+        numbers::grouped,
+    },
+};
+
+/// One key, in words.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) public_key: String,
+    pub(super) client_id: String,
+    pub(super) created: Moment,
+    /// Who made it: a user's name, a public key, or the command line.
+    pub(super) creator: String,
+    pub(super) scopes: String,
+    pub(super) limit: String,
+    pub(super) networks: Vec<String>,
+    pub(super) status: Status,
+    /// `expires in 12 days`.
+    pub(super) end: String,
+    /// When that is; `None`: never.
+    pub(super) ends: Option<Moment>,
+    pub(super) replaced_by: Option<String>,
+    /// When it was last used; `None`: never, as far as we know.
+    pub(super) used: Option<Used>,
+    /// The whole key, in the answer that made it and never again.
+    pub(super) whole_key: Option<String>,
+}
+
+/// The last use of a key, and how much it is used.
+pub(super) struct Used {
+    pub(super) when: Past,
+    /// From where, and what the program calls itself.
+    pub(super) from: String,
+    /// `1,204 calls in 24 h`.
+    pub(super) calls: String,
+    /// Whether it was used within the last 24 hours.
+    pub(super) is_lately: bool,
+}
+
+impl Row {
+    pub(super) fn of(key: Key, usage: Option<&KeyUse>) -> Self {
+        let status = key.status();
+        Self {
+            creator: creator(&key),
+            scopes: key.scopes.join(", "),
+            limit: limit(key.requests_per_minute),
+            networks: key.rights().networks.texts(),
+            end: end(status, key.time_left()),
+            ends: key.expires_at.map(Moment::from),
+            used: usage.and_then(|usage| Used::of(usage, &key)),
+            created: key.created_at.into(),
+            name: key.name,
+            public_key: key.public_key,
+            client_id: key.client_id,
+            status,
+            replaced_by: key.replaced_by,
+            whole_key: None,
+        }
+    }
+
+    /// … and the whole of it, if it is this one that was just made.
+    pub(super) fn showing(mut self, made: Option<&ClientKey>) -> Self {
+        self.whole_key = made.filter(|key| key.public().as_str() == self.public_key).map(ClientKey::expose);
+        self
+    }
+
+    /// Whether it can be replaced: once is enough.
+    pub(super) fn is_replaceable(&self) -> bool {
+        self.replaced_by.is_none()
+    }
+}
+
+impl Used {
+    fn of(usage: &KeyUse, key: &Key) -> Option<Self> {
+        let last = usage.last.as_ref()?;
+        let program = last.user_agent.as_ref().map_or(String::new(), |agent| format!(" ({agent})"));
+        let calls = match usage.calls_of_day {
+            1 => "1 call in 24 h".to_owned(),
+            calls => format!("{} calls in 24 h", grouped(calls)),
+        };
+        Some(Self {
+            when: Past::of(last.at, key.as_of),
+            from: format!("{}{program}", last.address),
+            calls,
+            is_lately: usage.calls_of_day > 0,
+        })
+    }
+}
+
+fn creator(key: &Key) -> String {
+    match (&key.creator, &key.created_by_key) {
+        (Some(name), _) => name.clone(),
+        (None, Some(maker)) => maker.clone(),
+        (None, None) if key.created_by.is_some() => "a former user".to_owned(),
+        (None, None) => "the command line".to_owned(),
+    }
+}
+
+fn limit(requests_per_minute: i32) -> String {
+    match requests_per_minute {
+        0 => "no limit".to_owned(),
+        1 => "1 request a minute".to_owned(),
+        number => format!("{} requests a minute", grouped(number)),
+    }
+}
+
+/// What becomes of the key, and when.
+fn end(status: Status, left: Option<TimeDelta>) -> String {
+    let Some(left) = left else { return "never expires".to_owned() };
+    let span = span(left.abs());
+    match status {
+        Status::Active | Status::Expiring => format!("expires in {span}"),
+        Status::Replaced => format!("ends in {span}"),
+        Status::Expired => format!("ended {span} ago"),
+    }
+}
+
+/// A span of time in its nearest unit.
+pub(super) fn span(span: TimeDelta) -> String {
+    let minutes = (span.num_seconds() + 30) / 60;
+    let (count, unit) = match minutes {
+        ..=0 => return "less than a minute".to_owned(),
+        1..=90 => (minutes, "minute"),
+        91..=2880 => ((minutes + 30) / 60, "hour"),
+        _ => ((minutes + 720) / 1440, "day"),
+    };
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_said_in_its_nearest_unit() {
+        let said = [0, 29, 30, 89, 3600, 5430, 82_800, 86_399, 172_800, 172_830, 1_209_600, 7_775_999]
+            .map(|seconds| span(TimeDelta::seconds(seconds)));
+        let expected = [
+            "less than a minute",
+            "less than a minute",
+            "1 minute",
+            "1 minute",
+            "60 minutes",
+            "2 hours",
+            "23 hours",
+            "24 hours",
+            "48 hours",
+            "2 days",
+            "14 days",
+            "90 days",
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn an_end_says_what_becomes_of_the_key() {
+        let hours = |hours| Some(TimeDelta::hours(hours));
+        assert_eq!(end(Status::Active, None), "never expires");
+        assert_eq!(end(Status::Expiring, hours(72)), "expires in 3 days");
+        assert_eq!(end(Status::Replaced, hours(23)), "ends in 23 hours");
+        assert_eq!(end(Status::Expired, hours(-72)), "ended 3 days ago");
+    }
+}

@@ -1,0 +1,190 @@
+//! Replacing with grace, and ending the old key.
+
+use futures_util::future::join_all;
+
+use super::{INDEX, delete_path, key_path, public, replacement_path};
+use crate::support::{TestApp, Visitor};
+
+/// Replaces a key and returns the new one.
+async fn replace(ada: &Visitor, key: &str, grace_seconds: &str) -> String {
+    let reply = ada.post(&replacement_path(key), &[("graceSeconds", grace_seconds)]).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.html().text("[data-whole-key-text]")
+}
+
+#[actix_web::test]
+async fn with_grace_both_keys_are_let_in_until_it_is_over() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let old = ada.generate("laptop").await;
+    let asked = ada.get(&replacement_path(&old)).await.html();
+    assert_eq!(asked.attribute("input[name=graceSeconds][checked]", "value"), "0");
+
+    let new = replace(&ada, &old, "86400").await;
+
+    for key in [&old, &new] {
+        assert_eq!(app.export(&[("clientKey", key)]).await.status, 200);
+    }
+    let table = ada.get(INDEX).await.html().texts("tbody td[data-label=Status]");
+    assert_eq!(table, ["active expires in 90 days", "replaced ends in 24 hours"]);
+    app.db.execute("update api_keys set expires_at = now() where replaced_by is not null");
+    app.export(&[("clientKey", &old)]).await.assert_problem(401, "invalid_key");
+    assert_eq!(app.export(&[("clientKey", &new)]).await.status, 200);
+    assert_eq!(ada.get(INDEX).await.html().texts("tbody tr").len(), 1);
+    assert_eq!(ada.get(&format!("{INDEX}?status=expired")).await.html().texts("tbody tr").len(), 1);
+}
+
+#[actix_web::test]
+async fn the_answer_says_when_the_old_key_ends_and_its_page_what_replaced_it() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let old = ada.generate("laptop").await;
+
+    let reply = ada.post(&replacement_path(&old), &[("graceSeconds", "3600")]).await;
+
+    let said = reply.html().text("[role=status]:not([data-copied])");
+    assert!(said.contains("The old one ends in 60 minutes, on ") && said.contains(" UTC."), "{said}");
+    let new = reply.html().text("[data-whole-key-text]");
+    let page = ada.get(&key_path(&old)).await.html();
+    assert_eq!(page.attribute(".facts a", "href"), key_path(&new));
+    assert_eq!(page.texts("main a[href$=delete]"), ["End now"]);
+    assert!(page.texts("main a[href$=replacement]").is_empty(), "it is replaced once");
+    let again = ada.post(&replacement_path(&old), &[("graceSeconds", "3600")]).await;
+    assert_eq!(again.status, 409);
+    assert!(again.body.contains(&format!("was replaced already, by {}", public(&new))));
+}
+
+#[actix_web::test]
+async fn a_replaced_key_can_be_ended_at_once() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let old = ada.generate("laptop").await;
+    let new = replace(&ada, &old, "604800").await;
+
+    ada.post(&delete_path(&old), &[]).await.assert_sent_to(INDEX);
+
+    app.export(&[("clientKey", &old)]).await.assert_problem(401, "invalid_key");
+    assert_eq!(app.export(&[("clientKey", &new)]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_grace_that_is_not_offered_is_refused() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let old = ada.generate("laptop").await;
+    for grace in ["60", "-1", "1h", "31536000"] {
+        let reply = ada.post(&replacement_path(&old), &[("graceSeconds", grace)]).await;
+        assert_eq!(reply.status, 400, "{grace}");
+    }
+    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "1");
+}
+
+#[actix_web::test]
+async fn the_delete_page_of_a_key_in_use_says_so_and_offers_to_replace_it() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    let idle = ada.get(&delete_path(&key)).await.html();
+    assert_eq!(
+        (idle.texts(".notice-warn").len(), idle.texts(".facts dd").last().unwrap().as_str()),
+        (0, "never")
+    );
+    app.db.execute(
+        "insert into key_last_uses (client_id, public_key, used_at, address, user_agent) \
+         select client_id, public_key, now() - interval '3 minutes', '203.0.113.7', 'curl/8' from api_keys",
+    );
+    app.db.execute(
+        "insert into key_usage (client_id, public_key, hour, endpoint, status_class, requests) \
+         select client_id, public_key, date_trunc('hour', now()), 'GET /api/sessions', 2, 1204 from api_keys",
+    );
+
+    let page = ada.get(&delete_path(&key)).await.html();
+
+    let said = page.text(".notice-warn");
+    assert!(said.contains("used 3 minutes ago from 203.0.113.7 (curl/8): 1,204 calls in 24 h"), "{said}");
+    assert_eq!(page.attribute(".notice-warn a", "href"), replacement_path(&key));
+    let cell = ada.get(INDEX).await.html().cell("laptop", "Last used");
+    assert_eq!(cell, "3 minutes ago 1,204 calls in 24 h");
+}
+
+#[actix_web::test]
+async fn the_page_warns_of_keys_that_are_about_to_expire() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    for index in 0..7 {
+        ada.generate(&format!("key {index}")).await;
+    }
+    assert!(ada.get(INDEX).await.html().texts(".notice-warn").is_empty());
+    app.db.execute("update api_keys set expires_at = now() + interval '15 days' where name = 'key 0'");
+    app.db.execute("update api_keys set expires_at = now() + interval '13 days' where name <> 'key 0'");
+    app.db.execute("update api_keys set expires_at = now() + interval '1 day' where name = 'key 3'");
+
+    let page = ada.get(INDEX).await.html();
+
+    assert_eq!(page.text(".notice-warn strong"), "6 keys expire within 14 days.");
+    let named = page.texts(".notice-warn li");
+    assert_eq!((named.len(), named[0].as_str()), (5, "key 3 expires in 24 hours. Replace the key key 3"));
+    let all = ada.get(&page.attribute(".notice-warn p a", "href")).await.html();
+    assert_eq!(all.texts("tbody tr").len(), 6);
+}
+
+#[actix_web::test]
+async fn the_ticked_keys_are_listed_and_then_deleted() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let mut keys = Vec::new();
+    for name in ["a", "b", "c"] {
+        keys.push(ada.generate(name).await);
+    }
+    let ticked = format!("{INDEX}/delete?key={}&key={}", public(&keys[0]), public(&keys[2]));
+
+    let asked = ada.get(&ticked).await.html();
+
+    assert_eq!(asked.text("h1"), "Delete these 2 API keys?");
+    assert_eq!(asked.texts("main li bdi"), ["a", "c"]);
+    let list = asked.attribute("input[name=keys]", "value");
+    assert_eq!(app.export(&[("clientKey", &keys[0])]).await.status, 200, "asking deletes nothing");
+    ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
+    let page = ada.get(INDEX).await.html();
+    assert!(page.text("[role=status]").contains("2 keys are deleted"));
+    assert_eq!(page.texts("tbody th"), ["b"]);
+    for (key, status) in keys.iter().zip([401, 200, 401]) {
+        assert_eq!(app.export(&[("clientKey", key)]).await.status, status);
+    }
+    ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
+    assert!(ada.get(INDEX).await.html().text("[role=status]").contains("were deleted already"));
+}
+
+#[actix_web::test]
+async fn of_several_keys_a_strangers_spoils_all() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (own, foreign) = (eve.generate("own").await, ada.generate("foreign").await);
+    let both = format!("{} {}", public(&own), public(&foreign));
+    for list in [both.as_str(), public(&foreign), "uptok_000000000000", "x", ""] {
+        let query = list.split(' ').map(|key| format!("key={key}")).collect::<Vec<_>>().join("&");
+        assert_eq!(eve.get(&format!("{INDEX}/delete?{query}")).await.status, 404, "{list}");
+        assert_eq!(eve.post(&format!("{INDEX}/delete"), &[("keys", list)]).await.status, 404, "{list}");
+    }
+    assert_eq!(app.export(&[("clientKey", &own)]).await.status, 200);
+    assert_eq!(app.export(&[("clientKey", &foreign)]).await.status, 200);
+    eve.get(&format!("{INDEX}/delete")).await.assert_sent_to(INDEX);
+    assert!(eve.get(INDEX).await.html().text("[role=status]").contains("No key is ticked"));
+}
+
+#[actix_web::test]
+async fn of_fifty_deletes_at_once_one_deletes() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let key = ada.generate("laptop").await;
+    let (one, several) = (delete_path(&key), format!("{INDEX}/delete"));
+    let list = [("keys", public(&key))];
+
+    let replies = join_all((0..50).map(async |index| {
+        if index % 2 == 0 { ada.post(&one, &[]).await } else { ada.post(&several, &list).await }
+    }))
+    .await;
+
+    assert!(replies.iter().all(|reply| reply.status == 303));
+    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys where deleted_at is not null"), "1");
+}
