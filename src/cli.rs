@@ -1,6 +1,7 @@
-//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `audit …`, `database-url`.
+//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `database-url`.
 
 mod audit;
+mod keys;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 use tracing_subscriber::EnvFilter;
 
-use self::audit::AuditCommand;
+use self::{audit::AuditCommand, keys::KeysCommand};
 use crate::{
     accounts::{self, ClientId, EmailAddress, Home, NewPassword, NewUser, Passwords, PersonName},
     app::Parts,
@@ -57,6 +58,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// List, make and delete API keys
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
     },
     /// Check the audit log
     Audit {
@@ -145,6 +151,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             erase.run(&mut *db.connect()?, &trail(&settings)?)?;
         }
         Command::User { command } => user(&settings, command)?,
+        Command::Keys { command } => keys::run(&settings, command)?,
         Command::Audit { command } => return audit::run(&settings, command),
         Command::Questions { last } => show_questions(&settings, last)?,
         Command::DatabaseUrl => {

@@ -358,3 +358,47 @@ fn importing_reports_bad_lines_and_the_counts() {
         "{bad}"
     );
 }
+
+#[test]
+fn keys_are_made_listed_and_deleted_from_the_command_line() {
+    let db = TestDb::new();
+    let client = db.ask(
+        "insert into clients (client_id, name) values ('cl_0123456789', 'Ada') returning client_id as answer",
+    );
+    let keys = |arguments: &[&str]| {
+        let mut command = uptok(&["keys"]);
+        command.args(arguments).args(["--client", &client]).env("DATABASE_URL", &db.url);
+        let output = command.env("UPTOK_SECRET", SECRET).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+
+    let limits = ["--requests-per-minute", "60", "--allow", "127.0.0.1", "--allow", "10.0.0.0/8"];
+    let made = keys(
+        &[&["create", "--name", "cron job", "--expires", "never", "--scope", "sessions:write"], &limits[..]]
+            .concat(),
+    );
+    let key = made.1.trim_end();
+    assert!(made.0 && key.parse::<uptok::api_keys::ClientKey>().is_ok(), "{key}");
+    let public = &key[..18];
+    assert_eq!(keys(&["list"]).1, format!("{public}\tactive\tnever\tsessions:write\tcron job\n"));
+    assert_eq!(
+        db.ask("select requests_per_minute || allowed_networks::text || (created_by is null)::text as answer from api_keys"),
+        "60{127.0.0.1/32,10.0.0.0/8}true"
+    );
+    for (wrong, sentence) in [
+        (vec!["create", "--name", "cron job"], "has this name already"),
+        (vec!["create", "--name", "x", "--scope", "all"], "use one of sessions:read"),
+        (vec!["create", "--name", "x", "--allow", "10.0.0.1/8"], "Write 10.0.0.0/8"),
+        (vec!["create", "--name", "x", "--expires", "2020-01-01"], "This day is over"),
+        (vec!["delete", key], "a public key is uptok_ and 12 characters"),
+        (vec!["delete", "uptok_000000000000"], "never had a key"),
+    ] {
+        let (is_done, said) = keys(&wrong);
+        assert!(!is_done && said.contains(sentence), "{said}");
+        assert!(!said.contains(&key[19..]), "a secret is said again: {said}");
+    }
+    assert!(keys(&["delete", public]).1.contains("(cron job) is deleted"));
+    assert!(keys(&["delete", public]).1.contains("was deleted already"));
+    assert_eq!(keys(&["list"]), (true, String::new()));
+}

@@ -1,0 +1,126 @@
+//! `uptok keys`: the keys of a client, without the dashboard.
+
+use anyhow::{bail, ensure};
+use clap::Subcommand;
+
+use super::{Database, say, secret, trail};
+use crate::{
+    accounts::{self, ClientId},
+    api_keys::{
+        self, Deleted, Key, KeyHasher, KeyName, KeyQuery, Lifetime, Manager, Networks, NewKey, Plan,
+        PublicKey, RequestsPerMinute, Rights, Scope, Sort,
+    },
+    config::Settings,
+    web::clock::rfc3339,
+};
+
+#[derive(Subcommand)]
+pub(super) enum KeysCommand {
+    /// List the keys of a client: public key, status, end, scopes and name
+    List {
+        /// The client that owns the keys
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+    },
+    /// Make a key and print the whole of it, once
+    Create {
+        /// The client that owns the key
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+        /// What the key is for, 1 to 64 characters
+        #[arg(long, value_parser = |text: &str| text.parse::<KeyName>())]
+        name: KeyName,
+        /// What it may do; may be given several times
+        #[arg(long = "scope", default_value = "sessions:read", value_parser = scope)]
+        scopes: Vec<Scope>,
+        /// When it expires: a number of days, a day like 2027-01-31 (to its end, UTC), or never
+        #[arg(long, default_value = "90", value_parser = |text: &str| text.parse::<Lifetime>())]
+        expires: Lifetime,
+        /// How often it may call, 0 to 1000000; 0: no limit
+        #[arg(long, default_value = "600", value_parser = |text: &str| text.parse::<RequestsPerMinute>())]
+        requests_per_minute: RequestsPerMinute,
+        /// An address or network from which it may be used; may be given several times. Without it: from everywhere
+        #[arg(long)]
+        allow: Vec<String>,
+    },
+    /// Delete a key for good
+    Delete {
+        /// The client that owns the key
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+        /// The part of the key that lists show: uptok_ and 12 characters
+        public_key: String,
+    },
+}
+
+pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<()> {
+    match command {
+        KeysCommand::List { client } => list(settings, &client),
+        KeysCommand::Create { client, name, scopes, expires, requests_per_minute, allow } => {
+            let networks = Networks::new(allow.iter().map(String::as_str))?;
+            let rights = Rights { scopes, requests_per_minute, networks };
+            create(settings, client, &Plan { name, lifetime: expires, rights })
+        }
+        // Parsed here: clap would say a whole key again.
+        KeysCommand::Delete { client, public_key } => {
+            let Ok(key) = public_key.parse() else {
+                bail!("a public key is uptok_ and 12 characters of 0-9A-Za-z")
+            };
+            delete(settings, client, &key)
+        }
+    }
+}
+
+fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
+    let (_database, db) = Database::connect(settings)?;
+    let mut connection = db.connect()?;
+    ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
+    let mut query = KeyQuery { sort: Sort::Oldest, ..KeyQuery::default() };
+    loop {
+        let page = api_keys::list(&mut connection, client, &query)?;
+        for key in &page.keys {
+            say(&line(key))?;
+        }
+        if i64::from(query.page) * i64::from(query.per_page) >= page.total {
+            return Ok(());
+        }
+        query.page += 1;
+    }
+}
+
+/// The name is last: it may have blanks.
+fn line(key: &Key) -> String {
+    let end = key.expires_at.map_or("never".to_owned(), rfc3339);
+    [&key.public_key, key.status().as_str(), &end, &key.scopes.join(","), &key.name].join("\t")
+}
+
+fn create(settings: &Settings, client: ClientId, plan: &Plan) -> anyhow::Result<()> {
+    let (_database, db) = Database::connect(settings)?;
+    let hasher = KeyHasher::new(&secret(settings)?);
+    let mut connection = db.connect()?;
+    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    let (key, new_key) = NewKey::generate(&hasher, &client, None)?;
+    let manager = Manager { client, trail: trail(settings)? };
+    api_keys::create(&mut connection, &manager, plan, &new_key)?;
+    say(&key.expose())
+}
+
+fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Result<()> {
+    let (_database, db) = Database::connect(settings)?;
+    let mut connection = db.connect()?;
+    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    let manager = Manager { client, trail: trail(settings)? };
+    match api_keys::delete(&mut connection, &manager, key) {
+        Ok(Deleted::Now(deleted)) => say(&format!("{key} ({}) is deleted", deleted.name)),
+        Ok(Deleted::Before(deleted)) => say(&format!("{key} ({}) was deleted already", deleted.name)),
+        Err(api_keys::KeyError::NotFound) => {
+            bail!("{} never had a key {key}", manager.client)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let known = Scope::ALL.map(Scope::as_str).join(", ");
+    Scope::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(format!("use one of {known}"))
+}
