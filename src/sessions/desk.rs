@@ -30,6 +30,10 @@ impl Desk {
         Self { pipeline: db.pipeline(), kept }
     }
 
+    pub(super) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
     /// The page that is asked for.
     pub(super) async fn page_of(&self, key: &Presented, asked: &Asked) -> Result<Arc<Written>, AppError> {
         if asked.request.is_plain() {

@@ -20,7 +20,7 @@ pub(super) async fn export(
 ) -> Result<HttpResponse, AppError> {
     let asked = Asked::parse(|name| call.get(name))?;
     if asked.is_stream {
-        return stream::everything(&call.key, asked, db).await;
+        return stream::everything(&call.key, asked, (desk, db)).await;
     }
     let page = desk.page_of(&call.key, &asked).await?;
     Ok(answer::page(asked.format, &page))

@@ -31,6 +31,7 @@ mod pages;
 mod parser;
 mod picture;
 mod pipelined;
+mod plain_stream;
 mod read;
 mod reader;
 mod record;

@@ -31,6 +31,10 @@ static DESCENDING: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// The same as [`ASCENDING`], the highest sequence first.
+static ASCENDING_REVERSED: LazyLock<String> =
+    LazyLock::new(|| page_sql("sessions.sequence > $6 and sessions.sequence <= $7", "desc"));
+
 /// The revision of the sessions, and the limit of the key.
 static REVISION: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -92,12 +96,13 @@ pub(super) async fn page_of(
     asked: &Asked,
 ) -> Result<Asking<(Written, i64)>, AppError> {
     let request = &asked.request;
-    let (after, last) = (request.skipped(), request.skipped().saturating_add(request.per_page));
+    let after = request.skipped();
+    let range = Range { after, last: after.saturating_add(request.per_page) };
     let sql = if request.order == Order::Ascending { &ASCENDING } else { &DESCENDING };
     let mut out = answer::opening(asked.format)?;
-    out.reserve(SESSION_BYTES * usize::try_from(request.per_page).map_err(AppError::broken)?);
+    out.reserve(bytes_of(request.per_page));
     let mut writer = Writer::new(asked.format, out);
-    if !ask(pipeline, credentials, sql, Some((after, last)), |row| writer.take(row)).await? {
+    if !ask(pipeline, credentials, sql, Some(range), |row| writer.take(row)).await? {
         return Ok(Asking::Unanswered);
     }
     let Some(Counter { total, revision, requests_per_minute }) = writer.counter else {
@@ -110,6 +115,37 @@ pub(super) async fn page_of(
     });
     writer.out.extend(answer::closing(asked.format, request, total, more_after)?);
     Ok(Asking::Found((Written::new(writer.out, total, more_after), revision)))
+}
+
+/// A range of sessions: how many come before it, how many up to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    pub(super) after: i64,
+    pub(super) last: i64,
+}
+
+/// The lines of the sessions with the sequences of a range.
+///
+/// # Errors
+/// [`AppError::Busy`].
+pub(super) async fn piece_of(
+    pipeline: &Pipeline,
+    credentials: &Credentials,
+    asked: &Asked,
+    range: Range,
+) -> Result<Asking<Vec<u8>>, AppError> {
+    let sql = if asked.request.order == Order::Ascending { &ASCENDING } else { &ASCENDING_REVERSED };
+    let out = Vec::with_capacity(bytes_of(range.last - range.after));
+    let mut writer = Writer::new(asked.format, out);
+    if !ask(pipeline, credentials, sql, Some(range), |row| writer.take(row)).await? {
+        return Ok(Asking::Unanswered);
+    }
+    Ok(if writer.counter.is_some() { Asking::Found(writer.out) } else { Asking::Refused })
+}
+
+/// About how much memory an answer with so many sessions takes.
+fn bytes_of(sessions: i64) -> usize {
+    usize::try_from(sessions).unwrap_or_default() * SESSION_BYTES
 }
 
 /// At which revision the client's sessions are.
@@ -134,16 +170,16 @@ pub(super) async fn revision_of(
     Ok(Asking::Found(revision))
 }
 
-/// Asks for the sessions of a range (how many come before it, how many up to its end), or for none.
+/// Asks for the sessions of a range, or for none.
 async fn ask(
     pipeline: &Pipeline,
     credentials: &Credentials,
     sql: &'static str,
-    range: Option<(i64, i64)>,
+    range: Option<Range>,
     take: impl FnMut(Row<'_>) -> Option<()>,
 ) -> Result<bool, AppError> {
     let scopes: Vec<&str> = credentials.scope.map(Scope::as_str).into_iter().collect();
-    let (after, last) = range.unwrap_or_default();
+    let Range { after, last } = range.unwrap_or(Range { after: 0, last: 0 });
     let parameters: [Parameter<'_>; 7] = [
         &credentials.client.as_str(),
         &credentials.public_key.as_str(),

@@ -27,7 +27,7 @@ pub(super) async fn list(
     let (desk, db, settings) = shared;
     let asked = Asked::parse(|name| query.get(name))?;
     if asked.is_stream {
-        return stream::everything(&key, asked, db).await;
+        return stream::everything(&key, asked, (desk, db)).await;
     }
     let page = desk.page_of(&key, &asked).await?;
     if asked.format != Format::Json {

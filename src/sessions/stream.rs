@@ -9,9 +9,11 @@ use futures_util::{Stream, stream};
 use super::{
     PER_PAGE_MAX,
     answer::{self, Format},
+    desk::Desk,
     export::Asked,
     filtered,
     page_request::{Filter, PageRequest},
+    plain_stream::{self, Plain},
     reader::Reader,
     store, totals,
 };
@@ -22,13 +24,16 @@ use crate::{api_keys::Presented, db::Db, error::AppError};
 pub(super) async fn everything(
     key: &Presented,
     asked: Asked,
-    db: Data<Db>,
+    (desk, db): (Data<Desk>, Data<Db>),
 ) -> Result<HttpResponse, AppError> {
     let found = key.run(|connection, credentials| {
         let newest = store::newest_of(connection, credentials)?;
         Ok(newest.map(|newest| (credentials.clone(), newest)))
     });
     let (credentials, newest) = found.await?;
+    if asked.request.is_plain() {
+        return Ok(plain_stream::answer(desk, db, Plain { credentials, asked, newest }));
+    }
     Ok(answer_with(Reader::Program(credentials), asked.format, asked.request, newest, db))
 }
 

@@ -59,6 +59,14 @@ async fn both_ways_give_the_same_bytes() {
             }
         }
     }
+    for format in ["csv", "ndjson"] {
+        for order in ["asc", "desc"] {
+            let fields = [("clientKey", key.as_str()), ("format", format), ("order", order)];
+            let (fast, slow) = (app.export(&fields).await, pooled.export(&fields).await);
+            assert_eq!((fast.status.as_u16(), &fast.body), (200, &slow.body), "{fields:?}");
+            assert_eq!(fast.body.matches("session-29").count(), 1);
+        }
+    }
     assert_eq!(pipelined(&app.db, "true"), 1, "one node has a pipeline");
 }
 
