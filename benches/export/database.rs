@@ -39,6 +39,7 @@ pub(crate) struct Database {
 pub(crate) struct Filled {
     pub(crate) key: ClientKey,
     pub(crate) credentials: Credentials,
+    pub(crate) sessions: u32,
 }
 
 impl Database {
@@ -123,7 +124,7 @@ pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<Filled> {
     .execute(&mut connection)?;
     sql_query("vacuum analyze").execute(&mut connection)?;
     sql_query("checkpoint").execute(&mut connection)?;
-    add_key(&mut connection, client)
+    add_key(&mut connection, client, sessions)
 }
 
 fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<ClientId> {
@@ -139,7 +140,7 @@ fn trail() -> Trail {
     Trail::new(&Chain::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
 }
 
-fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Filled> {
+fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<Filled> {
     let key = ClientKey::generate()?;
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
     let credentials =
@@ -154,5 +155,5 @@ fn add_key(connection: &mut PgConnection, client: ClientId) -> anyhow::Result<Fi
     let rights = Rights { requests_per_minute: "0".parse()?, ..Rights::default() };
     let plan = Plan { name: "bench".parse()?, lifetime: Lifetime::Never, rights };
     api_keys::create(connection, &manager, &plan, &new)?;
-    Ok(Filled { key, credentials })
+    Ok(Filled { key, credentials, sessions })
 }

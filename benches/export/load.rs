@@ -8,10 +8,12 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use tokio::process::Command;
+use uptok::api_keys::Credentials;
 
 use super::{
     PER_PAGE,
     database::{Database, Filled},
+    figure::Figure,
     process::Process,
     server::Server,
     statement::Statement,
@@ -22,23 +24,6 @@ use super::{
 const ROUNDS: usize = 3;
 /// How long the server, and then pgbench, is under load before anything is measured.
 pub(crate) const WARM_UP_SECONDS: u32 = 2;
-
-/// What is measured: a page drawn from the first so many, by so many callers at once.
-pub(crate) struct Figure {
-    pub(crate) pages: u32,
-    pub(crate) connections: u32,
-}
-
-impl Figure {
-    pub(crate) fn name(&self) -> String {
-        let Self { pages, connections } = self;
-        if *pages == 1 {
-            format!("page 1, {connections} connections")
-        } else {
-            format!("any of {pages} pages, {connections} connections")
-        }
-    }
-}
 
 /// What was measured. CPU is in µs per request or transaction, `None` where the system does not tell.
 pub(crate) struct Measured {
@@ -56,6 +41,7 @@ pub(crate) struct Measured {
 pub(crate) struct Programs {
     wrk: PathBuf,
     pgbench: PathBuf,
+    pub(crate) psql: PathBuf,
 }
 
 impl Programs {
@@ -64,7 +50,7 @@ impl Programs {
         let command = database.own_file("postmaster.opts")?;
         let postgres = Path::new(command.split(" \"").next().unwrap_or_default());
         let bin = postgres.parent().unwrap_or(Path::new(""));
-        Ok(Self { wrk: found("wrk", bin)?, pgbench: found("pgbench", bin)? })
+        Ok(Self { wrk: found("wrk", bin)?, pgbench: found("pgbench", bin)?, psql: found("psql", bin)? })
     }
 }
 
@@ -79,26 +65,24 @@ fn found(name: &str, bin: &Path) -> anyhow::Result<PathBuf> {
 
 /// Everything that a measurement needs.
 pub(crate) struct Load {
-    programs: Programs,
+    pub(crate) programs: Programs,
     directory: PathBuf,
     database_url: String,
-    server_url: String,
     key: String,
-    statement: Statement,
+    credentials: Credentials,
     /// The length of a page, in bytes.
     page_bytes: f64,
-    meter: Option<Meter>,
+    postmaster: u32,
 }
 
 impl Load {
     pub(crate) fn new(
         programs: Programs,
         database: &Database,
-        server: &Server,
         filled: &Filled,
         page_bytes: u32,
     ) -> anyhow::Result<Self> {
-        let statement = Statement::of(&filled.credentials);
+        let statement = Statement::of(&filled.credentials, PER_PAGE);
         for page in [1, 2] {
             let rows = database.ask(&statement.count(page))?;
             ensure!(
@@ -109,25 +93,35 @@ impl Load {
         let directory = database.directory().to_owned();
         fs::write(directory.join("wrk.lua"), include_str!("wrk.lua"))?;
         let postmaster = database.own_file("postmaster.pid")?;
-        let postmaster = postmaster.lines().next().unwrap_or_default().parse()?;
         Ok(Self {
             programs,
             directory,
             database_url: database.url().to_owned(),
-            server_url: server.url(),
             key: filled.key.expose(),
-            statement,
+            credentials: filled.credentials.clone(),
             page_bytes: f64::from(page_bytes),
-            meter: Meter::of(server.pid()?, postmaster),
+            postmaster: postmaster.lines().next().unwrap_or_default().parse()?,
         })
     }
 
-    pub(crate) async fn measure(&self, figure: &Figure, seconds: u32) -> anyhow::Result<Measured> {
-        self.wrk(figure, WARM_UP_SECONDS).await?;
-        self.pgbench(figure, WARM_UP_SECONDS).await?;
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    pub(crate) async fn measure(
+        &self,
+        figure: &Figure,
+        server: &Server,
+        seconds: u32,
+    ) -> anyhow::Result<Measured> {
+        self.wrk(figure, server, WARM_UP_SECONDS).await?;
+        self.pgbench(figure, server, WARM_UP_SECONDS).await?;
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
-            rounds.push((self.wrk(figure, seconds).await?, self.pgbench(figure, seconds).await?));
+            rounds.push((
+                self.wrk(figure, server, seconds).await?,
+                self.pgbench(figure, server, seconds).await?,
+            ));
         }
         let of = |get: fn(&(Requests, Transactions)) -> f64| median(rounds.iter().map(get).collect());
         let cpu = |get: fn(&(Requests, Transactions)) -> Option<f64>| {
@@ -146,13 +140,20 @@ impl Load {
     }
 
     /// What the server does under this load.
-    pub(crate) async fn wrk(&self, figure: &Figure, seconds: u32) -> anyhow::Result<Requests> {
+    pub(crate) async fn wrk(
+        &self,
+        figure: &Figure,
+        server: &Server,
+        seconds: u32,
+    ) -> anyhow::Result<Requests> {
         let mut wrk = Command::new(&self.programs.wrk);
         wrk.args(["--latency", "-t2", &format!("-c{}", figure.connections), &format!("-d{seconds}s")])
-            .args(["-s", "wrk.lua", &self.server_url, "--", &self.key, &figure.pages.to_string()]);
-        let before = self.meter.and_then(Meter::read);
+            .args(["-s", "wrk.lua", &server.url(), "--", &self.key])
+            .args([figure.pages.to_string(), figure.per_page.to_string()]);
+        let meter = Meter::of(server.pid()?, self.postmaster);
+        let before = meter.and_then(Meter::read);
         let said = self.run(&mut wrk).await?;
-        let after = self.meter.and_then(Meter::read);
+        let after = meter.and_then(Meter::read);
         let figures: HashMap<&str, f64> = said
             .lines()
             .filter_map(|line| {
@@ -166,7 +167,8 @@ impl Load {
             "of {requests} requests {refused} were answered with an error and {broken} not at all"
         );
         // wrk takes a redirect for a success.
-        ensure!(get("bytes")? / requests > 0.8 * self.page_bytes, "answers are shorter than a page");
+        let page_bytes = self.page_bytes * f64::from(figure.per_page) / f64::from(PER_PAGE);
+        ensure!(get("bytes")? / requests > 0.8 * page_bytes, "answers are shorter than a page");
         Ok(Requests {
             per_second: requests / get("seconds")?,
             p50_ms: get("p50")?,
@@ -175,8 +177,8 @@ impl Load {
         })
     }
 
-    async fn pgbench(&self, figure: &Figure, seconds: u32) -> anyhow::Result<Transactions> {
-        let (script, definitions) = self.statement.script(figure.pages);
+    async fn pgbench(&self, figure: &Figure, server: &Server, seconds: u32) -> anyhow::Result<Transactions> {
+        let (script, definitions) = Statement::of(&self.credentials, figure.per_page).script(figure.pages);
         fs::write(self.directory.join("pgbench.sql"), script)?;
         let mut pgbench = Command::new(&self.programs.pgbench);
         pgbench
@@ -186,9 +188,10 @@ impl Load {
             .arg(&self.database_url)
             // Planned once: on its own PostgreSQL may plan anew each time, and would be an easy match.
             .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan");
-        let before = self.meter.and_then(Meter::read);
+        let meter = Meter::of(server.pid()?, self.postmaster);
+        let before = meter.and_then(Meter::read);
         let said = self.run(&mut pgbench).await?;
-        let after = self.meter.and_then(Meter::read);
+        let after = meter.and_then(Meter::read);
         let get = |name: &str| {
             let value = said
                 .lines()
@@ -200,7 +203,7 @@ impl Load {
     }
 
     /// What `command` prints.
-    async fn run(&self, command: &mut Command) -> anyhow::Result<String> {
+    pub(crate) async fn run(&self, command: &mut Command) -> anyhow::Result<String> {
         let succeeds = Process::start(command, &self.directory, "load.log")?.succeeds().await?;
         let said = fs::read_to_string(self.directory.join("load.log"))?;
         ensure!(succeeds, "{} failed:\n{said}", command.as_std().get_program().display());

@@ -5,6 +5,7 @@
 //! hardly does. `docs/performance.md` says what each figure means.
 
 mod database;
+mod figure;
 mod import;
 mod load;
 mod metering;
@@ -13,6 +14,7 @@ mod report;
 mod server;
 mod settings;
 mod statement;
+mod stream;
 mod usage;
 
 use std::{
@@ -20,12 +22,14 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use database::Database;
-use load::{Figure, Load, Programs};
+use figure::{Bar, Compared, Figure};
+use load::{Load, Programs};
 use report::Report;
-use server::Server;
+use server::{KEEPS_NOTHING, Server};
 use settings::Settings;
 
 /// Sessions per page, as when a caller says nothing.
@@ -65,26 +69,49 @@ async fn bench() -> anyhow::Result<()> {
     say(&format!("Filling it with {} sessions of one client and some of others", settings.sessions))?;
     let (url, sessions) = (database.url().to_owned(), settings.sessions);
     let filled = actix_web::rt::task::spawn_blocking(move || database::fill(&url, sessions)).await??;
-    let server = Server::start(&database)?;
+    let server = Server::start(&database, "keeping-nothing", &[KEEPS_NOTHING])?;
     let answer = server.check(&filled.key, settings.sessions).await?;
-    let load = Load::new(programs, &database, &server, &filled, answer.page_bytes)?;
+    let load = Load::new(programs, &database, &filled, answer.page_bytes)?;
     let mut report = Report::new(&database, &answer)?;
-    for figure in figures(settings.sessions) {
-        say(&format!("Measuring {}", figure.name()))?;
-        report.add(&figure, load.measure(&figure, settings.seconds).await?);
+    measure(&load, &server, &settings, (Figure::all(&filled), &mut report), false).await?;
+    report.compare(memory(&server, "MiB of memory after these, no page kept", 64.0)?);
+    say("Measuring streams")?;
+    for compared in stream::measure(&load, &server, &filled).await? {
+        report.compare(compared);
     }
-    report.memory = server.memory();
+    drop(server);
+    let server = Server::start(&database, "uptok", &[])?;
+    server.check(&filled.key, settings.sessions).await?;
+    measure(&load, &server, &settings, (Figure::all(&filled), &mut report), true).await?;
+    report.compare(memory(&server, "MiB of memory after the run, pages kept", 128.0)?);
+    drop(server);
     say("Measuring what counting the requests costs")?;
-    report.metering = Some(metering::measure(&database, &filled, &answer, &settings).await?);
+    report.metering = Some(metering::measure(&database, &filled, &load, &settings).await?);
     say("Measuring the import")?;
     let client = filled.credentials.client.as_str();
     let imported = import::measure(&database, client, settings.sessions).await?;
     say(&format!("\n{report}\n\n{imported}"))
 }
 
-fn figures(sessions: u32) -> Vec<Figure> {
-    let pages = [1, sessions / PER_PAGE];
-    pages.into_iter().flat_map(|pages| [16, 64].map(|connections| Figure { pages, connections })).collect()
+/// Measures the figures of a server that keeps pages, or of one that does not.
+async fn measure(
+    load: &Load,
+    server: &Server,
+    settings: &Settings,
+    (figures, report): (Vec<Figure>, &mut Report),
+    keeps_pages: bool,
+) -> anyhow::Result<()> {
+    for figure in figures.into_iter().filter(|figure| figure.keeps_pages == keeps_pages) {
+        say(&format!("Measuring {}", figure.name()))?;
+        let measured = load.measure(&figure, server, settings.seconds).await?;
+        report.add(figure, measured);
+    }
+    Ok(())
+}
+
+fn memory(server: &Server, name: &str, bar: f64) -> anyhow::Result<Compared> {
+    let memory = server.memory().context("no /proc tells the memory of the server")?;
+    Ok(Compared { name: name.to_owned(), value: memory.now, bar: Bar::AtMost(bar) })
 }
 
 /// Prints a line that whoever runs the benchmark waits for.

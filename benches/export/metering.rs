@@ -3,14 +3,16 @@
 use std::fmt;
 
 use super::{
+    PER_PAGE,
     database::{Database, Filled},
-    load::{Figure, Load, Programs, Requests, WARM_UP_SECONDS, median},
-    server::{Answer, Server},
+    figure::Figure,
+    load::{Load, Requests, WARM_UP_SECONDS, median},
+    server::{KEEPS_NOTHING, Server},
     settings::Settings,
 };
 
 /// Both servers ask for the same page with so many callers at once.
-const FIGURE: Figure = Figure { pages: 1, connections: 16 };
+const FIGURE: Figure = Figure { pages: 1, per_page: PER_PAGE, connections: 16, keeps_pages: false, bar: BAR };
 /// How often both are measured.
 const ROUNDS: usize = 4;
 /// What a server that counts does of what one does that does not, at least.
@@ -27,23 +29,22 @@ pub(crate) struct Metering {
 pub(crate) async fn measure(
     database: &Database,
     filled: &Filled,
-    answer: &Answer,
+    load: &Load,
     settings: &Settings,
 ) -> anyhow::Result<Metering> {
     let mut servers = Vec::new();
     for (name, metering) in [("counting", "on"), ("not-counting", "off")] {
-        let server = Server::start_with(database, name, &[("UPTOK_METERING", metering)])?;
+        let server = Server::start(database, name, &[("UPTOK_METERING", metering), KEEPS_NOTHING])?;
         server.check(&filled.key, settings.sessions).await?;
-        let load = Load::new(Programs::find(database)?, database, &server, filled, answer.page_bytes)?;
-        load.wrk(&FIGURE, WARM_UP_SECONDS).await?;
-        servers.push((server, load));
+        load.wrk(&FIGURE, &server, WARM_UP_SECONDS).await?;
+        servers.push(server);
     }
     let mut rounds = Vec::new();
     for nth in 0..ROUNDS {
         let mut round = Vec::new();
         // Each goes first as often as second: what comes after what shows in rates.
         for index in [nth % 2, 1 - nth % 2] {
-            round.push((index, servers[index].1.wrk(&FIGURE, settings.seconds).await?));
+            round.push((index, load.wrk(&FIGURE, &servers[index], settings.seconds).await?));
         }
         round.sort_by_key(|(index, _)| *index);
         rounds.push(round.into_iter().map(|(_, requests)| requests).collect::<Vec<_>>());

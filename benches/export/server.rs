@@ -21,6 +21,9 @@ pub(crate) struct Server {
     log: PathBuf,
 }
 
+/// Nothing is kept, so that reading is what is measured.
+pub(crate) const KEEPS_NOTHING: (&str, &str) = ("UPTOK_PAGE_CACHE_MIB", "0");
+
 /// A first answer, found to be right.
 pub(crate) struct Answer {
     /// The length of its body.
@@ -28,16 +31,8 @@ pub(crate) struct Answer {
 }
 
 impl Server {
-    pub(crate) fn start(database: &Database) -> anyhow::Result<Self> {
-        Self::start_with(database, "uptok", &[])
-    }
-
-    /// … with these settings too. Its log is named after `name`.
-    pub(crate) fn start_with(
-        database: &Database,
-        name: &str,
-        settings: &[(&str, &str)],
-    ) -> anyhow::Result<Self> {
+    /// A server with these settings. Its log is named after `name`.
+    pub(crate) fn start(database: &Database, name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let mut serve = Command::new(env!("CARGO_BIN_EXE_uptok"));
         serve

@@ -7,7 +7,7 @@ use uptok::{
     sessions::page_statement,
 };
 
-use super::{PER_PAGE, database::HERE};
+use super::database::HERE;
 
 /// The statement, and what its parameters `$1`, `$2` … are made of.
 pub(crate) struct Statement {
@@ -25,13 +25,13 @@ enum Bind {
 
 impl Statement {
     /// That of a page, with what the server binds.
-    pub(crate) fn of(credentials: &Credentials) -> Self {
+    pub(crate) fn of(credentials: &Credentials, per_page: u32) -> Self {
         let hash = credentials.secret_hash.iter().fold("\\x".to_owned(), |mut text, byte| {
             // Writing to a String cannot fail.
             let _ok = write!(text, "{byte:02x}");
             text
         });
-        let per_page = i64::from(PER_PAGE);
+        let per_page = i64::from(per_page);
         let binds = vec![
             Bind::Text(credentials.client.to_string()),
             Bind::Text(credentials.public_key.to_string()),

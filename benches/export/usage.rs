@@ -6,8 +6,6 @@ use std::{fs, process::Command};
 pub(crate) struct Memory {
     /// In RAM now, in MiB.
     pub(crate) now: f64,
-    /// In RAM at most, in MiB.
-    pub(crate) most: f64,
 }
 
 pub(crate) fn memory_of(pid: u32) -> Option<Memory> {
@@ -16,7 +14,7 @@ pub(crate) fn memory_of(pid: u32) -> Option<Memory> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
     };
-    Some(Memory { now: mebibytes("VmRSS:")?, most: mebibytes("VmHWM:")? })
+    Some(Memory { now: mebibytes("VmRSS:")? })
 }
 
 /// CPU time of the server and of PostgreSQL since they started, in seconds.

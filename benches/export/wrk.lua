@@ -1,4 +1,5 @@
--- Posts the export's form as programs do. Arguments: the key, and of how many pages one is drawn each time.
+-- Posts the export's form as programs do. Arguments: the key, of how many pages one is drawn each time, and how many
+-- sessions each has.
 
 local threads = 0
 
@@ -7,16 +8,16 @@ function setup(thread)
   thread:set("seed", threads)
 end
 
-local function form(key, page)
+local function form(key, page, per_page)
   local parts = {}
-  for _, field in ipairs({ { "clientKey", key }, { "page", page }, { "perPage", 50 } }) do
+  for _, field in ipairs({ { "clientKey", key }, { "page", page }, { "perPage", per_page } }) do
     parts[#parts + 1] = '--bench\r\nContent-Disposition: form-data; name="' .. field[1] .. '"\r\n\r\n' .. field[2] .. "\r\n"
   end
   return table.concat(parts) .. "--bench--\r\n"
 end
 
 function init(arguments)
-  local key, pages = arguments[1], tonumber(arguments[2])
+  local key, pages, per_page = arguments[1], tonumber(arguments[2]), arguments[3]
   math.randomseed(seed)
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "multipart/form-data; boundary=bench"
@@ -24,7 +25,7 @@ function init(arguments)
   local made = {}
   request = function()
     local page = math.random(pages)
-    made[page] = made[page] or wrk.format(nil, nil, nil, form(key, page))
+    made[page] = made[page] or wrk.format(nil, nil, nil, form(key, page, per_page))
     return made[page]
   end
 end
