@@ -54,8 +54,10 @@ pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// The days from 1 March of the year 0 to 1 January 2000.
+/// The days from 1 March of the year 0 to 1 January 2000 …
 const DAYS_TO_2000: i64 = 730_425;
+/// … and to the first day of the year 1 and the last of the year 9999.
+const DAYS_WRITTEN: std::ops::RangeInclusive<i64> = 306..=3_652_364;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Appends what [`rfc3339`] says of an instant that PostgreSQL sends: microseconds since 2000-01-01T00:00:00Z. `None`
@@ -63,51 +65,52 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 ///
 /// A page has hundreds of them; formatting each with chrono costs as much as all else that is written.
 pub fn push_rfc3339(out: &mut Vec<u8>, micros: i64) -> Option<()> {
-    // From March to February, so that a leap day is the last of its year (in 400 years there are 146 097 days).
     let days = micros.div_euclid(MICROS_PER_DAY) + DAYS_TO_2000;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    if !DAYS_WRITTEN.contains(&days) {
+        return None;
+    }
+    let (year, month, day) = date_of(u32::try_from(days).ok()?);
+    let micros = micros.rem_euclid(MICROS_PER_DAY);
+    let seconds = u32::try_from(micros / 1_000_000).ok()?;
+    let fraction = u32::try_from(micros % 1_000_000).ok()?;
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let parts = [year / 100, year % 100, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60];
+    for (place, part) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
+        put(&mut text, place, part);
+    }
+    for (place, part) in
+        [20, 22, 24].into_iter().zip([fraction / 10_000, fraction / 100 % 100, fraction % 100])
+    {
+        put(&mut text, place, part);
+    }
+    // As many digits as are needed: none, 3 or 6.
+    let length = match fraction {
+        0 => 19,
+        _ if fraction % 1000 == 0 => 23,
+        _ => 26,
+    };
+    text[length] = b'Z';
+    out.extend_from_slice(&text[..=length]);
+    Some(())
+}
+
+/// The year, month and day, so many days after 1 March of the year 0. Years begin in March here, so that a leap day is
+/// the last of its year; 400 of them have 146 097 days.
+fn date_of(days: u32) -> (u32, u32, u32) {
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    if !(1..=9999).contains(&year) {
-        return None;
-    }
-    let micros = micros.rem_euclid(MICROS_PER_DAY);
-    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
-    let mut text = *b"0000-00-00T00:00:00";
-    put(&mut text[..4], year);
-    put(&mut text[5..7], month);
-    put(&mut text[8..10], day);
-    put(&mut text[11..13], seconds / 3600);
-    put(&mut text[14..16], seconds / 60 % 60);
-    put(&mut text[17..], seconds % 60);
-    out.extend_from_slice(&text);
-    push_fraction(out, fraction);
-    out.push(b'Z');
-    Some(())
+    (era * 400 + year_of_era + u32::from(month <= 2), month, day)
 }
 
-/// As many digits as are needed: none, 3 or 6.
-fn push_fraction(out: &mut Vec<u8>, micros: i64) {
-    let mut text = *b".000000";
-    put(&mut text[1..], micros);
-    let length = match micros {
-        0 => 0,
-        _ if micros % 1000 == 0 => 4,
-        _ => 7,
-    };
-    out.extend_from_slice(&text[..length]);
-}
-
-/// Writes `number`, which is not negative, into all of `digits`.
-fn put(digits: &mut [u8], mut number: i64) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-    }
+/// Writes the two digits of a number below 100.
+fn put(text: &mut [u8; 27], place: usize, number: u32) {
+    let digit = |number: u32| b'0' + u8::try_from(number).unwrap_or_default();
+    text[place] = digit(number / 10);
+    text[place + 1] = digit(number % 10);
 }
 
 /// RFC 3339 in UTC, with as many digits after the second as are needed (none, 3 or 6).
