@@ -34,9 +34,10 @@ impl Server {
     /// A server with these settings. Its log is named after `name`.
     pub(crate) fn start(database: &Database, name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut serve = Command::new(env!("CARGO_BIN_EXE_uptok"));
+        // As the service of docs/operations.md; it becomes the server, so this is its process.
+        let mut serve = Command::new("chrt");
         serve
-            .args(["serve", "--listen", &address])
+            .args(["--batch", "0", env!("CARGO_BIN_EXE_uptok"), "serve", "--listen", &address])
             .env("DATABASE_URL", database.url())
             .env("UPTOK_SECRET", SECRET)
             .envs(settings.iter().copied());
