@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use thirtyfour::{
     By, ChromeCapabilities, ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel,
     TypingData, WebDriver, WebElement,
+    error::WebDriverErrorInner,
     extensions::query::{ElementPollerWithTimeout, ElementQueryable as _, ElementWaitable as _},
     stringmatch::StringMatch,
 };
@@ -130,9 +131,15 @@ impl Browser {
 
     /// Waits until an element shows this among its text.
     pub(crate) async fn see(&self, css: &str, text: &str) {
-        let shows =
-            self.driver.query(By::Css(css)).with_text(StringMatch::new(text).partial()).exists().await;
-        assert!(shows.unwrap(), "no {css} with “{text}”\n{}", self.page().await);
+        let shows = loop {
+            let text = StringMatch::new(text).partial();
+            match self.driver.query(By::Css(css)).with_text(text).exists().await {
+                // The page was left while it was looked at: look at the next one.
+                Err(error) if matches!(error.as_inner(), WebDriverErrorInner::StaleElementReference(_)) => {}
+                shows => break shows.unwrap(),
+            }
+        };
+        assert!(shows, "no {css} with “{text}”\n{}", self.page().await);
     }
 
     /// What a person would report: the address and the text.

@@ -104,6 +104,8 @@ impl TestDb {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::establish(&CLUSTER).unwrap();
+        // One that a process of this number kept when it failed.
+        run(&mut connection, &format!("drop database if exists {name} with (force)"));
         run(&mut connection, &format!("create database {name} {how}"));
         Self { url: renamed(&CLUSTER, &name), name }
     }
