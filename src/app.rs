@@ -20,7 +20,7 @@ use crate::{
     accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
     api::{self, Call, Document},
     api_keys::{self, ExpiryWatch, Gate, KeyHasher},
-    audit::Chain,
+    audit::{self, Chain},
     config::{CorsOrigin, Metering, Settings},
     db::Db,
     error::AppError,
@@ -154,6 +154,7 @@ pub fn app(
         .configure(accounts::routes)
         .configure(api_keys::routes)
         .configure(usage::routes)
+        .configure(audit::routes)
         .configure(imports::routes)
         .configure(sessions::routes)
         .configure(guide::routes)

@@ -102,6 +102,7 @@ impl SignedIn {
             email: self.known.email.clone(),
             client_name: self.known.client_name.clone(),
             client_id: self.known.client_id.clone(),
+            may_manage: self.may_manage_keys(),
         }
     }
 }

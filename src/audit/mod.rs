@@ -6,6 +6,9 @@
 
 mod act;
 mod chain;
+mod file;
+mod list;
+mod pages;
 mod record;
 mod store;
 mod trail;
@@ -13,6 +16,7 @@ mod verify;
 
 pub use act::{Act, Kind};
 pub use chain::Chain;
+pub use pages::routes;
 pub use store::record;
 pub use trail::{Actor, Trail};
 pub use verify::{Checkpoint, Fault, Touched, Verified, clients, verify};

@@ -42,7 +42,8 @@ fn looks_like_formula(cell: &str) -> bool {
 }
 
 /// The cell as it is written.
-pub(super) fn guarded(cell: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn guarded(cell: &str) -> Cow<'_, str> {
     if looks_like_formula(cell) { format!("'{cell}").into() } else { cell.into() }
 }
 

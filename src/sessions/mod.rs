@@ -47,6 +47,7 @@ mod writer;
 
 pub use self::import::{BadLine, Listener, Mode, Summary, import};
 pub use calls::CALLS;
+pub use csv::guarded;
 pub use desk::Desk;
 pub use dry_run::DryRun;
 pub use erase::{erase, sessions_of};

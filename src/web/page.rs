@@ -24,6 +24,8 @@ pub enum Section {
     Sessions,
     /// Settings → API Keys.
     ApiKeys,
+    /// Settings → Audit log.
+    AuditLog,
     /// Settings → Usage.
     Usage,
     /// API Documentation.
@@ -43,6 +45,8 @@ pub struct Visitor {
     pub client_name: String,
     /// The active client's Client ID.
     pub client_id: String,
+    /// Whether to offer what owners and admins do.
+    pub may_manage: bool,
 }
 
 /// The frame of a page.
@@ -63,6 +67,12 @@ impl Layout {
     #[must_use]
     pub fn signed_out(title: &'static str, section: Section) -> Self {
         Self { title, section, visitor: None, flash: None }
+    }
+
+    /// Whether to offer what owners and admins do.
+    #[must_use]
+    pub fn may_manage(&self) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.may_manage)
     }
 
     /// Whether `section` is the current one, in the words of `aria-current`.

@@ -424,3 +424,49 @@ async fn no_secret_and_nothing_of_a_person_is_in_the_log() {
         assert!(!log.contains(canary), "{canary}");
     }
 }
+
+#[actix_web::test]
+async fn owners_look_at_their_own_log_filter_it_and_take_it_as_csv() {
+    let app = TestApp::start().await;
+    let [ada, eve] = [app.signed_up("ada").await, app.signed_up("eve").await];
+    let key = ada.generate("=laptop").await[..18].to_owned();
+
+    let page = ada.get("/settings/audit").await.html();
+    let acts = page.texts("tbody td[data-label=Act]");
+    assert_eq!(acts, ["key.created", "sign_in.succeeded", "member.added"]);
+    assert_eq!(page.texts("tbody td[data-label=Who]"), ["ada", "ada", "ada"]);
+    let of_key = ada.get(&format!("/settings/audit?key={key}&act=key.created&from=2026-01-01")).await.html();
+    assert_eq!(of_key.texts("tbody td[data-label=About]"), [key.as_str()]);
+    assert_eq!(ada.get("/settings/audit?actor=system").await.html().texts("tbody tr").len(), 0);
+    assert!(ada.get("/settings/audit?from=x").await.body.contains("Write the day as YYYY-MM-DD."));
+    let file = ada.get("/settings/audit.csv?act=key.created").await;
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(file.body.lines().count(), 2);
+    assert!(file.body.contains(&key) && file.body.starts_with("sequence,at,act,"));
+    let strangers = [eve.get("/settings/audit").await.body, eve.get("/settings/audit.csv").await.body];
+    assert!(strangers.iter().all(|body| !body.contains(&key) && !body.contains("laptop")));
+    app.visitor().get("/settings/audit").await.assert_sent_to("/login");
+    app.visitor().get("/settings/audit.csv").await.assert_sent_to("/login");
+    app.db.execute("update memberships set role = 'member'");
+    assert_eq!(ada.get("/settings/audit").await.status, 403);
+    assert_eq!(ada.get("/settings/audit.csv").await.status, 403);
+}
+
+#[actix_web::test]
+async fn the_log_is_walked_page_by_page_in_both_directions() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client: ClientId = ada.client_id().await.parse().unwrap();
+    for _ in 0..120 {
+        audit::record(&mut app.db.connect(), &client, &trail(), &Act::new(Kind::ImportFinished)).unwrap();
+    }
+    let first = ada.get("/settings/audit?act=import.finished").await.html();
+    let second = ada.get(&first.attribute("a[rel=next]", "href")).await.html();
+    let third = ada.get(&second.attribute("a[rel=next]", "href")).await.html();
+    let back = ada.get(&second.attribute("a[rel=prev]", "href")).await.html();
+
+    let rows = |page: &crate::support::html::Html| page.texts("tbody tr").len();
+    assert_eq!((rows(&first), rows(&second), rows(&third)), (50, 50, 20));
+    assert!(third.texts("a[rel=next]").is_empty());
+    assert_eq!(back.attribute("tbody time", "title"), first.attribute("tbody time", "title"));
+}
