@@ -80,6 +80,7 @@ impl Parts {
         }
         Ok(Self {
             expiry_watch: Arc::new(ExpiryWatch::new(db.clone(), &chain)),
+            worker: Data::new(Worker::new(db.clone(), chain.clone())),
             chain: Data::new(chain),
             keeper: Arc::new(Keeper::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
             meter: Data::from(meter),
@@ -88,7 +89,6 @@ impl Parts {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
             }),
-            worker: Data::new(Worker::new(db.clone())),
             db: Data::new(db),
             gate: Data::new(Gate::new(KeyHasher::new(secret), settings.bad_keys_per_minute)),
             passwords: Data::new(Passwords::new()?),

@@ -144,7 +144,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Import(import) => {
             let (_database, db) = Database::connect(&settings)?;
-            return import.run(&mut *db.connect()?);
+            return import.run(&mut *db.connect()?, &trail(&settings)?);
         }
         Command::Erase(erase) => {
             let (_database, db) = Database::connect(&settings)?;

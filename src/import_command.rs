@@ -14,6 +14,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     accounts::{self, ClientId},
+    audit::{self, Trail},
+    imports,
     sessions::{self, BadLine, DryRun, Format, Mapped, Mode, Parser, Summary},
     web::clock,
 };
@@ -48,8 +50,8 @@ enum FileFormat {
 }
 
 impl ImportCommand {
-    /// Imports, and tells how it goes.
-    pub(crate) fn run(self, connection: &mut PgConnection) -> anyhow::Result<ExitCode> {
+    /// Imports, tells how it goes, and writes into the audit log what was done.
+    pub(crate) fn run(self, connection: &mut PgConnection, trail: &Trail) -> anyhow::Result<ExitCode> {
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
         let (mut file, length) = opened(&self.file)?;
         let mut start = [0; 16];
@@ -57,13 +59,16 @@ impl ImportCommand {
         let start = &start[..count];
         let format = self.format(start)?;
         let file = Cursor::new(start.to_vec()).chain(file);
-        let parser = Parser::new(self.client, clock::now(), format);
+        let parser = Parser::new(self.client.clone(), clock::now(), format);
         let mode = if self.dry_run { Mode::Dry(DryRun::default()) } else { Mode::Real };
         let style = "{bar:32} {percent:>3} % {msg}";
         let bar = ProgressBar::new(length).with_style(ProgressStyle::with_template(style)?);
         let summary = sessions::import(connection, file, parser, mode, Terminal { bar: bar.clone() });
         bar.finish_and_clear();
         let summary = summary?;
+        if !self.dry_run {
+            audit::record(connection, &self.client, trail, &imports::imported(&summary))?;
+        }
         let prefix = if self.dry_run { "Nothing is stored. It would be " } else { "" };
         writeln!(io::stdout(), "{prefix}{}", counts(&summary))?;
         Ok(if summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

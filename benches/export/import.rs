@@ -6,7 +6,11 @@ use std::{fmt, time::Instant};
 use anyhow::ensure;
 use tokio::process::Command;
 
-use super::{database::Database, load::median, process::Process};
+use super::{
+    database::{Database, SECRET},
+    load::median,
+    process::Process,
+};
 
 /// So many sessions are in the file, or as many as there are.
 const SESSIONS: u32 = 200_000;
@@ -72,6 +76,7 @@ impl Bench<'_> {
         self.psql(&format!("insert into session_counters (client_id) values ('{client}')")).await?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
         command.args(["import", "import.csv", "--client", &client, "--database-url", self.database.url()]);
+        command.env("UPTOK_SECRET", SECRET);
         self.timed(&mut command).await
     }
 

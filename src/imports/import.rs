@@ -77,6 +77,7 @@ pub(super) struct Import {
     unchanged: i64,
     rejected: i64,
     pub(super) failure: Option<String>,
+    pub(super) created_by: Option<Uuid>,
     pub(super) created_at: DateTime<Utc>,
 }
 

@@ -132,22 +132,25 @@ pub(super) fn list(
     connection: &mut PgConnection,
     client: &ClientId,
 ) -> QueryResult<Vec<(Import, Option<String>)>> {
-    let rows: Vec<(Import, Option<Uuid>)> = imports::table
+    let rows: Vec<Import> = imports::table
         .filter(imports::client_id.eq(client.as_str()))
         .filter(imports::state.ne(State::Uploading.as_str()))
         .order((imports::created_at.desc(), imports::import_id.desc()))
         .limit(LISTED_MAX)
-        .select((Import::as_select(), imports::created_by))
+        .select(Import::as_select())
         .load(connection)?;
     // Users are not distributed by client, so they are asked for apart.
-    let ids: Vec<Uuid> = rows.iter().filter_map(|(_, user)| *user).collect();
+    let ids: Vec<Uuid> = rows.iter().filter_map(|import| import.created_by).collect();
     let names: Vec<(Uuid, String)> = users::table
         .filter(users::user_id.eq_any(ids))
         .select((users::user_id, users::name))
         .load(connection)?;
-    let name =
-        |user: Option<Uuid>| names.iter().find(|(id, _)| Some(*id) == user).map(|(_, name)| name.clone());
-    Ok(rows.into_iter().map(|(import, user)| (import, name(user))).collect())
+    let with_uploader = |import: Import| {
+        let user = names.iter().find(|(id, _)| Some(*id) == import.created_by);
+        let name = user.map(|(_, name)| name.clone());
+        (import, name)
+    };
+    Ok(rows.into_iter().map(with_uploader).collect())
 }
 
 /// Moves an import on, if it is in one of these states. From there it is gone through anew.
@@ -312,6 +315,28 @@ pub(super) fn advance(
         }
     }
     Ok(())
+}
+
+/// Discards what the client has uploaded and nobody has started yet, and says how many files that were.
+///
+/// # Errors
+/// Those of the database.
+pub fn discard_waiting(connection: &mut PgConnection, client: &ClientId) -> QueryResult<usize> {
+    connection.transaction(|connection| {
+        let waiting: Vec<Uuid> = imports::table
+            .filter(imports::client_id.eq(client.as_str()))
+            .filter(imports::state.eq_any([State::Mapping, State::Checked].map(State::as_str)))
+            .select(imports::import_id)
+            .for_update()
+            .load(connection)?;
+        for import_id in &waiting {
+            diesel::update(imports::table.find((client.as_str(), import_id)))
+                .set(imports::state.eq(State::Discarded.as_str()))
+                .execute(connection)?;
+            end(connection, client, *import_id)?;
+        }
+        Ok(waiting.len())
+    })
 }
 
 /// Discards what was uploaded long ago and came to no end. Asks all clients, as [`claim`] does.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     accounts::ClientId,
+    audit::{self, Act, Actor, Chain, Kind, Trail},
     db::Db,
     error::AppError,
     sessions::{BadLine, DryRun, Line, Mode, Parser, Summary, Unreadable},
@@ -26,15 +27,16 @@ const ROUNDS_PER_SWEEP: u32 = 300;
 /// One for each node.
 pub struct Worker {
     db: Db,
+    chain: Chain,
     id: Uuid,
     bell: Notify,
 }
 
 impl Worker {
-    /// A worker that has not begun.
+    /// A worker that has not begun. What it finishes it writes into the audit log, under the key of `chain`.
     #[must_use]
-    pub fn new(db: Db) -> Self {
-        Self { db, id: Uuid::now_v7(), bell: Notify::new() }
+    pub fn new(db: Db, chain: Chain) -> Self {
+        Self { db, chain, id: Uuid::now_v7(), bell: Notify::new() }
     }
 
     /// There is work.
@@ -92,10 +94,16 @@ impl Worker {
     /// # Errors
     /// Those of the database.
     pub async fn step(&self, mut work: Work) -> Result<Option<Work>, AppError> {
-        let id = self.id;
+        let (id, chain) = (self.id, self.chain.clone());
         self.db
             .run(move |connection| {
-                let goes_on = connection.transaction(|connection| work.step(connection, id))?;
+                let goes_on = connection.transaction(|connection| {
+                    let goes_on = work.step(connection, id)?;
+                    if work.is_done {
+                        work.tell(connection, &chain)?;
+                    }
+                    Ok::<_, diesel::result::Error>(goes_on)
+                })?;
                 Ok::<_, AppError>(goes_on.then_some(work))
             })
             .await
@@ -111,6 +119,8 @@ pub struct Work {
     /// The next chunk.
     next: i32,
     told: usize,
+    /// Its sessions are imported, all that can be.
+    is_done: bool,
 }
 
 impl Work {
@@ -119,7 +129,7 @@ impl Work {
         let parser = Parser::new(client.clone(), clock::now(), import.format());
         let is_real = import.state() == State::Importing;
         let mode = if is_real { Mode::Real } else { Mode::Dry(DryRun::default()) };
-        Self { client, import, parser, mode, next: 0, told: 0 }
+        Self { client, import, parser, mode, next: 0, told: 0, is_done: false }
     }
 
     /// Whether it goes on.
@@ -155,7 +165,17 @@ impl Work {
         let failure = failure.as_ref().map(|error| error.0.as_str());
         let told = told.min(BAD_LINES_MAX);
         store::advance(connection, id, &Found { summary, bad: &bad, told, becomes, failure })?;
+        self.is_done = becomes == Some(State::Done);
         Ok(becomes.is_none())
+    }
+
+    /// Writes into the audit log, in the transaction of the last chunk, that it is done. Whoever uploaded the file did it.
+    fn tell(&self, connection: &mut PgConnection, chain: &Chain) -> diesel::QueryResult<()> {
+        let id = self.import.import_id;
+        let (import, _, _) = store::view(connection, &self.client, id)?;
+        let actor = import.created_by.map_or(Actor::System, Actor::User);
+        let act = imported(&import.summary()).on(&id);
+        audit::record(connection, &self.client, &Trail::new(chain, actor), &act)
     }
 
     fn lines(&mut self, bytes: &[u8], is_last: bool) -> (Vec<Line>, Option<Unreadable>) {
@@ -166,6 +186,16 @@ impl Work {
         }
         (lines, read.err())
     }
+}
+
+/// What the audit log says of an import: the counts, not the name of the file, which may be a person's.
+pub(crate) fn imported(summary: &Summary) -> Act {
+    let Summary { created, updated, unchanged, rejected } = summary;
+    Act::new(Kind::ImportFinished)
+        .with("created", created)
+        .with("updated", updated)
+        .with("unchanged", unchanged)
+        .with("rejected", rejected)
 }
 
 fn parted(lines: Vec<Line>) -> (Vec<crate::sessions::Given>, Vec<BadLine>) {

@@ -6,6 +6,7 @@ use super::shopper::Shopper;
 use crate::{
     accounts::ClientId,
     audit::{self, Act, Kind, Trail},
+    imports,
     schema::{session_counters, sessions},
 };
 
@@ -33,6 +34,7 @@ pub fn sessions_of(connection: &mut PgConnection, client: &ClientId, shopper: &S
 
 /// Erases the personal fields of the shopper's sessions and says in how many: piece by piece, each in a transaction of
 /// its own under the counter's lock, with its record in the audit log. What a failure leaves over, the next run finds.
+/// Files that wait to be imported may tell of the shopper too, so they are discarded first.
 ///
 /// # Errors
 /// Those of the database; `NotFound` when there is no such client.
@@ -42,6 +44,7 @@ pub fn erase(
     client: &ClientId,
     shopper: &Shopper,
 ) -> QueryResult<usize> {
+    imports::discard_waiting(connection, client)?;
     let (mut erased, mut after) = (0, 0);
     while let Some(count) = erase_piece(connection, trail, client, (shopper, after))? {
         erased += count;

@@ -8,7 +8,7 @@ use uptok::{
     web::clock::now,
 };
 
-use crate::support::{TestApp, TestDb};
+use crate::support::{TestApp, TestDb, test_app::SECRET};
 
 #[derive(Default)]
 struct Heard {
@@ -464,7 +464,7 @@ async fn an_export_imports_again_as_it_was_also_where_it_never_was() {
 /// Runs `uptok import` on this database.
 fn uptok_import(db: &TestDb, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_uptok"))
-        .args(["import", "--database-url", &db.url])
+        .args(["import", "--database-url", &db.url, "--secret", SECRET])
         .args(arguments)
         .output()
         .unwrap()

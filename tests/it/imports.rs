@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use reqwest::{Method, multipart};
-use uptok::{db::Db, imports::Worker};
+use uptok::{audit::Chain, db::Db, imports::Worker, secret::InstallationSecret};
 
-use crate::support::{Reply, TestApp, Visitor};
+use crate::support::{Reply, TestApp, Visitor, test_app::SECRET};
 
 const PATH: &str = "/sessions/import";
 
@@ -150,7 +150,8 @@ async fn a_node_that_dies_doubles_nothing_and_loses_nothing() {
     let address = uploaded(&ada, "calls.csv", file).await;
     assert_eq!(counts(&settled(&ada, &address).await), ["9000", "0", "0", "0"]);
     // Held by a node that is not heard of: it did one chunk and died.
-    let dead = Worker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap());
+    let chain = Chain::new(&InstallationSecret::new(SECRET.into()));
+    let dead = Worker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap(), chain);
     app.db.execute("update imports set state = 'importing', chunks_done = 0, created = 0, worker = null, heartbeat_at = null");
     let Some(work) = dead.claim().await.unwrap() else {
         // The node was faster, and the import is being done by it.
@@ -169,6 +170,31 @@ async fn a_node_that_dies_doubles_nothing_and_loses_nothing() {
     assert_eq!(stored(&app), "9000");
     assert!(dead.step(left.unwrap()).await.unwrap().is_none(), "who lost the import stops");
     assert_eq!(stored(&app), "9000");
+    let told = "select string_agg(concat_ws(' ', actor_kind, details), ';') as answer from audit_log where act = 'import.finished'";
+    assert_eq!(
+        app.db.ask(told),
+        r#"user {"created":"9000","rejected":"0","unchanged":"0","updated":"0"}"#,
+        "one record, of who uploaded it"
+    );
+}
+
+#[actix_web::test]
+async fn erasing_a_shopper_discards_what_waits_to_be_imported() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let of_ada = uploaded(&ada, "calls.csv", csv(3)).await;
+    let of_eve = uploaded(&eve, "calls.csv", csv(3)).await;
+    settled(&ada, &of_ada).await;
+    settled(&eve, &of_eve).await;
+
+    ada.post("/sessions/erase", &[("shopperId", "S-77"), ("confirm", "yes")])
+        .await
+        .assert_sent_to("/sessions");
+
+    let chunks = "select coalesce(string_agg(distinct file_name, ','), '') || count(*) as answer from import_chunks join imports using (client_id, import_id)";
+    assert_eq!(app.db.ask(chunks), "calls.csv1");
+    assert!(ada.get(&of_ada).await.body.contains("Discarded."));
+    assert_eq!(counts(&eve.get(&of_eve).await), ["3", "0", "0", "0"]);
 }
 
 #[actix_web::test]
