@@ -15,6 +15,7 @@ use secrecy::ExposeSecret as _;
 use super::{
     Access, ClientKey, Credentials, Gate, PublicKey,
     limits::{Mark, Refused, Standing},
+    store,
 };
 use crate::{
     accounts::ClientId,
@@ -109,6 +110,20 @@ impl Presented {
         let theirs = credentials.clone();
         let found = self.db.run(move |connection| work(connection, &theirs)).await;
         self.settle(&credentials, found).await
+    }
+
+    /// What was read of the call. Why it cannot be read is told to a key that is let in alone, and counts for it.
+    ///
+    /// # Errors
+    /// Why the key is refused; else that of `read`.
+    pub async fn readable<T>(&self, read: Result<T, AppError>) -> Result<T, AppError> {
+        if read.is_err() {
+            let admitted = |connection: &mut PgConnection, credentials: &Credentials| {
+                Ok(store::is_admitted(connection, credentials)?.then_some(()))
+            };
+            self.run(admitted).await?;
+        }
+        read
     }
 
     /// What was found with these credentials, or why the key is refused. Every answer to a key passes here.

@@ -26,7 +26,11 @@ use crate::{
 /// The body has at most so many bytes.
 pub(super) const BODY_LIMIT: usize = 16 * 1024;
 
-pub(super) async fn index(key: Presented, query: ApiQuery) -> Result<HttpResponse, AppError> {
+pub(super) async fn index(
+    key: Presented,
+    query: Result<ApiQuery, AppError>,
+) -> Result<HttpResponse, AppError> {
+    let query = key.readable(query).await?;
     let asked = key_json::query(|name| query.get(name));
     let found = admitted(&key, move |connection, credentials| {
         page_of(connection, credentials, &asked.map_err(AppError::Invalid)?)
@@ -49,9 +53,10 @@ pub(super) async fn show(key: Presented, public_key: Path<String>) -> Result<Htt
 pub(super) async fn create(
     key: Presented,
     trail: Trail,
-    ObjectBody(body): ObjectBody,
+    body: Result<ObjectBody, AppError>,
     gate: Data<Gate>,
 ) -> Result<HttpResponse, AppError> {
+    let ObjectBody(body) = key.readable(body).await?;
     let made = admitted(&key, move |connection, credentials| {
         let own = list::find(connection, &credentials.client, &credentials.public_key)?;
         let plan = Given::read(&body)?.plan(&own.rights())?;
@@ -67,8 +72,9 @@ pub(super) async fn change(
     key: Presented,
     trail: Trail,
     public_key: Path<String>,
-    ObjectBody(body): ObjectBody,
+    body: Result<ObjectBody, AppError>,
 ) -> Result<HttpResponse, AppError> {
+    let ObjectBody(body) = key.readable(body).await?;
     let changed = admitted(&key, move |connection, credentials| {
         let public_key = parse(&public_key)?;
         let before = list::find(connection, &credentials.client, &public_key)?;
@@ -99,9 +105,10 @@ pub(super) async fn replace(
     key: Presented,
     trail: Trail,
     public_key: Path<String>,
-    ObjectBody(body): ObjectBody,
+    body: Result<ObjectBody, AppError>,
     gate: Data<Gate>,
 ) -> Result<HttpResponse, AppError> {
+    let ObjectBody(body) = key.readable(body).await?;
     let made = admitted(&key, move |connection, credentials| {
         let old = parse(&public_key)?;
         list::find(connection, &credentials.client, &old)?;

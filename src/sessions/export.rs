@@ -18,7 +18,7 @@ pub(super) async fn export(
     desk: Data<Desk>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let asked = Asked::parse(|name| call.get(name))?;
+    let asked = call.key.readable(Asked::parse(|name| call.get(name))).await?;
     if asked.is_stream {
         return stream::everything(&call.key, asked, (desk, db)).await;
     }

@@ -23,16 +23,10 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 pub(super) async fn record(
     request: HttpRequest,
     key: Presented,
-    Body(body): Body<BODY_LIMIT>,
-    query: ApiQuery,
+    body: Result<Body<BODY_LIMIT>, AppError>,
+    query: Result<ApiQuery, AppError>,
 ) -> Result<HttpResponse, AppError> {
-    let is_partial = match query.get("partial") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(AppError::invalid("partial", "Use true or false.")),
-    };
-    let repeatable = repeatable(&request, is_partial, &body)?;
-    let items = items(&request.content_type().to_ascii_lowercase(), &body)?;
+    let Sent { items, is_partial, repeatable } = key.readable(Sent::read(&request, body, query)).await?;
     let now = clock::now();
     let answer = key.run(move |connection, credentials| {
         let batch = Batch { credentials: credentials.clone(), items: parsed(now, &items), is_partial };
@@ -44,6 +38,31 @@ pub(super) async fn record(
         response.insert_header(("Idempotency-Replayed", "true"));
     }
     Ok(response.content_type("application/json").body(answer))
+}
+
+/// What was sent, before its items are looked at.
+struct Sent {
+    items: Vec<Value>,
+    is_partial: bool,
+    repeatable: Option<Repeatable>,
+}
+
+impl Sent {
+    fn read(
+        request: &HttpRequest,
+        body: Result<Body<BODY_LIMIT>, AppError>,
+        query: Result<ApiQuery, AppError>,
+    ) -> Result<Self, AppError> {
+        let is_partial = match query?.get("partial") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(AppError::invalid("partial", "Use true or false.")),
+        };
+        let Body(body) = body?;
+        let repeatable = repeatable(request, is_partial, &body)?;
+        let items = items(&request.content_type().to_ascii_lowercase(), &body)?;
+        Ok(Self { items, is_partial, repeatable })
+    }
 }
 
 /// The `Idempotency-Key` of the request, if it has one, and what the request is.

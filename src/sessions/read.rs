@@ -21,11 +21,12 @@ use crate::{api_keys::Presented, config::Settings, db::Db, error::AppError, web:
 pub(super) async fn list(
     request: HttpRequest,
     key: Presented,
-    query: ApiQuery,
+    query: Result<ApiQuery, AppError>,
     shared: (Data<Desk>, Data<Db>, Data<Settings>),
 ) -> Result<HttpResponse, AppError> {
     let (desk, db, settings) = shared;
-    let asked = Asked::parse(|name| query.get(name))?;
+    let query = key.readable(query).await?;
+    let asked = key.readable(Asked::parse(|name| query.get(name))).await?;
     if asked.is_stream {
         return stream::everything(&key, asked, (desk, db)).await;
     }

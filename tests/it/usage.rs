@@ -94,6 +94,37 @@ async fn every_answer_to_a_proven_key_counts_by_its_class_and_call() {
 }
 
 #[actix_web::test]
+async fn a_request_with_mistakes_counts_for_its_key_and_tells_nobody_else_of_them() {
+    let app = TestApp::start().await;
+    let key = app.signed_up("ada").await.generate_recorder("laptop").await;
+    let unknown = uptok::api_keys::ClientKey::generate().unwrap().expose();
+    for (key, is_known) in [(&key, true), (&unknown, false)] {
+        let post = |body: String| {
+            let request = app.visitor().request(Method::POST, "/api/sessions").bearer_auth(key);
+            request.header("Content-Type", "application/json").body(body)
+        };
+        let replies = [
+            (get(&app, key, "/api/sessions?page=x").await, 400),
+            (get(&app, key, "/api/sessions?page=1&page=2").await, 400),
+            (app.export(&[("clientKey", key.as_str()), ("format", "xml")]).await, 400),
+            (Reply::of(post("{".to_owned()).send().await.unwrap()).await, 400),
+            (Reply::of(post("x".repeat(1024 * 1024 + 1)).send().await.unwrap()).await, 413),
+            (Reply::of(post("{}".to_owned()).send().await.unwrap()).await, 422),
+        ];
+        for (reply, status) in replies {
+            assert_eq!(reply.status, if is_known { status } else { 401 }, "{}", reply.body);
+        }
+    }
+
+    until(&app.db, REQUESTS, "6").await;
+
+    assert_eq!(
+        lines(&app.db),
+        "GET /api/sessions 4xx 2, POST /api/sessions 4xx 3, POST /api/sessions/export-csv-data 4xx 1"
+    );
+}
+
+#[actix_web::test]
 async fn what_is_over_the_limit_of_a_key_counts_for_it() {
     let app = TestApp::start().await;
     let key = app.signed_up("ada").await.generate("laptop").await;
