@@ -209,3 +209,17 @@ async fn axe_finds_nothing_on_the_pages_of_usage() {
 
     inspection.end();
 }
+
+#[actix_web::test]
+async fn axe_finds_nothing_in_the_audit_log() {
+    let app = TestApp::start().await;
+    let mut inspection = Inspection::of(&app).await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+    inspection.browser.generate("A name as long as names can be: sixty-four characters, not more").await;
+
+    inspection.go("/settings/audit", "all").await;
+    inspection.go("/settings/audit?act=key.expired", "none").await;
+    inspection.go("/settings/audit?from=x", "wrong").await;
+
+    inspection.end();
+}
