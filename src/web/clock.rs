@@ -60,57 +60,83 @@ const DAYS_TO_2000: i64 = 730_425;
 const DAYS_WRITTEN: std::ops::RangeInclusive<i64> = 306..=3_652_364;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// Appends what [`rfc3339`] says of an instant that PostgreSQL sends: microseconds since 2000-01-01T00:00:00Z. `None`
-/// outside the years 1 to 9999, where it appends nothing.
+/// Writes what [`rfc3339`] says of instants as PostgreSQL sends them: microseconds since 2000-01-01T00:00:00Z.
 ///
-/// A page has hundreds of them; formatting each with chrono costs as much as all else that is written.
-pub fn push_rfc3339(out: &mut Vec<u8>, micros: i64) -> Option<()> {
-    let days = micros.div_euclid(MICROS_PER_DAY) + DAYS_TO_2000;
-    if !DAYS_WRITTEN.contains(&days) {
-        return None;
+/// A page has hundreds of them; formatting each with chrono costs as much as all else that is written. One after the
+/// other they are mostly of the same day, whose date is worked out once.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339Writer {
+    day: Option<i64>,
+    text: [u8; 27],
+}
+
+impl Default for Rfc3339Writer {
+    fn default() -> Self {
+        Self { day: None, text: *b"0000-00-00T00:00:00.000000Z" }
     }
-    let (year, month, day) = date_of(u32::try_from(days).ok()?);
-    let micros = micros.rem_euclid(MICROS_PER_DAY);
-    let seconds = u32::try_from(micros / 1_000_000).ok()?;
-    let fraction = u32::try_from(micros % 1_000_000).ok()?;
-    let mut text = *b"0000-00-00T00:00:00.000000Z";
-    let parts = [year / 100, year % 100, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60];
-    for (place, part) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
-        put(&mut text, place, part);
+}
+
+impl Rfc3339Writer {
+    /// Appends the instant. `None` outside the years 1 to 9999, where it appends nothing.
+    pub fn push(&mut self, out: &mut Vec<u8>, micros: i64) -> Option<()> {
+        let day = micros.div_euclid(MICROS_PER_DAY);
+        if self.day != Some(day) {
+            self.write_date(day)?;
+        }
+        let micros = u64::try_from(micros.rem_euclid(MICROS_PER_DAY)).ok()?;
+        let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+        self.put(11, seconds / 3600);
+        self.put(14, seconds / 60 % 60);
+        self.put(17, seconds % 60);
+        // As many digits as are needed: none, 3 or 6.
+        let length = match fraction {
+            0 => 19,
+            _ if fraction % 1000 == 0 => 23,
+            _ => 26,
+        };
+        if fraction > 0 {
+            self.text[19] = b'.';
+            self.put(20, fraction / 10_000);
+            self.put(22, fraction / 100 % 100);
+            self.put(24, fraction % 100);
+        }
+        self.text[length] = b'Z';
+        out.extend_from_slice(&self.text[..=length]);
+        Some(())
     }
-    for (place, part) in
-        [20, 22, 24].into_iter().zip([fraction / 10_000, fraction / 100 % 100, fraction % 100])
-    {
-        put(&mut text, place, part);
+
+    fn write_date(&mut self, day: i64) -> Option<()> {
+        let days = day + DAYS_TO_2000;
+        if !DAYS_WRITTEN.contains(&days) {
+            return None;
+        }
+        let (year, month, day_of_month) = date_of(u64::try_from(days).ok()?);
+        self.put(0, year / 100);
+        self.put(2, year % 100);
+        self.put(5, month);
+        self.put(8, day_of_month);
+        self.day = Some(day);
+        Some(())
     }
-    // As many digits as are needed: none, 3 or 6.
-    let length = match fraction {
-        0 => 19,
-        _ if fraction % 1000 == 0 => 23,
-        _ => 26,
-    };
-    text[length] = b'Z';
-    out.extend_from_slice(&text[..=length]);
-    Some(())
+
+    /// Writes the two digits of a number below 100.
+    fn put(&mut self, place: usize, number: u64) {
+        let digit = |number: u64| b'0' + u8::try_from(number).unwrap_or_default();
+        self.text[place] = digit(number / 10);
+        self.text[place + 1] = digit(number % 10);
+    }
 }
 
 /// The year, month and day, so many days after 1 March of the year 0. Years begin in March here, so that a leap day is
 /// the last of its year; 400 of them have 146 097 days.
-fn date_of(days: u32) -> (u32, u32, u32) {
+fn date_of(days: u64) -> (u64, u64, u64) {
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + u32::from(month <= 2), month, day)
-}
-
-/// Writes the two digits of a number below 100.
-fn put(text: &mut [u8; 27], place: usize, number: u32) {
-    let digit = |number: u32| b'0' + u8::try_from(number).unwrap_or_default();
-    text[place] = digit(number / 10);
-    text[place + 1] = digit(number % 10);
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// RFC 3339 in UTC, with as many digits after the second as are needed (none, 3 or 6).
@@ -131,8 +157,12 @@ mod tests {
     }
 
     fn by_us(micros: i64) -> Option<String> {
+        by_us_after(&mut Rfc3339Writer::default(), micros)
+    }
+
+    fn by_us_after(writer: &mut Rfc3339Writer, micros: i64) -> Option<String> {
         let mut text = Vec::new();
-        push_rfc3339(&mut text, micros)?;
+        writer.push(&mut text, micros)?;
         Some(String::from_utf8(text).unwrap())
     }
 
@@ -168,6 +198,20 @@ mod tests {
         ) {
             let instant = days * MICROS_PER_DAY + micros;
             prop_assert_eq!(by_us(instant), Some(by_chrono(instant)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_before_makes_no_difference(
+            instants in proptest::collection::vec((-1_i64..2, prop_oneof![Just(0), 0..MICROS_PER_DAY, (0_i64..86_400_000).prop_map(|it| it * 1000)]), 1..9),
+        ) {
+            let mut writer = Rfc3339Writer::default();
+            for (day, micros) in instants {
+                let instant = day * MICROS_PER_DAY + micros;
+                prop_assert_eq!(by_us_after(&mut writer, instant), Some(by_chrono(instant)));
+                prop_assert_eq!(by_us_after(&mut writer, i64::MAX), None);
+            }
         }
     }
 
