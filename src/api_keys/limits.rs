@@ -5,7 +5,7 @@ use std::{
     hash::RandomState,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,8 @@ use crate::{error::AppError, web::client_address::counted_as};
 const COUNTED_MAX: usize = 10_000;
 /// The window of every limit, in seconds.
 pub(super) const WINDOW_SECONDS: u32 = 60;
+/// So long a limit that refuses is taken for what it was; then the database is asked whether it is another by now.
+const LOOK_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// How a key stands to its limit once a request is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +43,24 @@ impl Standing {
 #[derive(Debug)]
 struct Bucket {
     per_minute: NonZeroU32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     /// From when on nothing is missing.
-    full_at: Mutex<Instant>,
+    full_at: Instant,
+    /// From when on the limit is looked up again before it refuses.
+    look_up_at: Instant,
 }
 
 impl Bucket {
     fn new(per_minute: NonZeroU32, now: Instant) -> Self {
-        Self { per_minute, full_at: Mutex::new(now) }
+        Self { per_minute, state: Mutex::new(State { full_at: now, look_up_at: now + LOOK_UP_AFTER }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long it takes until one request is given back.
@@ -57,20 +70,35 @@ impl Bucket {
 
     /// Counts a request, unless none is left: then it is how the bucket stands as it is.
     fn take(&self, now: Instant) -> Result<Standing, Standing> {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = full_at.saturating_duration_since(now);
+        let mut state = self.state();
+        let before = state.full_at.saturating_duration_since(now);
         let after = before + self.interval();
         if after > self.window() {
             return Err(self.standing(before));
         }
-        *full_at = now + after;
+        state.full_at = now + after;
         Ok(self.standing(after))
+    }
+
+    /// Takes back that a request was counted.
+    fn give_back(&self) {
+        let mut state = self.state();
+        state.full_at -= self.interval();
+    }
+
+    /// Whether it is time to look up the limit; then it is not for others.
+    fn is_to_be_looked_up(&self, now: Instant) -> bool {
+        let mut state = self.state();
+        let is_time = state.look_up_at <= now;
+        if is_time {
+            state.look_up_at = now + LOOK_UP_AFTER;
+        }
+        is_time
     }
 
     /// How the bucket stands when nothing is left.
     fn empty(&self, now: Instant) -> Option<Standing> {
-        let full_at = *self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let standing = self.standing(full_at.saturating_duration_since(now));
+        let standing = self.standing(self.state().full_at.saturating_duration_since(now));
         (standing.left == 0).then_some(standing)
     }
 
@@ -105,6 +133,8 @@ pub(super) struct Limits {
     bad_keys_per_minute: NonZeroU32,
     /// Addresses from which bad keys came.
     addresses: Cache<IpAddr, Arc<Bucket>>,
+    /// Keys that live, with addresses from which they may not be used: who has a key there must not use up its limit.
+    elsewhere: Cache<(Mark, IpAddr), Arc<Bucket>>,
 }
 
 impl Limits {
@@ -114,6 +144,7 @@ impl Limits {
             keys: Cache::new(COUNTED_MAX),
             bad_keys_per_minute,
             addresses: Cache::new(COUNTED_MAX),
+            elsewhere: Cache::new(COUNTED_MAX),
         }
     }
 
@@ -121,26 +152,31 @@ impl Limits {
         Mark(key.marked_with(&self.marks))
     }
 
-    /// Counts a request with a key that was let in before; `None`: that has yet to be done, or there is no limit. Asks
-    /// no database.
+    /// Counts a request with a key that was let in before. Asks no database.
     ///
     /// A key that was not let in before may be tried while its address has tries left.
     ///
     /// # Errors
-    /// How a key stands that has nothing left; [`AppError::TooMany`] for the address.
-    pub(super) fn count(
-        &self,
-        mark: Mark,
-        address: IpAddr,
-        now: Instant,
-    ) -> Result<Option<Standing>, Refused> {
-        if let Some(known) = self.keys.get(&mark) {
-            return known.map(|bucket| bucket.take(now)).transpose().map_err(Refused::Key);
+    /// Why the request is refused as far as is known here.
+    pub(super) fn count(&self, mark: Mark, address: IpAddr, now: Instant) -> Result<Counted, Refused> {
+        let address = counted_as(address);
+        if let Some(bucket) = self.elsewhere.get(&(mark, address)) {
+            return match bucket.take(now) {
+                Ok(_) => Ok(Counted::Elsewhere),
+                Err(standing) => Err(Refused::Address(AppError::TooMany(standing.reset_seconds))),
+            };
         }
-        let bucket = self.addresses.get(&counted_as(address));
+        if let Some(known) = self.keys.get(&mark) {
+            let Some(bucket) = known else { return Ok(Counted::Not) };
+            return bucket.take(now).map(Counted::Once).map_err(|standing| Refused::Key {
+                standing,
+                is_to_be_looked_up: bucket.is_to_be_looked_up(now),
+            });
+        }
+        let bucket = self.addresses.get(&address);
         match bucket.and_then(|bucket| bucket.empty(now)) {
             Some(standing) => Err(Refused::Address(AppError::TooMany(standing.reset_seconds))),
-            None => Ok(None),
+            None => Ok(Counted::Not),
         }
     }
 
@@ -150,7 +186,7 @@ impl Limits {
         &self,
         mark: Mark,
         per_minute: i32,
-        counted: Option<Standing>,
+        counted: Counted,
         now: Instant,
     ) -> Option<Standing> {
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
@@ -161,9 +197,32 @@ impl Limits {
             self.keys.insert(mark, bucket.clone());
             bucket
         })?;
-        let counted = counted.filter(|counted| counted.per_minute == bucket.per_minute);
-        // Who comes before the limit is known is served, even beyond it.
-        Some(counted.unwrap_or_else(|| bucket.take(now).unwrap_or_else(|standing| standing)))
+        match counted {
+            Counted::Once(standing) if standing.per_minute == bucket.per_minute => Some(standing),
+            // Who comes before the limit is known is served, even beyond it.
+            _ => Some(bucket.take(now).unwrap_or_else(|standing| standing)),
+        }
+    }
+
+    /// The key lives, and may not be used from there: that is counted for the two of them, and not for the key.
+    pub(super) fn is_elsewhere(&self, mark: Mark, address: IpAddr, counted: Counted, now: Instant) {
+        if let (Counted::Once(_), Some(Some(bucket))) = (counted, self.keys.get(&mark)) {
+            bucket.give_back();
+        }
+        if counted != Counted::Elsewhere {
+            let bucket = Bucket::new(self.bad_keys_per_minute, now);
+            self.elsewhere.insert((mark, counted_as(address)), Arc::new(bucket));
+        }
+    }
+
+    /// The key may be used from there again.
+    pub(super) fn is_here(&self, mark: Mark, address: IpAddr) {
+        self.elsewhere.remove(&(mark, counted_as(address)));
+    }
+
+    /// Forgets the limit of a key, which is another one by now.
+    pub(super) fn forget(&self, mark: Mark) {
+        self.keys.remove(&mark);
     }
 
     /// Counts a bad key; one that was good is so no more.
@@ -183,11 +242,27 @@ impl Limits {
     }
 }
 
+/// For what a request was counted before the database was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// For nothing: the key has yet to be let in, or has no limit.
+    Not,
+    /// For its key, which stands so now.
+    Once(Standing),
+    /// For the key and an address from which it could not be used the last time.
+    Elsewhere,
+}
+
 /// Why a request is refused before the database is asked.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// The key has used up its limit.
-    Key(Standing),
+    Key {
+        /// How it stands.
+        standing: Standing,
+        /// Whether it is time to ask the database if it has another limit by now.
+        is_to_be_looked_up: bool,
+    },
     /// The address has used up its tries.
     Address(AppError),
 }
@@ -230,24 +305,59 @@ mod tests {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
         let mark = limits.mark(&key);
 
-        assert!(limits.count(mark, HERE, now).unwrap().is_none());
-        assert_eq!(limits.found(mark, 5, None, now).unwrap().left, 4);
+        assert_eq!(limits.count(mark, HERE, now).unwrap(), Counted::Not);
+        assert_eq!(limits.found(mark, 5, Counted::Not, now).unwrap().left, 4);
         let counted = limits.count(mark, HERE, now).unwrap();
-        assert_eq!(counted.unwrap().left, 3);
-        assert_eq!(limits.found(mark, 5, counted, now), counted);
+        let standing = limits.found(mark, 5, counted, now).unwrap();
+        assert_eq!((standing.left, counted), (3, Counted::Once(standing)));
     }
 
     #[test]
     fn another_limit_holds_from_the_request_that_finds_it() {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
         let mark = limits.mark(&key);
-        limits.found(mark, 5, None, now);
+        limits.found(mark, 5, Counted::Not, now);
         let counted = limits.count(mark, HERE, now).unwrap();
 
         assert_eq!(limits.found(mark, 100, counted, now).unwrap().left, 99);
-        assert_eq!(limits.found(mark, 0, None, now), None);
-        assert!(limits.count(mark, HERE, now).unwrap().is_none());
-        assert_eq!(limits.found(mark, 2, None, now).unwrap().left, 1);
+        assert_eq!(limits.found(mark, 0, Counted::Not, now), None);
+        assert_eq!(limits.count(mark, HERE, now).unwrap(), Counted::Not);
+        assert_eq!(limits.found(mark, 2, Counted::Not, now).unwrap().left, 1);
+    }
+
+    #[test]
+    fn a_limit_that_refuses_is_looked_up_once_a_second() {
+        let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
+        let mark = limits.mark(&key);
+        limits.found(mark, 1, Counted::Not, now);
+        let is_looked_up = |at| match limits.count(mark, HERE, at) {
+            Err(Refused::Key { is_to_be_looked_up, .. }) => is_to_be_looked_up,
+            other => panic!("it has nothing left: {other:?}"),
+        };
+        assert_eq!(
+            [0, 1, 1, 2, 2].map(|at| is_looked_up(now + seconds(at))),
+            [false, true, false, true, false]
+        );
+
+        limits.forget(mark);
+        assert_eq!(limits.found(mark, 10, Counted::Not, now).unwrap().left, 9);
+    }
+
+    #[test]
+    fn a_key_used_from_elsewhere_keeps_its_limit() {
+        let (limits, key, now) = (limits(3), ClientKey::generate().unwrap(), Instant::now());
+        let (mark, there) = (limits.mark(&key), [192, 0, 2, 1].into());
+        limits.found(mark, 5, Counted::Not, now);
+        for _ in 0..4 {
+            let counted = limits.count(mark, there, now).unwrap();
+            limits.is_elsewhere(mark, there, counted, now);
+        }
+        assert!(matches!(limits.count(mark, there, now), Err(Refused::Address(AppError::TooMany(20)))));
+        let counted = limits.count(mark, HERE, now).unwrap();
+        assert_eq!(limits.found(mark, 5, counted, now).unwrap().left, 3);
+
+        limits.is_here(mark, there);
+        assert!(matches!(limits.count(mark, there, now), Ok(Counted::Once(_))));
     }
 
     #[test]
@@ -255,7 +365,7 @@ mod tests {
         let (limits, now) = (limits(3), Instant::now());
         let good = limits.mark(&ClientKey::generate().unwrap());
         let bad = limits.mark(&ClientKey::generate().unwrap());
-        limits.found(good, 0, None, now);
+        limits.found(good, 0, Counted::Not, now);
         for _ in 0..3 {
             assert!(limits.count(bad, HERE, now).is_ok());
             assert!(matches!(limits.bad::<()>(Some(bad), HERE, now), Err(AppError::UnknownKey)));
@@ -272,7 +382,7 @@ mod tests {
     fn a_key_that_is_refused_is_not_known_any_more() {
         let (limits, now) = (limits(1), Instant::now());
         let mark = limits.mark(&ClientKey::generate().unwrap());
-        limits.found(mark, 600, None, now);
+        limits.found(mark, 600, Counted::Not, now);
 
         limits.bad::<()>(Some(mark), HERE, now).unwrap_err();
 

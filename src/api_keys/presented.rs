@@ -14,7 +14,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     Access, ClientKey, Credentials, Gate, PublicKey,
-    limits::{Mark, Refused, Standing},
+    limits::{Counted, Mark, Refused, Standing},
     store,
 };
 use crate::{
@@ -47,8 +47,9 @@ pub struct Caller {
 pub struct Presented {
     key: ClientKey,
     mark: Mark,
-    /// How the key stood when this request was counted, if it was.
-    counted: Option<Standing>,
+    counted: Counted,
+    /// How the key stands to a limit that refuses it, unless that is another one by now.
+    refused: Option<Standing>,
     access: Access,
     address: IpAddr,
     request: HttpRequest,
@@ -67,26 +68,27 @@ impl Presented {
             return gate.limits.bad(None, address, Instant::now());
         };
         let mark = gate.limits.mark(&key);
-        let counted = gate.limits.count(mark, address, Instant::now()).map_err(|refused| match refused {
-            Refused::Address(error) => error,
-            // Only a key that was let in before, the whole of it, can have used up its limit.
-            Refused::Key(standing) => {
-                let mut extensions = request.extensions_mut();
-                if let Some(client) = gate.remembered_client_of(key.public()) {
-                    extensions.insert(Caller { client, public_key: key.public().clone() });
-                }
-                extensions.insert(standing);
-                standing.refusal()
+        let (counted, refused) = match gate.limits.count(mark, address, Instant::now()) {
+            Ok(counted) => (counted, None),
+            // Ending a leaked key must not have to wait for whoever uses it.
+            Err(Refused::Key { .. }) if access == Access::Possession => (Counted::Not, None),
+            Err(Refused::Key { standing, is_to_be_looked_up: true }) => (Counted::Not, Some(standing)),
+            Err(Refused::Key { standing, .. }) => {
+                // Only a key that was let in before, the whole of it, can have used up its limit.
+                let client = gate.remembered_client_of(key.public());
+                leave_caller(request, client.as_ref(), key.public(), Some(standing));
+                return Err(standing.refusal());
             }
-        })?;
+            Err(Refused::Address(error)) => return Err(error),
+        };
         let (request, db, gate) = (request.clone(), db.clone(), gate.clone());
-        Ok(Self { key, mark, counted, access, address, request, db, gate })
+        Ok(Self { key, mark, counted, refused, access, address, request, db, gate })
     }
 
     /// What a statement has to compare with [`super::admits`].
     ///
     /// # Errors
-    /// [`AppError::UnknownKey`] when no client ever had this public key; those of the database.
+    /// [`AppError::UnknownKey`] when no client ever had this public key; [`AppError::OverLimit`]; those of the database.
     pub async fn credentials(&self) -> Result<Credentials, AppError> {
         let mut client = self.gate.remembered_client_of(self.key.public());
         if client.is_none() {
@@ -94,7 +96,25 @@ impl Presented {
             client = self.db.run(move |connection| gate.client_of(connection, &key)).await?;
         }
         let Some(client) = client else { return self.unknown() };
-        Ok(self.gate.credentials(&self.key, client, self.access.scope(), self.address))
+        let credentials = self.gate.credentials(&self.key, client, self.access.scope(), self.address);
+        if let Some(standing) = self.refused {
+            self.look_up_limit(&credentials, standing).await?;
+        }
+        Ok(credentials)
+    }
+
+    /// Refuses a key that has used up its limit, unless it has another one by now.
+    async fn look_up_limit(&self, credentials: &Credentials, standing: Standing) -> Result<(), AppError> {
+        let asked = credentials.clone();
+        let Some(living) = self.db.run(move |connection| asked.living(connection)).await? else {
+            return self.unknown();
+        };
+        if i64::from(living.requests_per_minute) == i64::from(standing.per_minute.get()) {
+            self.leave_caller(credentials, Some(standing));
+            return Err(standing.refusal());
+        }
+        self.gate.limits.forget(self.mark);
+        Ok(())
     }
 
     /// What `work` found for whoever presents this key. It asks [`super::admits`] in its statement, says so
@@ -147,24 +167,49 @@ impl Presented {
             return self.unknown();
         };
         // Whoever is told why has the whole of a living key, so the request is that key's.
-        self.is_good(credentials, living.requests_per_minute);
-        Err(credentials.refusal(&living))
+        let refusal = credentials.refusal(&living);
+        if matches!(refusal, AppError::AddressNotAllowed(_)) {
+            self.gate.limits.is_elsewhere(self.mark, self.address, self.counted, Instant::now());
+            self.leave_caller(credentials, None);
+        } else {
+            self.is_good(credentials, living.requests_per_minute);
+        }
+        Err(refusal)
     }
 
-    /// Leaves with the request whose it is and how the key stands once it is counted.
+    /// Counts the request for its key, unless that is done.
     fn is_good(&self, credentials: &Credentials, per_minute: i32) {
-        let standing = self.gate.limits.found(self.mark, per_minute, self.counted, Instant::now());
-        let mut extensions = self.request.extensions_mut();
-        let (client, public_key) = (credentials.client.clone(), credentials.public_key.clone());
-        extensions.insert(Caller { client, public_key });
-        extensions.remove::<Standing>();
-        if let Some(standing) = standing {
-            extensions.insert(standing);
+        let limits = &self.gate.limits;
+        if self.counted == Counted::Elsewhere {
+            limits.is_here(self.mark, self.address);
         }
+        let standing = limits.found(self.mark, per_minute, self.counted, Instant::now());
+        self.leave_caller(credentials, standing);
+    }
+
+    fn leave_caller(&self, credentials: &Credentials, standing: Option<Standing>) {
+        leave_caller(&self.request, Some(&credentials.client), &credentials.public_key, standing);
     }
 
     fn unknown<T>(&self) -> Result<T, AppError> {
         self.gate.limits.bad(Some(self.mark), self.address, Instant::now())
+    }
+}
+
+/// Leaves with the request whose it is and how the key stands.
+fn leave_caller(
+    request: &HttpRequest,
+    client: Option<&ClientId>,
+    public_key: &PublicKey,
+    standing: Option<Standing>,
+) {
+    let mut extensions = request.extensions_mut();
+    if let Some(client) = client {
+        extensions.insert(Caller { client: client.clone(), public_key: public_key.clone() });
+    }
+    extensions.remove::<Standing>();
+    if let Some(standing) = standing {
+        extensions.insert(standing);
     }
 }
 
