@@ -76,7 +76,9 @@ fn operation(call: &Call) -> Value {
         let bearer = json!({"key": []});
         // The key may be a field of the body instead.
         operation["security"] = if takes_field { json!([bearer, {}]) } else { json!([bearer]) };
-        for answer in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let answers = operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut);
+        // Nothing stands beside a reference.
+        for answer in answers.filter(|answer| answer.get("$ref").is_none()) {
             for name in ["RateLimit", "RateLimit-Policy"] {
                 answer["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
             }

@@ -155,6 +155,7 @@ fn change() -> Value {
         "The key as it is now.",
     ));
     change["requestBody"] = json_body("KeyChange", &json!({"requestsPerMinute": 60}));
+    change["responses"]["409"] = json!({"$ref": "#/components/responses/409"});
     change
 }
 

@@ -8,7 +8,7 @@ use diesel::{
 };
 
 use super::{
-    Grace, Key, KeyError, KeyName, Manager, NewKey, Plan, PublicKey, Rights, Status,
+    Grace, Key, KeyError, KeyName, Lifetime, Manager, NewKey, Plan, PublicKey, Rights, Status,
     list::{find, find_ever},
     told,
 };
@@ -61,7 +61,7 @@ impl Deleted {
 /// Stores a key.
 ///
 /// # Errors
-/// [`KeyError`]: every one but `Gone` and `Replaced`.
+/// [`KeyError`]: every one but `Gone`, `Replaced` and `StrongerThanActor`.
 pub fn create(
     connection: &mut PgConnection,
     manager: &Manager,
@@ -74,7 +74,7 @@ pub fn create(
         turn.refuse_beyond(&plan.rights)?;
         refuse_taken_name(connection, &manager.client, &plan.name)?;
         refuse_full(connection, &manager.client)?;
-        let end = turn.not_longer(plan.lifetime.end(turn.time)?);
+        let end = turn.end_of(plan.lifetime)?;
         insert(connection, manager, key, &Row { name: plan.name.as_str(), rights: &plan.rights, end })?;
         let key = find(connection, &manager.client, &key.public_key)?;
         audit::record(connection, &manager.client, &manager.trail, &told::created(&key))?;
@@ -85,7 +85,7 @@ pub fn create(
 /// Gives a key other rights; they hold from its next request on.
 ///
 /// # Errors
-/// [`KeyError`]: `NotFound`, `BeyondActor`, `ActorGone`, or those of the database.
+/// [`KeyError`]: `NotFound`, `BeyondActor`, `OutlivesActor`, `ActorGone`, or those of the database.
 pub fn change(
     connection: &mut PgConnection,
     manager: &Manager,
@@ -96,6 +96,10 @@ pub fn change(
         let turn = take_turn(connection, manager)?;
         turn.refuse_beyond(rights)?;
         let before = find(connection, &manager.client, key)?;
+        if rights.within(&before.rights()).is_err() {
+            // What it gets it keeps when the key that acts is over.
+            turn.refuse_outliving(before.expires_at)?;
+        }
         diesel::update(api_keys::table.find((manager.client.as_str(), key.as_str())))
             .set((
                 api_keys::scopes.eq(scopes_of(rights)),
@@ -134,7 +138,7 @@ pub fn replace(
             return Err(KeyError::Replaced(by));
         }
         let rights = before.rights();
-        turn.refuse_beyond(&rights)?;
+        turn.refuse_beyond(&rights).map_err(|_field| KeyError::StrongerThanActor)?;
         let end_of_old =
             (turn.time + grace.span()).min(before.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC));
         retire(connection, &manager.client, old, &key.public_key, end_of_old)?;
@@ -143,6 +147,10 @@ pub fn replace(
         }
         refuse_full(connection, &manager.client)?;
         let end = turn.not_longer(before.span().map(|span| turn.time + span));
+        if end.is_some_and(|end| before.expires_at.is_none_or(|end_of_old| end < end_of_old)) {
+            // It would be over before the old one was to be.
+            turn.refuse_outliving(before.expires_at)?;
+        }
         insert(connection, manager, key, &Row { name: &before.name, rights: &rights, end })?;
         let replaced = Replaced {
             old: find_ever(connection, &manager.client, old)?,
@@ -204,6 +212,23 @@ impl Turn {
     fn refuse_beyond(&self, rights: &Rights) -> Result<(), KeyError> {
         let Some(actor) = &self.actor else { return Ok(()) };
         rights.within(&actor.rights()).map_err(KeyError::BeyondActor)
+    }
+
+    /// When a key that is made for so long ends.
+    fn end_of(&self, lifetime: Lifetime) -> Result<Option<DateTime<Utc>>, KeyError> {
+        let end = lifetime.end(self.time)?;
+        if matches!(lifetime, Lifetime::AtMost(_)) {
+            return Ok(self.not_longer(end));
+        }
+        self.refuse_outliving(end)?;
+        Ok(end)
+    }
+
+    fn refuse_outliving(&self, end: Option<DateTime<Utc>>) -> Result<(), KeyError> {
+        match self.not_longer(end) {
+            Some(own_end) if end != Some(own_end) => Err(KeyError::OutlivesActor(own_end)),
+            _ => Ok(()),
+        }
     }
 
     /// A key makes none that outlives it.

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
+
 use super::{changes::LIVING_MAX, lifetime::LifetimeError};
-use crate::error::AppError;
+use crate::{error::AppError, web::clock::Moment};
 
 /// Why keys were not changed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,12 @@ pub enum KeyError {
     /// The key that acts does not have what it would give, in this field.
     #[error("A key gives no more than it has itself. Choose less, or use a key that has it.")]
     BeyondActor(&'static str),
+    /// The key that acts ends then, and another would outlive it through what was asked.
+    #[error("The key that acts ends on {}, and makes none that outlives it. Ask for less, or use a key that lives longer.", Moment::from(*.0).text)]
+    OutlivesActor(DateTime<Utc>),
+    /// The key that acts does not have what the key has that is to be replaced.
+    #[error("This key may do more than the one that acts. Use a key that may do as much.")]
+    StrongerThanActor,
     /// The key that acts lives no more.
     #[error("The key that acts is deleted or has expired.")]
     ActorGone,

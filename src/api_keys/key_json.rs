@@ -65,10 +65,10 @@ pub(super) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyQu
     })
 }
 
-/// The error, with the field as programs write it.
+/// Why no key was made, with the field as programs write it.
 pub(super) fn as_written(error: KeyError) -> AppError {
     match error {
-        KeyError::Lifetime(error) => AppError::invalid("expires", error.to_string()),
+        KeyError::Lifetime(_) | KeyError::OutlivesActor(_) => AppError::invalid("expires", error.to_string()),
         other => other.into(),
     }
 }
@@ -94,7 +94,7 @@ impl Given {
         }
     }
 
-    /// A new key. What it does not say of limit and networks is as the key has it that makes it.
+    /// A new key. What it does not say of limit and networks is as the key has it that makes it, which it does not outlive.
     pub(super) fn plan(mut self, own: &Rights) -> Result<Plan, AppError> {
         let name = self.take("name", |value| match value.map(|it| it.as_str().map(str::parse::<KeyName>)) {
             Some(Some(name)) => name.map(Some).map_err(|error| error.to_string().into()),
@@ -105,7 +105,8 @@ impl Given {
         let absent = Rights { scopes: scopes.unwrap_or_default(), ..own.clone() };
         let rights = self.rights_but_scopes(absent)?;
         let Some(name) = name else { return Err(AppError::Invalid(self.errors)) };
-        Ok(Plan { name, lifetime: lifetime.unwrap_or_default(), rights })
+        let lifetime = lifetime.unwrap_or(Lifetime::AtMost(Lifetime::DAYS_DEFAULT));
+        Ok(Plan { name, lifetime, rights })
     }
 
     /// Other rights of a key; what is absent stays.

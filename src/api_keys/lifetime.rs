@@ -13,6 +13,8 @@ pub enum Lifetime {
     Through(NaiveDate),
     /// Until somebody deletes it.
     Never,
+    /// So many days, or as long as the key lives that makes it, if that is sooner.
+    AtMost(u16),
 }
 
 impl Lifetime {
@@ -42,7 +44,7 @@ impl Lifetime {
     pub fn end(self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, LifetimeError> {
         let end = match self {
             Self::Never => return Ok(None),
-            Self::Days(days) => now + Days::new(days.into()),
+            Self::Days(days) | Self::AtMost(days) => now + Days::new(days.into()),
             Self::Through(day) => day.and_time(NaiveTime::MIN).and_utc() + Days::new(1),
         };
         if end <= now {

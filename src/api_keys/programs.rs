@@ -79,8 +79,7 @@ pub(super) async fn change(
         let public_key = parse(&public_key)?;
         let before = list::find(connection, &credentials.client, &public_key)?;
         let rights = Given::read(&body)?.rights(before.rights())?;
-        let changed = changes::change(connection, &manager_of(credentials, trail), &public_key, &rights);
-        changed.map_err(key_json::as_written)?;
+        changes::change(connection, &manager_of(credentials, trail), &public_key, &rights)?;
         shown(connection, credentials, &public_key)
     });
     Ok(answer(StatusCode::OK, &changed.await?))
@@ -114,8 +113,7 @@ pub(super) async fn replace(
         list::find(connection, &credentials.client, &old)?;
         let grace = Given::read_any(&body)?.grace()?;
         let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
-        let replaced = changes::replace(connection, &manager_of(credentials, trail), &old, grace, &new);
-        let replaced = replaced.map_err(key_json::as_written)?;
+        let replaced = changes::replace(connection, &manager_of(credentials, trail), &old, grace, &new)?;
         Ok((whole, key_json::of(&replaced.new, None)))
     });
     Ok(made_answer(made.await?))

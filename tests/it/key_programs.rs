@@ -153,8 +153,14 @@ async fn a_managing_key_gives_no_more_than_it_has() {
         assert_eq!(refused.json()["errors"][0]["field"], field);
     }
     let path = format!("{}/replacement", one(&strong));
-    assert_eq!(call(&app, &manager, Method::POST, &path, None).await.status, 400, "a stronger key");
-    let made = call(&app, &manager, Method::POST, "/api/keys", with(json!({"expires": "never"}))).await;
+    call(&app, &manager, Method::POST, &path, None).await.assert_problem(409, "conflict");
+    for expires in [json!("never"), json!(3), json!("2027-11-25")] {
+        let refused =
+            call(&app, &manager, Method::POST, "/api/keys", with(json!({"expires": expires}))).await;
+        refused.assert_problem(400, "invalid_field");
+        assert_eq!(refused.json()["errors"][0]["field"], "expires", "{expires}");
+    }
+    let made = call(&app, &manager, Method::POST, "/api/keys", with(json!({}))).await;
     assert_eq!(made.status, 201, "{}", made.body);
     let made = made.json();
     let of_manager = call(&app, &manager, Method::GET, "/api/keys/current", None).await.json();
@@ -163,6 +169,39 @@ async fn a_managing_key_gives_no_more_than_it_has() {
         (&made["requestsPerMinute"], &made["allowedNetworks"]),
         (&json!(100), &json!(["127.0.0.0/8"]))
     );
+}
+
+#[actix_web::test]
+async fn a_managing_key_lives_on_in_no_other() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let manager = key_with(&ada, "manager", &["keys:manage", "sessions:read", "sessions:write"]).await;
+    let lasting = key_with(&ada, "lasting", &["sessions:read"]).await;
+    app.db.execute("update api_keys set expires_at = now() + interval '1 hour' where name = 'manager'");
+    let patch =
+        async |key: &str, body: Value| call(&app, &manager, Method::PATCH, &one(key), Some(body)).await;
+    let replace = async |key: &str| {
+        let path = format!("{}/replacement", one(key));
+        call(&app, &manager, Method::POST, &path, Some(json!({"graceSeconds": 604_800}))).await
+    };
+
+    for more in [
+        json!({"scopes": ["keys:manage", "sessions:read"]}),
+        json!({"requestsPerMinute": 0}),
+        json!({"requestsPerMinute": 601}),
+    ] {
+        let refused = patch(&lasting, more.clone()).await;
+        assert!([400, 409].contains(&refused.status.as_u16()), "{more}: {}", refused.body);
+    }
+    replace(&lasting).await.assert_problem(409, "conflict");
+    app.db.execute("update api_keys set expires_at = null where name = 'lasting'");
+    replace(&lasting).await.assert_problem(409, "conflict");
+
+    // It may take away, and make itself anew for what is left to it.
+    assert_eq!(patch(&lasting, json!({"requestsPerMinute": 5})).await.status, 200);
+    let of_manager = call(&app, &manager, Method::GET, "/api/keys/current", None).await.json();
+    let anew = replace(&manager).await;
+    assert_eq!((anew.status.as_u16(), &anew.json()["expiresAt"]), (201, &of_manager["expiresAt"]));
 }
 
 #[actix_web::test]
