@@ -2,6 +2,7 @@
 
 mod audit;
 mod keys;
+mod user;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -14,9 +15,8 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 use tracing_subscriber::EnvFilter;
 
-use self::{audit::AuditCommand, keys::KeysCommand};
+use self::{audit::AuditCommand, keys::KeysCommand, user::UserCommand};
 use crate::{
-    accounts::{self, ClientId, EmailAddress, Home, NewPassword, NewUser, Passwords, PersonName},
     app::Parts,
     audit::{Actor, Chain, Trail},
     config::{LogFormat, Settings},
@@ -54,7 +54,7 @@ enum Command {
     Import(ImportCommand),
     /// Erase what the sessions of a client tell of a shopper. The sessions stay
     Erase(EraseCommand),
-    /// Add and list users, set passwords
+    /// Add, list, disable and remove users, set roles and passwords
     User {
         #[command(subcommand)]
         command: UserCommand,
@@ -79,49 +79,24 @@ enum Command {
     DatabaseUrl,
 }
 
-#[derive(Subcommand)]
-enum UserCommand {
-    /// Add a user to a client, or to a new client; the password is read from standard input
-    Add {
-        /// What the user signs in with
-        #[arg(long)]
-        email: String,
-        /// The user's name
-        #[arg(long)]
-        name: String,
-        /// The Client ID to join
-        #[arg(long, conflicts_with = "company", required_unless_present = "company", value_parser = |text: &str| text.parse::<ClientId>())]
-        client: Option<ClientId>,
-        /// The name of a new client
-        #[arg(long)]
-        company: Option<String>,
-        /// What the user may do there: owner and admin make keys, member reads. Without it: owner of a new client,
-        /// member of one that is there
-        #[arg(long, value_parser = ["owner", "admin", "member"])]
-        role: Option<String>,
-    },
-    /// Set a user's password, read from standard input, and end the user's sign-ins
-    Password {
-        /// What the user signs in with
-        #[arg(long)]
-        email: String,
-    },
-    /// List users with their roles and clients
-    List,
-}
-
 /// Runs what the arguments ask for; a failure is one sentence.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match write_logs(&cli.settings).and_then(|()| run(cli)) {
         Ok(code) => code,
+        // Whoever reads what we print has enough, such as `head`.
+        Err(error) if is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; then there is nobody to tell.
             let _ignored = writeln!(io::stderr(), "uptok: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_unread(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn write_logs(settings: &Settings) -> anyhow::Result<()> {
@@ -150,7 +125,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let (_database, db) = Database::connect(&settings)?;
             erase.run(&mut *db.connect()?, &trail(&settings)?)?;
         }
-        Command::User { command } => user(&settings, command)?,
+        Command::User { command } => user::run(&settings, command)?,
         Command::Keys { command } => keys::run(&settings, command)?,
         Command::Audit { command } => return audit::run(&settings, command),
         Command::Questions { last } => show_questions(&settings, last)?,
@@ -235,55 +210,6 @@ fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
         say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
         server::run_until_stopped(&parts, server, signals).await
     })
-}
-
-fn user(settings: &Settings, command: UserCommand) -> anyhow::Result<()> {
-    match command {
-        UserCommand::Add { email, name, client, company, role } => {
-            let email: EmailAddress = email.parse().map_err(anyhow::Error::msg)?;
-            let name: PersonName = name.parse()?;
-            let company = company.map(|company| company.parse::<PersonName>()).transpose()?;
-            let role = role.unwrap_or_else(|| if company.is_some() { "owner" } else { "member" }.to_owned());
-            let password = read_password(&[email.as_str(), name.as_str()])?;
-            let user = NewUser { email, name, password_hash: Passwords::hash_now(&password)? };
-            let home = match (&client, &company) {
-                (Some(client), _) => Home::Client(client),
-                (None, Some(company)) => Home::Company(company),
-                (None, None) => bail!("name a client or a new company"),
-            };
-            let (_database, db) = Database::connect(settings)?;
-            let trail = trail(settings)?;
-            let client = accounts::add_user(&mut *db.connect()?, &trail, &user, home, &role)?;
-            say(&format!("{} is {role} of {client}", user.email))
-        }
-        UserCommand::Password { email } => {
-            let email: EmailAddress = email.parse().map_err(anyhow::Error::msg)?;
-            let hash = Passwords::hash_now(&read_password(&[email.as_str()])?)?;
-            let (_database, db) = Database::connect(settings)?;
-            let is_set = accounts::set_password(&mut *db.connect()?, &trail(settings)?, &email, &hash)?;
-            ensure!(is_set, "there is no user {email}");
-            say(&format!("The password of {email} is set, and the user's sign-ins are over"))
-        }
-        UserCommand::List => {
-            let (_database, db) = Database::connect(settings)?;
-            for (email, role, client) in accounts::users_of(&mut *db.connect()?)? {
-                say(&format!("{email}\t{role}\t{client}"))?;
-            }
-            Ok(())
-        }
-    }
-}
-
-/// The first line of standard input: an argument would be seen in the list of processes.
-fn read_password(about: &[&str]) -> anyhow::Result<NewPassword> {
-    if io::stdin().is_terminal() {
-        let _ignored = write!(io::stderr(), "Password: ");
-    }
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    let line = line.trim_end_matches(['\n', '\r']);
-    NewPassword::parse(line, about)
-        .map_err(|error| anyhow::anyhow!("the password on standard input: {error}"))
 }
 
 fn show_questions(settings: &Settings, last: i64) -> anyhow::Result<()> {

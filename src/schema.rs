@@ -98,6 +98,8 @@ diesel::table! {
         /// Company name, 1 to 120 characters.
         name -> Text,
         created_at -> Timestamptz,
+        /// True: the first record of its audit log tells of its first member. False: the client is older than the log.
+        audited_from_start -> Bool,
     }
 }
 

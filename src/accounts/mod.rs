@@ -5,6 +5,7 @@
 
 mod client_id;
 mod email;
+mod members;
 mod pages;
 mod password;
 mod person_name;
@@ -15,6 +16,7 @@ mod store;
 
 pub use client_id::ClientId;
 pub use email::EmailAddress;
+pub use members::{remove_member, set_enabled, set_role};
 pub use pages::{LoginThrottles, routes};
 pub use password::{NewPassword, Passwords};
 pub use person_name::PersonName;

@@ -233,7 +233,7 @@ pub fn set_password(
 }
 
 /// The clients that the user is a member of, in their order.
-fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
+pub(super) fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
     let ids = memberships::table
         .filter(memberships::user_id.eq(user_id))
         .order(memberships::client_id)

@@ -23,7 +23,7 @@ pub enum KeyError {
     #[error("This client has {LIVING_MAX} keys, which is the limit. Delete one first.")]
     Full,
     /// The end that was asked for is over, or too far away.
-    #[error("{0}")]
+    #[error(transparent)]
     Lifetime(#[from] LifetimeError),
     /// The key that acts does not have what it would give, in this field.
     #[error("A key gives no more than it has itself. Choose less, or use a key that has it.")]

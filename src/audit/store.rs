@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Act, Trail, record::Record};
 use crate::{
     accounts::ClientId,
-    schema::{audit_heads, audit_log},
+    schema::{audit_heads, audit_log, clients},
 };
 
 define_sql_function! {
@@ -68,6 +68,11 @@ fn next(connection: &mut PgConnection, client: &ClientId) -> QueryResult<(Head, 
         .set(audit_heads::sequence.eq(audit_heads::sequence + 1))
         .returning((Head::as_returning(), clock_timestamp()))
         .get_result(connection)
+}
+
+/// Whether the log of the client began with the client, so that its first record tells of its first member.
+pub(super) fn is_from_start(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
+    clients::table.find(client.as_str()).select(clients::audited_from_start).first(connection)
 }
 
 /// The head of the client's chain.

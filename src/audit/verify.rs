@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use diesel::prelude::*;
 
 use super::{
-    Chain,
+    Chain, Kind,
     chain::{START, hex},
     record::Record,
     store::{self, Head},
@@ -28,6 +28,8 @@ pub enum Fault {
     Copied(String),
     /// It is not there, and nothing after it.
     Cut,
+    /// It is not what a client begins with, so what was before it is missing.
+    NotFirst,
     /// It was put there behind the end of the chain.
     Surplus,
     /// What says that it is the last one is not as it was written.
@@ -44,6 +46,7 @@ impl fmt::Display for Fault {
             Self::Moved(from) => write!(formatter, "was written as record {from} and moved"),
             Self::Copied(from) => write!(formatter, "was copied from {from}"),
             Self::Cut => formatter.write_str("is missing, and so is what came after it"),
+            Self::NotFirst => formatter.write_str("is not the first one: what came before it is missing"),
             Self::Surplus => formatter.write_str("was put there by somebody else"),
             Self::Head => formatter.write_str(
                 "may not be the last one: its row in audit_heads is not as it was written, so what came after it may be missing",
@@ -125,7 +128,7 @@ pub fn verify(
     earlier: Option<&Checkpoint>,
 ) -> QueryResult<Verified> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        let mut walk = Walk::new(chain, client);
+        let mut walk = Walk::new(chain, client, store::is_from_start(connection, client)?);
         let mut after = i64::MIN;
         loop {
             let records = store::records_after(connection, client, after, CHUNK)?;
@@ -169,14 +172,16 @@ fn explain(
 struct Walk<'a> {
     chain: &'a Chain,
     client: &'a ClientId,
+    /// Whether the chain has to begin with the first member of the client.
+    is_from_start: bool,
     sequence: i64,
     hash: Vec<u8>,
     seal: Vec<u8>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(chain: &'a Chain, client: &'a ClientId) -> Self {
-        Self { chain, client, sequence: 0, hash: START.to_vec(), seal: START.to_vec() }
+    fn new(chain: &'a Chain, client: &'a ClientId, is_from_start: bool) -> Self {
+        Self { chain, client, is_from_start, sequence: 0, hash: START.to_vec(), seal: START.to_vec() }
     }
 
     /// Goes on to `record`, if it is the next one and as it was written.
@@ -191,6 +196,9 @@ impl<'a> Walk<'a> {
         let is_next = record.client_id == self.client.as_str() && record.previous_hash == self.hash;
         if !is_next || self.chain.hash(&self.seal, record) != record.hash {
             return Err(Touched { sequence: next, fault: Fault::Changed });
+        }
+        if next == 1 && self.is_from_start && record.act != Kind::MemberAdded.as_str() {
+            return Err(Touched { sequence: next, fault: Fault::NotFirst });
         }
         self.sequence = next;
         self.seal = self.chain.seal(&record.hash);
@@ -208,7 +216,9 @@ impl<'a> Walk<'a> {
     fn end(self, head: Option<&Head>, earlier: Option<&Checkpoint>) -> Verified {
         let touched = |sequence, fault| Err(Touched { sequence, fault });
         let last = self.sequence;
-        if earlier.is_some_and(|it| it.sequence > last) || head.is_some_and(|head| head.sequence > last) {
+        let goes_on =
+            earlier.is_some_and(|it| it.sequence > last) || head.is_some_and(|head| head.sequence > last);
+        if goes_on || (last == 0 && self.is_from_start) {
             return touched(last + 1, Fault::Cut);
         }
         match head {
@@ -260,7 +270,7 @@ mod tests {
 
     fn verdict(records: &[Record], head: Option<&Head>, earlier: Option<&Checkpoint>) -> Verified {
         let (chain, client) = (chain(), client());
-        let mut walk = Walk::new(&chain, &client);
+        let mut walk = Walk::new(&chain, &client, false);
         for record in records {
             walk.step(record)?;
             if let Some(touched) = walk.differs_from(earlier) {
@@ -314,7 +324,7 @@ mod tests {
     fn a_record_that_was_moved_tells_from_where() {
         let (records, _) = written(5);
         let (chain, client) = (chain(), client());
-        let walk = Walk::new(&chain, &client);
+        let walk = Walk::new(&chain, &client, false);
         let mut moved = records[3].clone();
         moved.sequence = 2;
         assert_eq!(walk.written_at(&moved, 5), Some(4));

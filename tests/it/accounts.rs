@@ -4,6 +4,8 @@ use reqwest::Method;
 
 use crate::support::{TestApp, Visitor, test_app::PASSWORD};
 
+mod members;
+
 async fn register(visitor: &Visitor, change: (&str, &str)) -> crate::support::Reply {
     let mut fields = vec![
         ("name", "Ada"),

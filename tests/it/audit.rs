@@ -13,6 +13,8 @@ use crate::support::{
     test_app::{PASSWORD, SECRET},
 };
 
+mod emptied;
+
 /// What the log of a client tells, a line each: the act, who did it, and the details.
 fn told(db: &TestDb, client: &str) -> Vec<String> {
     let lines = db.ask(&format!(
@@ -44,9 +46,11 @@ fn trail() -> Trail {
     Trail::new(&chain(), Actor::CommandLine).from_place(Some("192.0.2.7".parse().unwrap()), Some(request))
 }
 
-/// A client with so many records.
+/// A client with so many records, which is older than the log.
 fn client(db: &TestDb, id: &str, records: u32) -> ClientId {
-    db.execute(&format!("insert into clients (client_id, name) values ('{id}', 'Ada')"));
+    db.execute(&format!(
+        "insert into clients (client_id, name, audited_from_start) values ('{id}', 'Ada', false)"
+    ));
     let client: ClientId = id.parse().unwrap();
     for index in 0..records {
         let act = Act::new(Kind::KeyReplaced).on("uptok_000000000000").related("uptok_000000000001");
@@ -60,9 +64,11 @@ fn verdict(db: &TestDb, client: &ClientId) -> Result<i64, Touched> {
     audit::verify(&mut db.connect(), &chain(), client, None).unwrap().map(|last| last.sequence)
 }
 
-/// Whoever owns the database can switch the trigger off.
+/// Whoever owns the database can switch the triggers off.
 fn touch(db: &TestDb, sql: &str) {
-    db.execute("alter table audit_log disable trigger user");
+    for table in ["audit_log", "audit_heads"] {
+        db.execute(&format!("alter table {table} disable trigger user"));
+    }
     db.execute("alter table audit_log drop constraint if exists audit_log_client_id_fkey");
     assert!(db.execute(sql) > 0, "{sql}");
 }
@@ -164,7 +170,7 @@ fn a_record_written_after_the_end_was_cut_off_does_not_heal_it() {
     let db = TestDb::new();
     let ada = client(&db, "cl_0000000001", 5);
     touch(&db, "delete from audit_log where sequence > 3");
-    db.execute("update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)");
+    touch(&db, "update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)");
 
     audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::ImportFinished)).unwrap();
 
@@ -204,6 +210,15 @@ fn the_log_is_only_ever_added_to() {
         let refused = diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut db.connect()).unwrap_err();
         assert_eq!(refused.to_string(), "the audit log is only ever added to", "{sql}");
     }
+    for sql in [
+        "update audit_heads set sequence = 1",
+        "update audit_heads set sequence = sequence + 2",
+        "delete from audit_heads",
+        "truncate audit_heads cascade",
+    ] {
+        let refused = diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut db.connect()).unwrap_err();
+        assert!(refused.to_string().starts_with("the "), "{sql}: {refused}");
+    }
     assert_eq!(db.ask("select count(*)::text as answer from audit_log"), "2");
 }
 
@@ -226,8 +241,7 @@ fn what_is_rolled_back_leaves_no_record() {
 fn many_at_once_make_one_chain_in_the_order_of_time() {
     let db = TestDb::new();
     let ada = client(&db, "cl_0000000001", 0);
-    // As a client that an older version made.
-    db.execute("delete from audit_heads");
+    assert_eq!(db.ask("select count(*)::text as answer from audit_heads"), "0", "as of an older version");
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -299,7 +313,9 @@ async fn what_the_command_line_does_to_members_is_told_in_each_of_their_clients(
     let app = TestApp::start().await;
     let ada = app.signed_up("ada").await;
     let client = ada.client_id().await;
-    app.db.execute("insert into clients (client_id, name) values ('cl_0000000001', 'Other')");
+    app.db.execute(
+        "insert into clients (client_id, name, audited_from_start) values ('cl_0000000001', 'Other', false)",
+    );
     app.db.execute("insert into memberships (client_id, user_id, role) select 'cl_0000000001', user_id, 'member' from users");
     let email = "ada@example.org".parse().unwrap();
     let trail = TestApp::trail();

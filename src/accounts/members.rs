@@ -1,0 +1,140 @@
+//! Who belongs to a client, and as what: changed by whoever runs Uptok, and told in the audit log of the client.
+
+use anyhow::{Context as _, ensure};
+use diesel::{
+    dsl::{count_star, now},
+    prelude::*,
+};
+use uuid::Uuid;
+
+use super::{
+    ClientId, EmailAddress,
+    store::{client_exists, clients_of},
+};
+use crate::{
+    audit::{self, Act, Kind, Trail},
+    schema::{clients, memberships, sign_ins, users},
+};
+
+/// The role that a client is never without.
+const OWNER: &str = "owner";
+
+/// Gives a member another role (`owner`, `admin` or `member`), from the next request on.
+///
+/// # Errors
+/// When the user is no member of the client or its only owner, or the database fails.
+pub fn set_role(
+    connection: &mut PgConnection,
+    trail: &Trail,
+    client: &ClientId,
+    email: &EmailAddress,
+    role: &str,
+) -> anyhow::Result<()> {
+    connection.transaction(|connection| {
+        let (user_id, before) = member(connection, client, email)?;
+        if before == role {
+            return Ok(());
+        }
+        if before == OWNER {
+            refuse_only_owner(connection, client, email)?;
+        }
+        diesel::update(memberships::table.find((client.as_str(), user_id)))
+            .set(memberships::role.eq(role))
+            .execute(connection)?;
+        let act = Act::new(Kind::MemberChanged).on(&user_id).with("changed", "role");
+        audit::record(connection, client, trail, &act.with("from", &before).with("to", role))?;
+        Ok(())
+    })
+}
+
+/// Takes a member out of a client, whose sign-ins there are over with the next request. The user and its keys stay.
+///
+/// # Errors
+/// As [`set_role`].
+pub fn remove_member(
+    connection: &mut PgConnection,
+    trail: &Trail,
+    client: &ClientId,
+    email: &EmailAddress,
+) -> anyhow::Result<()> {
+    connection.transaction(|connection| {
+        let (user_id, role) = member(connection, client, email)?;
+        if role == OWNER {
+            refuse_only_owner(connection, client, email)?;
+        }
+        let of_client = sign_ins::client_id.eq(client.as_str()).and(sign_ins::user_id.eq(user_id));
+        diesel::delete(sign_ins::table.filter(of_client)).execute(connection)?;
+        diesel::delete(memberships::table.find((client.as_str(), user_id))).execute(connection)?;
+        let act = Act::new(Kind::MemberRemoved).on(&user_id).with("role", &role);
+        audit::record(connection, client, trail, &act)?;
+        Ok(())
+    })
+}
+
+/// Lets a user log in no more, or again. Sign-ins are over with the next request.
+///
+/// # Errors
+/// When there is no such user, or the database fails.
+pub fn set_enabled(
+    connection: &mut PgConnection,
+    trail: &Trail,
+    email: &EmailAddress,
+    is_enabled: bool,
+) -> anyhow::Result<()> {
+    connection.transaction(|connection| {
+        let user = users::table.filter(users::email.eq(email.as_str()));
+        let (user_id, was_enabled) = user
+            .select((users::user_id, users::disabled_at.is_null()))
+            .for_update()
+            .first::<(Uuid, bool)>(connection)
+            .optional()?
+            .with_context(|| format!("there is no user {email}"))?;
+        if was_enabled == is_enabled {
+            return Ok(());
+        }
+        let user = diesel::update(users::table.find(user_id));
+        if is_enabled {
+            user.set(users::disabled_at.eq(None::<chrono::DateTime<chrono::Utc>>)).execute(connection)?;
+        } else {
+            user.set(users::disabled_at.eq(now)).execute(connection)?;
+            diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
+        }
+        let changed = if is_enabled { "enabled" } else { "disabled" };
+        let act = Act::new(Kind::MemberChanged).on(&user_id).with("changed", changed);
+        for client in clients_of(connection, user_id)? {
+            audit::record(connection, &client, trail, &act)?;
+        }
+        Ok(())
+    })
+}
+
+/// The member with this e-mail and its role. One change of the members of a client at a time: two at once could leave it
+/// without an owner.
+fn member(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    email: &EmailAddress,
+) -> anyhow::Result<(Uuid, String)> {
+    ensure!(client_exists(connection, client)?, "there is no client {client}");
+    clients::table.find(client.as_str()).select(clients::client_id).for_update().execute(connection)?;
+    memberships::table
+        .inner_join(users::table)
+        .filter(memberships::client_id.eq(client.as_str()).and(users::email.eq(email.as_str())))
+        .select((memberships::user_id, memberships::role))
+        .first(connection)
+        .optional()?
+        .with_context(|| format!("{email} is no member of {client}"))
+}
+
+fn refuse_only_owner(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    email: &EmailAddress,
+) -> anyhow::Result<()> {
+    let owners = memberships::table
+        .filter(memberships::client_id.eq(client.as_str()).and(memberships::role.eq(OWNER)))
+        .select(count_star())
+        .first::<i64>(connection)?;
+    ensure!(owners > 1, "{email} is the only owner of {client}; make somebody else an owner first");
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `uptok user role`, `remove`, `disable` and `enable`: what they do to whoever is logged in, and what they leave in the log.
+
+use std::process::{Command, Output};
+
+use crate::support::{TestApp, test_app::SECRET};
+
+fn user(app: &TestApp, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
+    command.arg("user").args(arguments).env("DATABASE_URL", &app.db.url).env("UPTOK_SECRET", SECRET);
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8([output.stdout.as_slice(), &output.stderr].concat()).unwrap()
+}
+
+/// What the log tells of members beyond their being added, in its order.
+fn told(app: &TestApp) -> String {
+    app.db.ask(
+        "select coalesce(string_agg(act || ' ' || details, ' ' order by sequence), '') as answer from audit_log \
+         where act in ('member.changed', 'member.removed')",
+    )
+}
+
+#[actix_web::test]
+async fn a_role_holds_from_the_next_request_on() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    app.db.execute("update memberships set role = 'admin'");
+    let role =
+        |role| user(&app, &["role", "--email", "ada@example.org", "--client", &client, "--role", role]);
+
+    assert_eq!(said(&role("member")), format!("ada@example.org is member of {client}\n"));
+    assert_eq!(ada.post("/settings/api-keys", &[("name", "x")]).await.status, 403);
+    assert!(role("owner").status.success() && role("owner").status.success());
+    assert_eq!(ada.post("/settings/api-keys", &[("name", "x")]).await.status, 200);
+
+    let refused = role("member");
+    assert!(
+        !refused.status.success() && said(&refused).contains("is the only owner of"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(
+        told(&app),
+        r#"member.changed {"changed":"role","from":"admin","to":"member"} member.changed {"changed":"role","from":"member","to":"owner"}"#
+    );
+}
+
+#[actix_web::test]
+async fn who_is_removed_is_out_with_the_next_request() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let client = ada.client_id().await;
+    let key = ada.generate("laptop").await;
+    let remove = || user(&app, &["remove", "--email", "ada@example.org", "--client", &client]);
+
+    assert!(said(&remove()).contains("is the only owner of"));
+    app.db.execute("update memberships set role = 'admin'");
+    assert_eq!(said(&remove()), format!("ada@example.org is no member of {client} any more\n"));
+
+    ada.get("/settings/api-keys").await.assert_sent_to("/login");
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200, "keys stay");
+    assert!(said(&remove()).contains("is no member of"));
+    assert_eq!(told(&app), r#"member.removed {"role":"admin"}"#);
+}
+
+#[actix_web::test]
+async fn who_is_disabled_is_out_until_enabled_again() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let set = |command| user(&app, &[command, "--email", "ada@example.org"]);
+
+    assert!(set("disable").status.success() && set("disable").status.success());
+    ada.get("/settings/api-keys").await.assert_sent_to("/login");
+    assert!(set("enable").status.success());
+    ada.get("/settings/api-keys").await.assert_sent_to("/login");
+
+    app.logged_in("ada").await;
+    assert_eq!(told(&app), r#"member.changed {"changed":"disabled"} member.changed {"changed":"enabled"}"#);
+    assert!(said(&user(&app, &["disable", "--email", "eve@example.org"])).contains("there is no user"));
+}
