@@ -36,10 +36,10 @@ struct State {
 }
 
 impl State {
-    fn of(client: &ClientId, stored: &Stored) -> Self {
+    fn of(client: &ClientId, stored: &Stored, given: &Given) -> Self {
         Self {
             fingerprint: fingerprint(client, &stored.record),
-            as_of: Some(stored.as_of()),
+            as_of: Some(stored.as_of(given)),
             is_erased: stored.erased_at.is_some(),
         }
     }
@@ -59,7 +59,7 @@ impl DryRun {
         let known = known(connection, client, given)?;
         let outcome = |given: &Given| {
             let name = Name::of(given);
-            let stored = name.as_ref().and_then(|name| known.stored(name));
+            let stored = known.stored(given);
             let key = match (stored, name) {
                 (Some(stored), _) => Key::Ours(stored.session_id),
                 (None, Some(Name::External(id))) => Key::External(id),
@@ -74,7 +74,7 @@ impl DryRun {
 
     fn take(&mut self, client: &ClientId, key: Key, stored: Option<&Stored>, given: &Given) -> Outcome {
         let before = self.0.get(&key);
-        let of_database = stored.filter(|_| before.is_none()).map(|stored| State::of(client, stored));
+        let of_database = stored.filter(|_| before.is_none()).map(|stored| State::of(client, stored, given));
         let Some(before) = before.or(of_database.as_ref()) else {
             let fingerprint = fingerprint(client, &given.record);
             self.0.insert(key, State { fingerprint, as_of: given.updated_at, is_erased: false });
@@ -91,7 +91,9 @@ impl DryRun {
             fingerprint(client, &given.record)
         };
         let is_same = before.fingerprint == fingerprint;
-        if !is_same || given.updated_at.is_some() {
+        let confirms =
+            given.updated_at.is_some() && !stored.is_some_and(|stored| stored.was_exported_as(given));
+        if !is_same || confirms {
             self.0.insert(key, State { fingerprint, as_of: given.updated_at, is_erased });
         }
         if is_same { Outcome::Unchanged } else { Outcome::Updated }

@@ -22,9 +22,17 @@ impl FromStr for Mapped {
         let (theirs, ours) = text.rsplit_once('=').ok_or("write it as 'Their Name=ourName'")?;
         let ours = match ours.trim() {
             "" => None,
-            name => Some(column(name).ok_or_else(|| unknown(name))?),
+            name => Some(alike(name).ok_or_else(|| unknown(name))?),
         };
         Ok(Self { theirs: theirs.trim().to_owned(), ours })
+    }
+}
+
+impl Mapped {
+    /// Whether a column of this name is meant. Only of a name without letters and digits every sign matters.
+    fn is_of(&self, name: &str) -> bool {
+        let theirs = letters(&self.theirs);
+        if theirs.is_empty() { self.theirs == name.trim() } else { theirs == letters(name) }
     }
 }
 
@@ -78,10 +86,10 @@ impl Header {
     /// # Errors
     /// A column that is unknown, there twice or missing, as a sentence.
     pub(super) fn named(names: &[&str], mapped: &[Mapped]) -> Result<Self, String> {
-        if let Some(lost) = mapped.iter().find(|it| !names.iter().any(|name| name.trim() == it.theirs)) {
+        if let Some(lost) = mapped.iter().find(|it| !names.iter().any(|name| it.is_of(name))) {
             return Err(format!("the file has no column “{}”", lost.theirs));
         }
-        let place = |name: &&str| match mapped.iter().find(|it| it.theirs == name.trim()) {
+        let place = |name: &&str| match mapped.iter().find(|it| it.is_of(name)) {
             Some(mapped) => Ok(mapped.ours),
             None => alike(name).map(Some).ok_or_else(|| unknown(name.trim())),
         };

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -26,6 +26,9 @@ pub struct Given {
     pub updated_at: Option<DateTime<Utc>>,
     /// Our id of the session, as an export gave it: what it is known by where the sender has no id.
     pub session_id: Option<Uuid>,
+    /// When we recorded it, as an export says. By it a session that comes back from an export is recognised, and that
+    /// `updated_at` is our time and not the sender's.
+    pub recorded_at: Option<DateTime<Utc>>,
 }
 
 /// The fields that a sender gives. What is ours (`sessionId`, `sequence`, `recordedAt` …) is not among them.
@@ -88,8 +91,11 @@ impl Record {
         let record = reader.record();
         let updated_at = reader.time("updatedAt");
         let session_id = reader.session_id();
+        let recorded_at = reader.recorded_at();
         match record {
-            Some(record) if reader.errors.is_empty() => Ok(Given { record, updated_at, session_id }),
+            Some(record) if reader.errors.is_empty() => {
+                Ok(Given { record, updated_at, session_id, recorded_at })
+            }
             _ => Err(reader.errors),
         }
     }
@@ -219,10 +225,10 @@ impl<'a, F: Fn(&str) -> &'a str> Reader<F> {
         // PostgreSQL keeps microseconds; a finer time would never compare equal to what was stored.
         let time = DateTime::parse_from_rfc3339(text)
             .ok()
-            .and_then(|time| time.to_utc().duration_trunc(TimeDelta::microseconds(1)).ok());
+            .and_then(|time| time.to_utc().with_nanosecond(time.nanosecond() / 1000 * 1000));
         match time {
             Some(time) if time > self.now + TimeDelta::days(1) => {
-                self.refuse(name, "This time is in the future.");
+                self.refuse(name, "This time is in the future. Send what has happened.");
             }
             Some(time) if time < DateTime::UNIX_EPOCH => self.refuse(name, "This time is before 1970."),
             Some(time) => return Some(time),
@@ -238,6 +244,11 @@ impl<'a, F: Fn(&str) -> &'a str> Reader<F> {
             self.refuse("sessionId", "Leave it out, or send the one that an export gave.");
         }
         id
+    }
+
+    /// Ours: what else may stand there is ignored.
+    fn recorded_at(&self) -> Option<DateTime<Utc>> {
+        DateTime::parse_from_rfc3339((self.field)("recordedAt")).ok().map(|time| time.to_utc())
     }
 
     fn tags(&mut self) -> Vec<String> {

@@ -73,6 +73,7 @@ pub fn record_all(
 pub(super) struct Stored {
     sequence: i64,
     pub(super) session_id: Uuid,
+    recorded_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     sender_updated_at: Option<DateTime<Utc>>,
     pub(super) erased_at: Option<DateTime<Utc>>,
@@ -81,9 +82,15 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Until when it holds: as the sender said, or else since we changed it.
-    pub(super) fn as_of(&self) -> DateTime<Utc> {
-        self.sender_updated_at.unwrap_or(self.updated_at)
+    /// Whether this record is what an export gave of the session, so that its time is ours.
+    pub(super) fn was_exported_as(&self, given: &Given) -> bool {
+        given.recorded_at == Some(self.recorded_at)
+    }
+
+    /// Until when it holds, by the clock that `given` goes by: as the sender said, or else since we changed it.
+    pub(super) fn as_of(&self, given: &Given) -> DateTime<Utc> {
+        let by_sender = self.sender_updated_at.filter(|_| !self.was_exported_as(given));
+        by_sender.unwrap_or(self.updated_at)
     }
 }
 
@@ -95,8 +102,7 @@ pub(super) fn known(
 ) -> QueryResult<Places> {
     let external_ids: Vec<&str> =
         given.iter().filter_map(|given| given.record.external_id.as_deref()).collect();
-    let nameless = given.iter().filter(|given| given.record.external_id.is_none());
-    let session_ids: Vec<Uuid> = nameless.filter_map(|given| given.session_id).collect();
+    let session_ids: Vec<Uuid> = given.iter().filter_map(|given| given.session_id).collect();
     let mine = sessions::table.filter(sessions::client_id.eq(client.as_str())).select(Stored::as_select());
     let mut places = Places::default();
     if !external_ids.is_empty() {
@@ -161,10 +167,21 @@ impl Places {
         }
     }
 
-    /// The stored session of this name.
-    pub(super) fn stored(&self, name: &Name) -> Option<&Stored> {
-        match self.names.get(name)? {
-            Place::Stored(index) => Some(&self.stored[*index]),
+    /// Where the session is that the record is about. One that had no `externalId` gets it where an export says its id.
+    fn of(&self, given: &Given) -> Option<Place> {
+        let found = self.names.get(&Name::of(given)?).copied();
+        if found.is_some() {
+            return found;
+        }
+        let place = self.names.get(&Name::Ours(given.session_id?)).copied()?;
+        matches!(place, Place::Stored(index) if self.stored[index].record.external_id.is_none())
+            .then_some(place)
+    }
+
+    /// The stored session that the record is about.
+    pub(super) fn stored(&self, given: &Given) -> Option<&Stored> {
+        match self.of(given)? {
+            Place::Stored(index) => Some(&self.stored[index]),
             Place::New(_) => None,
         }
     }
@@ -189,12 +206,13 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn take(&mut self, connection: &mut PgConnection, given: &'a Given) -> QueryResult<Recorded> {
         let name = Name::of(given);
-        match name.as_ref().and_then(|name| self.known.names.get(name).copied()) {
+        match self.known.of(given) {
             None => Ok(self.create(name, given)),
             Some(Place::New(index)) => Ok(amend(&mut self.new[index], given)),
             Some(Place::Stored(index)) => {
                 let stored = &mut self.known.stored[index];
                 let (recorded, before) = update(connection, self.client, stored, given)?;
+                self.known.names.extend(name.map(|name| (name, Place::Stored(index))));
                 if let Some(before) = before {
                     self.days.change(&before, &stored.record);
                 }
@@ -204,12 +222,10 @@ impl<'a> Batch<'a> {
     }
 
     fn create(&mut self, name: Option<Name>, given: &'a Given) -> Recorded {
-        // Known by an id of ours, it must be found by it again.
-        let session_id = match name {
-            Some(Name::Ours(id)) => id,
-            _ => Uuid::now_v7(),
-        };
-        if let Some(name) = name {
+        // Known by an id of ours, it must be found by it again; so an export may move to another installation.
+        let is_free = |id: &Uuid| !self.known.names.contains_key(&Name::Ours(*id));
+        let session_id = given.session_id.filter(is_free).unwrap_or_else(Uuid::now_v7);
+        for name in name.into_iter().chain([Name::Ours(session_id)]) {
             self.known.names.insert(name, Place::New(self.new.len()));
         }
         self.new.push(New { session_id, given });
@@ -250,7 +266,7 @@ fn update(
 ) -> QueryResult<(Recorded, Option<Record>)> {
     let session_id = stored.session_id;
     let unchanged = Recorded { session_id, outcome: Outcome::Unchanged };
-    if given.updated_at.is_some_and(|given| given < stored.as_of()) {
+    if given.updated_at.is_some_and(|it| it < stored.as_of(given)) {
         return Ok((unchanged, None));
     }
     let record = match stored.erased_at {
@@ -258,25 +274,29 @@ fn update(
         None => given.record.clone(),
     };
     if stored.record == record {
-        confirm(connection, client, stored, given.updated_at)?;
+        confirm(connection, client, stored, given)?;
         return Ok((unchanged, None));
     }
+    let by_sender = given.updated_at.filter(|_| !stored.was_exported_as(given));
     diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
-        .set((&record, sessions::updated_at.eq(now), sessions::sender_updated_at.eq(given.updated_at)))
+        .set((&record, sessions::updated_at.eq(now), sessions::sender_updated_at.eq(by_sender)))
         .execute(connection)?;
     // Without a time it is as of now: what says that it is older is older.
-    stored.sender_updated_at = given.updated_at.or(Some(DateTime::<Utc>::MAX_UTC));
+    stored.updated_at = DateTime::<Utc>::MAX_UTC;
+    stored.sender_updated_at = by_sender;
     let before = std::mem::replace(&mut stored.record, record);
     Ok((Recorded { session_id, outcome: Outcome::Updated }, Some(before)))
 }
 
-/// The sender says that what is stored was still so at a later time: an older record must not overwrite it.
+/// The sender says that what is stored was still so at a later time: an older record must not overwrite it. An export
+/// says nothing of the sender.
 fn confirm(
     connection: &mut PgConnection,
     client: &ClientId,
     stored: &mut Stored,
-    updated_at: Option<DateTime<Utc>>,
+    given: &Given,
 ) -> QueryResult<()> {
+    let updated_at = given.updated_at.filter(|_| !stored.was_exported_as(given));
     if updated_at.is_some() && updated_at != stored.sender_updated_at {
         diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
             .set(sessions::sender_updated_at.eq(updated_at))
