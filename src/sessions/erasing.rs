@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::{erase, shopper::Shopper, store};
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
-    audit::Trail,
     db::Db,
     error::AppError,
     web::{
@@ -67,7 +66,6 @@ pub(super) async fn ask(
 pub(super) async fn carry_out(
     visitor: MaybeSignedIn,
     cookie: Cookie,
-    trail: Trail,
     fields: Fields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
@@ -82,6 +80,7 @@ pub(super) async fn carry_out(
     };
     let client = signed_in.client();
     if fields.get("confirm").is_some() {
+        let trail = signed_in.trail();
         let count = db.run(move |connection| erase::erase(connection, &trail, &client, &shopper)).await?;
         leave_message(&cookie, &done(count))?;
         return Ok(see_other("/sessions"));

@@ -140,6 +140,11 @@ async fn owners_and_admins_erase_at_their_own_client_alone() {
     assert_eq!(form.attribute("#shopper-id", "value"), "S-77");
     erase(&ada, "shopperId", "S-77").await.assert_sent_to("/sessions");
     assert_eq!(telling(&app), "0");
+    let by = app.db.ask(
+        "select string_agg(distinct users.name || ' ' || host(address), ', ') as answer from audit_log \
+         left join users on users.user_id::text = actor where act = 'shopper.erased'",
+    );
+    assert_eq!(by, "ada 127.0.0.1, eve 127.0.0.1", "the log says who did it");
     app.visitor().get("/sessions/erase").await.assert_sent_to("/login");
 }
 
