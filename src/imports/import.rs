@@ -42,7 +42,26 @@ impl State {
         (Self::Discarded, "discarded"),
     ];
 
-    /// The word in the database and on pages.
+    /// The state in words.
+    pub(super) fn said(self) -> &'static str {
+        match self {
+            Self::Uploading => "coming in",
+            Self::Mapping => "needs its columns",
+            Self::Checking => "being checked",
+            Self::Checked => "waits for you",
+            Self::Importing => "being imported",
+            Self::Done => "imported",
+            Self::Failed => "unreadable",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Whether what is counted has happened, or is happening.
+    pub(super) fn has_stored(self) -> bool {
+        matches!(self, Self::Importing | Self::Done)
+    }
+
+    /// The word in the database.
     pub(super) fn as_str(self) -> &'static str {
         Self::ALL.into_iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
     }

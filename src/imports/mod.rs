@@ -4,6 +4,7 @@
 //! holds and how far the import is are stored together, so whoever takes over from a node that died doubles nothing and
 //! loses nothing.
 
+mod bad_lines;
 mod import;
 mod pages;
 mod store;

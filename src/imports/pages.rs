@@ -9,6 +9,7 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
+    bad_lines,
     import::{Import, State},
     store,
     worker::Worker,
@@ -22,6 +23,7 @@ use crate::{
     web::{
         body::Body,
         clock::Moment,
+        numbers::{bytes, grouped},
         page::{Layout, Section, respond, see_other},
         upload::Upload,
     },
@@ -33,6 +35,8 @@ const FORM_LIMIT: usize = 64 * 1024;
 const COLUMNS_MAX: usize = 100;
 /// So many lines are shown beside the columns.
 const SAMPLES: usize = 3;
+/// So many things that are wrong are shown; all that are kept are in a file.
+const BAD_LINES_SHOWN: usize = 100;
 /// The longest name of a file that is kept, in characters.
 const NAME_MAX: usize = 255;
 /// Parts and their heads take some bytes beside the file.
@@ -43,6 +47,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/sessions/import").route(get().to(index)).route(post().to(create)))
         .service(resource("/sessions/imports/{import_id}").route(get().to(show)))
+        .service(resource("/sessions/imports/{import_id}/bad-lines.csv").route(get().to(bad_lines::download)))
         .service(resource("/sessions/imports/{import_id}/columns").route(post().to(map)))
         .service(resource("/sessions/imports/{import_id}/start").route(post().to(start)))
         .service(resource("/sessions/imports/{import_id}/discard").route(post().to(discard)));
@@ -63,10 +68,20 @@ struct Index {
 struct Row {
     import_id: Uuid,
     file_name: String,
-    state: &'static str,
+    state: State,
     created: Moment,
     by: String,
     summary: Summary,
+}
+
+impl Row {
+    /// What was stored, by the columns of the list; of what was not, nothing is said.
+    fn counts(&self) -> [(&'static str, String); 4] {
+        let Summary { created, updated, unchanged, rejected } = self.summary;
+        [("Created", created), ("Updated", updated), ("Unchanged", unchanged), ("Rejected", rejected)].map(
+            |(name, count)| (name, if self.state.has_stored() { count.to_string() } else { "–".to_owned() }),
+        )
+    }
 }
 
 async fn index(
@@ -81,20 +96,20 @@ async fn show_index(
     visitor: MaybeSignedIn,
     db: &Db,
     settings: &Settings,
-    error: Option<String>,
+    refusal: Option<(StatusCode, String)>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Import sessions", Section::Sessions)?;
     let client = signed_in.client();
     let found = db.run(move |connection| store::list(connection, &client)).await?;
     let row = |(import, by): (Import, Option<String>)| Row {
         import_id: import.import_id,
-        state: import.state().as_str(),
+        state: import.state(),
         created: import.created_at.into(),
         by: by.unwrap_or_else(|| "–".to_owned()),
         summary: import.summary(),
         file_name: import.file_name,
     };
-    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (status, error) = refusal.unzip();
     let page = Index {
         layout,
         client_id: signed_in.client().to_string(),
@@ -103,7 +118,7 @@ async fn show_index(
         error,
         imports: found.into_iter().map(row).collect(),
     };
-    respond(status, &page)
+    respond(status.unwrap_or(StatusCode::OK), &page)
 }
 
 fn may_import(signed_in: &SignedIn) -> bool {
@@ -141,11 +156,18 @@ async fn create(
             worker.wake();
             return Ok(see_other(&format!("/sessions/imports/{import_id}")));
         }
-        Ok(Some(message)) => Ok(message),
+        Ok(Some(message)) => Ok((StatusCode::UNPROCESSABLE_ENTITY, message)),
+        Err(AppError::TooLarge(_)) => Ok((StatusCode::PAYLOAD_TOO_LARGE, too_large(settings.import_mib))),
         Err(error) => Err(error),
     };
     db.run(move |connection| store::forget(connection, &client, import_id)).await?;
     show_index(visitor, &db, &settings, Some(refusal?)).await
+}
+
+fn too_large(limit_mib: u32) -> String {
+    format!(
+        "The file is larger than {limit_mib} MiB. Divide it, or import it on the server with uptok import."
+    )
 }
 
 fn name_of(upload: &Upload) -> String {
@@ -187,10 +209,13 @@ fn what_next(start: &[u8]) -> Result<(State, bool), String> {
     let (names, _) = sessions::columns(start, 0).map_err(|error| {
         format!("This is no file of sessions: {error}. Choose a CSV or NDJSON file in UTF-8.")
     })?;
-    if names.len() < 2
-        || names.len() > COLUMNS_MAX
-        || names.iter().any(|name| name.chars().any(char::is_control))
-    {
+    if names.len() > COLUMNS_MAX {
+        return Err(format!(
+            "The file has {} columns. Leave those out that are not needed, down to {COLUMNS_MAX}.",
+            names.len()
+        ));
+    }
+    if names.len() < 2 || names.iter().any(|name| name.chars().any(char::is_control)) {
         return Err(
             "This is no file of sessions: its first line is no row of column names. Choose a CSV or NDJSON file."
                 .to_owned(),
@@ -207,9 +232,14 @@ struct Show {
     import: Import,
     state: State,
     created: Moment,
+    size: String,
     summary: Summary,
     bad_lines: Vec<(i64, String, String)>,
+    /// How much is wrong in them, where that is more than is shown.
+    all_wrong: Option<String>,
     columns: Vec<Column>,
+    /// Why somebody has to name them, in a sentence.
+    why: Option<String>,
     fields: &'static [&'static str],
     error: Option<String>,
     may_import: bool,
@@ -234,23 +264,35 @@ async fn show_with(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Import", Section::Sessions)?;
     let client = signed_in.client();
-    let (import, start, bad_lines) =
+    let (import, start, mut bad_lines) =
         db.run(move |connection| store::view(connection, &client, import_id)).await?;
+    let all_wrong = (bad_lines.len() > BAD_LINES_SHOWN)
+        .then(|| grouped(i64::try_from(bad_lines.len()).unwrap_or(i64::MAX)));
+    bad_lines.truncate(BAD_LINES_SHOWN);
     let (chosen, error) = wrong.unzip();
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = Show {
         layout,
         state: import.state(),
         created: import.created_at.into(),
+        size: bytes(import.bytes),
         summary: import.summary(),
         columns: columns(&start, chosen.as_deref()),
+        why: why(&start),
         fields: &COLUMNS,
         bad_lines,
+        all_wrong,
         error,
         may_import: may_import(&signed_in),
         import,
     };
     respond(status, &page)
+}
+
+/// Why the header alone does not say what the columns are.
+fn why(start: &[u8]) -> Option<String> {
+    let (names, _) = sessions::columns(start, 0).ok()?;
+    sessions::understood(&names).err()
 }
 
 fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<Column> {

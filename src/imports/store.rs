@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// So many things that are wrong are kept of an import.
-pub(super) const BAD_LINES_MAX: usize = 100;
+pub(super) const BAD_LINES_MAX: usize = 10_000;
 /// The list shows so many imports.
 const LISTED_MAX: i64 = 50;
 /// A node that was not heard of for so many seconds is taken to be dead.

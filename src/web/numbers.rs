@@ -31,6 +31,20 @@ pub fn short(number: i128) -> String {
     }
 }
 
+/// A number of bytes as people say it: `812 bytes`, `17.0 MiB`.
+#[must_use]
+pub fn bytes(count: i64) -> String {
+    let tenths = |unit: i64| {
+        let tenths = count.saturating_mul(10) / unit;
+        format!("{}.{}", grouped(tenths / 10), tenths % 10)
+    };
+    match count {
+        ..1024 => format!("{count} bytes"),
+        1024..1_048_576 => format!("{} KiB", tenths(1024)),
+        _ => format!("{} MiB", tenths(1_048_576)),
+    }
+}
+
 /// Seconds as people say them: `1 h 02 min`, `3 min 20 s`, `45 s`, `–`.
 #[must_use]
 pub fn spoken(seconds: Option<i32>) -> String {
@@ -112,5 +126,11 @@ mod tests {
     fn round_numbers_are_short() {
         let short = [0, 950, 9000, 20_000, 500_000, 1_500_000, 2_000_000_000].map(short);
         assert_eq!(short, ["0", "950", "9,000", "20k", "500k", "1.5M", "2G"]);
+    }
+
+    #[test]
+    fn bytes_are_said_in_their_unit() {
+        let said = [0, 1023, 1024, 1_048_575, 1_048_576, 17_817_885].map(bytes);
+        assert_eq!(said, ["0 bytes", "1023 bytes", "1.0 KiB", "1,023.9 KiB", "1.0 MiB", "16.9 MiB"]);
     }
 }

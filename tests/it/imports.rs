@@ -89,6 +89,30 @@ async fn a_file_is_checked_and_then_imported() {
 }
 
 #[actix_web::test]
+async fn of_many_bad_lines_the_first_are_shown_and_all_are_in_a_file() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let address = uploaded(&ada, "calls.csv", csv(250).replace(",missed,", ",=lost,")).await;
+    let wrong = csv(250).matches(",missed,").count();
+
+    let checked = settled(&ada, &address).await.html();
+
+    assert!(wrong > 100, "{wrong}");
+    assert_eq!(checked.texts("tbody tr").len(), 100);
+    assert!(checked.text("main").contains(&format!("These are the first 100 of {wrong}.")));
+    let file = ada.get(&checked.attribute("a[download]", "href")).await;
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"bad-lines.csv\"");
+    let lines: Vec<&str> = file.body.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("line,field,message", wrong + 1));
+    assert!(lines[wrong].contains(",status,\"Use one of"), "{}", lines[wrong]);
+    assert_eq!(eve.get(&format!("{address}/bad-lines.csv")).await.status, 404);
+    app.visitor().get(&format!("{address}/bad-lines.csv")).await.assert_sent_to("/login");
+    let list = ada.get(PATH).await.html();
+    assert_eq!(list.texts("td[data-label=State]"), ["waits for you"]);
+    assert_eq!(list.texts("td[data-label=Created]"), ["–"], "nothing is stored yet");
+}
+
+#[actix_web::test]
 async fn columns_of_other_names_are_asked_for() {
     let app = TestApp::start().await;
     let ada = app.signed_up("ada").await;
