@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     accounts::{self, ClientId},
     audit::{self, Trail},
+    error::FieldError,
     imports,
     sessions::{self, BadLine, DryRun, Format, Mapped, Mode, Parser, Summary},
     web::clock,
@@ -105,6 +106,14 @@ fn opened(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, u64)> {
     Ok((Box::new(file), length))
 }
 
+/// What is wrong, with its field where it is one of the record.
+fn reason(error: &FieldError) -> String {
+    match error.field.as_ref() {
+        "" | "line" => error.message.to_string(),
+        field => format!("{field}: {}", error.message),
+    }
+}
+
 fn counts(summary: &Summary) -> String {
     let Summary { created, updated, unchanged, rejected } = summary;
     format!("{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected")
@@ -117,8 +126,7 @@ struct Terminal {
 
 impl sessions::Listener for Terminal {
     fn bad_line(&mut self, bad: &BadLine) {
-        let reasons: Vec<String> =
-            bad.errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+        let reasons: Vec<String> = bad.errors.iter().map(reason).collect();
         self.bar.suspend(|| {
             // Standard error may be closed; the count at the end still tells.
             let _ignored = writeln!(io::stderr(), "line {}: {}", bad.line, reasons.join(" "));

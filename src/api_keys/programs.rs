@@ -143,7 +143,10 @@ impl FromRequest for ObjectBody {
         let is_json = matches!(media_type.as_str(), "application/json" | "application/merge-patch+json");
         let body = Body::<BODY_LIMIT>::from_request(request, payload);
         Box::pin(async move {
-            let Body(body) = body.await?;
+            let Body(body) = body.await.map_err(|error| match error {
+                AppError::UnsupportedType => AppError::UnsupportedObject,
+                other => other,
+            })?;
             if is_json || body.is_empty() { Ok(Self(body)) } else { Err(AppError::UnsupportedObject) }
         })
     }

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{row::order_value, session::Session};
-use crate::web::{
-    clock::{Moment, rfc3339},
-    numbers::spoken,
+use super::{
+    row::{Duration, order_value},
+    session::Session,
 };
+use crate::web::clock::{Moment, rfc3339};
 
 /// A heading and what stands below it.
 pub(super) struct Section {
@@ -23,6 +23,8 @@ pub(super) struct Fact {
 pub(super) enum Value {
     Text(String),
     Time(Moment),
+    /// A span of time, in words and exactly.
+    Span(Duration),
     /// A status, with its mark.
     Status(String),
     /// An id or the like, to be copied.
@@ -83,8 +85,8 @@ fn call(session: &Session) -> Vec<Option<Fact>> {
         time("Created", Some(session.created_at)),
         time("Started", session.started_at),
         time("Ended", Some(session.ended_at)),
-        session.wait_seconds.map(|seconds| fact("Waited", Value::Text(spoken(Some(seconds))))),
-        session.duration_seconds.map(|seconds| fact("Lasted", Value::Text(spoken(Some(seconds))))),
+        session.wait_seconds.map(|seconds| fact("Waited", Value::Span(Some(seconds).into()))),
+        session.duration_seconds.map(|seconds| fact("Lasted", Value::Span(Some(seconds).into()))),
         link("Page", session.page_url.as_ref()),
         link("Recording", session.recording_url.as_ref()),
     ]

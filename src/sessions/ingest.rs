@@ -9,6 +9,7 @@ use super::{
     batch::{self, Batch, Item},
     idempotency::Repeatable,
     json_record,
+    parser::in_line,
     recorder::BATCH_MAX,
 };
 use crate::{
@@ -58,7 +59,10 @@ impl Sent {
             Some("true") => true,
             Some(_) => return Err(AppError::invalid("partial", "Use true or false.")),
         };
-        let Body(body) = body?;
+        let Body(body) = body.map_err(|error| match error {
+            AppError::UnsupportedType => AppError::UnsupportedJson,
+            other => other,
+        })?;
         let repeatable = repeatable(request, is_partial, &body)?;
         let items = items(&request.content_type().to_ascii_lowercase(), &body)?;
         Ok(Self { items, is_partial, repeatable })
@@ -107,7 +111,7 @@ fn lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
         body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
     let line = |(index, line): (usize, &[u8])| {
         serde_json::from_slice(line).map_err(|error| {
-            AppError::Malformed(format!("Line {} cannot be read: {error}.", index + 1).into())
+            AppError::Malformed(format!("Line {} cannot be read: {}.", index + 1, in_line(&error)).into())
         })
     };
     lines.map(line).collect()

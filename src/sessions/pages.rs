@@ -17,7 +17,7 @@ use super::{
     picture,
     reader::Reader,
     record::{CHANNELS, STATUSES},
-    row::Row,
+    row::{Duration, Row},
     search::{LOOKED_THROUGH, SHOWN_MAX},
     store, stream,
 };
@@ -30,7 +30,7 @@ use crate::{
         chart::Chart,
         clock::{self, Moment},
         form::FormState,
-        numbers::{grouped, spoken},
+        numbers::grouped,
         page::{Layout, Section, respond, see_other},
     },
 };
@@ -85,8 +85,8 @@ struct Show {
     layout: Layout,
     session_id: String,
     created: Moment,
-    wait: String,
-    duration: String,
+    wait: Duration,
+    duration: Duration,
     erased: Option<Moment>,
     may_erase: bool,
     sections: Vec<details::Section>,
@@ -144,6 +144,7 @@ fn said(asked: &Asked, seen: &Seen) -> String {
         return said_of_search(seen, asked.back.is_some());
     }
     match (asked.is_narrowed(), asked.errors.is_empty()) {
+        (true, true) if seen.matching == 1 => "1 matches.".to_owned(),
         (true, true) => format!("{} match.", grouped(seen.matching)),
         (false, true) => "The newest first.".to_owned(),
         (_, false) => String::new(),
@@ -177,8 +178,8 @@ async fn show(
         layout,
         session_id: session_id.to_string(),
         created: session.created_at.into(),
-        wait: spoken(session.wait_seconds),
-        duration: spoken(session.duration_seconds),
+        wait: session.wait_seconds.into(),
+        duration: session.duration_seconds.into(),
         erased: session.erased_at.map(Moment::from),
         may_erase: tells_of_shopper && signed_in.may_manage_keys(),
         sections: details::sections(&session),
@@ -210,6 +211,12 @@ async fn download(
     format: Format,
 ) -> Result<HttpResponse, AppError> {
     let asked = Asked::parse(request.query_string())?;
+    if asked.search().is_some() {
+        return Err(AppError::invalid(
+            "q",
+            "What a search finds is not a file. Narrow the list with filters instead.",
+        ));
+    }
     if !asked.errors.is_empty() {
         return Err(AppError::Invalid(asked.errors));
     }

@@ -147,7 +147,7 @@ impl Parser {
 
     fn object(&self, cut: &Cut) -> Result<Given, Vec<FieldError>> {
         let value = serde_json::from_slice(cut.bytes())
-            .map_err(|error| of_line(format!("The JSON cannot be read: {error}.")))?;
+            .map_err(|error| of_line(format!("The JSON cannot be read: {}.", in_line(&error))))?;
         json_record::parse(self.now, &value)
     }
 
@@ -159,6 +159,11 @@ impl Parser {
         let cells = cut.cells().ok_or_else(|| of_line("The line is not UTF-8 text."))?;
         Record::parse(self.now, |name| unguarded(header.cell(&cells, name)))
     }
+}
+
+/// Why a line of JSON cannot be read. It counts lines from its own, which is always the first.
+pub(super) fn in_line(error: &serde_json::Error) -> String {
+    error.to_string().replace("at line 1 column", "at column")
 }
 
 /// The column names of a CSV, and the cells of the first lines below them, as far as these bytes of its beginning go.

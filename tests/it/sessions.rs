@@ -130,6 +130,11 @@ async fn filters_narrow_the_list_and_the_file() {
         assert!(wrong.text(".empty").contains("cannot be read"), "{query}");
         assert!(wrong.texts(".table tbody tr").is_empty() && wrong.texts("a[download]").is_empty());
         assert_eq!(ada.get(&format!("/sessions.csv?{query}")).await.status, 400, "{query}");
+        assert_eq!(
+            ada.get(&format!("/sessions.ndjson?{query}&q=x")).await.status,
+            400,
+            "a search is no file"
+        );
     }
 }
 
