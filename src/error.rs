@@ -46,7 +46,7 @@ pub enum AppError {
     #[error("Please log in.")]
     SignedOut,
     /// 403: the key is good, but lacks this scope.
-    #[error("This key lacks the scope {0}. Generate one that has it.")]
+    #[error("This key lacks the scope {0}. Give it to the key, or use one that has it.")]
     MissingScope(&'static str),
     /// 403: the key is good, but not from this address.
     #[error("This key may not be used from {0}. Call from one of its networks, or add this one to them.")]
@@ -92,10 +92,10 @@ pub enum AppError {
     )]
     Unprocessable(Vec<FieldError>),
     /// 429 with `Retry-After` in seconds.
-    #[error("Too many attempts. Try again in {0} seconds.")]
+    #[error("Too many attempts. Try again in {}.", counted(*.0, "second"))]
     TooMany(u64),
     /// 429 with `Retry-After` in seconds: the key was used as often as it may be.
-    #[error("This key may be used {per_minute} times a minute. Try again in {seconds} seconds.")]
+    #[error("This key may be used {} a minute. Try again in {}.", counted((*per_minute).into(), "time"), counted(*seconds, "second"))]
     OverLimit {
         /// Requests per minute.
         per_minute: u32,
@@ -185,6 +185,11 @@ impl ResponseError for AppError {
         };
         response.finish()
     }
+}
+
+/// `1 second`, `2 seconds`.
+fn counted(count: u64, unit: &str) -> String {
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
 impl From<DieselError> for AppError {

@@ -139,7 +139,7 @@ fn create() -> Value {
     create["requestBody"] = json_body(
         "NewKey",
         &json!({
-            "name": "Warehouse import", "scopes": ["sessions:read"], "expires": 90, "requestsPerMinute": 60,
+            "name": "Warehouse import", "scopes": ["sessions:read"], "expires": 30, "requestsPerMinute": 60,
             "allowedNetworks": ["203.0.113.0/24"]
         }),
     );

@@ -1,7 +1,7 @@
 //! The fields of a key in a form: what was typed, what is wrong with it, and what it means.
 
 use super::{Key, KeyError, KeyName, Lifetime, Plan, RequestsPerMinute, Rights, Scope};
-use crate::web::{body::Fields, form::FormState};
+use crate::web::{body::Fields, clock::now, form::FormState};
 
 /// The form of a key that is made or changed.
 #[derive(Clone, Debug)]
@@ -23,6 +23,21 @@ impl KeyForm {
         Self { state, scopes: chosen_scopes(fields) }
     }
 
+    /// What a form changes of a key. What it does not have stays as it is.
+    pub(super) fn changed<const LIMIT: usize>(fields: &Fields<LIMIT>, key: &Key) -> Self {
+        let before = Self::of(key);
+        let sent = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+        let or_before = |name: &str| sent(name).unwrap_or(before.state.value(name)).to_owned();
+        let mut state = FormState::default()
+            .keep("requestsPerMinute", &or_before("requestsPerMinute"))
+            .keep("allowedNetworks", &or_before("allowedNetworks"));
+        if state.value("requestsPerMinute").trim().is_empty() {
+            state = state.refuse("requestsPerMinute", "Say how many. 0 means no limit.");
+        }
+        let has_boxes = sent("chooseScopes").is_some();
+        Self { state, scopes: if has_boxes { chosen_scopes(fields) } else { before.scopes } }
+    }
+
     /// The rights of a key, to be changed.
     pub(super) fn of(key: &Key) -> Self {
         let rights = key.rights();
@@ -35,17 +50,22 @@ impl KeyForm {
     /// The key that the form asks for; `None`: something in it is wrong.
     pub(super) fn plan(&mut self) -> Option<Plan> {
         let name = self.state.value("name").parse::<KeyName>();
-        let lifetime = Lifetime::chosen(self.state.value("expires"), self.state.value("expiresOn"));
         let name = self.state.check("name", name);
-        let lifetime = match lifetime {
-            Ok(lifetime) => Some(lifetime),
-            Err(error) => {
-                self.refuse(&error.into());
-                None
-            }
-        };
+        let lifetime = self.lifetime();
         let rights = self.rights();
         Some(Plan { name: name?, lifetime: lifetime?, rights: rights? })
+    }
+
+    /// How long the key shall live; `None`: something in it is wrong. The database has the last word on what is over.
+    fn lifetime(&mut self) -> Option<Lifetime> {
+        let (expires, day) = (self.state.value("expires"), self.state.value("expiresOn"));
+        if expires == Lifetime::DAYS_DEFAULT.to_string() && !day.is_empty() {
+            let message = "You gave a day: choose “at the end of” for it, or clear it.";
+            return self.state.check::<Lifetime, _>("expiresOn", Err(message));
+        }
+        let field = if expires == "date" { "expiresOn" } else { "expires" };
+        let lifetime = Lifetime::chosen(expires, day).and_then(|it| it.end(now()).map(|_end| it));
+        self.state.check(field, lifetime)
     }
 
     /// The rights that the form asks for; `None`: something in it is wrong.
@@ -56,6 +76,9 @@ impl KeyForm {
         let networks = self.state.check("allowedNetworks", networks);
         if self.scopes.is_empty() {
             self.state.check::<(), _>("scopes", Err("Choose at least one."));
+            return None;
+        }
+        if self.state.error("requestsPerMinute").is_some() {
             return None;
         }
         Some(Rights {

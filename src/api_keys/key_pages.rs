@@ -75,10 +75,10 @@ pub(super) async fn change(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", Section::ApiKeys)?;
     refuse_without_right(&signed_in, &fields)?;
+    let (before, row) = known(&signed_in, &public_key, &db).await?;
     let key = parse(&public_key)?;
-    let mut form = KeyForm::read(&fields);
+    let mut form = KeyForm::changed(&fields, &before);
     let Some(rights) = form.rights() else {
-        let (_key, row) = known(&signed_in, &public_key, &db).await?;
         let page = Show { layout, key: row, form, may_manage: true };
         return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
@@ -124,12 +124,17 @@ pub(super) async fn delete(
 
 pub(super) async fn confirm_replacement(
     visitor: MaybeSignedIn,
+    session: Session,
     public_key: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Replace API key", Section::ApiKeys)?;
     refuse_member(&signed_in)?;
     let (_key, key) = known(&signed_in, &public_key, &db).await?;
+    if let Some(by) = &key.replaced_by {
+        leave_message(&session, &format!("This key was replaced already, by {by}."))?;
+        return Ok(see_other(&format!("{INDEX}/{}", key.public_key)));
+    }
     respond(StatusCode::OK, &Replacement { layout, key, form_nonce: new_nonce()?, graces: Grace::ALL })
 }
 

@@ -37,9 +37,11 @@ pub(super) struct Row {
 /// The last use of a key, and how much it is used.
 pub(super) struct Used {
     pub(super) when: Past,
-    /// From where, and what the program calls itself.
-    pub(super) from: String,
-    /// `1,204 calls in 24 h`.
+    /// From where.
+    pub(super) address: String,
+    /// What the program calls itself, if it says.
+    pub(super) program: Option<String>,
+    /// `1,204 calls in 24 h, 9,310 in 7 days`.
     pub(super) calls: String,
     /// Whether it was used within the last 24 hours.
     pub(super) is_lately: bool,
@@ -81,15 +83,13 @@ impl Row {
 impl Used {
     fn of(usage: &KeyUse, key: &Key) -> Option<Self> {
         let last = usage.last.as_ref()?;
-        let program = last.user_agent.as_ref().map_or(String::new(), |agent| format!(" ({agent})"));
-        let calls = match usage.calls_of_day {
-            1 => "1 call in 24 h".to_owned(),
-            calls => format!("{} calls in 24 h", grouped(calls)),
-        };
+        let of_day = if usage.calls_of_day == 1 { "call" } else { "calls" };
+        let (day, week) = (grouped(usage.calls_of_day), grouped(usage.calls_of_week));
         Some(Self {
             when: Past::of(last.at, key.as_of),
-            from: format!("{}{program}", last.address),
-            calls,
+            address: last.address.to_string(),
+            program: last.user_agent.clone(),
+            calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),
             is_lately: usage.calls_of_day > 0,
         })
     }

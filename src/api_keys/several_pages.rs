@@ -64,11 +64,17 @@ pub(super) async fn confirm_delete(
     let client = signed_in.client();
     let (keys, usage) = db
         .run(move |connection| {
-            let found = keys.iter().map(|key| list::find(connection, &client, key));
-            let found = found.collect::<Result<Vec<_>, _>>()?;
+            let found = keys.iter().map(|key| list::find_ever(connection, &client, key));
+            let mut found = found.collect::<Result<Vec<_>, _>>()?;
+            // Somebody else was quicker.
+            found.retain(|key| key.deleted_at.is_none());
             Ok::<_, AppError>((found, usage::of_keys(connection, &client)?))
         })
         .await?;
+    if keys.is_empty() {
+        leave_message(&session, "These keys were deleted already.")?;
+        return Ok(see_other(INDEX));
+    }
     let row = |key: super::Key| {
         let used = usage.get(&key.public_key);
         Row::of(key, used)

@@ -51,7 +51,7 @@ pub(super) const RECORD: [(&str, &str, &str, &str); 31] = [
 ];
 
 /// Status, code and meaning of every error of the API.
-pub(super) const ERRORS: [(u16, &str, &str); 16] = [
+pub(super) const ERRORS: [(u16, &str, &str); 17] = [
     (400, "invalid_field", "A field is wrong. “errors” names it and says what to write."),
     (400, "malformed_request", "The body as a whole cannot be read. “detail” says why."),
     (
@@ -72,6 +72,11 @@ pub(super) const ERRORS: [(u16, &str, &str); 16] = [
     (404, "not_found", "There is nothing at this address."),
     (405, "method_not_allowed", "The address takes another method. The Allow header names it."),
     (408, "body_too_slow", "The body did not arrive in time. Send it in one go."),
+    (
+        409,
+        "conflict",
+        "What there is now does not let this happen, such as a key that was replaced before; detail says why.",
+    ),
     (409, "request_in_progress", "A request with the same Idempotency-Key is still being carried out."),
     (413, "body_too_large", "The body is too large."),
     (415, "unsupported_type", "The body is of another type than those above, or compressed."),

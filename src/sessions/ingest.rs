@@ -75,7 +75,7 @@ fn repeatable(request: &HttpRequest, is_partial: bool, body: &Bytes) -> Result<O
     let key = header.to_str().unwrap_or_default().trim();
     if !(1..=255).contains(&key.len()) {
         return Err(AppError::Malformed(
-            "Use 1 to 255 visible characters of ASCII as Idempotency-Key.".into(),
+            "Use 1 to 255 printable characters of ASCII as Idempotency-Key.".into(),
         ));
     }
     let mut hash = Sha256::new();

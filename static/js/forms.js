@@ -28,6 +28,14 @@ addEventListener("submit", (event) => {
 // The back/forward cache brings the page back as it was left: with its forms sent.
 addEventListener("pageshow", () => sent.forEach(release));
 
+// A day that is given is meant.
+addEventListener("input", (event) => {
+  if (event.target.matches("input[type=date]")) {
+    const choice = event.target.closest(".pair")?.querySelector("input[type=radio]");
+    if (choice) choice.checked = true;
+  }
+});
+
 function closeMenus(isLeft) {
   for (const menu of document.querySelectorAll("details.actions[open]")) {
     if (!isLeft(menu)) continue;

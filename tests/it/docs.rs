@@ -5,7 +5,14 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use clap::{Arg, Args as _};
 use reqwest::Method;
 use serde_json::{Value, json};
-use uptok::{api_keys::Access, app, config::Settings, error::AppError, sessions, web::body};
+use uptok::{
+    api_keys::{Access, KeyError},
+    app,
+    config::Settings,
+    error::AppError,
+    sessions,
+    web::body,
+};
 
 use crate::support::{Reply, TestApp};
 
@@ -412,6 +419,7 @@ async fn the_examples_of_the_api_are_its_answers() {
         AppError::broken("x"),
         AppError::Busy,
         AppError::InProgress,
+        KeyError::Replaced("uptok_9fK2mQx7LpRt".to_owned()).into(),
     ];
     answers.extend(others.iter().map(made));
 

@@ -149,7 +149,7 @@ async fn the_page_names_every_error_that_the_api_gives() {
         .map(|file| std::fs::read_to_string(file).unwrap())
         .concat();
     // Those that only pages give.
-    let of_pages = ["signed_out", "cross_site", "conflict", "forbidden"];
+    let of_pages = ["signed_out", "cross_site", "forbidden"];
     for code in source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()) {
         if code.chars().all(|it| it.is_ascii_lowercase() || it == '_') && !of_pages.contains(&code) {
             assert!(codes.iter().any(|known| known == code), "{code} is not in {codes:?}");

@@ -147,6 +147,11 @@ async fn a_key_is_changed_and_that_holds_from_its_next_request_on() {
         assert!(facts.contains(&fact.to_owned()), "{fact}: {facts:?}");
     }
     app.export(&[("clientKey", &key)]).await.assert_problem(403, "missing_scope");
+    ada.post(&key_path(&key), &[("requestsPerMinute", "61")]).await.assert_sent_to(&key_path(&key));
+    let facts = ada.get(&key_path(&key)).await.html().texts(".facts dd");
+    for kept in ["sessions:write", "61 requests a minute", "127.0.0.1"] {
+        assert!(facts.contains(&kept.to_owned()), "what a form does not have stays: {facts:?}");
+    }
     let back = [("chooseScopes", "yes"), ("sessions:read", "yes"), ("allowedNetworks", "203.0.113.7")];
     ada.post(&key_path(&key), &back).await.assert_sent_to(&key_path(&key));
     app.export(&[("clientKey", &key)]).await.assert_problem(403, "address_not_allowed");
@@ -163,9 +168,27 @@ async fn a_wrong_change_changes_nothing() {
     assert_eq!(reply.status, 422);
     assert_eq!(reply.html().texts("form.rights .wrong").len(), 2);
     assert_eq!(reply.html().attribute("input[name=requestsPerMinute]", "value"), "x");
+    assert_eq!(ada.post(&key_path(&key), &[("requestsPerMinute", "")]).await.status, 422, "0 is no limit");
     let elsewhere = [("clientId", "cl_0000000000"), ("requestsPerMinute", "1")];
     assert_eq!(ada.post(&key_path(&key), &elsewhere).await.status, 409);
     assert_eq!(app.db.ask("select requests_per_minute::text as answer from api_keys"), "600");
     let unknown = format!("{INDEX}/{}", public("uptok_000000000000"));
     assert_eq!(ada.post(&unknown, &[]).await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_day_that_was_typed_is_not_passed_over() {
+    let app = TestApp::start().await;
+    let ada = app.signed_up("ada").await;
+    let typed = |expires, day| [("name", "x"), ("expires", expires), ("expiresOn", day)];
+
+    let passed_over = ada.post(INDEX, &typed("90", "2027-01-31")).await;
+    assert_eq!(passed_over.status, 422);
+    assert!(passed_over.html().text(".wrong").contains("You gave a day"));
+    let wrong = [("name", ""), ("expires", "date"), ("expiresOn", "2020-01-31"), ("requestsPerMinute", "x")];
+    let wrong = ada.post(INDEX, &wrong).await.html();
+    assert_eq!(wrong.texts(".wrong").len(), 3, "everything is told at once");
+    let far = ada.post(INDEX, &typed("date", "9999-12-31")).await.html();
+    assert_eq!(far.attribute("[name=expiresOn]", "aria-invalid"), "true");
+    assert_eq!(ada.post(INDEX, &typed("never", "2027-01-31")).await.status, 200, "that was chosen");
 }

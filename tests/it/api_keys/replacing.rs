@@ -52,6 +52,8 @@ async fn the_answer_says_when_the_old_key_ends_and_its_page_what_replaced_it() {
     let again = ada.post(&replacement_path(&old), &[("graceSeconds", "3600")]).await;
     assert_eq!(again.status, 409);
     assert!(again.body.contains(&format!("was replaced already, by {}", public(&new))));
+    ada.get(&replacement_path(&old)).await.assert_sent_to(&key_path(&old));
+    assert!(ada.get(&key_path(&old)).await.html().text("[role=status]").contains("was replaced already"));
 }
 
 #[actix_web::test]
@@ -101,10 +103,15 @@ async fn the_delete_page_of_a_key_in_use_says_so_and_offers_to_replace_it() {
     let page = ada.get(&delete_path(&key)).await.html();
 
     let said = page.text(".notice-warn");
-    assert!(said.contains("used 3 minutes ago from 203.0.113.7 (curl/8): 1,204 calls in 24 h"), "{said}");
+    assert!(
+        said.contains("used 3 minutes ago from 203.0.113.7 (curl/8): 1,204 calls in 24 h, 1,204 in 7 days"),
+        "{said}"
+    );
     assert_eq!(page.attribute(".notice-warn a", "href"), replacement_path(&key));
     let cell = ada.get(INDEX).await.html().cell("laptop", "Last used");
-    assert_eq!(cell, "3 minutes ago 1,204 calls in 24 h");
+    assert_eq!(cell, "3 minutes ago 1,204 calls in 24 h, 1,204 in 7 days from 203.0.113.7 (curl/8)");
+    app.db.execute("update api_keys set expires_at = now()");
+    assert!(ada.get(&delete_path(&key)).await.html().texts(".notice-warn").is_empty(), "it is dead already");
 }
 
 #[actix_web::test]
@@ -153,6 +160,9 @@ async fn the_ticked_keys_are_listed_and_then_deleted() {
     }
     ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
     assert!(ada.get(INDEX).await.html().text("[role=status]").contains("were deleted already"));
+    let with_living = ada.get(&format!("{ticked}&key={}", public(&keys[1]))).await.html();
+    assert_eq!(with_living.texts("main li bdi"), ["b"], "what somebody else deleted meanwhile is left out");
+    ada.get(&ticked).await.assert_sent_to(INDEX);
 }
 
 #[actix_web::test]
