@@ -53,6 +53,9 @@ pub fn alike(name: &str) -> Option<&'static str> {
 /// # Errors
 /// Why it does, as a sentence.
 pub fn understood(names: &[String]) -> Result<(), String> {
+    if let Some(name) = names.iter().find(|name| alike(name).is_none()) {
+        return Err(format!("“{name}” is no field of the record"));
+    }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Header::named(&names, &[]).map(|_header| ())
 }
