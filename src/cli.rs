@@ -2,24 +2,24 @@
 
 mod audit;
 mod keys;
+mod logs;
 mod user;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
-use tracing_subscriber::EnvFilter;
 
 use self::{audit::AuditCommand, keys::KeysCommand, user::UserCommand};
 use crate::{
     app::Parts,
     audit::{Actor, Chain, Trail},
-    config::{LogFormat, Settings},
+    config::Settings,
     db::Db,
     erase_command::EraseCommand,
     import_command::ImportCommand,
@@ -83,30 +83,28 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match write_logs(&cli.settings).and_then(|()| run(cli)) {
+    let logs = match logs::begin(&cli.settings) {
+        Ok(logs) => logs,
+        Err(error) => return failed(&error),
+    };
+    let outcome = run(cli);
+    logs.write();
+    match outcome {
         Ok(code) => code,
         // Whoever reads what we print has enough, such as `head`.
         Err(error) if is_unread(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Standard error may be closed; then there is nobody to tell.
-            let _ignored = writeln!(io::stderr(), "uptok: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // Standard error may be closed; then there is nobody to tell.
+    let _ignored = writeln!(io::stderr(), "uptok: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn is_unread(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-fn write_logs(settings: &Settings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.log).context("UPTOK_LOG is not a log filter")?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match settings.log_format {
-        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => logs.json().init(),
-    }
-    Ok(())
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

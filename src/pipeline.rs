@@ -14,15 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
 use tokio::{
+    io::{AsyncRead, AsyncWrite, BufReader},
+    net::{TcpStream, UnixStream},
     sync::Semaphore,
     task::spawn_local,
     time::{timeout, timeout_at},
 };
 use tokio_postgres::{
     Client, Config, Error, NoTls, Statement,
-    config::{Host, SslMode},
+    config::{Host, SslMode, TargetSessionAttrs},
     error::SqlState,
     types::{FromSql, ToSql, Type},
 };
@@ -33,6 +36,8 @@ use crate::error::AppError;
 
 /// So many rows may be asked for at once in one worker, in all: what bounds its memory.
 const ROWS_AT_ONCE: usize = 16_000;
+/// So many bytes are read at once.
+const READ_AT_ONCE: usize = 64 * 1024;
 /// After the first failure no connection is tried for so long, then twice as long each time …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// … up to this.
@@ -162,8 +167,31 @@ struct Open {
 }
 
 impl Open {
-    async fn new(config: &Config, wait: Duration) -> Result<Self, Error> {
-        let (client, connection) = config.connect(NoTls).await?;
+    async fn new(config: &Config, wait: Duration) -> anyhow::Result<Self> {
+        let port = *config.get_ports().first().context("no port")?;
+        match config.get_hosts() {
+            #[cfg(unix)]
+            [Host::Unix(directory)] => {
+                let socket = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
+                Self::over(socket, config, wait).await
+            }
+            [Host::Tcp(name)] => {
+                let socket = TcpStream::connect((name.as_str(), port)).await?;
+                socket.set_nodelay(true)?;
+                Self::over(socket, config, wait).await
+            }
+            _ => anyhow::bail!("not one host"),
+        }
+    }
+
+    /// The library reads 8 KiB at a time; behind a larger buffer an answer takes fewer calls of the system.
+    async fn over(
+        socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        config: &Config,
+        wait: Duration,
+    ) -> anyhow::Result<Self> {
+        let socket = BufReader::with_capacity(READ_AT_ONCE, socket);
+        let (client, connection) = config.connect_raw(socket, NoTls).await?;
         // How it ends is told by those who ask.
         spawn_local(async move { drop(connection.await) });
         // Set here and not on connecting, so that a pooler in between need not know how. With a plan for each value
@@ -257,6 +285,9 @@ pub fn config_of(url: &str) -> Result<Config, &'static str> {
     if !names_port(url) {
         return Err(NOT_NAMED);
     }
+    if config.get_target_session_attrs() != TargetSessionAttrs::Any {
+        return Err("DATABASE_URL asks what kind of server it is, which libpq alone does");
+    }
     let is_here = match host {
         Host::Tcp(name) => {
             name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
@@ -306,6 +337,7 @@ mod tests {
             "postgres://uptok@a:5432,b:5432/uptok?sslmode=disable",
             "postgres://uptok@localhost:5432/uptok?hostaddr=10.0.0.1",
             "postgres:///?service=uptok",
+            "postgres://uptok@localhost:5432/uptok?target_session_attrs=read-write",
         ] {
             assert!(config_of(url).is_err(), "{url}");
         }
