@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use anyhow::ensure;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use diesel::PgConnection;
 
 use crate::{
@@ -14,12 +14,13 @@ use crate::{
 
 /// Whose sessions, and which shopper.
 #[derive(Args)]
+#[command(group = ArgGroup::new("shopper").required(true).args(["shopper_id", "email"]))]
 pub(crate) struct EraseCommand {
     /// The client that owns the sessions
     #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
     client: ClientId,
     /// The sender's ID of the shopper, exactly
-    #[arg(long, conflicts_with = "email", required_unless_present = "email")]
+    #[arg(long)]
     shopper_id: Option<String>,
     /// The shopper's e-mail, in capital letters or not
     #[arg(long)]

@@ -147,7 +147,15 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
         .map(|time| time.to_utc())
         .ok()
         .or_else(|| day().map(|day| day.and_time(NaiveTime::MIN).and_utc()))
-        .ok_or_else(|| "Write it like 2026-11-23 or 2026-11-23T10:45:06Z (RFC 3339).".to_owned())
+        .ok_or_else(|| {
+            let hint = "Write it like 2026-11-23 or 2026-11-23T10:45:06Z (RFC 3339).";
+            // Where a + stood in an address, a blank comes.
+            if text.contains(' ') {
+                format!("{hint} In an address a + is written %2B.")
+            } else {
+                hint.to_owned()
+            }
+        })
 }
 
 fn parse_cursor(text: &str) -> Result<i64, String> {

@@ -1,6 +1,6 @@
 //! Where a request comes from: the peer, or behind trusted proxies the right-most hop that is not one of them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
@@ -30,12 +30,18 @@ fn right_most_untrusted(peer: IpAddr, forwarded: &str, trusted: &[IpNet]) -> IpA
         if !trusted.iter().any(|network| network.contains(&address)) {
             return address;
         }
-        match hop.trim().parse::<IpAddr>() {
-            Ok(hop) => address = hop.to_canonical(),
-            Err(_not_an_address) => return address,
+        match hop_address(hop.trim()) {
+            Some(hop) => address = hop.to_canonical(),
+            None => return address,
         }
     }
     address
+}
+
+/// An address; some proxies write its port too, as `192.0.2.7:4711` or `[2001:db8::7]:4711`.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|hop| hop.ip());
+    hop.parse().ok().or_else(with_port)
 }
 
 #[cfg(test)]
@@ -51,6 +57,8 @@ mod tests {
     fn a_stranger_cannot_name_its_own_address() {
         assert_eq!(client("192.0.2.1", "203.0.113.9"), "192.0.2.1");
         assert_eq!(client("10.0.0.1", "203.0.113.9, 198.51.100.7"), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", "203.0.113.9, 198.51.100.7:4711"), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", "203.0.113.9, [2001:db8::7]:443, 10.0.0.2:80"), "2001:db8::7");
     }
 
     #[test]
