@@ -15,7 +15,11 @@ use crate::accounts::ClientId;
 
 /// Remembers the sessions that were given, because a later line may be about the same.
 #[derive(Debug, Default)]
-pub struct DryRun(HashMap<Key, State>);
+pub struct DryRun {
+    states: HashMap<Key, State>,
+    /// Sessions that were nameless and got an `externalId`.
+    named: HashMap<String, Uuid>,
+}
 
 /// Which session it is.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -33,6 +37,7 @@ struct State {
     /// Until when it holds; `None`: the sender did not say, so it is as of now.
     as_of: Option<DateTime<Utc>>,
     is_erased: bool,
+    is_nameless: bool,
 }
 
 impl State {
@@ -41,6 +46,7 @@ impl State {
             fingerprint: fingerprint(client, &stored.record),
             as_of: Some(stored.as_of(given)),
             is_erased: stored.erased_at.is_some(),
+            is_nameless: stored.record.external_id.is_none(),
         }
     }
 }
@@ -62,22 +68,39 @@ impl DryRun {
             let stored = known.stored(given);
             let key = match (stored, name) {
                 (Some(stored), _) => Key::Ours(stored.session_id),
-                (None, Some(Name::External(id))) => Key::External(id),
+                (None, Some(Name::External(id))) => self.key_of_new(id, given.session_id),
                 (None, Some(Name::Ours(id))) => Key::Ours(id),
                 // Nobody can be about the same.
                 (None, None) => return Outcome::Created,
             };
-            self.take(client, key, stored, given)
+            let ours = if let Key::Ours(id) = key { Some(id) } else { None };
+            let outcome = self.take(client, key, stored, given);
+            if let (Some(ours), Some(external), Outcome::Updated) = (ours, &given.record.external_id, outcome)
+            {
+                self.named.insert(external.clone(), ours);
+            }
+            outcome
         };
         Ok(given.iter().map(outcome).collect())
     }
 
+    /// The session of a sender's id that is not stored: one that got it before, or gets it now by our id.
+    fn key_of_new(&self, external_id: String, session_id: Option<Uuid>) -> Key {
+        if let Some(id) = self.named.get(&external_id) {
+            return Key::Ours(*id);
+        }
+        let is_nameless = |id: &Uuid| self.states.get(&Key::Ours(*id)).is_some_and(|state| state.is_nameless);
+        session_id.filter(is_nameless).map_or(Key::External(external_id), Key::Ours)
+    }
+
     fn take(&mut self, client: &ClientId, key: Key, stored: Option<&Stored>, given: &Given) -> Outcome {
-        let before = self.0.get(&key);
+        let is_nameless = given.record.external_id.is_none();
+        let before = self.states.get(&key);
         let of_database = stored.filter(|_| before.is_none()).map(|stored| State::of(client, stored, given));
         let Some(before) = before.or(of_database.as_ref()) else {
             let fingerprint = fingerprint(client, &given.record);
-            self.0.insert(key, State { fingerprint, as_of: given.updated_at, is_erased: false });
+            self.states
+                .insert(key, State { fingerprint, as_of: given.updated_at, is_erased: false, is_nameless });
             return Outcome::Created;
         };
         let is_older = given.updated_at.is_some_and(|it| before.as_of.is_none_or(|as_of| it < as_of));
@@ -94,7 +117,7 @@ impl DryRun {
         let confirms =
             given.updated_at.is_some() && !stored.is_some_and(|stored| stored.was_exported_as(given));
         if !is_same || confirms {
-            self.0.insert(key, State { fingerprint, as_of: given.updated_at, is_erased });
+            self.states.insert(key, State { fingerprint, as_of: given.updated_at, is_erased, is_nameless });
         }
         if is_same { Outcome::Unchanged } else { Outcome::Updated }
     }

@@ -206,9 +206,12 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn take(&mut self, connection: &mut PgConnection, given: &'a Given) -> QueryResult<Recorded> {
         let name = Name::of(given);
-        match self.known.of(given) {
+        match self.place_of(given) {
             None => Ok(self.create(name, given)),
-            Some(Place::New(index)) => Ok(amend(&mut self.new[index], given)),
+            Some(Place::New(index)) => {
+                self.known.names.extend(name.map(|name| (name, Place::New(index))));
+                Ok(amend(&mut self.new[index], given))
+            }
             Some(Place::Stored(index)) => {
                 let stored = &mut self.known.stored[index];
                 let (recorded, before) = update(connection, self.client, stored, given)?;
@@ -219,6 +222,16 @@ impl<'a> Batch<'a> {
                 Ok(recorded)
             }
         }
+    }
+
+    /// Where the session is that the record is about, also if it is as new as that.
+    fn place_of(&self, given: &Given) -> Option<Place> {
+        let place = self.known.of(given);
+        place.or_else(|| {
+            let place = self.known.names.get(&Name::Ours(given.session_id?)).copied()?;
+            let is_nameless = |index: usize| self.new[index].given.record.external_id.is_none();
+            matches!(place, Place::New(index) if is_nameless(index)).then_some(place)
+        })
     }
 
     fn create(&mut self, name: Option<Name>, given: &'a Given) -> Recorded {
@@ -282,8 +295,7 @@ fn update(
         .set((&record, sessions::updated_at.eq(now), sessions::sender_updated_at.eq(by_sender)))
         .execute(connection)?;
     // Without a time it is as of now: what says that it is older is older.
-    stored.updated_at = DateTime::<Utc>::MAX_UTC;
-    stored.sender_updated_at = by_sender;
+    stored.sender_updated_at = by_sender.or(Some(DateTime::<Utc>::MAX_UTC));
     let before = std::mem::replace(&mut stored.record, record);
     Ok((Recorded { session_id, outcome: Outcome::Updated }, Some(before)))
 }

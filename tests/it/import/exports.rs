@@ -85,6 +85,30 @@ async fn an_export_that_was_edited_is_taken_and_may_give_a_session_its_external_
 }
 
 #[actix_web::test]
+async fn lines_about_one_session_are_taken_in_their_order_as_the_dry_run_tells() {
+    let client = Client::new().await;
+    let mut nameless = session("", &json!({}));
+    nameless["externalId"].take();
+    client.sent(&nameless).await;
+    let line = client.export().await;
+    let named = line.replace("\"externalId\":null", "\"externalId\":\"q\"");
+    let noted = |line: &str, note: &str| line.replace("\"notes\":null", &format!("\"notes\":\"{note}\""));
+    let by_name = session("q", &json!({"notes": "c"})).to_string() + "\n";
+
+    let stored = [noted(&named, "a"), noted(&named, "b"), by_name.clone()].concat();
+    assert_eq!(client.import(&client.id, &stored), counts(0, 3, 0, 0));
+
+    // The same of a session that is new.
+    let fresh = |line: &str| line.replace(&line[14..50], "01a20902-2345-7c61-b0f5-2d8f1e6a9b04");
+    let named = line.replace("\"externalId\":null", "\"externalId\":\"r\"");
+    let by_name = by_name.replace("\"q\"", "\"r\"");
+    let new = [fresh(&line), noted(&fresh(&named), "a"), by_name].concat();
+    assert_eq!(client.import(&client.id, &new), counts(1, 2, 0, 0));
+    let last = "select string_agg(external_id || notes, ' ' order by external_id) as answer from sessions";
+    assert_eq!(client.app.db.ask(last), "qc rc");
+}
+
+#[actix_web::test]
 async fn a_session_keeps_its_id_where_it_never_was_and_takes_nobody_elses() {
     let client = Client::new().await;
     client.sent(&session("a", &json!({}))).await;
