@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     ClientId, EmailAddress,
-    store::{client_exists, clients_of},
+    store::{added, client_exists, clients_of, join},
 };
 use crate::{
     audit::{self, Act, Kind, Trail},
@@ -19,10 +19,10 @@ use crate::{
 /// The role that a client is never without.
 const OWNER: &str = "owner";
 
-/// Gives a member another role (`owner`, `admin` or `member`), from the next request on.
+/// Gives a user a role in a client (`owner`, `admin` or `member`), from the next request on. Who is no member becomes one.
 ///
 /// # Errors
-/// When the user is no member of the client or its only owner, or the database fails.
+/// When there is no such user or client, or the user is the only owner, or the database fails.
 pub fn set_role(
     connection: &mut PgConnection,
     trail: &Trail,
@@ -31,7 +31,11 @@ pub fn set_role(
     role: &str,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
-        let (user_id, before) = member(connection, client, email)?;
+        let (user_id, before) = user_in(connection, client, email)?;
+        let Some(before) = before else {
+            join(connection, client, user_id, role)?;
+            return Ok(audit::record(connection, client, trail, &added(user_id, role))?);
+        };
         if before == role {
             return Ok(());
         }
@@ -50,7 +54,7 @@ pub fn set_role(
 /// Takes a member out of a client, whose sign-ins there are over with the next request. The user and its keys stay.
 ///
 /// # Errors
-/// As [`set_role`].
+/// When the user is no member of the client or its only owner, or the database fails.
 pub fn remove_member(
     connection: &mut PgConnection,
     trail: &Trail,
@@ -58,7 +62,8 @@ pub fn remove_member(
     email: &EmailAddress,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
-        let (user_id, role) = member(connection, client, email)?;
+        let (user_id, role) = user_in(connection, client, email)?;
+        let role = role.with_context(|| format!("{email} is no member of {client}"))?;
         if role == OWNER {
             refuse_only_owner(connection, client, email)?;
         }
@@ -108,22 +113,23 @@ pub fn set_enabled(
     })
 }
 
-/// The member with this e-mail and its role. One change of the members of a client at a time: two at once could leave it
+/// The user with this e-mail, and its role in the client if it has one. One change of the members of a client at a time: two at once could leave it
 /// without an owner.
-fn member(
+fn user_in(
     connection: &mut PgConnection,
     client: &ClientId,
     email: &EmailAddress,
-) -> anyhow::Result<(Uuid, String)> {
+) -> anyhow::Result<(Uuid, Option<String>)> {
     ensure!(client_exists(connection, client)?, "there is no client {client}");
     clients::table.find(client.as_str()).select(clients::client_id).for_update().execute(connection)?;
-    memberships::table
-        .inner_join(users::table)
-        .filter(memberships::client_id.eq(client.as_str()).and(users::email.eq(email.as_str())))
-        .select((memberships::user_id, memberships::role))
+    let of_client = memberships::client_id.eq(client.as_str()).and(memberships::user_id.eq(users::user_id));
+    users::table
+        .left_join(memberships::table.on(of_client))
+        .filter(users::email.eq(email.as_str()))
+        .select((users::user_id, memberships::role.nullable()))
         .first(connection)
         .optional()?
-        .with_context(|| format!("{email} is no member of {client}"))
+        .with_context(|| format!("there is no user {email}"))
 }
 
 fn refuse_only_owner(

@@ -127,7 +127,8 @@ pub fn add_user(
     })
 }
 
-fn added(user_id: Uuid, role: &str) -> Act {
+/// What the audit log tells of a new member.
+pub(super) fn added(user_id: Uuid, role: &str) -> Act {
     Act::new(Kind::MemberAdded).on(&user_id).with("role", role)
 }
 
@@ -191,7 +192,12 @@ fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uui
 ///
 /// # Errors
 /// Those of the database.
-fn join(connection: &mut PgConnection, client: &ClientId, user_id: Uuid, role: &str) -> QueryResult<()> {
+pub(super) fn join(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    user_id: Uuid,
+    role: &str,
+) -> QueryResult<()> {
     diesel::insert_into(memberships::table)
         .values((
             memberships::client_id.eq(client.as_str()),
@@ -242,16 +248,34 @@ pub(super) fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryR
     Ok(ids.into_iter().map(ClientId::from_database).collect())
 }
 
-/// E-mail, role and Client ID of every membership, at most 1000, by e-mail.
+/// A user in a client, or in none.
+#[derive(Debug, Queryable)]
+pub struct UserOf {
+    /// What the user signs in with.
+    pub email: String,
+    /// `owner`, `admin` or `member`; `None`: the user is no member of any client.
+    pub role: Option<String>,
+    /// The client.
+    pub client_id: Option<String>,
+    /// Whether the user may log in.
+    pub is_enabled: bool,
+}
+
+/// Every user with every membership, at most 1000, by e-mail.
 ///
 /// # Errors
 /// Those of the database.
-pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<(String, String, String)>> {
-    memberships::table
-        .inner_join(users::table)
+pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<UserOf>> {
+    users::table
+        .left_join(memberships::table)
         .order((users::email, memberships::client_id))
         .limit(1000)
-        .select((users::email, memberships::role, memberships::client_id))
+        .select((
+            users::email,
+            memberships::role.nullable(),
+            memberships::client_id.nullable(),
+            users::disabled_at.is_null(),
+        ))
         .load(connection)
 }
 

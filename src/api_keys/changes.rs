@@ -8,7 +8,7 @@ use diesel::{
 };
 
 use super::{
-    Grace, Key, KeyError, KeyName, Lifetime, Manager, NewKey, Plan, PublicKey, Rights, Status,
+    Grace, Key, KeyError, KeyName, Lifetime, Manager, NewKey, Plan, PublicKey, Rights, Scope, Status,
     list::{find, find_ever},
     told,
 };
@@ -94,9 +94,10 @@ pub fn change(
 ) -> Result<Changed, KeyError> {
     connection.transaction(|connection| {
         let turn = take_turn(connection, manager)?;
-        turn.refuse_beyond(rights)?;
         let before = find(connection, &manager.client, key)?;
+        // To take something away gives nothing, whatever is left.
         if rights.within(&before.rights()).is_err() {
+            turn.refuse_beyond(rights)?;
             // What it gets it keeps when the key that acts is over.
             turn.refuse_outliving(before.expires_at)?;
         }
@@ -364,6 +365,7 @@ fn insert(
     Ok(())
 }
 
+/// Each once, always in the same order: another order is no change.
 fn scopes_of(rights: &Rights) -> Vec<&'static str> {
-    rights.scopes.iter().map(|scope| scope.as_str()).collect()
+    Scope::ALL.into_iter().filter(|scope| rights.scopes.contains(scope)).map(Scope::as_str).collect()
 }

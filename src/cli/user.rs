@@ -40,7 +40,7 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = email)]
         email: EmailAddress,
     },
-    /// Give a member of a client another role
+    /// Give a user a role in a client. Who is no member of it becomes one
     Role {
         /// What the user signs in with
         #[arg(long, value_parser = email)]
@@ -125,8 +125,10 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
 
 fn list(settings: &Settings) -> anyhow::Result<()> {
     let (_database, db) = Database::connect(settings)?;
-    for (email, role, client) in accounts::users_of(&mut *db.connect()?)? {
-        say(&format!("{email}\t{role}\t{client}"))?;
+    for user in accounts::users_of(&mut *db.connect()?)? {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let disabled = if user.is_enabled { "" } else { "\tdisabled" };
+        say(&format!("{}\t{}\t{}{disabled}", user.email, or_none(user.role), or_none(user.client_id)))?;
     }
     Ok(())
 }

@@ -197,7 +197,9 @@ async fn a_managing_key_lives_on_in_no_other() {
     app.db.execute("update api_keys set expires_at = null where name = 'lasting'");
     replace(&lasting).await.assert_problem(409, "conflict");
 
-    // It may take away, and make itself anew for what is left to it.
+    // It may take away, also from a key that may do more, and make itself anew for what is left to it.
+    app.db.execute("update api_keys set scopes = '{sessions:read,sessions:write,keys:manage}', requests_per_minute = 0 where name = 'lasting'");
+    assert_eq!(patch(&lasting, json!({"scopes": ["sessions:read", "keys:manage"]})).await.status, 200);
     assert_eq!(patch(&lasting, json!({"requestsPerMinute": 5})).await.status, 200);
     let of_manager = call(&app, &manager, Method::GET, "/api/keys/current", None).await.json();
     let anew = replace(&manager).await;

@@ -64,6 +64,11 @@ async fn who_is_removed_is_out_with_the_next_request() {
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200, "keys stay");
     assert!(said(&remove()).contains("is no member of"));
     assert_eq!(told(&app), r#"member.removed {"role":"admin"}"#);
+    assert_eq!(said(&user(&app, &["list"])), "ada@example.org\t-\t-\n");
+
+    let back = user(&app, &["role", "--email", "ada@example.org", "--client", &client, "--role", "member"]);
+    assert!(back.status.success(), "{}", said(&back));
+    app.logged_in("ada").await;
 }
 
 #[actix_web::test]
@@ -73,6 +78,7 @@ async fn who_is_disabled_is_out_until_enabled_again() {
     let set = |command| user(&app, &[command, "--email", "ada@example.org"]);
 
     assert!(set("disable").status.success() && set("disable").status.success());
+    assert!(said(&user(&app, &["list"])).ends_with("\tdisabled\n"));
     ada.get("/settings/api-keys").await.assert_sent_to("/login");
     assert!(set("enable").status.success());
     ada.get("/settings/api-keys").await.assert_sent_to("/login");
