@@ -91,14 +91,13 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Customer organisations. A client owns sessions and API keys.
+    /// Customer organisations. A client owns sessions and API keys. Not audited_from_start: it is older than its audit log, whose first record then need not tell of its first member.
     clients (client_id) {
         /// Public Client ID: cl_ and 10 characters of 0-9a-z. The distribution column of every client-owned table.
         client_id -> Text,
         /// Company name, 1 to 120 characters.
         name -> Text,
         created_at -> Timestamptz,
-        /// True: the first record of its audit log tells of its first member. False: the client is older than the log.
         audited_from_start -> Bool,
     }
 }

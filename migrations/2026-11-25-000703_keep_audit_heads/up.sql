@@ -1,7 +1,7 @@
 -- A log that was emptied as a whole must not look like one that has not begun.
 alter table clients add column audited_from_start boolean not null default true;
-comment on column clients.audited_from_start is
-    'True: the first record of its audit log tells of its first member. False: the client is older than the log.';
+comment on table clients is
+    'Customer organisations. A client owns sessions and API keys. Not audited_from_start: it is older than its audit log, whose first record then need not tell of its first member.';
 update clients set audited_from_start = exists (
     select from audit_log where audit_log.client_id = clients.client_id and sequence = 1 and act = 'member.added'
 );

@@ -137,10 +137,13 @@ fn refuse_only_owner(
     client: &ClientId,
     email: &EmailAddress,
 ) -> anyhow::Result<()> {
-    let owners = memberships::table
-        .filter(memberships::client_id.eq(client.as_str()).and(memberships::role.eq(OWNER)))
+    let of_client = memberships::client_id.eq(client.as_str()).and(memberships::role.eq(OWNER));
+    let others = memberships::table
+        .inner_join(users::table)
+        .filter(of_client.and(users::email.ne(email.as_str())).and(users::disabled_at.is_null()))
         .select(count_star())
         .first::<i64>(connection)?;
-    ensure!(owners > 1, "{email} is the only owner of {client}; make somebody else an owner first");
+    // Who is disabled owns nothing that anybody could use.
+    ensure!(others > 0, "{email} is the only owner of {client}; make somebody else an owner first");
     Ok(())
 }

@@ -187,7 +187,8 @@ async fn login(
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
     let is_right = desk.passwords.verify(fields.text("password"), stored).await?;
     match candidate {
-        Some(candidate) if is_right => {
+        // Whoever is disabled is answered like a wrong password, in the same time, and is told in the audit log.
+        Some(candidate) if is_right && candidate.is_enabled => {
             let client = ClientId::from_database(candidate.client_id);
             sign_in(&session, candidate.user_id, &client, &trail)?;
             Ok(see_other("/settings/api-keys"))

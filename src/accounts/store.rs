@@ -42,6 +42,7 @@ pub(super) struct LoginCandidate {
     pub(super) user_id: Uuid,
     pub(super) password_hash: String,
     pub(super) client_id: String,
+    pub(super) is_enabled: bool,
 }
 
 /// Why registering failed.
@@ -292,16 +293,16 @@ pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid
     diesel::select(exists(membership)).get_result(connection)
 }
 
-/// The enabled user with this e-mail and the oldest membership.
+/// The user with this e-mail and the oldest membership.
 pub(super) fn login_candidate(
     connection: &mut PgConnection,
     email: &EmailAddress,
 ) -> QueryResult<Option<LoginCandidate>> {
     users::table
         .inner_join(memberships::table)
-        .filter(users::email.eq(email.as_str()).and(users::disabled_at.is_null()))
+        .filter(users::email.eq(email.as_str()))
         .order((memberships::created_at, memberships::client_id))
-        .select((users::user_id, users::password_hash, memberships::client_id))
+        .select((users::user_id, users::password_hash, memberships::client_id, users::disabled_at.is_null()))
         .first(connection)
         .optional()
 }

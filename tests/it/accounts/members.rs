@@ -2,7 +2,10 @@
 
 use std::process::{Command, Output};
 
-use crate::support::{TestApp, test_app::SECRET};
+use crate::support::{
+    TestApp,
+    test_app::{PASSWORD, SECRET},
+};
 
 fn user(app: &TestApp, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
@@ -20,6 +23,32 @@ fn told(app: &TestApp) -> String {
         "select coalesce(string_agg(act || ' ' || details, ' ' order by sequence), '') as answer from audit_log \
          where act in ('member.changed', 'member.removed')",
     )
+}
+
+/// Waits until so many failed logins are told: a record comes after the answer.
+async fn wait_for_failed(app: &TestApp, count: usize) {
+    let sql = "select count(*)::text as answer from audit_log where act = 'sign_in.failed'";
+    for _ in 0..400 {
+        if app.db.ask(sql) == count.to_string() {
+            return;
+        }
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(app.db.ask(sql), count.to_string());
+}
+
+#[actix_web::test]
+async fn a_disabled_owner_is_none() {
+    let app = TestApp::start().await;
+    let client = app.signed_up("ada").await.client_id().await;
+    app.signed_up("eve").await;
+    let role = |email, role| user(&app, &["role", "--email", email, "--client", &client, "--role", role]);
+    assert!(role("eve@example.org", "owner").status.success());
+    assert!(user(&app, &["disable", "--email", "eve@example.org"]).status.success());
+
+    assert!(said(&role("ada@example.org", "member")).contains("is the only owner of"));
+    assert!(user(&app, &["enable", "--email", "eve@example.org"]).status.success());
+    assert!(role("ada@example.org", "member").status.success());
 }
 
 #[actix_web::test]
@@ -80,6 +109,11 @@ async fn who_is_disabled_is_out_until_enabled_again() {
     assert!(set("disable").status.success() && set("disable").status.success());
     assert!(said(&user(&app, &["list"])).ends_with("\tdisabled\n"));
     ada.get("/settings/api-keys").await.assert_sent_to("/login");
+    for password in [PASSWORD, "not her password"] {
+        let fields = [("email", "ada@example.org"), ("password", password)];
+        assert_eq!(app.visitor().post("/login", &fields).await.status, 422);
+    }
+    wait_for_failed(&app, 2).await;
     assert!(set("enable").status.success());
     ada.get("/settings/api-keys").await.assert_sent_to("/login");
 
