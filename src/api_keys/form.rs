@@ -59,7 +59,7 @@ impl KeyForm {
     /// How long the key shall live; `None`: something in it is wrong. The database has the last word on what is over.
     fn lifetime(&mut self) -> Option<Lifetime> {
         let (expires, day) = (self.state.value("expires"), self.state.value("expiresOn"));
-        if expires == Lifetime::DAYS_DEFAULT.to_string() && !day.is_empty() {
+        if expires != "date" && !day.is_empty() {
             let message = "You gave a day: choose “at the end of” for it, or clear it.";
             return self.state.check::<Lifetime, _>("expiresOn", Err(message));
         }
