@@ -119,14 +119,14 @@ impl TestDb {
 
     /// How many transactions there were. It ends every connection, for they tell at their end.
     pub(crate) fn transactions(&self) -> u64 {
-        self.terminate_connections();
         let of = |sql: &str| -> u64 {
             let mut connection = PgConnection::establish(&CLUSTER).unwrap();
             let row: Row = sql_query(sql.replace("$name", &self.name)).get_result(&mut connection).unwrap();
             row.answer.parse().unwrap()
         };
         while of("select count(*)::text as answer from pg_stat_activity where datname = '$name'") > 0 {
-            std::thread::yield_now();
+            // One may just have been opened, so in every round.
+            self.terminate_connections();
         }
         of(
             "select (xact_commit + xact_rollback)::text as answer from pg_stat_database where datname = '$name'",
