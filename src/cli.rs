@@ -15,10 +15,10 @@ use anyhow::{bail, ensure};
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use self::{audit::AuditCommand, keys::KeysCommand, user::UserCommand};
 use crate::{
     app::Parts,
     audit::{Actor, Chain, Trail},
+    cli::{audit::AuditCommand, keys::KeysCommand, user::UserCommand},
     config::Settings,
     db::Db,
     erase_command::EraseCommand,

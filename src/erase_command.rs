@@ -7,8 +7,9 @@ use clap::{ArgGroup, Args};
 use diesel::PgConnection;
 
 use crate::{
-    accounts::{self, ClientId},
+    accounts,
     audit::Trail,
+    ids::ClientId,
     sessions::{self, Shopper},
 };
 

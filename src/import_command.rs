@@ -13,9 +13,10 @@ use diesel::PgConnection;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    accounts::{self, ClientId},
+    accounts,
     audit::{self, Trail},
     error::FieldError,
+    ids::ClientId,
     imports,
     sessions::{self, BadLine, DryRun, Format, Mapped, Mode, Parser, Summary},
     web::clock,

@@ -4,8 +4,9 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use diesel::{Connection as _, PgConnection};
 
 use crate::{
-    accounts::{self, ClientId, NewPassword, NewUser, Passwords},
+    accounts::{self, NewPassword, NewUser, Passwords},
     audit::Trail,
+    ids::ClientId,
     random,
     sessions::{Given, Record, record_all},
 };

@@ -12,10 +12,11 @@ use diesel::{
     sql_types::{Array, BigInt, Text},
 };
 use uptok::{
-    accounts::{self, ClientId, EmailAddress, Home, NewUser, PersonName},
+    accounts::{self, EmailAddress, Home, NewUser, PersonName},
     api_keys::{self, ClientKey, Credentials, KeyHasher, Lifetime, Manager, NewKey, Plan, Rights, Scope},
     audit::{Actor, Chain, Trail},
     db::Db,
+    ids::ClientId,
     private_postgres::{PrivatePostgres, Tuning},
     secret::InstallationSecret,
 };

@@ -8,11 +8,12 @@ use diesel::{
 use uuid::Uuid;
 
 use super::{
-    ClientId, EmailAddress,
+    email::EmailAddress,
     store::{added, client_exists, clients_of, join},
 };
 use crate::{
     audit::{self, Act, Kind, Trail},
+    ids::ClientId,
     schema::{clients, memberships, sign_ins, users},
 };
 

@@ -3,7 +3,6 @@
 //! A browser login is a *sign-in*: a random id in the cookie, its SHA-256 in the table `sign_ins`. Every request joins
 //! it to the user and the membership, so that a removed member is out with the next click.
 
-mod client_id;
 mod email;
 mod members;
 mod pages;
@@ -14,7 +13,6 @@ mod sign_in_store;
 mod sign_ins;
 mod store;
 
-pub use client_id::ClientId;
 pub use email::EmailAddress;
 pub use members::{remove_member, set_enabled, set_role};
 pub use pages::{LoginThrottles, routes};

@@ -11,14 +11,19 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    ClientId, EmailAddress, MaybeSignedIn, NewPassword, NewUser, Passwords, PersonName, sign_in, sign_ins,
-    store::{self, LoginCandidate, RegisterError},
+    email::EmailAddress,
+    password::{NewPassword, Passwords},
+    person_name::PersonName,
+    sign_in::{MaybeSignedIn, sign_in},
+    sign_ins,
+    store::{self, LoginCandidate, NewUser, RegisterError},
 };
 use crate::{
     audit::{Actor, Trail},
     config::{Settings, SignUp},
     db::Db,
     error::AppError,
+    ids::ClientId,
     web::{
         body::Fields,
         client_address::{client_address, counted_as},

@@ -7,10 +7,10 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ClientId;
 use crate::{
     audit::{Actor, Trail},
     error::AppError,
+    ids::ClientId,
     web::page::{Layout, Section, Visitor},
 };
 

@@ -7,9 +7,10 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::{ClientId, sign_in::Known};
+use super::sign_in::Known;
 use crate::{
     audit::{self, Act, Actor, Chain, Kind, Trail},
+    ids::ClientId,
     schema::{clients, memberships, sign_ins, users},
 };
 

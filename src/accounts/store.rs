@@ -3,9 +3,10 @@
 use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
-use super::{ClientId, EmailAddress, PersonName};
+use super::{email::EmailAddress, person_name::PersonName};
 use crate::{
     audit::{self, Act, Actor, Kind, Trail},
+    ids::ClientId,
     schema::{clients, memberships, session_counters, sign_ins, users},
 };
 

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use actix_web::{HttpResponse, web::Data};
 use serde_json::{Map, Value, json};
 
-use super::{Call, Method, schemas::schemas};
+use super::{
+    call::{Call, Method},
+    schemas::schemas,
+};
 use crate::{api_keys::Access, error::AppError};
 
 /// The calls of this room.

@@ -10,8 +10,8 @@ use actix_web::{
 };
 
 use super::{
-    Scope,
     limits::{Standing, WINDOW_SECONDS},
+    scope::Scope,
 };
 
 /// Who may make a call.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Access, Scope, programs};
+use super::{access::Access, programs, scope::Scope};
 use crate::api::{Call, Method, NO_CONTROL_CHARACTERS, fields, item, json_body, parameter};
 
 const MANAGES: Access = Access::Scope(Scope::KeysManage);

@@ -8,13 +8,21 @@ use diesel::{
 };
 
 use super::{
-    Grace, Key, KeyError, KeyName, Lifetime, Manager, NewKey, Plan, PublicKey, Rights, Scope, Status,
+    client_key::PublicKey,
+    key::{Key, Status},
+    key_error::KeyError,
+    key_name::KeyName,
+    lifetime::{Grace, Lifetime},
     list::{find, find_ever},
+    manager::Manager,
+    new_key::{NewKey, Plan},
+    rights::Rights,
+    scope::Scope,
     told,
 };
 use crate::{
-    accounts::ClientId,
     audit,
+    ids::ClientId,
     schema::{api_key_directory, api_keys, clients},
 };
 

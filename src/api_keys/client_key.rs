@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     random::{self, BASE62},
     secret::{InstallationSecret, Purpose},
 };

@@ -8,9 +8,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::changes;
 use crate::{
-    accounts::ClientId,
     audit::{self, Act, Actor, Chain, Kind, Trail},
     db::Db,
+    ids::ClientId,
     schema::api_keys,
     web::clock::rfc3339,
 };

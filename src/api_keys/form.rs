@@ -1,6 +1,14 @@
 //! The fields of a key in a form: what was typed, what is wrong with it, and what it means.
 
-use super::{Key, KeyError, KeyName, Lifetime, Plan, RequestsPerMinute, Rights, Scope};
+use super::{
+    key::Key,
+    key_error::KeyError,
+    key_name::KeyName,
+    lifetime::Lifetime,
+    new_key::Plan,
+    rights::{RequestsPerMinute, Rights},
+    scope::Scope,
+};
 use crate::web::{body::Fields, clock::now, form::FormState};
 
 /// The form of a key that is made or changed.

@@ -9,8 +9,13 @@ use std::{
 use diesel::prelude::*;
 use quick_cache::sync::Cache;
 
-use super::{ClientKey, KeyHasher, PublicKey, Scope, limits::Limits, store, store::Living};
-use crate::{accounts::ClientId, error::AppError};
+use super::{
+    client_key::{ClientKey, KeyHasher, PublicKey},
+    limits::Limits,
+    scope::Scope,
+    store::{self, Living},
+};
+use crate::{error::AppError, ids::ClientId};
 
 /// So many public keys are remembered with their client.
 const REMEMBERED_MAX: usize = 10_000;

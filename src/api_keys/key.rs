@@ -9,7 +9,10 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::{Networks, RequestsPerMinute, Rights, Scope};
+use super::{
+    rights::{Networks, RequestsPerMinute, Rights},
+    scope::Scope,
+};
 use crate::schema::{api_keys, users};
 
 /// So many days before its end a key is shown as about to expire.

@@ -6,8 +6,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Grace, GraceError, Key, KeyError, KeyName, KeyQuery, Lifetime, LifetimeError, Networks, Plan,
-    RequestsPerMinute, Rights, Scope, Sort, Status,
+    key::{Key, Status},
+    key_error::KeyError,
+    key_name::KeyName,
+    key_query::{KeyQuery, Sort},
+    lifetime::{Grace, GraceError, Lifetime, LifetimeError},
+    new_key::Plan,
+    rights::{Networks, RequestsPerMinute, Rights},
+    scope::Scope,
 };
 use crate::{
     error::{AppError, FieldError},

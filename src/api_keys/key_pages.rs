@@ -9,9 +9,14 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    Deleted, Gate, Grace, Key, NewKey, PublicKey, Status, changes,
+    changes::{self, Deleted},
+    client_key::PublicKey,
     form::KeyForm,
+    gate::Gate,
+    key::{Key, Status},
+    lifetime::Grace,
     list,
+    new_key::NewKey,
     pages::{
         FORM_LIMIT, INDEX, manager, new_nonce, refuse_member, refuse_without_right, repeat_or_fail, run,
         show_made,

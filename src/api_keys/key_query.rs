@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use super::Status;
+use super::key::Status;
 
 /// The longest search, in characters: a name or a public key.
 const SEARCH_MAX: usize = 64;

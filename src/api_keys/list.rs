@@ -6,9 +6,13 @@ use diesel::{
     sql_types::Timestamptz,
 };
 
-use super::{Key, KeyQuery, PublicKey, Sort, Status, key::WARNED_DAYS};
+use super::{
+    client_key::PublicKey,
+    key::{Key, Status, WARNED_DAYS},
+    key_query::{KeyQuery, Sort},
+};
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{api_keys, users},
 };
 

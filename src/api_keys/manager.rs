@@ -1,6 +1,6 @@
 //! Who changes the keys of a client.
 
-use crate::{accounts::ClientId, audit::Trail};
+use crate::{audit::Trail, ids::ClientId};
 
 /// Who changes the keys of a client.
 #[derive(Clone, Debug)]

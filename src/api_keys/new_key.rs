@@ -1,7 +1,12 @@
 //! A key about to be made.
 
-use super::{ClientKey, KeyHasher, KeyName, Lifetime, PublicKey, Rights};
-use crate::{accounts::ClientId, error::AppError};
+use super::{
+    client_key::{ClientKey, KeyHasher, PublicKey},
+    key_name::KeyName,
+    lifetime::Lifetime,
+    rights::Rights,
+};
+use crate::{error::AppError, ids::ClientId};
 
 /// The longest nonce of a form, in bytes.
 const NONCE_MAX: usize = 64;

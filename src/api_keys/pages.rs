@@ -9,8 +9,20 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    ClientKey, Gate, KeyError, KeyPage, KeyQuery, Lifetime, Manager, NewKey, Sort, Status, WARNED_DAYS,
-    changes, form::KeyForm, key_pages, list, row::Row, several_pages,
+    changes,
+    client_key::ClientKey,
+    form::KeyForm,
+    gate::Gate,
+    key::{Status, WARNED_DAYS},
+    key_error::KeyError,
+    key_pages,
+    key_query::{KeyQuery, Sort},
+    lifetime::Lifetime,
+    list::{self, KeyPage},
+    manager::Manager,
+    new_key::NewKey,
+    row::Row,
+    several_pages,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},

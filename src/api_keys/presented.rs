@@ -13,15 +13,17 @@ use diesel::PgConnection;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Access, ClientKey, Credentials, Gate, PublicKey,
+    access::Access,
+    client_key::{ClientKey, PublicKey},
+    gate::{Credentials, Gate},
     limits::{Counted, Mark, Refused, Standing},
     store,
 };
 use crate::{
-    accounts::ClientId,
     config::Settings,
     db::Db,
     error::AppError,
+    ids::ClientId,
     web::{
         api_request::{ApiRequest, BearerKey},
         body::Fields,

@@ -12,9 +12,16 @@ use diesel::PgConnection;
 use serde_json::{Value, json};
 
 use super::{
-    ClientKey, Credentials, FormCall, Gate, KeyQuery, Manager, NewKey, Presented, PublicKey, changes,
+    changes,
+    client_key::{ClientKey, PublicKey},
+    gate::{Credentials, Gate},
     key_json::{self, Given},
-    list, store,
+    key_query::KeyQuery,
+    list,
+    manager::Manager,
+    new_key::NewKey,
+    presented::{FormCall, Presented},
+    store,
 };
 use crate::{
     audit::{Actor, Trail},

@@ -4,7 +4,7 @@ use std::{fmt, num::IntErrorKind, str::FromStr};
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::Scope;
+use super::scope::Scope;
 
 /// What a key may do, how often and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]

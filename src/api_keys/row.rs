@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 
-use super::{ClientKey, Key, Status};
+use super::{
+    client_key::ClientKey,
+    key::{Key, Status},
+};
 use crate::{
     usage::KeyUse,
     web::{

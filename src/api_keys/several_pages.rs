@@ -6,7 +6,9 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::{
-    Deleted, PublicKey, changes, list,
+    changes::{self, Deleted},
+    client_key::PublicKey,
+    list,
     pages::{FORM_LIMIT, INDEX, manager, refuse_member, refuse_without_right},
     row::Row,
 };

@@ -9,9 +9,9 @@ use diesel::{
 };
 use ipnet::IpNet;
 
-use super::{Credentials, PublicKey, Scope};
+use super::{client_key::PublicKey, gate::Credentials, scope::Scope};
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{api_key_directory, api_keys},
 };
 

@@ -1,6 +1,9 @@
 //! What the audit log tells of keys.
 
-use super::{Changed, Key, Replaced};
+use super::{
+    changes::{Changed, Replaced},
+    key::Key,
+};
 use crate::{
     audit::{Act, Kind, Trail},
     web::clock::rfc3339,

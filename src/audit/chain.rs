@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use super::record::Record;
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     secret::{InstallationSecret, Purpose},
 };
 

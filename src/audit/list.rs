@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::record::Record;
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{audit_log, memberships, users},
 };
 

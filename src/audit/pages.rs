@@ -11,7 +11,8 @@ use askama::Template;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::{
-    Kind, file,
+    act::Kind,
+    file,
     list::{self, Filter, Towards},
     record::Record,
 };

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::{Act, Trail, record::Record};
+use super::{act::Act, record::Record, trail::Trail};
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{audit_heads, audit_log, clients},
 };
 

@@ -8,12 +8,12 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use uuid::Uuid;
 
-use super::Chain;
+use super::chain::Chain;
 use crate::{
-    accounts::ClientId,
     api_keys::PublicKey,
     config::Settings,
     error::AppError,
+    ids::ClientId,
     web::{client_address::client_address, request_log::RequestId},
 };
 

@@ -5,12 +5,12 @@ use std::{fmt, str::FromStr};
 use diesel::prelude::*;
 
 use super::{
-    Chain, Kind,
-    chain::{START, hex},
+    act::Kind,
+    chain::{Chain, START, hex},
     record::Record,
     store::{self, Head},
 };
-use crate::{accounts::ClientId, schema::clients};
+use crate::{ids::ClientId, schema::clients};
 
 /// Records that are read at a time.
 const CHUNK: i64 = 1000;

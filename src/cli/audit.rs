@@ -12,9 +12,10 @@ use clap::Subcommand;
 
 use super::{Database, say, secret};
 use crate::{
-    accounts::{self, ClientId},
+    accounts,
     audit::{self, Chain, Checkpoint},
     config::Settings,
+    ids::ClientId,
 };
 
 #[derive(Subcommand)]

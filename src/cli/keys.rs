@@ -5,12 +5,13 @@ use clap::Subcommand;
 
 use super::{Database, say, secret, trail};
 use crate::{
-    accounts::{self, ClientId},
+    accounts,
     api_keys::{
         self, Deleted, Key, KeyHasher, KeyName, KeyQuery, Lifetime, Manager, Networks, NewKey, Plan,
         PublicKey, RequestsPerMinute, Rights, Scope, Sort,
     },
     config::Settings,
+    ids::ClientId,
     web::clock::rfc3339,
 };
 

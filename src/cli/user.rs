@@ -7,8 +7,9 @@ use clap::Subcommand;
 
 use super::{Database, say, trail};
 use crate::{
-    accounts::{self, ClientId, EmailAddress, Home, NewPassword, NewUser, Passwords, PersonName},
+    accounts::{self, EmailAddress, Home, NewPassword, NewUser, Passwords, PersonName},
     config::Settings,
+    ids::ClientId,
 };
 
 const ROLES: [&str; 3] = ["owner", "admin", "member"];

@@ -11,6 +11,7 @@ mod store;
 mod worker;
 
 pub use pages::routes;
+
 pub use store::discard_waiting;
 pub use worker::Worker;
 pub(crate) use worker::imported;

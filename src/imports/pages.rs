@@ -15,10 +15,11 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    accounts::{ClientId, MaybeSignedIn, Role, SignedIn},
+    accounts::{MaybeSignedIn, Role, SignedIn},
     config::Settings,
     db::Db,
     error::AppError,
+    ids::ClientId,
     sessions::{self, COLUMNS, Format, Summary},
     web::{
         body::Body,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::import::{Import, State};
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{import_bad_lines, import_chunks, imports, users},
     sessions::{BadLine, Summary},
 };

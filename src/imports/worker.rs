@@ -11,10 +11,10 @@ use super::{
     store::{self, BAD_LINES_MAX, Found},
 };
 use crate::{
-    accounts::ClientId,
     audit::{self, Act, Actor, Chain, Kind, Trail},
     db::Db,
     error::AppError,
+    ids::ClientId,
     sessions::{BadLine, DryRun, Line, Mode, Parser, Summary, Unreadable},
     web::clock,
 };

@@ -11,7 +11,13 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use super::{Tuning, account::Account, place::Place, programs::Programs, socket::PORT, socket::Socket};
+use super::{
+    Tuning,
+    account::Account,
+    place::Place,
+    programs::Programs,
+    socket::{PORT, Socket},
+};
 
 /// How long PostgreSQL may take to start or stop: after a power cut it replays what it had not yet written.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PER_PAGE_DEFAULT, STATUSES, export, ingest, read};
+use super::{export, ingest, page_request::PER_PAGE_DEFAULT, read, record::STATUSES};
 use crate::{
     api::{Call, Method, NO_CONTROL_CHARACTERS, fields, item, parameter},
     api_keys::{Access, Scope},

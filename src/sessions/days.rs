@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use diesel::{prelude::*, upsert::excluded};
 
 use super::record::Record;
-use crate::{accounts::ClientId, schema::session_days};
+use crate::{ids::ClientId, schema::session_days};
 
 /// How the numbers of a client's days change in a transaction.
 #[derive(Default)]

@@ -12,9 +12,8 @@ use super::{
 };
 use crate::{
     api_keys::{Credentials, Presented},
-    db::Db,
+    db::{Db, pipeline::Pipeline},
     error::AppError,
-    pipeline::Pipeline,
 };
 
 /// What a worker reads with.

@@ -11,7 +11,7 @@ use super::{
     record::Given,
     recorder::{Name, Outcome, Stored, known},
 };
-use crate::accounts::ClientId;
+use crate::ids::ClientId;
 
 /// Remembers the sessions that were given, because a later line may be about the same.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use diesel::{dsl::now, pg::Pg, prelude::*, sql_types};
 
 use super::shopper::Shopper;
 use crate::{
-    accounts::ClientId,
     audit::{self, Act, Kind, Trail},
+    ids::ClientId,
     imports,
     schema::{session_counters, sessions},
 };

@@ -3,16 +3,15 @@
 use diesel::{pg::Pg, prelude::*};
 
 use super::{
-    PER_PAGE_MAX,
-    page_request::{Filter, Order, PageRequest},
+    page_request::{Filter, Order, PER_PAGE_MAX, PageRequest},
     reader::Reader,
     session::Session,
     store::PageOf,
     totals::total_of,
 };
 use crate::{
-    accounts::ClientId,
     api_keys::{Credentials, is_admitted},
+    ids::ClientId,
     schema::sessions,
 };
 

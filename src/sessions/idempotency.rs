@@ -6,7 +6,7 @@ use diesel::{
     sql_types::{BigInt, Text, Timestamptz},
 };
 
-use crate::{accounts::ClientId, error::AppError, schema::idempotency_keys};
+use crate::{error::AppError, ids::ClientId, schema::idempotency_keys};
 
 /// How long the first answer is replayed, in hours.
 pub const KEPT_HOURS: i32 = 24;

@@ -64,7 +64,7 @@ impl Mode {
     pub fn take(
         &mut self,
         connection: &mut PgConnection,
-        client: &crate::accounts::ClientId,
+        client: &crate::ids::ClientId,
         given: &[Given],
     ) -> diesel::QueryResult<Summary> {
         let outcomes: Vec<Outcome> = match self {

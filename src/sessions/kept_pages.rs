@@ -18,7 +18,7 @@ use super::{
     export::Asked,
     page_request::PageRequest,
 };
-use crate::accounts::ClientId;
+use crate::ids::ClientId;
 
 /// About so many bytes a page has; only the first size of a table depends on it.
 const PAGE_BYTES: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use super::{
     store::{self, Towards},
     totals::{self, OfDay},
 };
-use crate::accounts::ClientId;
+use crate::ids::ClientId;
 
 /// Sessions on one page.
 pub(super) const ROWS: usize = 50;

@@ -45,7 +45,6 @@ mod stream;
 mod totals;
 mod writer;
 
-pub use self::import::{BadLine, Listener, Mode, Summary, import};
 pub use calls::CALLS;
 pub use csv::guarded;
 pub use desk::Desk;
@@ -54,6 +53,7 @@ pub use erase::{erase, sessions_of};
 pub use export::BODY_LIMIT as EXPORT_BODY_LIMIT;
 pub use header::{Mapped, alike, column, placed, understood};
 pub use idempotency::KEPT_HOURS;
+pub use import::{BadLine, Listener, Mode, Summary, import};
 pub use ingest::BODY_LIMIT as RECORD_BODY_LIMIT;
 pub use kept_pages::KeptPages;
 pub use page_request::{Order, PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest};

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::record::{Given, Record};
-use crate::{accounts::ClientId, schema::sessions};
+use crate::{ids::ClientId, schema::sessions};
 
 /// Flat, and nothing left to defaults but the times that are ours: `COPY` knows neither parts nor gaps.
 #[derive(Insertable)]

@@ -10,7 +10,7 @@ use super::{
     nameless::Nameless,
     record::{Given, Record},
 };
-use crate::{accounts::ClientId, error::FieldError};
+use crate::{error::FieldError, ids::ClientId};
 
 /// The byte order mark that some programs put before UTF-8 text.
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";

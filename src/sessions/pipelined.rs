@@ -3,17 +3,16 @@
 use std::sync::LazyLock;
 
 use super::{
-    PER_PAGE_MAX,
     answer::{self, Written},
     export::Asked,
-    page_request::Order,
+    page_request::{Order, PER_PAGE_MAX},
     session::COLUMNS,
     writer::{Counter, Writer, whole},
 };
 use crate::{
     api_keys::{ADMITS, Credentials, Scope},
+    db::pipeline::{Parameter, Pipeline, Question, Row},
     error::AppError,
-    pipeline::{Parameter, Pipeline, Question, Row},
 };
 
 /// About so many bytes a session takes in an answer.

@@ -10,11 +10,11 @@ use actix_web::{
 use futures_util::{StreamExt as _, future::ready, stream};
 
 use super::{
-    PER_PAGE_MAX, answer,
+    answer,
     desk::Desk,
     export::Asked,
     filtered,
-    page_request::Order,
+    page_request::{Order, PER_PAGE_MAX},
     pipelined::{self, Asking, Range},
     reader::Reader,
 };

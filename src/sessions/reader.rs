@@ -4,8 +4,9 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    accounts::{self, ClientId},
+    accounts,
     api_keys::{Credentials, is_admitted},
+    ids::ClientId,
 };
 
 /// Somebody who may read a client's sessions as long as [`Reader::is_admitted`] says so.

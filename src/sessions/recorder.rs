@@ -12,7 +12,7 @@ use super::{
     record::{Given, Record},
 };
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{session_counters, sessions},
 };
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{filtered::filtered, page_request::Filter, session::Session};
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{session_counters, sessions},
 };
 

@@ -11,8 +11,8 @@ use super::{
     session::Session,
 };
 use crate::{
-    accounts::ClientId,
     api_keys::{Credentials, admits},
+    ids::ClientId,
     schema::{api_keys, session_counters, sessions},
 };
 

@@ -7,12 +7,11 @@ use actix_web::{
 use futures_util::{Stream, stream};
 
 use super::{
-    PER_PAGE_MAX,
     answer::{self, Format},
     desk::Desk,
     export::Asked,
     filtered,
-    page_request::{Filter, PageRequest},
+    page_request::{Filter, PER_PAGE_MAX, PageRequest},
     plain_stream::{self, Plain},
     reader::Reader,
     store, totals,

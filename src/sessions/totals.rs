@@ -5,7 +5,7 @@ use diesel::{dsl::sql, prelude::*, sql_types::BigInt};
 
 use super::{filtered::filtered, page_request::Filter};
 use crate::{
-    accounts::ClientId,
+    ids::ClientId,
     schema::{session_counters, session_days},
 };
 

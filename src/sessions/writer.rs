@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 
 use super::{answer::Format, csv, session::COLUMNS};
-use crate::{pipeline::Row, web::clock::Rfc3339Writer};
+use crate::{db::pipeline::Row, web::clock::Rfc3339Writer};
 
 /// The place of `sequence` in [`COLUMNS`].
 const SEQUENCE: usize = 1;

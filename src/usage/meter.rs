@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{accounts::ClientId, api_keys::PublicKey, text};
+use crate::{api_keys::PublicKey, ids::ClientId, text};
 
 /// Locks that the keys share; each key always has the same one.
 const SHARDS: usize = 16;

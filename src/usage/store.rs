@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::meter::{Counts, ERRORS_KEPT};
-use crate::{accounts::ClientId, api_keys::PublicKey, schema::clients};
+use crate::{api_keys::PublicKey, ids::ClientId, schema::clients};
 
 /// Hours older than this are deleted.
 const KEPT_DAYS: i32 = 400;

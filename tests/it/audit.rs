@@ -2,9 +2,10 @@
 
 use diesel::Connection as _;
 use uptok::{
-    accounts::{self, ClientId},
+    accounts,
     api_keys::{self, Manager, Rights, Scope},
     audit::{self, Act, Actor, Chain, Fault, Kind, Touched, Trail},
+    ids::ClientId,
     secret::InstallationSecret,
 };
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use uptok::{
-    accounts::ClientId,
+    ids::ClientId,
     sessions::{Given, Outcome, Record, record_all},
 };
 

@@ -3,8 +3,8 @@
 use diesel::{Connection as _, RunQueryDsl as _, sql_query};
 use reqwest::{Method, header::HeaderValue};
 use uptok::{
-    accounts::ClientId,
     api_keys::PublicKey,
+    ids::ClientId,
     usage::{self, Batch, Call, Meter},
 };
 

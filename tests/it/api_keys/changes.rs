@@ -3,12 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 use uptok::{
-    accounts::{self, ClientId},
+    accounts,
     api_keys::{
         self, Deleted, Grace, Key, KeyError, KeyHasher, KeyQuery, Lifetime, LifetimeError, Manager, NewKey,
         Plan, PublicKey, Replaced, RequestsPerMinute, Rights, Scope, Sort, Status,
     },
     audit::Actor,
+    ids::ClientId,
     secret::InstallationSecret,
 };
 

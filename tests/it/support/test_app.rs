@@ -6,10 +6,10 @@ use clap::Parser;
 use diesel::PgConnection;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use uptok::{
-    accounts::ClientId,
     app::Parts,
     audit::{Actor, Chain, Trail},
     config::Settings,
+    ids::ClientId,
     secret::InstallationSecret,
     server,
     sessions::{Given, Record, record_all},

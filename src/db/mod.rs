@@ -1,6 +1,8 @@
 //! The one door to PostgreSQL: [`Db::run`] for requests, [`Db::pipeline`] for those that come most often,
 //! [`Db::migrate`] at the start.
 
+pub mod pipeline;
+
 use std::{sync::Arc, time::Duration};
 
 use diesel::{
@@ -14,10 +16,8 @@ use diesel::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use tokio::sync::Semaphore;
 
-use crate::{
-    error::AppError,
-    pipeline::{self, Pipeline},
-};
+use crate::error::AppError;
+use pipeline::Pipeline;
 
 /// Every migration, inside the binary.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
