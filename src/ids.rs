@@ -1,10 +1,10 @@
-//! The public name of a client: `cl_4f9k2m7qxw`.
+//! The public identifiers that every room uses: of a client and of an API key.
 
 use std::{fmt, str::FromStr};
 
 use rand::rngs::SysError;
 
-use crate::random;
+use crate::random::{self, BASE62};
 
 /// A Client ID: `cl_` and 10 characters of `0-9a-z`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,58 @@ impl FromStr for ClientId {
         });
         if is_valid { Ok(Self(text.to_owned())) } else { Err("a Client ID looks like cl_4f9k2m7qxw") }
     }
+}
+
+/// The part of a key that may be shown for ever: `uptok_` and 12 characters of `0-9A-Za-z`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PublicKey(String);
+
+impl PublicKey {
+    /// Bytes of a public key, prefix included.
+    pub(crate) const LENGTH: usize = Self::PREFIX.len() + Self::RANDOM_LENGTH;
+    const PREFIX: &str = "uptok_";
+    const RANDOM_LENGTH: usize = 12;
+
+    /// A new one: 71 random bits, and the database refuses a second of the same.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub(crate) fn generate() -> Result<Self, SysError> {
+        Ok(Self(format!("{}{}", Self::PREFIX, random::text(BASE62, Self::RANDOM_LENGTH)?)))
+    }
+
+    /// The public key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = MalformedKey;
+
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        let random = text.strip_prefix(Self::PREFIX).ok_or(MalformedKey)?;
+        if random.len() == Self::RANDOM_LENGTH && is_base62(random) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedKey)
+        }
+    }
+}
+
+/// The text is no key: a typo or junk. Detected without asking the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedKey;
+
+pub(crate) fn is_base62(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use diesel::{
     dsl::{IntervalDsl as _, now},
     prelude::*,
-    sql_types::{Nullable, Text, Timestamptz},
+    sql_types::{Nullable, Text},
 };
 use uuid::Uuid;
 
 use super::sign_in::Known;
 use crate::{
     audit::{self, Act, Actor, Chain, Kind, Trail},
+    db::sql::database_now,
     ids::ClientId,
     schema::{clients, memberships, sign_ins, users},
 };
@@ -84,11 +85,6 @@ pub(super) fn find(
         touch(connection, id_hash)?;
     }
     Ok(Some((Known { user_id, name, email, client_id, client_name, role }, flash)))
-}
-
-/// PostgreSQL's clock, as the columns are typed.
-fn database_now() -> diesel::dsl::AsExprOf<now, Timestamptz> {
-    now.into_sql::<Timestamptz>()
 }
 
 fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {

@@ -2,13 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    dsl::{AsExprOf, count_star, exists, now},
+    dsl::{count_star, exists, now},
     prelude::*,
-    sql_types::Timestamptz,
 };
 
 use super::{
-    client_key::PublicKey,
     key::{Key, Status},
     key_error::KeyError,
     key_name::KeyName,
@@ -22,7 +20,8 @@ use super::{
 };
 use crate::{
     audit,
-    ids::ClientId,
+    db::sql::database_now,
+    ids::{ClientId, PublicKey},
     schema::{api_key_directory, api_keys, clients},
 };
 
@@ -263,11 +262,6 @@ fn take_turn(connection: &mut PgConnection, manager: &Manager) -> Result<Turn, K
 /// Makes whoever else changes keys of the client wait; returns the time of the transaction.
 pub(super) fn lock(connection: &mut PgConnection, client: &ClientId) -> QueryResult<DateTime<Utc>> {
     clients::table.find(client.as_str()).select(database_now()).for_update().first(connection)
-}
-
-/// PostgreSQL's clock, as the columns are typed.
-fn database_now() -> AsExprOf<now, Timestamptz> {
-    now.into_sql::<Timestamptz>()
 }
 
 fn refuse_used_form(connection: &mut PgConnection, manager: &Manager, key: &NewKey) -> Result<(), KeyError> {

@@ -4,7 +4,6 @@
 //! `hash_version` beside the old one.
 
 use std::{
-    fmt,
     hash::{BuildHasher as _, RandomState},
     str::FromStr,
 };
@@ -15,50 +14,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use crate::{
-    ids::ClientId,
+    ids::{ClientId, MalformedKey, PublicKey, is_base62},
     random::{self, BASE62},
     secret::{InstallationSecret, Purpose},
 };
 
-const PREFIX: &str = "uptok_";
-const PUBLIC_LENGTH: usize = 12;
 const SECRET_LENGTH: usize = 32;
 const CHECKSUM_LENGTH: usize = 6;
-
-/// The part of a key that may be shown for ever: `uptok_` and 12 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PublicKey(String);
-
-impl PublicKey {
-    /// The public key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PublicKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl FromStr for PublicKey {
-    type Err = MalformedKey;
-
-    fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        let random = text.strip_prefix(PREFIX).ok_or(MalformedKey)?;
-        if random.len() == PUBLIC_LENGTH && is_base62(random) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(MalformedKey)
-        }
-    }
-}
-
-/// The text is no key: a typo or junk. Said without asking the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MalformedKey;
 
 /// A whole key. It never prints.
 #[derive(Clone, Debug)]
@@ -73,7 +35,7 @@ impl ClientKey {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub fn generate() -> Result<Self, SysError> {
-        let public = PublicKey(format!("{PREFIX}{}", random::text(BASE62, PUBLIC_LENGTH)?));
+        let public = PublicKey::generate()?;
         let secret = SecretString::from(random::text(BASE62, SECRET_LENGTH)?);
         Ok(Self { public, secret })
     }
@@ -102,7 +64,7 @@ impl FromStr for ClientKey {
     type Err = MalformedKey;
 
     fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        let split = PREFIX.len() + PUBLIC_LENGTH;
+        let split = PublicKey::LENGTH;
         let (public, rest) = text.split_at_checked(split).ok_or(MalformedKey)?;
         let public = public.parse()?;
         let rest = rest.strip_prefix('_').ok_or(MalformedKey)?;
@@ -115,10 +77,6 @@ impl FromStr for ClientKey {
         }
         Ok(Self { public, secret: SecretString::from(&rest[..SECRET_LENGTH]) })
     }
-}
-
-fn is_base62(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// CRC-32 (ISO-HDLC) in base 62, left-padded with `0` to 6 characters.

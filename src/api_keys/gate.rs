@@ -10,12 +10,15 @@ use diesel::prelude::*;
 use quick_cache::sync::Cache;
 
 use super::{
-    client_key::{ClientKey, KeyHasher, PublicKey},
+    client_key::{ClientKey, KeyHasher},
     limits::Limits,
     scope::Scope,
     store::{self, Living},
 };
-use crate::{error::AppError, ids::ClientId};
+use crate::{
+    error::AppError,
+    ids::{ClientId, PublicKey},
+};
 
 /// So many public keys are remembered with their client.
 const REMEMBERED_MAX: usize = 10_000;

@@ -10,7 +10,6 @@ use askama::Template;
 
 use super::{
     changes::{self, Deleted},
-    client_key::PublicKey,
     form::KeyForm,
     gate::Gate,
     key::{Key, Status},
@@ -27,6 +26,7 @@ use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
     db::Db,
     error::AppError,
+    ids::PublicKey,
     usage,
     web::{
         body::Fields,

@@ -74,7 +74,7 @@ impl KeyQuery {
     /// The same with the public part alone, when a whole key is searched for: it must not stay in an address.
     pub(super) fn without_secret(&self) -> Option<Self> {
         let public = self.search.get(..PUBLIC_LENGTH)?;
-        let is_key = self.search.len() > PUBLIC_LENGTH && public.parse::<super::PublicKey>().is_ok();
+        let is_key = self.search.len() > PUBLIC_LENGTH && public.parse::<crate::ids::PublicKey>().is_ok();
         is_key.then(|| Self { search: public.to_owned(), ..self.clone() })
     }
 }

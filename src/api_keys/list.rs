@@ -1,18 +1,18 @@
 //! The keys of a client, as they are looked through: searched, sorted and paged.
 
 use diesel::{
-    dsl::{AsExprOf, IntervalDsl as _, count_star, now},
+    dsl::{IntervalDsl as _, count_star, now},
     prelude::*,
     sql_types::Timestamptz,
 };
 
 use super::{
-    client_key::PublicKey,
     key::{Key, Status, WARNED_DAYS},
     key_query::{KeyQuery, Sort},
 };
 use crate::{
-    ids::ClientId,
+    db::sql::{database_now, like_pattern, lower},
+    ids::{ClientId, PublicKey},
     schema::{api_keys, users},
 };
 
@@ -69,7 +69,7 @@ fn load(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> Q
         Some(Status::Expired) => keys.filter(end.le(now)),
     };
     if !query.search.is_empty() {
-        let pattern = format!("%{}%", literal(&query.search));
+        let pattern = like_pattern(&query.search);
         keys = keys.filter(api_keys::name.ilike(pattern.clone()).or(api_keys::public_key.like(pattern)));
     }
     keys = match query.sort {
@@ -80,18 +80,6 @@ fn load(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> Q
     };
     let (page, per_page) = (i64::from(query.page.max(1)), i64::from(query.per_page));
     keys.limit(per_page).offset((page - 1) * per_page).load(connection)
-}
-
-define_sql_function!(fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text);
-
-/// The text with nothing in it that `like` would take for a wildcard.
-fn literal(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
-}
-
-/// PostgreSQL's clock, as the columns are typed.
-fn database_now() -> AsExprOf<now, Timestamptz> {
-    now.into_sql::<Timestamptz>()
 }
 
 /// The keys of a client that are about to expire, the first to end first: a few, and how many there are.

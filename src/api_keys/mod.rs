@@ -35,7 +35,7 @@ mod told;
 pub use access::Access;
 pub use calls::CALLS;
 pub use changes::{Changed, Deleted, LIVING_MAX, Replaced, change, create, delete, delete_all, replace};
-pub use client_key::{ClientKey, KeyHasher, PublicKey};
+pub use client_key::{ClientKey, KeyHasher};
 pub use expiry::{ExpiryWatch, note_expired};
 pub use gate::{Credentials, Gate};
 pub use key::{Key, Status, WARNED_DAYS};

@@ -1,12 +1,15 @@
 //! A key about to be made.
 
 use super::{
-    client_key::{ClientKey, KeyHasher, PublicKey},
+    client_key::{ClientKey, KeyHasher},
     key_name::KeyName,
     lifetime::Lifetime,
     rights::Rights,
 };
-use crate::{error::AppError, ids::ClientId};
+use crate::{
+    error::AppError,
+    ids::{ClientId, PublicKey},
+};
 
 /// The longest nonce of a form, in bytes.
 const NONCE_MAX: usize = 64;

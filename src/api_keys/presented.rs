@@ -14,7 +14,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     access::Access,
-    client_key::{ClientKey, PublicKey},
+    client_key::ClientKey,
     gate::{Credentials, Gate},
     limits::{Counted, Mark, Refused, Standing},
     store,
@@ -23,7 +23,7 @@ use crate::{
     config::Settings,
     db::Db,
     error::AppError,
-    ids::ClientId,
+    ids::{ClientId, PublicKey},
     web::{
         api_request::{ApiRequest, BearerKey},
         body::Fields,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     changes,
-    client_key::{ClientKey, PublicKey},
+    client_key::ClientKey,
     gate::{Credentials, Gate},
     key_json::{self, Given},
     key_query::KeyQuery,
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     audit::{Actor, Trail},
     error::AppError,
+    ids::PublicKey,
     usage,
     web::{api_request::ApiQuery, body::Body},
 };

@@ -7,7 +7,6 @@ use url::form_urlencoded;
 
 use super::{
     changes::{self, Deleted},
-    client_key::PublicKey,
     list,
     pages::{FORM_LIMIT, INDEX, manager, refuse_member, refuse_without_right},
     row::Row,
@@ -16,6 +15,7 @@ use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
     db::Db,
     error::AppError,
+    ids::PublicKey,
     usage,
     web::{
         body::Fields,

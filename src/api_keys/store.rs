@@ -9,9 +9,9 @@ use diesel::{
 };
 use ipnet::IpNet;
 
-use super::{client_key::PublicKey, gate::Credentials, scope::Scope};
+use super::{gate::Credentials, scope::Scope};
 use crate::{
-    ids::ClientId,
+    ids::{ClientId, PublicKey},
     schema::{api_key_directory, api_keys},
 };
 

@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
-    api_keys::PublicKey,
     db::Db,
     error::AppError,
+    ids::PublicKey,
     web::{
         clock::rfc3339,
         form::FormState,

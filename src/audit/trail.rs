@@ -10,10 +10,9 @@ use uuid::Uuid;
 
 use super::chain::Chain;
 use crate::{
-    api_keys::PublicKey,
     config::Settings,
     error::AppError,
-    ids::ClientId,
+    ids::{ClientId, PublicKey},
     web::{client_address::client_address, request_log::RequestId},
 };
 

@@ -8,10 +8,10 @@ use crate::{
     accounts,
     api_keys::{
         self, Deleted, Key, KeyHasher, KeyName, KeyQuery, Lifetime, Manager, Networks, NewKey, Plan,
-        PublicKey, RequestsPerMinute, Rights, Scope, Sort,
+        RequestsPerMinute, Rights, Scope, Sort,
     },
     config::Settings,
-    ids::ClientId,
+    ids::{ClientId, PublicKey},
     web::clock::rfc3339,
 };
 

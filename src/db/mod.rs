@@ -2,6 +2,7 @@
 //! [`Db::migrate`] at the start.
 
 pub mod pipeline;
+pub(crate) mod sql;
 
 use std::{sync::Arc, time::Duration};
 

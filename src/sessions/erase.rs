@@ -5,6 +5,7 @@ use diesel::{dsl::now, pg::Pg, prelude::*, sql_types};
 use super::shopper::Shopper;
 use crate::{
     audit::{self, Act, Kind, Trail},
+    db::sql::lower,
     ids::ClientId,
     imports,
     schema::{session_counters, sessions},
@@ -12,10 +13,6 @@ use crate::{
 
 /// So many sessions are looked through in one transaction: recording waits no longer than that takes.
 const PIECE: i64 = 50_000;
-
-define_sql_function! {
-    fn lower(text: sql_types::Nullable<sql_types::Text>) -> sql_types::Nullable<sql_types::Text>
-}
 
 /// How many sessions of a client tell of the shopper.
 ///

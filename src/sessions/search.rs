@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{filtered::filtered, page_request::Filter, session::Session};
 use crate::{
+    db::sql::like_pattern,
     ids::ClientId,
     schema::{session_counters, sessions},
 };
@@ -87,32 +88,8 @@ fn exactly(
 
 fn containing<'a>(mut query: sessions::BoxedQuery<'a, Pg>, text: &str) -> sessions::BoxedQuery<'a, Pg> {
     for word in text.split_whitespace().take(WORDS_MAX) {
-        let pattern = pattern(word);
+        let pattern = like_pattern(word);
         query = query.filter(diesel::dsl::sql::<Bool>(TEXT_OF_A_SESSION).bind::<Text, _>(pattern));
     }
     query
-}
-
-/// The word anywhere, in capital letters or not; what is special in patterns stands for itself.
-fn pattern(word: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in word.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_special_in_patterns_stands_for_itself() {
-        assert_eq!(pattern("100%_a\\b"), "%100\\%\\_a\\\\b%");
-        assert_eq!(pattern("é"), "%é%");
-    }
 }

@@ -11,7 +11,10 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::{api_keys::PublicKey, ids::ClientId, schema::api_keys};
+use crate::{
+    ids::{ClientId, PublicKey},
+    schema::api_keys,
+};
 
 /// So many keys are shown of those that are used most.
 const TOP_KEYS: i64 = 10;

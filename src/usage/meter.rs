@@ -9,7 +9,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{api_keys::PublicKey, ids::ClientId, text};
+use crate::{
+    ids::{ClientId, PublicKey},
+    text,
+};
 
 /// Locks that the keys share; each key always has the same one.
 const SHARDS: usize = 16;

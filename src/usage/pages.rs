@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     accounts::MaybeSignedIn,
-    api_keys::PublicKey,
     db::Db,
     error::AppError,
+    ids::PublicKey,
     web::{
         clock::{self, Moment, Past},
         numbers::grouped,

@@ -9,7 +9,10 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::meter::{Counts, ERRORS_KEPT};
-use crate::{api_keys::PublicKey, ids::ClientId, schema::clients};
+use crate::{
+    ids::{ClientId, PublicKey},
+    schema::clients,
+};
 
 /// Hours older than this are deleted.
 const KEPT_DAYS: i32 = 400;

@@ -3,8 +3,7 @@
 use diesel::{Connection as _, RunQueryDsl as _, sql_query};
 use reqwest::{Method, header::HeaderValue};
 use uptok::{
-    api_keys::PublicKey,
-    ids::ClientId,
+    ids::{ClientId, PublicKey},
     usage::{self, Batch, Call, Meter},
 };
 

@@ -6,10 +6,10 @@ use uptok::{
     accounts,
     api_keys::{
         self, Deleted, Grace, Key, KeyError, KeyHasher, KeyQuery, Lifetime, LifetimeError, Manager, NewKey,
-        Plan, PublicKey, Replaced, RequestsPerMinute, Rights, Scope, Sort, Status,
+        Plan, Replaced, RequestsPerMinute, Rights, Scope, Sort, Status,
     },
     audit::Actor,
-    ids::ClientId,
+    ids::{ClientId, PublicKey},
     secret::InstallationSecret,
 };
 
