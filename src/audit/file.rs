@@ -2,7 +2,6 @@
 
 use actix_web::{
     HttpResponse,
-    http::header::CONTENT_DISPOSITION,
     web::{Bytes, Data},
 };
 use futures_util::stream;
@@ -12,7 +11,12 @@ use super::{
     list::{self, Filter, Towards},
     record::Record,
 };
-use crate::{accounts::SignedIn, db::Db, error::AppError, sessions::guarded, web::clock::rfc3339};
+use crate::{
+    accounts::SignedIn,
+    db::Db,
+    error::AppError,
+    web::{clock::rfc3339, csv},
+};
 
 /// Records that are read at a time.
 const CHUNK: i64 = 1000;
@@ -46,27 +50,18 @@ pub(super) fn answer(signed_in: SignedIn, filter: Filter, db: Data<Db>) -> HttpR
                 Ok(list::newest_first(connection, &client, &asked, towards, CHUNK)?)
             })
             .await?;
-        let bytes = lines(towards == Towards::Older(None), &records).map_err(AppError::broken)?;
+        let bytes = lines(towards == Towards::Older(None), &records)?;
         let is_last = i64::try_from(records.len()).is_ok_and(|count| count < CHUNK);
         let last = records.last().filter(|_| !is_last).map(|record| record.sequence);
         let goes_on = last.map(|last| (Towards::Older(Some(last)), signed_in, filter, db));
         Ok::<_, AppError>(Some((Bytes::from(bytes), goes_on)))
     });
-    HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"audit-log.csv\""))
-        .streaming(Box::pin(chunks))
+    csv::download("audit-log.csv").streaming(Box::pin(chunks))
 }
 
-fn lines(has_header: bool, records: &[Record]) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    if has_header {
-        writer.write_record(COLUMNS)?;
-    }
-    for record in records {
-        writer.write_record(cells(record).iter().map(|cell| guarded(cell).into_owned()))?;
-    }
-    writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
+fn lines(has_header: bool, records: &[Record]) -> Result<Vec<u8>, AppError> {
+    let header = has_header.then(|| COLUMNS.map(str::to_owned));
+    csv::lines(header.into_iter().chain(records.iter().map(cells)))
 }
 
 fn cells(record: &Record) -> [String; COLUMNS.len()] {

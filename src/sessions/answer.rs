@@ -6,8 +6,15 @@ use actix_web::{HttpResponse, HttpResponseBuilder, http::header::CONTENT_DISPOSI
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{csv, page_request::PageRequest, session::Session, store::PageOf};
-use crate::error::{AppError, FieldError};
+use super::{
+    page_request::PageRequest,
+    session::{COLUMNS, Session},
+    store::PageOf,
+};
+use crate::{
+    error::{AppError, FieldError},
+    web::csv,
+};
 
 /// What the answer is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,13 +44,13 @@ impl Format {
 
     /// What comes before the first session.
     pub(super) fn head(self) -> Result<Vec<u8>, AppError> {
-        if self == Self::Csv { csv::header().map_err(AppError::broken) } else { Ok(Vec::new()) }
+        if self == Self::Csv { csv::lines([COLUMNS]) } else { Ok(Vec::new()) }
     }
 
     /// One line per session.
     pub(super) fn lines(self, sessions: &[Session]) -> Result<Vec<u8>, AppError> {
         if self == Self::Csv {
-            return csv::lines(sessions).map_err(AppError::broken);
+            return csv::lines(sessions.iter().map(Session::cells));
         }
         let mut lines = Vec::new();
         for session in sessions {

@@ -7,7 +7,6 @@ mod answer;
 mod asked;
 mod batch;
 mod calls;
-mod csv;
 mod cutter;
 mod days;
 mod desk;
@@ -46,7 +45,6 @@ mod totals;
 mod writer;
 
 pub use calls::CALLS;
-pub use csv::guarded;
 pub use desk::Desk;
 pub use dry_run::DryRun;
 pub use erase::{erase, sessions_of};

@@ -3,14 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    csv::unguarded,
     cutter::{Cut, Cutter, LINE_MAX},
     header::{Header, Mapped},
     json_record,
     nameless::Nameless,
     record::{Given, Record},
 };
-use crate::{error::FieldError, ids::ClientId};
+use crate::{error::FieldError, ids::ClientId, web::csv::unescape_formula};
 
 /// The byte order mark that some programs put before UTF-8 text.
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -157,7 +156,7 @@ impl Parser {
             return Err(of_line(message));
         }
         let cells = cut.cells().ok_or_else(|| of_line("The line is not UTF-8 text."))?;
-        Record::parse(self.now, |name| unguarded(header.cell(&cells, name)))
+        Record::parse(self.now, |name| unescape_formula(header.cell(&cells, name)))
     }
 }
 

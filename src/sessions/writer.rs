@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 
 use uuid::Uuid;
 
-use super::{answer::Format, csv, session::COLUMNS};
-use crate::{db::pipeline::Row, web::clock::Rfc3339Writer};
+use super::{answer::Format, session::COLUMNS};
+use crate::{
+    db::pipeline::Row,
+    web::{clock::Rfc3339Writer, csv},
+};
 
 /// The place of `sequence` in [`COLUMNS`].
 const SEQUENCE: usize = 1;

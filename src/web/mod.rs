@@ -6,6 +6,7 @@ pub mod body;
 pub mod chart;
 pub mod client_address;
 pub mod clock;
+pub mod csv;
 pub mod error_pages;
 pub mod form;
 pub mod health;

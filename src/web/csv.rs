@@ -1,40 +1,44 @@
-//! Sessions as CSV (RFC 4180) that opens rightly in a spreadsheet and comes back as it was.
+//! CSV (RFC 4180) that is safe to open in a spreadsheet and reads back unchanged.
 //!
 //! A cell that a spreadsheet would take for a formula (CWE-1236) gets a `'` in front; reading takes it away again. A
 //! cell that already begins with such a `'` gets another, so that nothing is lost in either direction.
 
 use std::borrow::Cow;
 
-use super::session::{COLUMNS, Session};
+use actix_web::{HttpResponse, HttpResponseBuilder, http::header::CONTENT_DISPOSITION};
 
-/// The header line.
+use crate::error::AppError;
+
+/// The lines of these rows, each cell with [`escape_formula`] applied.
 ///
 /// # Errors
-/// Never in memory; the type is that of the writer.
-pub(super) fn header() -> Result<Vec<u8>, csv::Error> {
+/// [`AppError::Broken`] if the rows differ in length.
+pub fn lines<R, C>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>, AppError>
+where
+    R: IntoIterator<Item = C>,
+    C: AsRef<str>,
+{
     let mut writer = writer();
-    writer.write_record(COLUMNS)?;
-    bytes(writer)
+    for row in rows {
+        for cell in row {
+            writer.write_field(escape_formula(cell.as_ref()).as_ref()).map_err(AppError::broken)?;
+        }
+        writer.write_record(None::<&[u8]>).map_err(AppError::broken)?;
+    }
+    writer.into_inner().map_err(|error| AppError::broken(error.into_error()))
 }
 
-/// One line per session.
-///
-/// # Errors
-/// Never in memory; the type is that of the writer.
-pub(super) fn lines(sessions: &[Session]) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = writer();
-    for session in sessions {
-        writer.write_record(session.cells().iter().map(|cell| guarded(cell).into_owned()))?;
-    }
-    bytes(writer)
+/// A response that a browser saves under this file name.
+#[must_use]
+pub fn download(file_name: &str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/csv; charset=utf-8");
+    response.insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")));
+    response
 }
 
 fn writer() -> csv::Writer<Vec<u8>> {
     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new())
-}
-
-fn bytes(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, csv::Error> {
-    writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
 }
 
 fn looks_like_formula(cell: &str) -> bool {
@@ -43,12 +47,12 @@ fn looks_like_formula(cell: &str) -> bool {
 
 /// The cell as it is written.
 #[must_use]
-pub fn guarded(cell: &str) -> Cow<'_, str> {
+pub fn escape_formula(cell: &str) -> Cow<'_, str> {
     if looks_like_formula(cell) { format!("'{cell}").into() } else { cell.into() }
 }
 
 /// Appends the cell as it is written, in quotes where it needs them.
-pub(super) fn push_cell(out: &mut Vec<u8>, cell: &[u8]) {
+pub fn push_cell(out: &mut Vec<u8>, cell: &[u8]) {
     let unquoted = cell.iter().position(|byte| *byte != b'\'').map_or(&[][..], |first| &cell[first..]);
     let guard: &[u8] =
         if unquoted.first().is_some_and(|first| b"=+-@\t\r\n".contains(first)) { b"'" } else { b"" };
@@ -70,7 +74,8 @@ pub(super) fn push_cell(out: &mut Vec<u8>, cell: &[u8]) {
 }
 
 /// The cell as it was before it was written.
-pub(super) fn unguarded(cell: &str) -> &str {
+#[must_use]
+pub fn unescape_formula(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(rest) if looks_like_formula(rest) => rest,
         _ => cell,
@@ -86,17 +91,17 @@ mod tests {
     #[test]
     fn formulas_are_neutralised() {
         for cell in ["=1+1", "+49301234", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1"] {
-            assert!(guarded(cell).starts_with('\''), "{cell:?}");
+            assert!(escape_formula(cell).starts_with('\''), "{cell:?}");
         }
-        assert_eq!(guarded("plain, with \"quotes\""), "plain, with \"quotes\"");
-        assert_eq!(guarded("'tis"), "'tis");
+        assert_eq!(escape_formula("plain, with \"quotes\""), "plain, with \"quotes\"");
+        assert_eq!(escape_formula("'tis"), "'tis");
     }
 
     proptest! {
         #[test]
         fn what_was_written_is_read_back(cell in "['=+@\t\r a-z-]{0,6}") {
-            let written = guarded(&cell);
-            prop_assert_eq!(unguarded(&written), &cell);
+            let written = escape_formula(&cell);
+            prop_assert_eq!(unescape_formula(&written), &cell);
         }
 
         #[test]
@@ -105,8 +110,8 @@ mod tests {
             push_cell(&mut ours, cell.as_bytes());
             ours.extend_from_slice(b"\r\n");
             let mut library = writer();
-            library.write_record(["first", guarded(&cell).as_ref()]).unwrap();
-            prop_assert_eq!(ours, bytes(library).unwrap());
+            library.write_record(["first", escape_formula(&cell).as_ref()]).unwrap();
+            prop_assert_eq!(ours, library.into_inner().unwrap());
         }
     }
 }
