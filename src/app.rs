@@ -18,7 +18,7 @@ use actix_web::{
 
 use crate::{
     accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
-    api::{self, Call, Document},
+    api::{self, Document},
     api_keys::{self, ExpiryWatch, Gate, KeyHasher},
     audit::{self, Chain},
     config::{CorsOrigin, Metering, Settings},
@@ -84,7 +84,7 @@ impl Parts {
             chain: Data::new(chain),
             keeper: Arc::new(Keeper::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
             meter: Data::from(meter),
-            document: Data::new(Document::new(&calls(), &settings.public_url.origin())),
+            document: Data::new(Document::new(&api::endpoints(), &settings.public_url.origin())),
             site: Data::new(Site {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
@@ -140,7 +140,7 @@ pub fn app(
     >,
 > {
     let api = web::scope("/api")
-        .configure(|config| api::routes(&calls(), config))
+        .configure(api::routes)
         .default_service(web::to(nothing_here))
         .wrap(from_fn(catch_panic))
         .wrap(from_fn(usage::count))
@@ -172,12 +172,6 @@ pub fn app(
         .service(pages)
         .wrap(from_fn(set_security_headers))
         .wrap(from_fn(log_request))
-}
-
-/// Every call of the API, room by room.
-#[must_use]
-pub fn calls() -> Vec<Call> {
-    [api::CALLS.as_slice(), &sessions::CALLS, &api_keys::CALLS].concat()
 }
 
 async fn nothing_here() -> Result<String, AppError> {

@@ -1,12 +1,30 @@
 //! What programs call: one table of the calls below `/api`, from which come the routes, who may call them, and the
 //! OpenAPI document at `/api/openapi.json`.
 //!
-//! Each room lists its own calls. A call without a word on who may make it cannot be written.
+//! An endpoint cannot be written without an access rule.
 
-mod call;
-mod document;
+mod endpoint;
+mod key_endpoints;
+mod openapi;
 mod schemas;
+mod session_endpoints;
 
-pub use call::{Call, Method, routes};
-pub use document::{CALLS, Document, fields, item, json_body, parameter};
-pub use schemas::NO_CONTROL_CHARACTERS;
+pub use endpoint::{Endpoint, Method};
+pub use openapi::Document;
+
+use key_endpoints::KEY_ENDPOINTS;
+use openapi::DOCUMENT_ENDPOINTS;
+use session_endpoints::SESSION_ENDPOINTS;
+
+use actix_web::web::ServiceConfig;
+
+/// Every endpoint of the API.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    [DOCUMENT_ENDPOINTS.as_slice(), &SESSION_ENDPOINTS, &KEY_ENDPOINTS].concat()
+}
+
+/// Registers every endpoint.
+pub fn routes(config: &mut ServiceConfig) {
+    endpoint::routes(&endpoints(), config);
+}

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{api_keys::Scope, sessions};
 
 /// Text without control characters, as a pattern.
-pub const NO_CONTROL_CHARACTERS: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+pub(super) const NO_CONTROL_CHARACTERS: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 
 /// The schemas that operations refer to.
 pub(super) fn schemas() -> Value {

@@ -55,7 +55,7 @@ impl Access {
     }
 
     /// What the route of this request says.
-    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
+    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get::<Self>().copied()
     }
 }

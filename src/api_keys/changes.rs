@@ -260,7 +260,7 @@ fn take_turn(connection: &mut PgConnection, manager: &Manager) -> Result<Turn, K
 }
 
 /// Makes whoever else changes keys of the client wait; returns the time of the transaction.
-pub(super) fn lock(connection: &mut PgConnection, client: &ClientId) -> QueryResult<DateTime<Utc>> {
+pub(crate) fn lock(connection: &mut PgConnection, client: &ClientId) -> QueryResult<DateTime<Utc>> {
     clients::table.find(client.as_str()).select(database_now()).for_update().first(connection)
 }
 

@@ -55,7 +55,7 @@ impl ClientKey {
     }
 
     /// 64 bits of the whole key under a secret that makes them worthless to others.
-    pub(super) fn marked_with(&self, secret: &RandomState) -> u64 {
+    pub(crate) fn marked_with(&self, secret: &RandomState) -> u64 {
         secret.hash_one((self.public.as_str(), self.secret.expose_secret()))
     }
 }

@@ -13,14 +13,14 @@ use crate::web::{body::Fields, clock::now, form::FormState};
 
 /// The form of a key that is made or changed.
 #[derive(Clone, Debug)]
-pub(super) struct KeyForm {
-    pub(super) state: FormState,
+pub(crate) struct KeyForm {
+    pub(crate) state: FormState,
     scopes: Vec<Scope>,
 }
 
 impl KeyForm {
     /// What a form sent. What it does not have is as in the empty form: a program may send a name alone.
-    pub(super) fn read<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Self {
+    pub(crate) fn read<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Self {
         let or = |name: &str, default: &str| fields.get(name).unwrap_or(default).to_owned();
         let state = FormState::default()
             .keep("name", fields.text("name"))
@@ -32,7 +32,7 @@ impl KeyForm {
     }
 
     /// What a form changes of a key. What it does not have stays as it is.
-    pub(super) fn changed<const LIMIT: usize>(fields: &Fields<LIMIT>, key: &Key) -> Self {
+    pub(crate) fn changed<const LIMIT: usize>(fields: &Fields<LIMIT>, key: &Key) -> Self {
         let before = Self::of(key);
         let sent = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
         let or_before = |name: &str| sent(name).unwrap_or(before.state.value(name)).to_owned();
@@ -47,7 +47,7 @@ impl KeyForm {
     }
 
     /// The rights of a key, to be changed.
-    pub(super) fn of(key: &Key) -> Self {
+    pub(crate) fn of(key: &Key) -> Self {
         let rights = key.rights();
         let state = FormState::default()
             .keep("requestsPerMinute", &rights.requests_per_minute.to_string())
@@ -56,7 +56,7 @@ impl KeyForm {
     }
 
     /// The key that the form asks for; `None`: something in it is wrong.
-    pub(super) fn plan(&mut self) -> Option<Plan> {
+    pub(crate) fn plan(&mut self) -> Option<Plan> {
         let name = self.state.value("name").parse::<KeyName>();
         let name = self.state.check("name", name);
         let lifetime = self.lifetime();
@@ -77,7 +77,7 @@ impl KeyForm {
     }
 
     /// The rights that the form asks for; `None`: something in it is wrong.
-    pub(super) fn rights(&mut self) -> Option<Rights> {
+    pub(crate) fn rights(&mut self) -> Option<Rights> {
         let requests_per_minute = self.state.value("requestsPerMinute").parse();
         let networks = self.state.value("allowedNetworks").parse();
         let requests_per_minute = self.state.check("requestsPerMinute", requests_per_minute);
@@ -97,24 +97,24 @@ impl KeyForm {
     }
 
     /// Adds what is wrong to its field, if it is about one.
-    pub(super) fn refuse(&mut self, error: &KeyError) -> bool {
+    pub(crate) fn refuse(&mut self, error: &KeyError) -> bool {
         let Some((field, message)) = error.field() else { return false };
         self.state.check::<(), _>(field, Err(message));
         true
     }
 
     /// Each scope, and whether its box is ticked.
-    pub(super) fn boxes(&self) -> [(&'static str, bool); Scope::ALL.len()] {
+    pub(crate) fn boxes(&self) -> [(&'static str, bool); Scope::ALL.len()] {
         Scope::ALL.map(|scope| (scope.as_str(), self.scopes.contains(&scope)))
     }
 
     /// Whether this is how long the key shall live.
-    pub(super) fn lives(&self, expires: &str) -> bool {
+    pub(crate) fn lives(&self, expires: &str) -> bool {
         self.state.value("expires") == expires
     }
 
     /// Whether something is wrong or unusual in what can be folded away: then it is not.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         ["scopes", "expires", "expiresOn", "requestsPerMinute", "allowedNetworks"]
             .iter()
             .any(|field| self.state.error(field).is_some())

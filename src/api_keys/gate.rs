@@ -65,17 +65,17 @@ impl Credentials {
     }
 
     /// The limit in the row of the key (requests per minute, 0: none), if a statement let it in.
-    pub(super) fn limit_if_let_in(&self) -> Option<i32> {
+    pub(crate) fn limit_if_let_in(&self) -> Option<i32> {
         self.requests_per_minute.get().copied()
     }
 
     /// The key itself, if it lives, whatever it may do.
-    pub(super) fn living(&self, connection: &mut PgConnection) -> QueryResult<Option<Living>> {
+    pub(crate) fn living(&self, connection: &mut PgConnection) -> QueryResult<Option<Living>> {
         store::living(connection, self)
     }
 
     /// Why a key that lives was not let in. Only whoever has the whole of it is told.
-    pub(super) fn refusal(&self, living: &Living) -> AppError {
+    pub(crate) fn refusal(&self, living: &Living) -> AppError {
         if !living.is_allowed_from(self.address) {
             return AppError::AddressNotAllowed(self.address);
         }
@@ -95,7 +95,7 @@ impl Credentials {
 pub struct Gate {
     hasher: KeyHasher,
     clients: Cache<PublicKey, ClientId>,
-    pub(super) limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl Gate {
@@ -112,7 +112,7 @@ impl Gate {
     }
 
     /// The credentials of a client's `key`, for doing what `scope` names.
-    pub(super) fn credentials(
+    pub(crate) fn credentials(
         &self,
         key: &ClientKey,
         client: ClientId,
@@ -124,12 +124,12 @@ impl Gate {
     }
 
     /// Which client a public key belongs to, if that is remembered.
-    pub(super) fn remembered_client_of(&self, key: &PublicKey) -> Option<ClientId> {
+    pub(crate) fn remembered_client_of(&self, key: &PublicKey) -> Option<ClientId> {
         self.clients.get(key)
     }
 
     /// Which client a public key belongs to, by the directory.
-    pub(super) fn client_of(
+    pub(crate) fn client_of(
         &self,
         connection: &mut PgConnection,
         key: &PublicKey,

@@ -24,7 +24,7 @@ use crate::{
 const PER_PAGE_MAX: u32 = 100;
 
 /// A key, and when it was last used.
-pub(super) fn of(key: &Key, used: Option<DateTime<Utc>>) -> Value {
+pub(crate) fn of(key: &Key, used: Option<DateTime<Utc>>) -> Value {
     json!({
         "publicKey": key.public_key,
         "name": key.name,
@@ -42,7 +42,7 @@ pub(super) fn of(key: &Key, used: Option<DateTime<Utc>>) -> Value {
 }
 
 /// Which keys a program asks for; an absent field is as in the list of the page.
-pub(super) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyQuery, Vec<FieldError>> {
+pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyQuery, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut number = |name: &'static str, absent: u32| {
         let Some(text) = field(name) else { return absent };
@@ -72,7 +72,7 @@ pub(super) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyQu
 }
 
 /// Why no key was made, with the field as programs write it.
-pub(super) fn as_written(error: KeyError) -> AppError {
+pub(crate) fn as_written(error: KeyError) -> AppError {
     match error {
         KeyError::Lifetime(_) | KeyError::OutlivesActor(_) => AppError::invalid("expires", error.to_string()),
         other => other.into(),
@@ -80,19 +80,19 @@ pub(super) fn as_written(error: KeyError) -> AppError {
 }
 
 /// What a program has given: an object, whose fields are taken one by one. What is left is unknown.
-pub(super) struct Given {
+pub(crate) struct Given {
     fields: Map<String, Value>,
     errors: Vec<FieldError>,
 }
 
 impl Given {
     /// The body; nothing is an empty object.
-    pub(super) fn read_any(body: &[u8]) -> Result<Self, AppError> {
+    pub(crate) fn read_any(body: &[u8]) -> Result<Self, AppError> {
         Self::read(if body.is_empty() { b"{}" } else { body })
     }
 
     /// The body.
-    pub(super) fn read(body: &[u8]) -> Result<Self, AppError> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, AppError> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self { fields, errors: Vec::new() }),
             Ok(_) => Err(AppError::Malformed("Send one JSON object.".into())),
@@ -101,7 +101,7 @@ impl Given {
     }
 
     /// A new key. What it does not say of limit and networks is as the key has it that makes it, which it does not outlive.
-    pub(super) fn plan(mut self, own: &Rights) -> Result<Plan, AppError> {
+    pub(crate) fn plan(mut self, own: &Rights) -> Result<Plan, AppError> {
         let name = self.take("name", |value| match value.map(|it| it.as_str().map(str::parse::<KeyName>)) {
             Some(Some(name)) => name.map(Some).map_err(|error| error.to_string().into()),
             _ => Err("Say what the key is called.".into()),
@@ -116,7 +116,7 @@ impl Given {
     }
 
     /// Other rights of a key; what is absent stays.
-    pub(super) fn rights(mut self, mut before: Rights) -> Result<Rights, AppError> {
+    pub(crate) fn rights(mut self, mut before: Rights) -> Result<Rights, AppError> {
         if let Some(scopes) = self.take("scopes", |value| value.map(scopes).transpose()) {
             before.scopes = scopes;
         }
@@ -124,7 +124,7 @@ impl Given {
     }
 
     /// How long a replaced key lives on.
-    pub(super) fn grace(mut self) -> Result<Grace, AppError> {
+    pub(crate) fn grace(mut self) -> Result<Grace, AppError> {
         let grace = self.take("graceSeconds", |value| {
             let grace = value.map(|it| it.as_u64().and_then(Grace::from_seconds).ok_or(GraceError));
             grace.transpose().map_err(|error| error.to_string().into())

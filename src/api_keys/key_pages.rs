@@ -60,7 +60,7 @@ struct Replacement {
     graces: [Grace; Grace::ALL.len()],
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     visitor: MaybeSignedIn,
     public_key: Path<String>,
     db: Data<Db>,
@@ -71,7 +71,7 @@ pub(super) async fn show(
     respond(StatusCode::OK, &page)
 }
 
-pub(super) async fn change(
+pub(crate) async fn change(
     visitor: MaybeSignedIn,
     session: Session,
     public_key: Path<String>,
@@ -95,7 +95,7 @@ pub(super) async fn change(
     Ok(see_other(&format!("{INDEX}/{}", after.public_key)))
 }
 
-pub(super) async fn confirm_delete(
+pub(crate) async fn confirm_delete(
     visitor: MaybeSignedIn,
     public_key: Path<String>,
     db: Data<Db>,
@@ -106,7 +106,7 @@ pub(super) async fn confirm_delete(
     respond(StatusCode::OK, &Delete { layout, key })
 }
 
-pub(super) async fn delete(
+pub(crate) async fn delete(
     signed_in: SignedIn,
     session: Session,
     public_key: Path<String>,
@@ -127,7 +127,7 @@ pub(super) async fn delete(
     Ok(see_other(INDEX))
 }
 
-pub(super) async fn confirm_replacement(
+pub(crate) async fn confirm_replacement(
     visitor: MaybeSignedIn,
     session: Session,
     public_key: Path<String>,
@@ -143,7 +143,7 @@ pub(super) async fn confirm_replacement(
     respond(StatusCode::OK, &Replacement { layout, key, form_nonce: new_nonce()?, graces: Grace::ALL })
 }
 
-pub(super) async fn replace(
+pub(crate) async fn replace(
     visitor: MaybeSignedIn,
     public_key: Path<String>,
     fields: Fields<FORM_LIMIT>,

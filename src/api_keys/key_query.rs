@@ -29,7 +29,7 @@ impl KeyQuery {
     pub const PER_PAGE: u32 = 25;
 
     /// What the query string of a page asks for. What cannot be read is as if it were not there.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match name.as_ref() {
@@ -44,7 +44,7 @@ impl KeyQuery {
     }
 
     /// The query string that asks for this, without what needs not be said.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = form_urlencoded::Serializer::new(String::new());
         if !self.search.is_empty() {
             text.append_pair("q", &self.search);
@@ -62,17 +62,17 @@ impl KeyQuery {
     }
 
     /// Whether only the keys with this status are asked for.
-    pub(super) fn is_of(&self, status: &str) -> bool {
+    pub(crate) fn is_of(&self, status: &str) -> bool {
         self.status.is_some_and(|asked| asked.as_str() == status)
     }
 
     /// Whether only some of the keys are asked for.
-    pub(super) fn is_narrow(&self) -> bool {
+    pub(crate) fn is_narrow(&self) -> bool {
         !self.search.is_empty() || self.status.is_some()
     }
 
     /// The same with the public part alone, when a whole key is searched for: it must not stay in an address.
-    pub(super) fn without_secret(&self) -> Option<Self> {
+    pub(crate) fn without_secret(&self) -> Option<Self> {
         let public = self.search.get(..PUBLIC_LENGTH)?;
         let is_key = self.search.len() > PUBLIC_LENGTH && public.parse::<crate::ids::PublicKey>().is_ok();
         is_key.then(|| Self { search: public.to_owned(), ..self.clone() })
@@ -116,7 +116,7 @@ impl Sort {
     }
 
     /// What the form calls it.
-    pub(super) const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Newest => "Newest first",
             Self::Oldest => "Oldest first",

@@ -17,24 +17,24 @@ use crate::{error::AppError, web::client_address::counted_as};
 /// So many keys and so many addresses are counted; the count of one that rests is given up for another's.
 const COUNTED_MAX: usize = 10_000;
 /// The window of every limit, in seconds.
-pub(super) const WINDOW_SECONDS: u32 = 60;
+pub(crate) const WINDOW_SECONDS: u32 = 60;
 /// So long a limit that refuses is taken for what it was; then the database is asked whether it is another by now.
 const LOOK_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// How a key stands to its limit once a request is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// Requests per minute.
-    pub(super) per_minute: NonZeroU32,
+    pub(crate) per_minute: NonZeroU32,
     /// Requests that may follow at once.
-    pub(super) left: u32,
+    pub(crate) left: u32,
     /// Seconds until all of them may; until one may, where none is left.
-    pub(super) reset_seconds: u64,
+    pub(crate) reset_seconds: u64,
 }
 
 impl Standing {
     /// Why nothing more is served.
-    pub(super) fn refusal(self) -> AppError {
+    pub(crate) fn refusal(self) -> AppError {
         AppError::OverLimit { per_minute: self.per_minute.get(), seconds: self.reset_seconds }
     }
 }
@@ -123,10 +123,10 @@ impl Bucket {
 
 /// The mark of a key in the counts: 64 bits under a secret of this process, from which nobody learns the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Mark(u64);
+pub(crate) struct Mark(u64);
 
 /// What keys and addresses have used up.
-pub(super) struct Limits {
+pub(crate) struct Limits {
     marks: RandomState,
     /// Keys that were let in, and their buckets; `None`: no limit.
     keys: Cache<Mark, Option<Arc<Bucket>>>,
@@ -138,7 +138,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
+    pub(crate) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
         Self {
             marks: RandomState::new(),
             keys: Cache::new(COUNTED_MAX),
@@ -148,7 +148,7 @@ impl Limits {
         }
     }
 
-    pub(super) fn mark(&self, key: &ClientKey) -> Mark {
+    pub(crate) fn mark(&self, key: &ClientKey) -> Mark {
         Mark(key.marked_with(&self.marks))
     }
 
@@ -158,7 +158,7 @@ impl Limits {
     ///
     /// # Errors
     /// Why the request is refused as far as is known here.
-    pub(super) fn count(&self, mark: Mark, address: IpAddr, now: Instant) -> Result<Counted, Refused> {
+    pub(crate) fn count(&self, mark: Mark, address: IpAddr, now: Instant) -> Result<Counted, Refused> {
         let address = counted_as(address);
         if let Some(bucket) = self.elsewhere.get(&(mark, address)) {
             return match bucket.take(now) {
@@ -182,7 +182,7 @@ impl Limits {
 
     /// A statement found the key, and this limit (requests per minute, 0: none). Counts the request unless it was
     /// `counted` under that limit.
-    pub(super) fn found(
+    pub(crate) fn found(
         &self,
         mark: Mark,
         per_minute: i32,
@@ -205,7 +205,7 @@ impl Limits {
     }
 
     /// The key lives, and may not be used from there: that is counted for the two of them, and not for the key.
-    pub(super) fn is_elsewhere(&self, mark: Mark, address: IpAddr, counted: Counted, now: Instant) {
+    pub(crate) fn is_elsewhere(&self, mark: Mark, address: IpAddr, counted: Counted, now: Instant) {
         if let (Counted::Once(_), Some(Some(bucket))) = (counted, self.keys.get(&mark)) {
             bucket.give_back();
         }
@@ -216,12 +216,12 @@ impl Limits {
     }
 
     /// The key may be used from there again.
-    pub(super) fn is_here(&self, mark: Mark, address: IpAddr) {
+    pub(crate) fn is_here(&self, mark: Mark, address: IpAddr) {
         self.elsewhere.remove(&(mark, counted_as(address)));
     }
 
     /// Forgets the limit of a key, which is another one by now.
-    pub(super) fn forget(&self, mark: Mark) {
+    pub(crate) fn forget(&self, mark: Mark) {
         self.keys.remove(&mark);
     }
 
@@ -229,7 +229,7 @@ impl Limits {
     ///
     /// # Errors
     /// Always: [`AppError::UnknownKey`], or [`AppError::TooMany`] when the address has no try left.
-    pub(super) fn bad<T>(&self, mark: Option<Mark>, address: IpAddr, now: Instant) -> Result<T, AppError> {
+    pub(crate) fn bad<T>(&self, mark: Option<Mark>, address: IpAddr, now: Instant) -> Result<T, AppError> {
         if let Some(mark) = mark {
             self.keys.remove(&mark);
         }
@@ -244,7 +244,7 @@ impl Limits {
 
 /// For what a request was counted before the database was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
+pub(crate) enum Counted {
     /// For nothing: the key has yet to be let in, or has no limit.
     Not,
     /// For its key, which stands so now.
@@ -255,7 +255,7 @@ pub(super) enum Counted {
 
 /// Why a request is refused before the database is asked.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// The key has used up its limit.
     Key {
         /// How it stands.

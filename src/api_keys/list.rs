@@ -86,7 +86,7 @@ fn load(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> Q
 ///
 /// # Errors
 /// Those of the database.
-pub(super) fn expiring(connection: &mut PgConnection, client: &ClientId) -> QueryResult<KeyPage> {
+pub(crate) fn expiring(connection: &mut PgConnection, client: &ClientId) -> QueryResult<KeyPage> {
     let query = KeyQuery {
         status: Some(Status::Expiring),
         sort: Sort::Expiry,
@@ -108,7 +108,7 @@ pub fn find(connection: &mut PgConnection, client: &ClientId, key: &PublicKey) -
 }
 
 /// One key of a client, also a deleted one.
-pub(super) fn find_ever(
+pub(crate) fn find_ever(
     connection: &mut PgConnection,
     client: &ClientId,
     key: &PublicKey,

@@ -5,7 +5,6 @@
 //! request, on every node: hash and deletion are asked of PostgreSQL each time, nothing in between remembers them.
 
 mod access;
-mod calls;
 mod changes;
 mod client_key;
 mod expiry;
@@ -24,7 +23,7 @@ mod manager;
 mod new_key;
 mod pages;
 mod presented;
-mod programs;
+pub(crate) mod programs;
 mod rights;
 mod row;
 mod scope;
@@ -33,7 +32,6 @@ mod store;
 mod told;
 
 pub use access::Access;
-pub use calls::CALLS;
 pub use changes::{Changed, Deleted, LIVING_MAX, Replaced, change, create, delete, delete_all, replace};
 pub use client_key::{ClientKey, KeyHasher};
 pub use expiry::{ExpiryWatch, note_expired};

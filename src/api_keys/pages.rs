@@ -36,9 +36,9 @@ use crate::{
     },
 };
 
-pub(super) const INDEX: &str = "/settings/api-keys";
+pub(crate) const INDEX: &str = "/settings/api-keys";
 /// Forms of this room have at most so many bytes.
-pub(super) const FORM_LIMIT: usize = 16 * 1024;
+pub(crate) const FORM_LIMIT: usize = 16 * 1024;
 const NO_RIGHT: &str = "Only owners and admins of the client make, change, replace and delete API keys.";
 
 /// The addresses of this room.
@@ -196,7 +196,7 @@ async fn refuse(visitor: MaybeSignedIn, db: &Db, form: KeyForm) -> Result<HttpRe
 }
 
 /// The key is shown in this very answer: a redirect would have to keep it somewhere in between.
-pub(super) async fn show_made(
+pub(crate) async fn show_made(
     visitor: MaybeSignedIn,
     db: &Db,
     key: ClientKey,
@@ -208,7 +208,7 @@ pub(super) async fn show_made(
     Ok(response)
 }
 
-pub(super) async fn repeat_or_fail(
+pub(crate) async fn repeat_or_fail(
     visitor: MaybeSignedIn,
     db: &Db,
     error: KeyError,
@@ -221,14 +221,14 @@ pub(super) async fn repeat_or_fail(
 }
 
 /// Runs a change whose refusals are answers, not failures.
-pub(super) async fn run<T: Send + 'static>(
+pub(crate) async fn run<T: Send + 'static>(
     db: &Db,
     work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, KeyError> + Send + 'static,
 ) -> Result<Result<T, KeyError>, AppError> {
     db.run(move |connection| Ok::<_, AppError>(work(connection))).await
 }
 
-pub(super) fn refuse_without_right(
+pub(crate) fn refuse_without_right(
     signed_in: &SignedIn,
     fields: &Fields<FORM_LIMIT>,
 ) -> Result<(), AppError> {
@@ -244,14 +244,14 @@ pub(super) fn refuse_without_right(
 }
 
 /// Refuses whoever only reads.
-pub(super) fn refuse_member(signed_in: &SignedIn) -> Result<(), AppError> {
+pub(crate) fn refuse_member(signed_in: &SignedIn) -> Result<(), AppError> {
     if signed_in.may_manage_keys() { Ok(()) } else { Err(AppError::Forbidden(NO_RIGHT)) }
 }
 
-pub(super) fn manager(signed_in: &SignedIn) -> Manager {
+pub(crate) fn manager(signed_in: &SignedIn) -> Manager {
     Manager { client: signed_in.client(), trail: signed_in.trail() }
 }
 
-pub(super) fn new_nonce() -> Result<String, AppError> {
+pub(crate) fn new_nonce() -> Result<String, AppError> {
     random::text(random::BASE62, 22).map_err(AppError::broken)
 }

@@ -32,9 +32,9 @@ use crate::{
 };
 
 /// The body has at most so many bytes.
-pub(super) const BODY_LIMIT: usize = 16 * 1024;
+pub(crate) const BODY_LIMIT: usize = 16 * 1024;
 
-pub(super) async fn index(
+pub(crate) async fn index(
     key: Presented,
     query: Result<ApiQuery, AppError>,
 ) -> Result<HttpResponse, AppError> {
@@ -46,19 +46,19 @@ pub(super) async fn index(
     Ok(answer(StatusCode::OK, &found.await?))
 }
 
-pub(super) async fn current(key: Presented) -> Result<HttpResponse, AppError> {
+pub(crate) async fn current(key: Presented) -> Result<HttpResponse, AppError> {
     let found =
         admitted(&key, |connection, credentials| shown(connection, credentials, &credentials.public_key));
     Ok(answer(StatusCode::OK, &found.await?))
 }
 
-pub(super) async fn show(key: Presented, public_key: Path<String>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn show(key: Presented, public_key: Path<String>) -> Result<HttpResponse, AppError> {
     let found =
         admitted(&key, move |connection, credentials| shown(connection, credentials, &parse(&public_key)?));
     Ok(answer(StatusCode::OK, &found.await?))
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     key: Presented,
     trail: Trail,
     body: Result<ObjectBody, AppError>,
@@ -76,7 +76,7 @@ pub(super) async fn create(
     Ok(made_answer(made.await?))
 }
 
-pub(super) async fn change(
+pub(crate) async fn change(
     key: Presented,
     trail: Trail,
     public_key: Path<String>,
@@ -93,7 +93,7 @@ pub(super) async fn change(
     Ok(answer(StatusCode::OK, &changed.await?))
 }
 
-pub(super) async fn delete(
+pub(crate) async fn delete(
     key: Presented,
     trail: Trail,
     public_key: Path<String>,
@@ -108,7 +108,7 @@ pub(super) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub(super) async fn replace(
+pub(crate) async fn replace(
     key: Presented,
     trail: Trail,
     public_key: Path<String>,
@@ -128,7 +128,7 @@ pub(super) async fn replace(
 }
 
 /// Whoever has the whole of a key may end it, wherever it is and whatever the key may do.
-pub(super) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<HttpResponse, AppError> {
+pub(crate) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<HttpResponse, AppError> {
     let deleted = call.key.run(move |connection, credentials| {
         let Some(limit) = store::limit_of_living(connection, credentials)? else { return Ok(None) };
         changes::delete(connection, &manager_of(credentials, trail), &credentials.public_key)?;
@@ -140,7 +140,7 @@ pub(super) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<H
 }
 
 /// A body that is one JSON object, or nothing. Not yet parsed.
-pub(super) struct ObjectBody(Bytes);
+pub(crate) struct ObjectBody(Bytes);
 
 impl FromRequest for ObjectBody {
     type Error = AppError;

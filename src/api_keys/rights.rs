@@ -56,7 +56,7 @@ impl RequestsPerMinute {
 
     /// One that the database gave.
     #[must_use]
-    pub(super) const fn from_database(number: i32) -> Self {
+    pub(crate) const fn from_database(number: i32) -> Self {
         Self(number)
     }
 
@@ -124,7 +124,7 @@ impl Networks {
 
     /// Those that the database gave.
     #[must_use]
-    pub(super) fn from_database(networks: Vec<IpNet>) -> Self {
+    pub(crate) fn from_database(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 

@@ -15,43 +15,43 @@ use crate::{
 };
 
 /// One key, in words.
-pub(super) struct Row {
-    pub(super) name: String,
-    pub(super) public_key: String,
-    pub(super) client_id: String,
-    pub(super) created: Moment,
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) public_key: String,
+    pub(crate) client_id: String,
+    pub(crate) created: Moment,
     /// Who made it: a user's name, a public key, or the command line.
-    pub(super) creator: String,
-    pub(super) scopes: String,
-    pub(super) limit: String,
-    pub(super) networks: Vec<String>,
-    pub(super) status: Status,
+    pub(crate) creator: String,
+    pub(crate) scopes: String,
+    pub(crate) limit: String,
+    pub(crate) networks: Vec<String>,
+    pub(crate) status: Status,
     /// `expires in 12 days`.
-    pub(super) end: String,
+    pub(crate) end: String,
     /// When that is; `None`: never.
-    pub(super) ends: Option<Moment>,
-    pub(super) replaced_by: Option<String>,
+    pub(crate) ends: Option<Moment>,
+    pub(crate) replaced_by: Option<String>,
     /// When it was last used; `None`: never, as far as we know.
-    pub(super) used: Option<Used>,
+    pub(crate) used: Option<Used>,
     /// The whole key, in the answer that made it and never again.
-    pub(super) whole_key: Option<String>,
+    pub(crate) whole_key: Option<String>,
 }
 
 /// The last use of a key, and how much it is used.
-pub(super) struct Used {
-    pub(super) when: Past,
+pub(crate) struct Used {
+    pub(crate) when: Past,
     /// From where.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// What the program calls itself, if it says.
-    pub(super) program: Option<String>,
+    pub(crate) program: Option<String>,
     /// `1,204 calls in 24 h, 9,310 in 7 days`.
-    pub(super) calls: String,
+    pub(crate) calls: String,
     /// Whether it was used within the last 24 hours.
-    pub(super) is_lately: bool,
+    pub(crate) is_lately: bool,
 }
 
 impl Row {
-    pub(super) fn of(key: Key, usage: Option<&KeyUse>) -> Self {
+    pub(crate) fn of(key: Key, usage: Option<&KeyUse>) -> Self {
         let status = key.status();
         Self {
             creator: creator(&key),
@@ -72,13 +72,13 @@ impl Row {
     }
 
     /// … and the whole of it, if it is this one that was just made.
-    pub(super) fn showing(mut self, made: Option<&ClientKey>) -> Self {
+    pub(crate) fn showing(mut self, made: Option<&ClientKey>) -> Self {
         self.whole_key = made.filter(|key| key.public().as_str() == self.public_key).map(ClientKey::expose);
         self
     }
 
     /// Whether it can be replaced: once is enough.
-    pub(super) fn is_replaceable(&self) -> bool {
+    pub(crate) fn is_replaceable(&self) -> bool {
         self.replaced_by.is_none()
     }
 }
@@ -127,7 +127,7 @@ fn end(status: Status, left: Option<TimeDelta>) -> String {
 }
 
 /// A span of time in its nearest unit.
-pub(super) fn span(span: TimeDelta) -> String {
+pub(crate) fn span(span: TimeDelta) -> String {
     let minutes = (span.num_seconds() + 30) / 60;
     let (count, unit) = match minutes {
         ..=0 => return "less than a minute".to_owned(),

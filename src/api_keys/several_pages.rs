@@ -47,7 +47,7 @@ impl DeleteSeveral {
 }
 
 /// Asks once more, with the keys of the ticked boxes: each is a `key` in the address.
-pub(super) async fn confirm_delete(
+pub(crate) async fn confirm_delete(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     session: Session,
@@ -85,7 +85,7 @@ pub(super) async fn confirm_delete(
     respond(StatusCode::OK, &DeleteSeveral { layout, keys, client_id: signed_in.client().to_string() })
 }
 
-pub(super) async fn delete(
+pub(crate) async fn delete(
     signed_in: SignedIn,
     session: Session,
     fields: Fields<FORM_LIMIT>,

@@ -72,20 +72,20 @@ pub fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> 
 /// What a living key may do, and from where.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
-pub(super) struct Living {
-    pub(super) scopes: Vec<String>,
-    pub(super) requests_per_minute: i32,
+pub(crate) struct Living {
+    pub(crate) scopes: Vec<String>,
+    pub(crate) requests_per_minute: i32,
     allowed_networks: Vec<IpNet>,
 }
 
 impl Living {
-    pub(super) fn is_allowed_from(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_allowed_from(&self, address: IpAddr) -> bool {
         self.allowed_networks.is_empty() || self.allowed_networks.iter().any(|it| it.contains(&address))
     }
 }
 
 /// The requests per minute of the key, if it lives, whatever it may do and wherever it is used.
-pub(super) fn limit_of_living(
+pub(crate) fn limit_of_living(
     connection: &mut PgConnection,
     credentials: &Credentials,
 ) -> QueryResult<Option<i32>> {
@@ -93,7 +93,7 @@ pub(super) fn limit_of_living(
 }
 
 /// The key, if it lives, whatever it may do.
-pub(super) fn living(
+pub(crate) fn living(
     connection: &mut PgConnection,
     credentials: &Credentials,
 ) -> QueryResult<Option<Living>> {
@@ -102,7 +102,7 @@ pub(super) fn living(
 }
 
 /// Which client a public key belongs to, also after the key was deleted.
-pub(super) fn client_of(connection: &mut PgConnection, key: &PublicKey) -> QueryResult<Option<ClientId>> {
+pub(crate) fn client_of(connection: &mut PgConnection, key: &PublicKey) -> QueryResult<Option<ClientId>> {
     let client = api_key_directory::table
         .find(key.as_str())
         .select(api_key_directory::client_id)

@@ -9,7 +9,7 @@ use crate::{
     web::clock::rfc3339,
 };
 
-pub(super) fn created(key: &Key) -> Act {
+pub(crate) fn created(key: &Key) -> Act {
     Act::new(Kind::KeyCreated)
         .on(&key.public_key)
         .with("name", &key.name)
@@ -20,7 +20,7 @@ pub(super) fn created(key: &Key) -> Act {
 }
 
 /// `None`: it has the rights that it had.
-pub(super) fn changed(Changed { before, after }: &Changed) -> Option<Act> {
+pub(crate) fn changed(Changed { before, after }: &Changed) -> Option<Act> {
     let limit = |key: &Key| key.requests_per_minute.to_string();
     let scopes = |key: &Key| key.scopes.join(" ");
     let rights = [
@@ -36,7 +36,7 @@ pub(super) fn changed(Changed { before, after }: &Changed) -> Option<Act> {
     }))
 }
 
-pub(super) fn replaced(Replaced { old, new }: &Replaced) -> Act {
+pub(crate) fn replaced(Replaced { old, new }: &Replaced) -> Act {
     let end = old.deleted_at.or(old.expires_at);
     Act::new(Kind::KeyReplaced)
         .on(&old.public_key)
@@ -47,7 +47,7 @@ pub(super) fn replaced(Replaced { old, new }: &Replaced) -> Act {
 }
 
 /// A key that deletes itself is revoked: whoever presented it wanted it to end.
-pub(super) fn deleted(key: &Key, trail: &Trail) -> Act {
+pub(crate) fn deleted(key: &Key, trail: &Trail) -> Act {
     let is_its_own = trail.public_key().is_some_and(|actor| actor.as_str() == key.public_key);
     let kind = if is_its_own { Kind::KeyRevoked } else { Kind::KeyDeleted };
     Act::new(kind).on(&key.public_key).with("name", &key.name)

@@ -10,7 +10,7 @@ use super::store;
 use crate::{accounts::SignedIn, db::Db, error::AppError, web::csv};
 
 /// Everything that is wrong, as far as it is kept: [`store::BAD_LINES_MAX`] reasons.
-pub(super) async fn download(
+pub(crate) async fn download(
     signed_in: SignedIn,
     path: Path<Uuid>,
     db: Data<Db>,

@@ -11,7 +11,7 @@ use crate::{
 
 /// How far an import is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Its file is coming in.
     Uploading,
     /// Somebody has to say what its columns are.
@@ -43,7 +43,7 @@ impl State {
     ];
 
     /// The state in words.
-    pub(super) fn said(self) -> &'static str {
+    pub(crate) fn said(self) -> &'static str {
         match self {
             Self::Uploading => "coming in",
             Self::Mapping => "needs its columns",
@@ -57,22 +57,22 @@ impl State {
     }
 
     /// Whether what is counted has happened, or is happening.
-    pub(super) fn has_stored(self) -> bool {
+    pub(crate) fn has_stored(self) -> bool {
         matches!(self, Self::Importing | Self::Done)
     }
 
     /// The word in the database.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         Self::ALL.into_iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
     }
 
     /// Whether nothing happens to it any more.
-    pub(super) fn is_over(self) -> bool {
+    pub(crate) fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Discarded)
     }
 
     /// Whether a node is at it.
-    pub(super) fn is_at_work(self) -> bool {
+    pub(crate) fn is_at_work(self) -> bool {
         matches!(self, Self::Checking | Self::Importing)
     }
 }
@@ -81,32 +81,32 @@ impl State {
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = imports, check_for_backend(diesel::pg::Pg))]
 #[expect(clippy::struct_field_names, reason = "the names are those of the table")]
-pub(super) struct Import {
-    pub(super) client_id: String,
-    pub(super) import_id: Uuid,
-    pub(super) file_name: String,
-    pub(super) is_json: bool,
+pub(crate) struct Import {
+    pub(crate) client_id: String,
+    pub(crate) import_id: Uuid,
+    pub(crate) file_name: String,
+    pub(crate) is_json: bool,
     mapping: Option<Vec<String>>,
     state: String,
-    pub(super) bytes: i64,
-    pub(super) chunks: i32,
-    pub(super) chunks_done: i32,
+    pub(crate) bytes: i64,
+    pub(crate) chunks: i32,
+    pub(crate) chunks_done: i32,
     created: i64,
     updated: i64,
     unchanged: i64,
     rejected: i64,
-    pub(super) failure: Option<String>,
-    pub(super) created_by: Option<Uuid>,
-    pub(super) created_at: DateTime<Utc>,
+    pub(crate) failure: Option<String>,
+    pub(crate) created_by: Option<Uuid>,
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 impl Import {
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         State::ALL.into_iter().find(|(_, word)| *word == self.state).map_or(State::Failed, |(state, _)| state)
     }
 
     /// How its sessions are written.
-    pub(super) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         match &self.mapping {
             _ if self.is_json => Format::Ndjson,
             Some(mapping) => Format::PlacedCsv(mapping.iter().map(|name| column(name)).collect()),
@@ -115,7 +115,7 @@ impl Import {
     }
 
     /// What was counted so far.
-    pub(super) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
         Summary {
             created: count(self.created),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// So many things that are wrong are kept of an import.
-pub(super) const BAD_LINES_MAX: usize = 10_000;
+pub(crate) const BAD_LINES_MAX: usize = 10_000;
 /// The list shows so many imports.
 const LISTED_MAX: i64 = 50;
 /// A node that was not heard of for so many seconds is taken to be dead.
@@ -24,7 +24,7 @@ const LEASE_SECONDS: i32 = 15;
 const KEPT_HOURS: i32 = 24;
 
 /// Begins an upload.
-pub(super) fn begin(
+pub(crate) fn begin(
     connection: &mut PgConnection,
     client: &ClientId,
     import_id: Uuid,
@@ -44,7 +44,7 @@ pub(super) fn begin(
 }
 
 /// Stores the next chunk of an upload.
-pub(super) fn add_chunk(
+pub(crate) fn add_chunk(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
     number: i32,
@@ -62,7 +62,7 @@ pub(super) fn add_chunk(
 }
 
 /// The upload is whole.
-pub(super) fn end_upload(
+pub(crate) fn end_upload(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
     (chunks, bytes): (i32, i64),
@@ -80,7 +80,7 @@ pub(super) fn end_upload(
 }
 
 /// Takes an upload away that did not come whole, or cannot be read.
-pub(super) fn forget(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<()> {
+pub(crate) fn forget(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<()> {
     diesel::delete(imports::table.find((client.as_str(), import_id))).execute(connection).map(|_rows| ())
 }
 
@@ -90,10 +90,10 @@ fn find(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> Qu
 }
 
 /// What is wrong: line, field, message.
-pub(super) type Wrong = (i64, String, String);
+pub(crate) type Wrong = (i64, String, String);
 
 /// One import of the client, the first bytes of its file where its columns are asked for, and what is wrong in it.
-pub(super) fn view(
+pub(crate) fn view(
     connection: &mut PgConnection,
     client: &ClientId,
     import_id: Uuid,
@@ -128,7 +128,7 @@ fn bad_lines(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) 
 }
 
 /// The newest imports of the client, and the names of who uploaded them.
-pub(super) fn list(
+pub(crate) fn list(
     connection: &mut PgConnection,
     client: &ClientId,
 ) -> QueryResult<Vec<(Import, Option<String>)>> {
@@ -157,7 +157,7 @@ pub(super) fn list(
 ///
 /// # Errors
 /// `NotFound` when the client has no such import; those of the database.
-pub(super) fn move_on(
+pub(crate) fn move_on(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
     (from, to): (&[State], State),
@@ -188,7 +188,7 @@ pub(super) fn move_on(
 }
 
 /// Nothing of it is gone through, counted or told.
-pub(super) fn start_over(
+pub(crate) fn start_over(
     connection: &mut PgConnection,
     client: &ClientId,
     import_id: Uuid,
@@ -224,7 +224,7 @@ fn end(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> Que
 /// Takes an import that waits for a node, or whose node was not heard of; it is this worker's from now on.
 ///
 /// The one question to all clients: who has work.
-pub(super) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<Option<Import>> {
+pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<Option<Import>> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - LEASE_SECONDS.seconds();
         let waiting: Option<Import> = imports::table
@@ -245,7 +245,7 @@ pub(super) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<
 }
 
 /// The next chunk of an import that is still this worker's, in this state; `None`: it is not.
-pub(super) fn next_chunk(
+pub(crate) fn next_chunk(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
     (worker, state): (Uuid, State),
@@ -263,18 +263,18 @@ pub(super) fn next_chunk(
 }
 
 /// What was found in a chunk.
-pub(super) struct Found<'a> {
-    pub(super) summary: Summary,
-    pub(super) bad: &'a [BadLine],
+pub(crate) struct Found<'a> {
+    pub(crate) summary: Summary,
+    pub(crate) bad: &'a [BadLine],
     /// How many bad lines were told before.
-    pub(super) told: usize,
+    pub(crate) told: usize,
     /// After the last chunk: what the import is now.
-    pub(super) becomes: Option<State>,
-    pub(super) failure: Option<&'a str>,
+    pub(crate) becomes: Option<State>,
+    pub(crate) failure: Option<&'a str>,
 }
 
 /// Notes that the next chunk was gone through.
-pub(super) fn advance(
+pub(crate) fn advance(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
     found: &Found<'_>,
@@ -340,7 +340,7 @@ pub fn discard_waiting(connection: &mut PgConnection, client: &ClientId) -> Quer
 }
 
 /// Discards what was uploaded long ago and came to no end. Asks all clients, as [`claim`] does.
-pub(super) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
+pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - KEPT_HOURS.hours();
         let over = [State::Done, State::Failed, State::Discarded].map(State::as_str);

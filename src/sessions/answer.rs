@@ -18,14 +18,14 @@ use crate::{
 
 /// What the answer is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Json,
     Csv,
     Ndjson,
 }
 
 impl Format {
-    pub(super) fn parse(text: Option<&str>) -> Result<Self, FieldError> {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, FieldError> {
         match text {
             None | Some("json") => Ok(Self::Json),
             Some("csv") => Ok(Self::Csv),
@@ -34,7 +34,7 @@ impl Format {
         }
     }
 
-    pub(super) fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::Csv => "text/csv; charset=utf-8; header=present",
@@ -43,12 +43,12 @@ impl Format {
     }
 
     /// What comes before the first session.
-    pub(super) fn head(self) -> Result<Vec<u8>, AppError> {
+    pub(crate) fn head(self) -> Result<Vec<u8>, AppError> {
         if self == Self::Csv { csv::lines([COLUMNS]) } else { Ok(Vec::new()) }
     }
 
     /// One line per session.
-    pub(super) fn lines(self, sessions: &[Session]) -> Result<Vec<u8>, AppError> {
+    pub(crate) fn lines(self, sessions: &[Session]) -> Result<Vec<u8>, AppError> {
         if self == Self::Csv {
             return csv::lines(sessions.iter().map(Session::cells));
         }
@@ -63,32 +63,32 @@ impl Format {
 
 /// A page as it is sent, and what else is known of it.
 #[derive(Debug)]
-pub(super) struct Written {
-    pub(super) body: Bytes,
-    pub(super) total: i64,
-    pub(super) more_after: Option<i64>,
+pub(crate) struct Written {
+    pub(crate) body: Bytes,
+    pub(crate) total: i64,
+    pub(crate) more_after: Option<i64>,
     tag: OnceLock<String>,
 }
 
 impl Written {
-    pub(super) fn new(body: Vec<u8>, total: i64, more_after: Option<i64>) -> Self {
+    pub(crate) fn new(body: Vec<u8>, total: i64, more_after: Option<i64>) -> Self {
         Self { body: body.into(), total, more_after, tag: OnceLock::new() }
     }
 
     /// The strong tag of the body.
-    pub(super) fn tag(&self) -> &str {
+    pub(crate) fn tag(&self) -> &str {
         self.tag.get_or_init(|| tag_of(&self.body))
     }
 
     /// The same in as little memory as it needs.
-    pub(super) fn compact(mut self) -> Self {
+    pub(crate) fn compact(mut self) -> Self {
         self.body = Bytes::copy_from_slice(&self.body);
         self
     }
 }
 
 /// A strong tag (RFC 9110, section 8.8.3): the first half of the SHA-256 of the body.
-pub(super) fn tag_of(body: &[u8]) -> String {
+pub(crate) fn tag_of(body: &[u8]) -> String {
     let hash = Sha256::digest(body);
     format!("\"{}\"", hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
 }
@@ -106,12 +106,12 @@ struct Totals {
 }
 
 /// What comes before the first session of a page.
-pub(super) fn opening(format: Format) -> Result<Vec<u8>, AppError> {
+pub(crate) fn opening(format: Format) -> Result<Vec<u8>, AppError> {
     if format == Format::Json { Ok(br#"{"data":["#.to_vec()) } else { format.head() }
 }
 
 /// What comes after the last session of a page.
-pub(super) fn closing(
+pub(crate) fn closing(
     format: Format,
     request: &PageRequest,
     total: i64,
@@ -134,7 +134,7 @@ pub(super) fn closing(
 }
 
 /// The page as it is sent.
-pub(super) fn written(format: Format, request: &PageRequest, page: &PageOf) -> Result<Written, AppError> {
+pub(crate) fn written(format: Format, request: &PageRequest, page: &PageOf) -> Result<Written, AppError> {
     let mut body = opening(format)?;
     if format == Format::Json {
         for (index, session) in page.sessions.iter().enumerate() {
@@ -151,7 +151,7 @@ pub(super) fn written(format: Format, request: &PageRequest, page: &PageOf) -> R
 }
 
 /// The page, in whatever it is written as.
-pub(super) fn page(format: Format, page: &Written) -> HttpResponse {
+pub(crate) fn page(format: Format, page: &Written) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.content_type(format.content_type());
     if format != Format::Json {
@@ -161,7 +161,7 @@ pub(super) fn page(format: Format, page: &Written) -> HttpResponse {
 }
 
 /// The name under which a browser keeps the file.
-pub(super) fn attachment(response: &mut HttpResponseBuilder, format: Format) -> &mut HttpResponseBuilder {
+pub(crate) fn attachment(response: &mut HttpResponseBuilder, format: Format) -> &mut HttpResponseBuilder {
     let name = if format == Format::Csv { "sessions.csv" } else { "sessions.ndjson" };
     response.insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
 }

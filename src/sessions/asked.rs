@@ -26,27 +26,27 @@ const FILTERS: [(&str, &str); 6] = [
 const SEARCH_MAX: usize = 200;
 
 /// What the address asks for. What is wrong with it is told in the form.
-pub(super) struct Asked {
-    pub(super) request: PageRequest,
-    pub(super) form: FormState,
+pub(crate) struct Asked {
+    pub(crate) request: PageRequest,
+    pub(crate) form: FormState,
     /// The filter as pairs, for links.
     pairs: Vec<(&'static str, String)>,
-    pub(super) towards: Towards,
+    pub(crate) towards: Towards,
     /// Where a search goes on: at this sequence, from there back.
-    pub(super) back: Option<i64>,
+    pub(crate) back: Option<i64>,
     /// What is wrong with the filter: then nothing is shown, rather than everything.
-    pub(super) errors: Vec<FieldError>,
+    pub(crate) errors: Vec<FieldError>,
 }
 
 /// A filter that is in force, and the address without it.
-pub(super) struct Applied {
-    pub(super) label: &'static str,
-    pub(super) text: String,
-    pub(super) without: String,
+pub(crate) struct Applied {
+    pub(crate) label: &'static str,
+    pub(crate) text: String,
+    pub(crate) without: String,
 }
 
 impl Asked {
-    pub(super) fn parse(query: &str) -> Result<Self, AppError> {
+    pub(crate) fn parse(query: &str) -> Result<Self, AppError> {
         let given: Vec<(String, String)> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let text =
@@ -79,37 +79,37 @@ impl Asked {
     }
 
     /// What is looked for; `None`: the list is only filtered.
-    pub(super) fn search(&self) -> Option<&str> {
+    pub(crate) fn search(&self) -> Option<&str> {
         Some(self.form.value("q")).filter(|text| !text.is_empty() && self.errors.is_empty())
     }
 
     /// Whether anything narrows the list.
-    pub(super) fn is_narrowed(&self) -> bool {
+    pub(crate) fn is_narrowed(&self) -> bool {
         !self.pairs.is_empty()
     }
 
-    pub(super) fn filter(&self) -> &Filter {
+    pub(crate) fn filter(&self) -> &Filter {
         &self.request.filter
     }
 
     /// The filter as a query string, empty or with its `?`.
-    pub(super) fn query(&self) -> String {
+    pub(crate) fn query(&self) -> String {
         address("", &self.pairs, None)
     }
 
     /// The address of the list beyond this session.
-    pub(super) fn beyond(&self, name: &str, session: &Session) -> String {
+    pub(crate) fn beyond(&self, name: &str, session: &Session) -> String {
         let position = format!("{}~{}", rfc3339(session.created_at), session.sequence);
         address("/sessions", &self.pairs, Some((name, &position)))
     }
 
     /// The address of the same search further back.
-    pub(super) fn further_back(&self, looked_to: i64) -> String {
+    pub(crate) fn further_back(&self, looked_to: i64) -> String {
         address("/sessions", &self.pairs, Some(("back", &looked_to.to_string())))
     }
 
     /// The filters in force, each with the address without it.
-    pub(super) fn applied(&self) -> Vec<Applied> {
+    pub(crate) fn applied(&self) -> Vec<Applied> {
         let label =
             |name: &str| FILTERS.iter().find(|(known, _)| *known == name).map_or("", |(_, label)| label);
         let without = |name: &str| {

@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// Whose sessions are recorded, and which.
-pub(super) struct Batch {
-    pub(super) credentials: Credentials,
-    pub(super) items: Vec<Item>,
+pub(crate) struct Batch {
+    pub(crate) credentials: Credentials,
+    pub(crate) items: Vec<Item>,
     /// Store the good ones although others are wrong.
-    pub(super) is_partial: bool,
+    pub(crate) is_partial: bool,
 }
 
 /// One item of a batch, parsed; or its `externalId` and what is wrong with it.
-pub(super) type Item = Result<Given, (Option<String>, Vec<FieldError>)>;
+pub(crate) type Item = Result<Given, (Option<String>, Vec<FieldError>)>;
 
 /// The answer, and whether it was given before; `None`: the key is not let in. Key, records and answer are of one
 /// transaction.
@@ -31,7 +31,7 @@ pub(super) type Item = Result<Given, (Option<String>, Vec<FieldError>)>;
 /// # Errors
 /// [`AppError::Unprocessable`] when items are wrong and the batch is not partial; those of
 /// [`idempotency::first_answer`] and of the database.
-pub(super) fn answer_once(
+pub(crate) fn answer_once(
     connection: &mut PgConnection,
     batch: &Batch,
     repeatable: Option<&Repeatable>,

@@ -3,34 +3,34 @@
 //! A line that is too long is not kept, only told of, so no file can fill the memory.
 
 /// A line has at most so many bytes.
-pub(super) const LINE_MAX: usize = 1024 * 1024;
+pub(crate) const LINE_MAX: usize = 1024 * 1024;
 
 /// A line of the file; in a CSV it may go over several, where a cell does.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cut {
+pub(crate) struct Cut {
     /// The number of its first line in the file, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// It had more than [`LINE_MAX`] bytes, so they are not all here.
-    pub(super) is_too_long: bool,
+    pub(crate) is_too_long: bool,
     /// The file ends inside a quoted cell.
-    pub(super) is_unclosed: bool,
+    pub(crate) is_unclosed: bool,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Cut {
     /// All of it, where it has no cells.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// How many cells it has.
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.ends.len()
     }
 
     /// Its cells; `None`: they are not UTF-8 text.
-    pub(super) fn cells(&self) -> Option<Vec<&str>> {
+    pub(crate) fn cells(&self) -> Option<Vec<&str>> {
         let text = std::str::from_utf8(&self.bytes).ok()?;
         let starts = std::iter::once(&0).chain(&self.ends);
         starts.zip(&self.ends).map(|(start, end)| text.get(*start..*end)).collect()
@@ -65,7 +65,7 @@ enum Place {
 
 /// Cuts a file.
 #[derive(Debug)]
-pub(super) struct Cutter {
+pub(crate) struct Cutter {
     /// What stands between cells; `None`: lines have no cells, and quotes no meaning.
     delimiter: Option<u8>,
     place: Place,
@@ -77,7 +77,7 @@ pub(super) struct Cutter {
 
 impl Cutter {
     /// At the beginning of a file.
-    pub(super) fn new(delimiter: Option<u8>) -> Self {
+    pub(crate) fn new(delimiter: Option<u8>) -> Self {
         Self { delimiter, place: Place::LineStart, line: 1, is_after_return: false, cut: Cut::default() }
     }
 
@@ -85,7 +85,7 @@ impl Cutter {
     ///
     /// # Errors
     /// What `on_line` returned.
-    pub(super) fn feed<E>(
+    pub(crate) fn feed<E>(
         &mut self,
         bytes: &[u8],
         mut on_line: impl FnMut(&Cut) -> Result<(), E>,
@@ -99,7 +99,7 @@ impl Cutter {
     }
 
     /// The file ends here; the last line may lack its end.
-    pub(super) fn end(&mut self) -> Option<&Cut> {
+    pub(crate) fn end(&mut self) -> Option<&Cut> {
         if self.place == Place::LineStart {
             return None;
         }

@@ -10,7 +10,7 @@ use crate::{ids::ClientId, schema::session_days};
 
 /// How the numbers of a client's days change in a transaction.
 #[derive(Default)]
-pub(super) struct Days(BTreeMap<Day, i64>);
+pub(crate) struct Days(BTreeMap<Day, i64>);
 
 /// The day of `createdAt` in UTC, the status and the channel.
 type Day = (NaiveDate, String, String);
@@ -21,12 +21,12 @@ fn day_of(record: &Record) -> Day {
 
 impl Days {
     /// There is one session more like this.
-    pub(super) fn add(&mut self, record: &Record) {
+    pub(crate) fn add(&mut self, record: &Record) {
         *self.0.entry(day_of(record)).or_default() += 1;
     }
 
     /// A session that was like the first is like the second now.
-    pub(super) fn change(&mut self, before: &Record, after: &Record) {
+    pub(crate) fn change(&mut self, before: &Record, after: &Record) {
         *self.0.entry(day_of(before)).or_default() -= 1;
         self.add(after);
     }
@@ -35,7 +35,7 @@ impl Days {
     ///
     /// # Errors
     /// Those of the database.
-    pub(super) fn store(self, connection: &mut PgConnection, client: &ClientId) -> QueryResult<()> {
+    pub(crate) fn store(self, connection: &mut PgConnection, client: &ClientId) -> QueryResult<()> {
         let (more, fewer): (Vec<_>, Vec<_>) =
             self.0.into_iter().filter(|(_, change)| *change != 0).partition(|(_, change)| *change > 0);
         for ((day, status, channel), change) in fewer {

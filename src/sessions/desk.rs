@@ -29,12 +29,12 @@ impl Desk {
         Self { pipeline: db.pipeline(), kept }
     }
 
-    pub(super) fn pipeline(&self) -> &Pipeline {
+    pub(crate) fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
 
     /// The page that is asked for.
-    pub(super) async fn page_of(&self, key: &Presented, asked: &Asked) -> Result<Arc<Written>, AppError> {
+    pub(crate) async fn page_of(&self, key: &Presented, asked: &Asked) -> Result<Arc<Written>, AppError> {
         if asked.request.is_plain() {
             let credentials = key.credentials().await?;
             match self.plain_page_of(&credentials, asked).await? {

@@ -9,18 +9,18 @@ use super::{
 use crate::web::clock::{Moment, rfc3339};
 
 /// A heading and what stands below it.
-pub(super) struct Section {
-    pub(super) title: &'static str,
-    pub(super) facts: Vec<Fact>,
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    pub(crate) facts: Vec<Fact>,
 }
 
 /// What a fact is called, and what it is.
-pub(super) struct Fact {
-    pub(super) name: &'static str,
-    pub(super) value: Value,
+pub(crate) struct Fact {
+    pub(crate) name: &'static str,
+    pub(crate) value: Value,
 }
 
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     Time(Moment),
     /// A span of time, in words and exactly.
@@ -34,7 +34,7 @@ pub(super) enum Value {
 }
 
 /// The sections that have something to say.
-pub(super) fn sections(session: &Session) -> Vec<Section> {
+pub(crate) fn sections(session: &Session) -> Vec<Section> {
     [
         ("The call", call(session)),
         ("The shopper", shopper(session)),

@@ -40,7 +40,7 @@ struct Found {
 }
 
 /// The form; with `?session=`, what this session says of its shopper is in it. An e-mail stays out of addresses.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     db: Data<Db>,
@@ -63,7 +63,7 @@ pub(super) async fn ask(
 }
 
 /// First says how many sessions are meant; with `confirm`, erases.
-pub(super) async fn carry_out(
+pub(crate) async fn carry_out(
     visitor: MaybeSignedIn,
     cookie: Cookie,
     fields: Fields<FORM_LIMIT>,

@@ -13,7 +13,7 @@ use crate::{api_keys::FormCall, db::Db, error::AppError};
 /// The body has at most so many bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-pub(super) async fn export(
+pub(crate) async fn export(
     call: FormCall<BODY_LIMIT>,
     desk: Data<Desk>,
     db: Data<Db>,
@@ -27,16 +27,16 @@ pub(super) async fn export(
 }
 
 /// What a caller asks for, in whatever way it is written.
-pub(super) struct Asked {
-    pub(super) format: Format,
-    pub(super) request: PageRequest,
+pub(crate) struct Asked {
+    pub(crate) format: Format,
+    pub(crate) request: PageRequest,
     /// Everything, not a page.
-    pub(super) is_stream: bool,
+    pub(crate) is_stream: bool,
 }
 
 impl Asked {
     /// Parses the fields that `field` gives by name; `None` is absent.
-    pub(super) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
+    pub(crate) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
         let format = Format::parse(field("format"));
         let request = PageRequest::parse(&field);
         match (format, request) {

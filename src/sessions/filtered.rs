@@ -23,7 +23,7 @@ const SORTED_MAX: i64 = 50_000;
 ///
 /// A page number skips what comes before it, so it costs more the further back it lies; a cursor skips nothing. The page
 /// is found in an index alone, and only its own sessions are read. One snapshot for all questions.
-pub(super) fn page_of(
+pub(crate) fn page_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
     request: &PageRequest,
@@ -88,7 +88,7 @@ fn at(
 
 /// Up to [`PER_PAGE_MAX`] sessions beyond `cursor` (a sequence, exclusive) and not above `newest`; `None`: the
 /// reader is not let in (any more).
-pub(super) fn chunk_of(
+pub(crate) fn chunk_of(
     connection: &mut PgConnection,
     reader: &Reader,
     request: &PageRequest,
@@ -123,7 +123,7 @@ fn beyond<'a>(
     }
 }
 
-pub(super) fn filtered<'a>(client: &'a ClientId, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {
+pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {
     let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client.as_str()));
     if let Some(from) = filter.from {
         query = query.filter(sessions::created_at.ge(from));

@@ -78,9 +78,9 @@ fn unknown(name: &str) -> String {
 
 /// Which column stands where.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(crate) struct Header {
     places: HashMap<&'static str, usize>,
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 impl Header {
@@ -88,7 +88,7 @@ impl Header {
     ///
     /// # Errors
     /// A column that is unknown, there twice or missing, as a sentence.
-    pub(super) fn named(names: &[&str], mapped: &[Mapped]) -> Result<Self, String> {
+    pub(crate) fn named(names: &[&str], mapped: &[Mapped]) -> Result<Self, String> {
         if let Some(lost) = mapped.iter().find(|it| !names.iter().any(|name| it.is_of(name))) {
             return Err(format!("the file has no column “{}”", lost.theirs));
         }
@@ -103,7 +103,7 @@ impl Header {
     ///
     /// # Errors
     /// A column that is there twice or missing, as a sentence.
-    pub(super) fn placed(columns: &[Option<&'static str>]) -> Result<Self, String> {
+    pub(crate) fn placed(columns: &[Option<&'static str>]) -> Result<Self, String> {
         let mut places = HashMap::new();
         for (place, column) in columns.iter().enumerate() {
             if let Some(column) = column
@@ -119,7 +119,7 @@ impl Header {
     }
 
     /// The cell of a column; empty where the file has no such column.
-    pub(super) fn cell<'a>(&self, cells: &[&'a str], name: &str) -> &'a str {
+    pub(crate) fn cell<'a>(&self, cells: &[&'a str], name: &str) -> &'a str {
         self.places.get(name).map_or("", |place| cells[*place])
     }
 }

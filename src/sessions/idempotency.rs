@@ -16,9 +16,9 @@ define_sql_function!(fn hashtextextended(text: Text, seed: BigInt) -> BigInt);
 
 /// A request that may be sent again: the sender's `Idempotency-Key` (1–255 characters) and the SHA-256 of the request.
 #[derive(Clone, Debug)]
-pub(super) struct Repeatable {
-    pub(super) key: String,
-    pub(super) fingerprint: Vec<u8>,
+pub(crate) struct Repeatable {
+    pub(crate) key: String,
+    pub(crate) fingerprint: Vec<u8>,
 }
 
 /// The first answer to this request; `None`: this is the first, and nobody else carries it out until the transaction
@@ -27,7 +27,7 @@ pub(super) struct Repeatable {
 /// # Errors
 /// [`AppError::InProgress`] while another carries it out, [`AppError::IdempotencyKeyReused`] when the key came with
 /// another request; those of the database.
-pub(super) fn first_answer(
+pub(crate) fn first_answer(
     connection: &mut PgConnection,
     client: &ClientId,
     request: &Repeatable,
@@ -51,7 +51,7 @@ pub(super) fn first_answer(
 }
 
 /// Keeps the first answer, in the transaction that carries the request out.
-pub(super) fn keep(
+pub(crate) fn keep(
     connection: &mut PgConnection,
     client: &ClientId,
     request: &Repeatable,

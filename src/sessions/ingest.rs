@@ -21,7 +21,7 @@ use crate::{
 /// The body has at most so many bytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
-pub(super) async fn record(
+pub(crate) async fn record(
     request: HttpRequest,
     key: Presented,
     body: Result<Body<BODY_LIMIT>, AppError>,

@@ -20,7 +20,7 @@ const LIST: &str = "tags";
 ///
 /// # Errors
 /// Every field that is wrong, unknown or of another type, with what to do about it.
-pub(super) fn parse(now: DateTime<Utc>, value: &Value) -> Result<Given, Vec<FieldError>> {
+pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<Given, Vec<FieldError>> {
     let Value::Object(fields) = value else {
         return Err(vec![FieldError::new("", "Send an object with the fields of the session record.")]);
     };

@@ -34,22 +34,22 @@ pub struct KeptPages {
 
 /// What was asked, and whose sessions were meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(crate) struct Place {
     client: ClientId,
     format: Format,
     request: PageRequest,
 }
 
 impl Place {
-    pub(super) fn of(client: &ClientId, asked: &Asked) -> Self {
+    pub(crate) fn of(client: &ClientId, asked: &Asked) -> Self {
         Self { client: client.clone(), format: asked.format, request: asked.request.clone() }
     }
 }
 
 /// A page, and the revision it was made at.
-pub(super) struct Kept {
-    pub(super) page: Arc<Written>,
-    pub(super) revision: i64,
+pub(crate) struct Kept {
+    pub(crate) page: Arc<Written>,
+    pub(crate) revision: i64,
 }
 
 /// Pages weigh what they take.
@@ -76,12 +76,12 @@ impl KeptPages {
     }
 
     /// The page that was sent last time, if it is kept.
-    pub(super) fn get(&self, place: &Place) -> Option<Arc<Kept>> {
+    pub(crate) fn get(&self, place: &Place) -> Option<Arc<Kept>> {
         self.pages.as_ref()?.get(place)
     }
 
     /// Keeps the page, unless it is asked for the first time in a while: walking through all pages once keeps none.
-    pub(super) fn keep(&self, place: Place, page: Written, revision: i64) -> Arc<Written> {
+    pub(crate) fn keep(&self, place: Place, page: Written, revision: i64) -> Arc<Written> {
         match &self.pages {
             Some(pages) if self.comes_again(&place) => {
                 let page = Arc::new(page.compact());

@@ -13,36 +13,36 @@ use super::{
 use crate::ids::ClientId;
 
 /// Sessions on one page.
-pub(super) const ROWS: usize = 50;
+pub(crate) const ROWS: usize = 50;
 
 /// What is to be seen.
-pub(super) struct View {
-    pub(super) filter: Filter,
-    pub(super) towards: Towards,
+pub(crate) struct View {
+    pub(crate) filter: Filter,
+    pub(crate) towards: Towards,
     /// Words to look for, and where to go on.
-    pub(super) search: Option<(String, Option<i64>)>,
+    pub(crate) search: Option<(String, Option<i64>)>,
     /// The first day of the picture, and how many there are.
-    pub(super) days: Option<(NaiveDate, u64)>,
+    pub(crate) days: Option<(NaiveDate, u64)>,
 }
 
 /// What there is to see.
-pub(super) struct Seen {
-    pub(super) sessions: Vec<Session>,
-    pub(super) has_newer: bool,
-    pub(super) has_older: bool,
+pub(crate) struct Seen {
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) has_newer: bool,
+    pub(crate) has_older: bool,
     /// How many there are in all.
-    pub(super) total: i64,
+    pub(crate) total: i64,
     /// How many the filter lets through, or how many of them the search found.
-    pub(super) matching: i64,
+    pub(crate) matching: i64,
     /// More match the search than are shown.
-    pub(super) is_cut: bool,
+    pub(crate) is_cut: bool,
     /// The search has not looked before this sequence; 0: it has looked everywhere.
-    pub(super) looked_to: i64,
-    pub(super) days: Vec<(NaiveDate, OfDay)>,
+    pub(crate) looked_to: i64,
+    pub(crate) days: Vec<(NaiveDate, OfDay)>,
 }
 
 /// Everything from one snapshot.
-pub(super) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
+pub(crate) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
         let total = totals::total_of(connection, client, &Filter::default())?;
         let mut seen = match &view.search {

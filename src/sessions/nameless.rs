@@ -12,12 +12,12 @@ use crate::ids::ClientId;
 /// How often each nameless record stood in a file so far, by the beginning of its fingerprint. Two records that begin
 /// alike would only share their counting, and have ids of their own all the same.
 #[derive(Debug, Default)]
-pub(super) struct Nameless(HashMap<u64, u32>);
+pub(crate) struct Nameless(HashMap<u64, u32>);
 
 impl Nameless {
     /// Gives the record an id, if it has none: of version 7, from its `createdAt`, the client, what it says and how
     /// often that was said before.
-    pub(super) fn name(&mut self, client: &ClientId, given: &mut Given) {
+    pub(crate) fn name(&mut self, client: &ClientId, given: &mut Given) {
         if given.record.external_id.is_some() || given.session_id.is_some() {
             return;
         }
@@ -40,7 +40,7 @@ fn id(record: &Record, print: &[u8; 32]) -> Uuid {
 
 /// SHA-256 over the client and the fields that the record has. A field that is added to the record one day changes
 /// nothing for those that lack it.
-pub(super) fn fingerprint(client: &ClientId, record: &Record) -> [u8; 32] {
+pub(crate) fn fingerprint(client: &ClientId, record: &Record) -> [u8; 32] {
     let mut hash = Sha256::new().chain_update(client.as_str());
     for (name, text) in texts(record).into_iter().filter(|(_, text)| !text.is_empty()) {
         // No text holds a NUL, so nothing can pass for something else.

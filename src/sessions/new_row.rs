@@ -11,7 +11,7 @@ use crate::{ids::ClientId, schema::sessions};
 /// Flat, and nothing left to defaults but the times that are ours: `COPY` knows neither parts nor gaps.
 #[derive(Insertable)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
-pub(super) struct NewRow<'a> {
+pub(crate) struct NewRow<'a> {
     client_id: &'a str,
     sequence: i64,
     session_id: Uuid,
@@ -46,7 +46,7 @@ pub(super) struct NewRow<'a> {
 
 impl<'a> NewRow<'a> {
     /// The row of what was given.
-    pub(super) fn of(client: &'a ClientId, sequence: i64, session_id: Uuid, given: &'a Given) -> Self {
+    pub(crate) fn of(client: &'a ClientId, sequence: i64, session_id: Uuid, given: &'a Given) -> Self {
         let Given { record, updated_at, .. } = given;
         let Record { created_at, started_at, ended_at, .. } = *record;
         let Record { wait_seconds, duration_seconds, rating, order_value_minor, .. } = *record;

@@ -161,7 +161,7 @@ impl Parser {
 }
 
 /// Why a line of JSON cannot be read. It counts lines from its own, which is always the first.
-pub(super) fn in_line(error: &serde_json::Error) -> String {
+pub(crate) fn in_line(error: &serde_json::Error) -> String {
     error.to_string().replace("at line 1 column", "at column")
 }
 

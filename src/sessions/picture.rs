@@ -18,7 +18,7 @@ const SERIES: [Series; 2] =
 
 /// The first day and how many there are, for a list that is filtered like this; `None`: what is kept by day does not
 /// know this filter.
-pub(super) fn days_of(filter: &Filter, now: DateTime<Utc>) -> Option<(NaiveDate, u64)> {
+pub(crate) fn days_of(filter: &Filter, now: DateTime<Utc>) -> Option<(NaiveDate, u64)> {
     if filter.agent_name.is_some() || filter.updated_since.is_some() {
         return None;
     }
@@ -36,7 +36,7 @@ pub(super) fn days_of(filter: &Filter, now: DateTime<Utc>) -> Option<(NaiveDate,
 }
 
 /// The picture, and the share of what was answered in a sentence; `None`: nothing happened on these days.
-pub(super) fn drawn(filter: &Filter, days: &[(NaiveDate, OfDay)]) -> Option<(Chart, Option<String>)> {
+pub(crate) fn drawn(filter: &Filter, days: &[(NaiveDate, OfDay)]) -> Option<(Chart, Option<String>)> {
     let answered: i64 = days.iter().map(|(_, of)| of.answered).sum();
     let all: i64 = answered + days.iter().map(|(_, of)| of.others).sum::<i64>();
     if all == 0 {

@@ -76,7 +76,7 @@ fn in_sql(name: &str) -> String {
 }
 
 /// What became of asking a pipeline.
-pub(super) enum Asking<T> {
+pub(crate) enum Asking<T> {
     /// There is no answer; the pool has one.
     Unanswered,
     /// The key is not let in.
@@ -89,7 +89,7 @@ pub(super) enum Asking<T> {
 ///
 /// # Errors
 /// [`AppError::Busy`].
-pub(super) async fn page_of(
+pub(crate) async fn page_of(
     pipeline: &Pipeline,
     credentials: &Credentials,
     asked: &Asked,
@@ -118,16 +118,16 @@ pub(super) async fn page_of(
 
 /// A range of sessions: how many come before it, how many up to its end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Range {
-    pub(super) after: i64,
-    pub(super) last: i64,
+pub(crate) struct Range {
+    pub(crate) after: i64,
+    pub(crate) last: i64,
 }
 
 /// The lines of the sessions with the sequences of a range.
 ///
 /// # Errors
 /// [`AppError::Busy`].
-pub(super) async fn piece_of(
+pub(crate) async fn piece_of(
     pipeline: &Pipeline,
     credentials: &Credentials,
     asked: &Asked,
@@ -151,7 +151,7 @@ fn bytes_of(sessions: i64) -> usize {
 ///
 /// # Errors
 /// [`AppError::Busy`].
-pub(super) async fn revision_of(
+pub(crate) async fn revision_of(
     pipeline: &Pipeline,
     credentials: &Credentials,
 ) -> Result<Asking<i64>, AppError> {

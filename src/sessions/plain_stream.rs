@@ -24,14 +24,14 @@ use crate::{api_keys::Credentials, db::Db, error::AppError};
 const AHEAD: usize = 2;
 
 /// What is streamed, to whom, and the newest session there was at the beginning.
-pub(super) struct Plain {
-    pub(super) credentials: Credentials,
-    pub(super) asked: Asked,
-    pub(super) newest: i64,
+pub(crate) struct Plain {
+    pub(crate) credentials: Credentials,
+    pub(crate) asked: Asked,
+    pub(crate) newest: i64,
 }
 
 /// The stream. With every piece of it the key is asked for again; once it is not let in, the stream is cut.
-pub(super) fn answer(desk: Data<Desk>, db: Data<Db>, plain: Plain) -> HttpResponse {
+pub(crate) fn answer(desk: Data<Desk>, db: Data<Db>, plain: Plain) -> HttpResponse {
     let format = plain.asked.format;
     let head = stream::once(ready(format.head().map(Bytes::from)));
     let plain = Arc::new(plain);

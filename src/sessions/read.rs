@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{api_keys::Presented, config::Settings, db::Db, error::AppError, web::api_request::ApiQuery};
 
-pub(super) async fn list(
+pub(crate) async fn list(
     request: HttpRequest,
     key: Presented,
     query: Result<ApiQuery, AppError>,
@@ -43,7 +43,7 @@ pub(super) async fn list(
     Ok(response)
 }
 
-pub(super) async fn show(
+pub(crate) async fn show(
     request: HttpRequest,
     key: Presented,
     session_id: Path<String>,

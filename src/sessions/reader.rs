@@ -11,7 +11,7 @@ use crate::{
 
 /// Somebody who may read a client's sessions as long as [`Reader::is_admitted`] says so.
 #[derive(Clone, Debug)]
-pub(super) enum Reader {
+pub(crate) enum Reader {
     /// A program, with what its key proves.
     Program(Credentials),
     /// A user who is logged in.
@@ -25,7 +25,7 @@ pub(super) enum Reader {
 
 impl Reader {
     /// Whose sessions are read.
-    pub(super) fn client(&self) -> &ClientId {
+    pub(crate) fn client(&self) -> &ClientId {
         match self {
             Self::Program(credentials) => &credentials.client,
             Self::Member { client, .. } => client,
@@ -33,7 +33,7 @@ impl Reader {
     }
 
     /// Whether the key still lives, or the user is still a member.
-    pub(super) fn is_admitted(&self, connection: &mut PgConnection) -> QueryResult<bool> {
+    pub(crate) fn is_admitted(&self, connection: &mut PgConnection) -> QueryResult<bool> {
         match self {
             Self::Program(credentials) => is_admitted(connection, credentials),
             Self::Member { client, user_id } => accounts::is_member(connection, client, *user_id),

@@ -11,7 +11,7 @@ use crate::{error::FieldError, schema::sessions};
 /// How a session ended.
 pub const STATUSES: [&str; 5] = ["completed", "missed", "abandoned", "declined", "failed"];
 /// What a session was held over.
-pub(super) const CHANNELS: [&str; 3] = ["video", "audio", "chat"];
+pub(crate) const CHANNELS: [&str; 3] = ["video", "audio", "chat"];
 /// The longest text of a field without a limit of its own, in characters.
 const TEXT_MAX: usize = 10_000;
 /// The longest address, in characters.

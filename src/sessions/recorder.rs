@@ -70,32 +70,32 @@ pub fn record_all(
 /// A stored session as far as a record of the same `externalId` is compared with it.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     sequence: i64,
-    pub(super) session_id: Uuid,
+    pub(crate) session_id: Uuid,
     recorded_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     sender_updated_at: Option<DateTime<Utc>>,
-    pub(super) erased_at: Option<DateTime<Utc>>,
+    pub(crate) erased_at: Option<DateTime<Utc>>,
     #[diesel(embed)]
-    pub(super) record: Record,
+    pub(crate) record: Record,
 }
 
 impl Stored {
     /// Whether this record is what an export gave of the session, so that its time is ours.
-    pub(super) fn was_exported_as(&self, given: &Given) -> bool {
+    pub(crate) fn was_exported_as(&self, given: &Given) -> bool {
         given.recorded_at == Some(self.recorded_at)
     }
 
     /// Until when it holds, by the clock that `given` goes by: as the sender said, or else since we changed it.
-    pub(super) fn as_of(&self, given: &Given) -> DateTime<Utc> {
+    pub(crate) fn as_of(&self, given: &Given) -> DateTime<Utc> {
         let by_sender = self.sender_updated_at.filter(|_| !self.was_exported_as(given));
         by_sender.unwrap_or(self.updated_at)
     }
 }
 
 /// The stored sessions that these records are about.
-pub(super) fn known(
+pub(crate) fn known(
     connection: &mut PgConnection,
     client: &ClientId,
     given: &[Given],
@@ -120,13 +120,13 @@ pub(super) fn known(
 
 /// What a record is known by: its `externalId`, or where the sender has none, our own id of the session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Name {
+pub(crate) enum Name {
     External(String),
     Ours(Uuid),
 }
 
 impl Name {
-    pub(super) fn of(given: &Given) -> Option<Self> {
+    pub(crate) fn of(given: &Given) -> Option<Self> {
         match &given.record.external_id {
             Some(id) => Some(Self::External(id.clone())),
             None => given.session_id.map(Self::Ours),
@@ -145,7 +145,7 @@ enum Place {
 
 /// The place of every name in a batch. A session that two names lead to is there once.
 #[derive(Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     names: HashMap<Name, Place>,
     stored: Vec<Stored>,
 }
@@ -179,7 +179,7 @@ impl Places {
     }
 
     /// The stored session that the record is about.
-    pub(super) fn stored(&self, given: &Given) -> Option<&Stored> {
+    pub(crate) fn stored(&self, given: &Given) -> Option<&Stored> {
         match self.of(given)? {
             Place::Stored(index) => Some(&self.stored[index]),
             Place::New(_) => None,

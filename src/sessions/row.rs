@@ -12,25 +12,25 @@ use crate::web::{
 const NOTHING: &str = "–";
 
 /// One line of the list.
-pub(super) struct Row {
-    pub(super) session_id: String,
-    pub(super) created: Moment,
-    pub(super) status: String,
-    pub(super) channel: String,
-    pub(super) agent: String,
-    pub(super) shopper: String,
-    pub(super) queue: String,
-    pub(super) wait: Duration,
-    pub(super) duration: Duration,
-    pub(super) rating: Option<i16>,
-    pub(super) order: String,
-    pub(super) sequence: i64,
+pub(crate) struct Row {
+    pub(crate) session_id: String,
+    pub(crate) created: Moment,
+    pub(crate) status: String,
+    pub(crate) channel: String,
+    pub(crate) agent: String,
+    pub(crate) shopper: String,
+    pub(crate) queue: String,
+    pub(crate) wait: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) rating: Option<i16>,
+    pub(crate) order: String,
+    pub(crate) sequence: i64,
 }
 
 /// Seconds as people say them, and exactly.
-pub(super) struct Duration {
-    pub(super) text: String,
-    pub(super) exact: Option<String>,
+pub(crate) struct Duration {
+    pub(crate) text: String,
+    pub(crate) exact: Option<String>,
 }
 
 impl From<Option<i32>> for Duration {
@@ -41,7 +41,7 @@ impl From<Option<i32>> for Duration {
 
 impl Row {
     /// The line of this session, as it is said at `now`.
-    pub(super) fn of(session: &Session, now: DateTime<Utc>) -> Self {
+    pub(crate) fn of(session: &Session, now: DateTime<Utc>) -> Self {
         let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| NOTHING.to_owned());
         let shopper = session.shopper_name.as_ref().or(session.shopper_id.as_ref());
         Self {
@@ -62,7 +62,7 @@ impl Row {
 }
 
 /// The value of the order; one without a value is said by its id.
-pub(super) fn order_value(session: &Session) -> Option<String> {
+pub(crate) fn order_value(session: &Session) -> Option<String> {
     let currency = session.currency.as_deref().unwrap_or_default();
     let value = session.order_value_minor.map(|minor| money(minor, currency));
     value.or_else(|| session.order_id.clone())

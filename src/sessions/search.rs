@@ -16,9 +16,9 @@ use crate::{
 
 /// So many sessions are looked through at a time, from the last recorded back: a search costs no more than that, however
 /// many there are.
-pub(super) const LOOKED_THROUGH: i64 = 100_000;
+pub(crate) const LOOKED_THROUGH: i64 = 100_000;
 /// So many are shown of what matches.
-pub(super) const SHOWN_MAX: usize = 200;
+pub(crate) const SHOWN_MAX: usize = 200;
 /// Words beyond this many are not looked for.
 const WORDS_MAX: usize = 8;
 /// What is looked into. A word may be anywhere in it.
@@ -26,18 +26,18 @@ const TEXT_OF_A_SESSION: &str = "concat_ws(' ', external_id, agent_name, agent_e
      shopper_email, shopper_phone, order_id, queue_name, notes) ilike ";
 
 /// What a search found.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The newest `createdAt` first.
-    pub(super) sessions: Vec<Session>,
+    pub(crate) sessions: Vec<Session>,
     /// More match than are shown.
-    pub(super) is_cut: bool,
+    pub(crate) is_cut: bool,
     /// Before this sequence (exclusive) nothing was looked through yet; 0: everything was.
-    pub(super) looked_to: i64,
+    pub(crate) looked_to: i64,
 }
 
 /// Looks for sessions that the filter lets through and that have every word of `text` somewhere; first of all for the one
 /// with exactly this `sessionId` or `externalId`. `newest` is where to begin; without it at the last recorded.
-pub(super) fn find(
+pub(crate) fn find(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &Filter,

@@ -18,13 +18,13 @@ use crate::{
 
 /// A page of sessions and how many there are in all, from one snapshot.
 #[derive(Debug, PartialEq)]
-pub(super) struct PageOf {
+pub(crate) struct PageOf {
     /// The sessions of the page, in the order asked for.
-    pub(super) sessions: Vec<Session>,
+    pub(crate) sessions: Vec<Session>,
     /// How many sessions there are, after the filter.
-    pub(super) total: i64,
+    pub(crate) total: i64,
     /// The sequence after which there may be more.
-    pub(super) more_after: Option<i64>,
+    pub(crate) more_after: Option<i64>,
 }
 
 /// A page of everything, for whoever presents these credentials; `None`: the key is not let in.
@@ -34,7 +34,7 @@ pub(super) struct PageOf {
 ///
 /// # Errors
 /// Those of the database.
-pub(super) fn page_of(
+pub(crate) fn page_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
     request: &PageRequest,
@@ -99,7 +99,7 @@ fn descending_page<'a>(
 }
 
 /// How many sessions the client has; `None`: the key is not let in.
-pub(super) fn newest_of(
+pub(crate) fn newest_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
 ) -> QueryResult<Option<i64>> {
@@ -116,7 +116,7 @@ pub(super) fn newest_of(
 }
 
 /// What became of looking for one session.
-pub(super) enum Lookup {
+pub(crate) enum Lookup {
     /// The client has no such session.
     Missing,
     /// Here it is.
@@ -124,7 +124,7 @@ pub(super) enum Lookup {
 }
 
 /// One session of the client, by our id; `None`: the key is not let in.
-pub(super) fn find(
+pub(crate) fn find(
     connection: &mut PgConnection,
     credentials: &Credentials,
     session_id: Uuid,
@@ -143,7 +143,7 @@ pub(super) fn find(
 }
 
 /// One session of the client, for a member; `NotFound` when the client has none of this id.
-pub(super) fn find_for_member(
+pub(crate) fn find_for_member(
     connection: &mut PgConnection,
     client: &ClientId,
     session_id: Uuid,
@@ -156,14 +156,14 @@ pub(super) fn find_for_member(
 
 /// Where a list that is ordered by time goes on: at this session, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) created_at: DateTime<Utc>,
-    pub(super) sequence: i64,
+pub(crate) struct Position {
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) sequence: i64,
 }
 
 /// In which direction a list goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Towards {
+pub(crate) enum Towards {
     /// From the newest, or from a position on, to older ones.
     Older(Option<Position>),
     /// From a position on to newer ones.
@@ -171,7 +171,7 @@ pub(super) enum Towards {
 }
 
 /// Up to `limit` sessions of a client, the newest `createdAt` first.
-pub(super) fn newest_first(
+pub(crate) fn newest_first(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &Filter,

@@ -20,7 +20,7 @@ use crate::{api_keys::Presented, db::Db, error::AppError};
 
 /// Everything there was when the call began, a thousand sessions at a time: memory does not grow with their number,
 /// and a key that is deleted meanwhile ends the stream (the connection is cut, so that it does not look complete).
-pub(super) async fn everything(
+pub(crate) async fn everything(
     key: &Presented,
     asked: Asked,
     (desk, db): (Data<Desk>, Data<Db>),
@@ -37,7 +37,7 @@ pub(super) async fn everything(
 }
 
 /// Everything that a member who is logged in may read.
-pub(super) async fn for_member(
+pub(crate) async fn for_member(
     reader: Reader,
     format: Format,
     request: PageRequest,

@@ -17,7 +17,7 @@ const ANSWERED: &str = "completed";
 /// counted in their index.
 ///
 /// To agree with the page it is told with, it is asked in the same snapshot.
-pub(super) fn total_of(
+pub(crate) fn total_of(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &Filter,
@@ -105,15 +105,15 @@ fn whole_days(
 
 /// How many sessions began on a day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct OfDay {
+pub(crate) struct OfDay {
     /// Agent and shopper talked.
-    pub(super) answered: i64,
+    pub(crate) answered: i64,
     /// They did not.
-    pub(super) others: i64,
+    pub(crate) others: i64,
 }
 
 /// `count` days from `first` on, of this status and channel if there are any.
-pub(super) fn by_day(
+pub(crate) fn by_day(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &Filter,

@@ -20,13 +20,13 @@ const REQUESTS_PER_MINUTE: usize = TOTAL + 2;
 
 /// What every row says again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counter {
+pub(crate) struct Counter {
     /// How many sessions the client has.
-    pub(super) total: i64,
+    pub(crate) total: i64,
     /// At which revision they are.
-    pub(super) revision: i64,
+    pub(crate) revision: i64,
     /// The limit of the key.
-    pub(super) requests_per_minute: i32,
+    pub(crate) requests_per_minute: i32,
 }
 
 /// What a column holds.
@@ -69,26 +69,26 @@ fn kind_of(column: &str) -> Kind {
 }
 
 /// Rows on their way to an answer.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     format: Format,
-    pub(super) out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     times: Rfc3339Writer,
     /// How many sessions are written.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// The sequence of the last of them.
-    pub(super) last: Option<i64>,
+    pub(crate) last: Option<i64>,
     /// `None` as long as there was no row.
-    pub(super) counter: Option<Counter>,
+    pub(crate) counter: Option<Counter>,
 }
 
 impl Writer {
     /// Writes behind what is in `out`.
-    pub(super) fn new(format: Format, out: Vec<u8>) -> Self {
+    pub(crate) fn new(format: Format, out: Vec<u8>) -> Self {
         Self { format, out, times: Rfc3339Writer::default(), count: 0, last: None, counter: None }
     }
 
     /// Writes the session of a row, if it has one; `None`: there is something in it that we cannot read.
-    pub(super) fn take(&mut self, row: Row<'_>) -> Option<()> {
+    pub(crate) fn take(&mut self, row: Row<'_>) -> Option<()> {
         if self.counter.is_none() {
             let column = |column| whole(row.bytes(column)?);
             let requests_per_minute = column(REQUESTS_PER_MINUTE)?.try_into().ok()?;
@@ -229,7 +229,7 @@ fn push_id(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
 }
 
 /// A `smallint`, `integer`, `bigint` or `timestamptz`.
-pub(super) fn whole(bytes: &[u8]) -> Option<i64> {
+pub(crate) fn whole(bytes: &[u8]) -> Option<i64> {
     match bytes.len() {
         8 => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
         4 => Some(i64::from(i32::from_be_bytes(bytes.try_into().ok()?))),

@@ -6,8 +6,8 @@ use clap::{Arg, Args as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uptok::{
+    api,
     api_keys::{Access, KeyError},
-    app,
     config::Settings,
     error::AppError,
     sessions,
@@ -310,7 +310,7 @@ async fn the_pages_of_the_api_have_every_call_and_who_may_make_it() {
         .iter()
         .map(|row| (row[0].trim_matches([' ', '`']).to_owned(), row[1].trim_matches([' ', '`']).to_owned()))
         .collect();
-    let mut of_code: Vec<(String, String)> = app::calls()
+    let mut of_code: Vec<(String, String)> = api::endpoints()
         .iter()
         .map(|call| {
             let access = match call.access {

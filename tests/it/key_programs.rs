@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uptok::{
+    api,
     api_keys::{Access, Scope},
-    app,
 };
 
 use crate::support::{Reply, TestApp, Visitor};
@@ -45,7 +45,7 @@ async fn every_call_asks_for_a_key_and_for_its_scope_and_finds_nothing_of_others
     let strong = key_with(&ada, "all", &all).await;
     let mut walked = 0;
 
-    for it in app::calls() {
+    for it in api::endpoints() {
         let path = format!("/api{}", it.path)
             .replace("{publicKey}", &of_eve[..18])
             .replace("{sessionId}", "00000000-0000-7000-8000-000000000000");
@@ -312,7 +312,7 @@ async fn the_document_has_every_call_and_refers_to_nothing_that_is_not_there() {
         })
         .collect();
     let of_code: BTreeSet<String> =
-        app::calls().iter().map(|it| format!("{} /api{}", it.method.as_str(), it.path)).collect();
+        api::endpoints().iter().map(|it| format!("{} /api{}", it.method.as_str(), it.path)).collect();
     assert_eq!(of_document, of_code);
     for reference in reply.body.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(document.pointer(reference).is_some(), "{reference}");

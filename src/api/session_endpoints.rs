@@ -1,39 +1,43 @@
-//! The calls of this room below `/api`.
+//! The endpoints below `/api/sessions`.
 
 use serde_json::{Value, json};
 
-use super::{export, ingest, page_request::PER_PAGE_DEFAULT, read, record::STATUSES};
+use super::{
+    endpoint::{Endpoint, Method},
+    openapi::{fields, item, parameter},
+    schemas::NO_CONTROL_CHARACTERS,
+};
 use crate::{
-    api::{Call, Method, NO_CONTROL_CHARACTERS, fields, item, parameter},
     api_keys::{Access, Scope},
+    sessions::{PER_PAGE_DEFAULT, STATUSES, export, ingest, read},
 };
 
 const READS: Access = Access::Scope(Scope::SessionsRead);
 
 /// What programs may do with sessions.
-pub const CALLS: [Call; 4] = [
-    Call {
+pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
+    Endpoint {
         method: Method::Post,
         path: "/sessions/export-csv-data",
         access: READS,
         handler: |route| route.to(export::export),
         operation: exports,
     },
-    Call {
+    Endpoint {
         method: Method::Get,
         path: "/sessions",
         access: READS,
         handler: |route| route.to(read::list),
         operation: lists,
     },
-    Call {
+    Endpoint {
         method: Method::Post,
         path: "/sessions",
         access: Access::Scope(Scope::SessionsWrite),
         handler: |route| route.to(ingest::record),
         operation: records,
     },
-    Call {
+    Endpoint {
         method: Method::Get,
         path: "/sessions/{sessionId}",
         access: READS,

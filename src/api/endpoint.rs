@@ -45,7 +45,7 @@ impl Method {
 
 /// One call of the API.
 #[derive(Clone, Copy)]
-pub struct Call {
+pub struct Endpoint {
     /// How it is made.
     pub method: Method,
     /// Its address below `/api`: `/sessions/{sessionId}`.
@@ -59,7 +59,7 @@ pub struct Call {
 }
 
 /// Takes these calls. Of two addresses that fit a request, the one that is listed first does.
-pub fn routes(calls: &[Call], config: &mut ServiceConfig) {
+pub(super) fn routes(calls: &[Endpoint], config: &mut ServiceConfig) {
     let mut taken: Vec<&str> = Vec::new();
     for call in calls {
         if taken.contains(&call.path) {

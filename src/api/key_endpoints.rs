@@ -1,64 +1,68 @@
-//! The calls of this room below `/api`.
+//! The endpoints below `/api/keys`.
 
 use serde_json::{Value, json};
 
-use super::{access::Access, programs, scope::Scope};
-use crate::api::{Call, Method, NO_CONTROL_CHARACTERS, fields, item, json_body, parameter};
+use super::{
+    endpoint::{Endpoint, Method},
+    openapi::{fields, item, json_body, parameter},
+    schemas::NO_CONTROL_CHARACTERS,
+};
+use crate::api_keys::{Access, Scope, programs};
 
 const MANAGES: Access = Access::Scope(Scope::KeysManage);
 
 /// What programs may do with keys. The addresses that name no key come first.
-pub const CALLS: [Call; 8] = [
-    Call {
+pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
+    Endpoint {
         method: Method::Get,
         path: "/keys/current",
         access: Access::AnyKey,
         handler: |route| route.to(programs::current),
         operation: || operation("getCurrentKey", "What the key itself may do", "200", "Key", "The key."),
     },
-    Call {
+    Endpoint {
         method: Method::Post,
         path: "/keys/revoke",
         access: Access::Possession,
         handler: |route| route.to(programs::revoke),
         operation: revoke,
     },
-    Call {
+    Endpoint {
         method: Method::Get,
         path: "/keys",
         access: MANAGES,
         handler: |route| route.to(programs::index),
         operation: list,
     },
-    Call {
+    Endpoint {
         method: Method::Post,
         path: "/keys",
         access: MANAGES,
         handler: |route| route.to(programs::create),
         operation: create,
     },
-    Call {
+    Endpoint {
         method: Method::Get,
         path: "/keys/{publicKey}",
         access: MANAGES,
         handler: |route| route.to(programs::show),
         operation: || of_key(operation("getKey", "One key", "200", "Key", "The key.")),
     },
-    Call {
+    Endpoint {
         method: Method::Patch,
         path: "/keys/{publicKey}",
         access: MANAGES,
         handler: |route| route.to(programs::change),
         operation: change,
     },
-    Call {
+    Endpoint {
         method: Method::Delete,
         path: "/keys/{publicKey}",
         access: MANAGES,
         handler: |route| route.to(programs::delete),
         operation: delete,
     },
-    Call {
+    Endpoint {
         method: Method::Post,
         path: "/keys/{publicKey}/replacement",
         access: MANAGES,

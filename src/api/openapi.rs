@@ -6,13 +6,13 @@ use actix_web::{HttpResponse, web::Data};
 use serde_json::{Map, Value, json};
 
 use super::{
-    call::{Call, Method},
+    endpoint::{Endpoint, Method},
     schemas::schemas,
 };
 use crate::{api_keys::Access, error::AppError};
 
 /// The calls of this room.
-pub const CALLS: [Call; 1] = [Call {
+pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
     method: Method::Get,
     path: "/openapi.json",
     access: Access::Nobody,
@@ -34,7 +34,7 @@ pub struct Document(String);
 impl Document {
     /// The document of these calls, for an installation at `origin`.
     #[must_use]
-    pub fn new(calls: &[Call], origin: &str) -> Self {
+    pub fn new(calls: &[Endpoint], origin: &str) -> Self {
         let mut paths = Map::new();
         for call in calls {
             let path = paths.entry(format!("/api{}", call.path)).or_insert_with(|| json!({}));
@@ -70,7 +70,7 @@ async fn show(document: Data<Document>) -> Result<HttpResponse, AppError> {
 }
 
 /// What the document says of a call: what its room says, and what follows from who may make it.
-fn operation(call: &Call) -> Value {
+fn operation(call: &Endpoint) -> Value {
     let mut operation = (call.operation)();
     let mut codes: BTreeSet<u16> = BTreeSet::from([500, 503]);
     if call.access != Access::Nobody {
@@ -151,27 +151,27 @@ fn headers() -> Value {
 
 /// A parameter of an address, `in` the path or the query.
 #[must_use]
-pub fn parameter(place: &str, name: &str, description: &str, schema: &Value) -> Value {
+pub(super) fn parameter(place: &str, name: &str, description: &str, schema: &Value) -> Value {
     json!({"in": place, "name": name, "required": place == "path", "description": description, "schema": schema})
 }
 
 /// An answer in JSON that is one of the schemas.
 #[must_use]
-pub fn item(description: &str, schema: &str) -> Value {
+pub(super) fn item(description: &str, schema: &str) -> Value {
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
     json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
 /// A body in JSON.
 #[must_use]
-pub fn json_body(schema: &str, example: &Value) -> Value {
+pub(super) fn json_body(schema: &str, example: &Value) -> Value {
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
     json!({"required": true, "content": {"application/json": {"schema": schema, "example": example}}})
 }
 
 /// A body of fields, in each of the three ways that they are read.
 #[must_use]
-pub fn fields(schema: &Value) -> Value {
+pub(super) fn fields(schema: &Value) -> Value {
     let content = json!({"schema": schema});
     json!({"content": {
         "multipart/form-data": content,
