@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// The entry under which the store hands over who is logged in.
-pub(super) const SIGNED_IN: &str = "signed_in";
+pub(crate) const SIGNED_IN: &str = "signed_in";
 /// The entry under which logging in hands over where it came from.
-pub(super) const PLACE: &str = "place";
+pub(crate) const PLACE: &str = "place";
 /// The entry for the message of the page before.
-pub(super) const FLASH: &str = "flash";
+pub(crate) const FLASH: &str = "flash";
 
 /// What a member may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +34,17 @@ pub enum Role {
 
 /// What the database knew of a user and the active client when the request arrived: what the store hands over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Known {
-    pub(super) user_id: Uuid,
-    pub(super) name: String,
-    pub(super) email: String,
-    pub(super) client_id: String,
-    pub(super) client_name: String,
-    pub(super) role: String,
+pub(crate) struct Known {
+    pub(crate) user_id: Uuid,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) client_id: String,
+    pub(crate) client_name: String,
+    pub(crate) role: String,
 }
 
 impl Known {
-    pub(super) fn client(&self) -> ClientId {
+    pub(crate) fn client(&self) -> ClientId {
         ClientId::from_database(self.client_id.clone())
     }
 }

@@ -21,15 +21,15 @@ const IDLE_HOURS: i32 = 12;
 const SIGN_IN_DAYS: i32 = 7;
 
 /// A sign-in about to be stored.
-pub(super) struct NewSignIn {
-    pub(super) user_id: Uuid,
+pub(crate) struct NewSignIn {
+    pub(crate) user_id: Uuid,
     /// The active client.
-    pub(super) client: ClientId,
-    pub(super) flash: Option<String>,
+    pub(crate) client: ClientId,
+    pub(crate) flash: Option<String>,
 }
 
 /// Stores a sign-in that ends by itself after [`SIGN_IN_DAYS`] days, and forgets those that have ended.
-pub(super) fn create(
+pub(crate) fn create(
     connection: &mut PgConnection,
     trail: &Trail,
     id_hash: &[u8],
@@ -51,7 +51,7 @@ pub(super) fn create(
 }
 
 /// Who is behind a sign-in, as of now: the user enabled, still a member of the active client, not idle for too long.
-pub(super) fn find(
+pub(crate) fn find(
     connection: &mut PgConnection,
     id_hash: &[u8],
 ) -> QueryResult<Option<(Known, Option<String>)>> {
@@ -92,7 +92,7 @@ fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {
 }
 
 /// Leaves a message for the next page, or takes it away. A sign-in that has ended stays ended.
-pub(super) fn set_flash(
+pub(crate) fn set_flash(
     connection: &mut PgConnection,
     id_hash: &[u8],
     flash: Option<&str>,
@@ -104,7 +104,7 @@ pub(super) fn set_flash(
 }
 
 /// Ends a sign-in. Where it came from, actix-session does not tell.
-pub(super) fn delete(connection: &mut PgConnection, chain: &Chain, id_hash: &[u8]) -> QueryResult<()> {
+pub(crate) fn delete(connection: &mut PgConnection, chain: &Chain, id_hash: &[u8]) -> QueryResult<()> {
     connection.transaction(|connection| {
         let ended = diesel::delete(sign_ins::table.find(id_hash))
             .returning((sign_ins::user_id, sign_ins::client_id))
@@ -118,7 +118,7 @@ pub(super) fn delete(connection: &mut PgConnection, chain: &Chain, id_hash: &[u8
 }
 
 /// Writes down that somebody gave a wrong password for this user.
-pub(super) fn note_failed(
+pub(crate) fn note_failed(
     connection: &mut PgConnection,
     client: &ClientId,
     trail: &Trail,

@@ -39,16 +39,16 @@ pub enum Home<'a> {
 
 /// What logging in needs to know of a user.
 #[derive(Debug, Queryable)]
-pub(super) struct LoginCandidate {
-    pub(super) user_id: Uuid,
-    pub(super) password_hash: String,
-    pub(super) client_id: String,
-    pub(super) is_enabled: bool,
+pub(crate) struct LoginCandidate {
+    pub(crate) user_id: Uuid,
+    pub(crate) password_hash: String,
+    pub(crate) client_id: String,
+    pub(crate) is_enabled: bool,
 }
 
 /// Why registering failed.
 #[derive(Debug)]
-pub(super) enum RegisterError {
+pub(crate) enum RegisterError {
     /// Only the first user may register, and there is one.
     Closed,
     /// The e-mail has an account.
@@ -63,7 +63,7 @@ impl From<diesel::result::Error> for RegisterError {
 }
 
 /// A new user and a new client whose owner the user is.
-pub(super) fn register(
+pub(crate) fn register(
     connection: &mut PgConnection,
     trail: &Trail,
     user: &NewUser,
@@ -130,7 +130,7 @@ pub fn add_user(
 }
 
 /// What the audit log tells of a new member.
-pub(super) fn added(user_id: Uuid, role: &str) -> Act {
+pub(crate) fn added(user_id: Uuid, role: &str) -> Act {
     Act::new(Kind::MemberAdded).on(&user_id).with("role", role)
 }
 
@@ -194,7 +194,7 @@ fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uui
 ///
 /// # Errors
 /// Those of the database.
-pub(super) fn join(
+pub(crate) fn join(
     connection: &mut PgConnection,
     client: &ClientId,
     user_id: Uuid,
@@ -241,7 +241,7 @@ pub fn set_password(
 }
 
 /// The clients that the user is a member of, in their order.
-pub(super) fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
+pub(crate) fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
     let ids = memberships::table
         .filter(memberships::user_id.eq(user_id))
         .order(memberships::client_id)
@@ -295,7 +295,7 @@ pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid
 }
 
 /// The user with this e-mail and the oldest membership.
-pub(super) fn login_candidate(
+pub(crate) fn login_candidate(
     connection: &mut PgConnection,
     email: &EmailAddress,
 ) -> QueryResult<Option<LoginCandidate>> {

@@ -9,12 +9,12 @@ mod openapi;
 mod schemas;
 mod session_endpoints;
 
-pub use endpoint::{Endpoint, Method};
-pub use openapi::Document;
-
 use key_endpoints::KEY_ENDPOINTS;
 use openapi::DOCUMENT_ENDPOINTS;
 use session_endpoints::SESSION_ENDPOINTS;
+
+pub use endpoint::{Endpoint, Method};
+pub use openapi::Document;
 
 use actix_web::web::ServiceConfig;
 

@@ -45,7 +45,7 @@ pub use list::{KeyPage, find, list};
 pub use manager::Manager;
 pub use new_key::{NewKey, Plan};
 pub use pages::routes;
-pub use presented::{Caller, FormCall, Presented};
+pub use presented::{FormCall, Presented};
 pub use rights::{LimitError, NetworkError, Networks, RequestsPerMinute, Rights};
 pub use scope::Scope;
 pub use store::{ADMITS, admits, is_admitted};

@@ -24,21 +24,13 @@ use crate::{
     db::Db,
     error::AppError,
     ids::{ClientId, PublicKey},
+    usage::Caller,
     web::{
         api_request::{ApiRequest, BearerKey},
         body::Fields,
         client_address::client_address,
     },
 };
-
-/// Whose key was let in, or is known to live: left with the request for whoever looks at the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The client.
-    pub client: ClientId,
-    /// The public key.
-    pub public_key: PublicKey,
-}
 
 /// A well-formed key from `Authorization: Bearer`, and what the route asks of it. It proves nothing yet.
 ///

@@ -81,9 +81,9 @@ impl Kind {
 /// What is said here is kept for ever and cannot be erased: no secret, no password, nothing that tells of a shopper.
 #[derive(Clone, Debug)]
 pub struct Act {
-    pub(super) kind: Kind,
-    pub(super) target: Option<String>,
-    pub(super) related: Option<String>,
+    pub(crate) kind: Kind,
+    pub(crate) target: Option<String>,
+    pub(crate) related: Option<String>,
     details: BTreeMap<&'static str, String>,
 }
 
@@ -119,7 +119,7 @@ impl Act {
     }
 
     /// The details as a JSON object.
-    pub(super) fn details(&self) -> String {
+    pub(crate) fn details(&self) -> String {
         serde_json::to_string(&self.details).expect("a map of texts is JSON")
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Hash and seal before the first record.
-pub(super) const START: [u8; 32] = [0; 32];
+pub(crate) const START: [u8; 32] = [0; 32];
 /// So many bytes of a pseudonym are shown: 128 bits.
 const PSEUDONYM_LENGTH: usize = 16;
 
@@ -48,7 +48,7 @@ impl Chain {
     }
 
     /// The hash of a record, where the one before has this seal. It covers every column but the hash itself.
-    pub(super) fn hash(&self, seal: &[u8], record: &Record) -> Vec<u8> {
+    pub(crate) fn hash(&self, seal: &[u8], record: &Record) -> Vec<u8> {
         self.begin("uptok audit record v1")
             .part(seal)
             .part(&record.previous_hash)
@@ -67,7 +67,7 @@ impl Chain {
     }
 
     /// The seal of the record with this hash.
-    pub(super) fn seal(&self, hash: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&self, hash: &[u8]) -> Vec<u8> {
         if hash == START { START.to_vec() } else { self.begin("uptok audit seal v1").part(hash).end() }
     }
 
@@ -111,7 +111,7 @@ impl Parts {
 }
 
 /// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a text cannot fail.
@@ -121,7 +121,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 

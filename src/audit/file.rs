@@ -37,7 +37,7 @@ const COLUMNS: [&str; 13] = [
 ];
 
 /// Everything that matches, the newest first; it ends early with whoever is no member any more.
-pub(super) fn answer(signed_in: SignedIn, filter: Filter, db: Data<Db>) -> HttpResponse {
+pub(crate) fn answer(signed_in: SignedIn, filter: Filter, db: Data<Db>) -> HttpResponse {
     let begin = Some((Towards::Older(None), signed_in, filter, db));
     let chunks = stream::try_unfold(begin, async |walk| {
         let Some((towards, signed_in, filter, db)) = walk else { return Ok(None) };

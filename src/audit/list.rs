@@ -14,20 +14,20 @@ use crate::{
 
 /// What the log is narrowed to; nothing: all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Filter {
-    pub(super) act: Option<String>,
+pub(crate) struct Filter {
+    pub(crate) act: Option<String>,
     /// A user's id, or the word for a kind of actor.
-    pub(super) actor: Option<String>,
+    pub(crate) actor: Option<String>,
     /// Who did it, or to what it was done.
-    pub(super) key: Option<String>,
-    pub(super) from: Option<DateTime<Utc>>,
+    pub(crate) key: Option<String>,
+    pub(crate) from: Option<DateTime<Utc>>,
     /// Exclusive.
-    pub(super) to: Option<DateTime<Utc>>,
+    pub(crate) to: Option<DateTime<Utc>>,
 }
 
 /// From where in the log, in which direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Towards {
+pub(crate) enum Towards {
     /// Before this sequence; `None`: from the newest.
     Older(Option<i64>),
     /// After this one.
@@ -35,7 +35,7 @@ pub(super) enum Towards {
 }
 
 /// Up to `limit` records that match, the newest first.
-pub(super) fn newest_first(
+pub(crate) fn newest_first(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &Filter,
@@ -82,7 +82,7 @@ fn matching(client: &ClientId, filter: &Filter) -> audit_log::BoxedQuery<'static
 }
 
 /// Id and name of every member of the client, by name.
-pub(super) fn members(
+pub(crate) fn members(
     connection: &mut PgConnection,
     client: &ClientId,
 ) -> QueryResult<Vec<(String, String)>> {
@@ -96,7 +96,7 @@ pub(super) fn members(
 }
 
 /// The names of the users that these records are by or about, also of those who are members no more.
-pub(super) fn names(
+pub(crate) fn names(
     connection: &mut PgConnection,
     records: &[Record],
 ) -> QueryResult<HashMap<String, String>> {

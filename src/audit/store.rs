@@ -17,10 +17,10 @@ define_sql_function! {
 /// Where the chain of a client ends.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = audit_heads, check_for_backend(diesel::pg::Pg))]
-pub(super) struct Head {
-    pub(super) sequence: i64,
-    pub(super) hash: Vec<u8>,
-    pub(super) seal: Vec<u8>,
+pub(crate) struct Head {
+    pub(crate) sequence: i64,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) seal: Vec<u8>,
 }
 
 /// Adds a record to the chain of the client, in the transaction of what it tells.
@@ -71,17 +71,17 @@ fn next(connection: &mut PgConnection, client: &ClientId) -> QueryResult<(Head, 
 }
 
 /// Whether the log of the client began with the client, so that its first record tells of its first member.
-pub(super) fn is_from_start(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
+pub(crate) fn is_from_start(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
     clients::table.find(client.as_str()).select(clients::audited_from_start).first(connection)
 }
 
 /// The head of the client's chain.
-pub(super) fn head(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Option<Head>> {
+pub(crate) fn head(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Option<Head>> {
     audit_heads::table.find(client.as_str()).select(Head::as_select()).first(connection).optional()
 }
 
 /// Up to `limit` records of the client after `sequence`, in their order.
-pub(super) fn records_after(
+pub(crate) fn records_after(
     connection: &mut PgConnection,
     client: &ClientId,
     sequence: i64,
@@ -97,7 +97,7 @@ pub(super) fn records_after(
 
 /// The client that has a record with this hash, other than `client`. The one statement across clients: it asks whether
 /// a record was copied from one to another.
-pub(super) fn other_owner(
+pub(crate) fn other_owner(
     connection: &mut PgConnection,
     client: &ClientId,
     hash: &[u8],

@@ -33,7 +33,7 @@ pub enum Actor {
 
 impl Actor {
     /// The word for it in a record.
-    pub(super) const fn kind(&self) -> &'static str {
+    pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",
             Self::Key(_) => "key",
@@ -44,7 +44,7 @@ impl Actor {
     }
 
     /// Which one.
-    pub(super) fn id(&self) -> Option<String> {
+    pub(crate) fn id(&self) -> Option<String> {
         match self {
             Self::User(user_id) => Some(user_id.to_string()),
             Self::Key(public_key) => Some(public_key.to_string()),
@@ -59,10 +59,10 @@ impl Actor {
 /// for any argument.
 #[derive(Clone, Debug)]
 pub struct Trail {
-    pub(super) chain: Chain,
-    pub(super) actor: Actor,
-    pub(super) address: Option<IpAddr>,
-    pub(super) request_id: Option<Uuid>,
+    pub(crate) chain: Chain,
+    pub(crate) actor: Actor,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) request_id: Option<Uuid>,
 }
 
 impl Trail {

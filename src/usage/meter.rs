@@ -20,7 +20,7 @@ const SHARDS: usize = 16;
 /// counted, so this is reached when nothing can be stored for long.
 const KEYS_MAX: usize = 10_000;
 /// The last answers with an error that are kept of each client.
-pub(super) const ERRORS_KEPT: usize = 100;
+pub(crate) const ERRORS_KEPT: usize = 100;
 
 /// So many characters of a `User-Agent` are kept.
 const USER_AGENT_MAX: usize = 200;
@@ -66,42 +66,42 @@ struct KeyCounts {
 
 /// Calls of one key that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// Hours since 1970-01-01T00:00:00Z.
-    pub(super) hour: i64,
+    pub(crate) hour: i64,
     /// `GET /api/sessions`.
-    pub(super) endpoint: String,
+    pub(crate) endpoint: String,
     /// The first digit of the status.
-    pub(super) status_class: i16,
-    pub(super) requests: i64,
+    pub(crate) status_class: i16,
+    pub(crate) requests: i64,
 }
 
 /// The last use of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Last {
-    pub(super) used_at: DateTime<Utc>,
-    pub(super) address: IpAddr,
+pub(crate) struct Last {
+    pub(crate) used_at: DateTime<Utc>,
+    pub(crate) address: IpAddr,
     /// Empty: none was sent.
-    pub(super) user_agent: String,
+    pub(crate) user_agent: String,
 }
 
 /// An answer with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) request_id: Uuid,
-    pub(super) answered_at: DateTime<Utc>,
-    pub(super) endpoint: String,
-    pub(super) status: i16,
-    pub(super) code: &'static str,
+pub(crate) struct Failure {
+    pub(crate) request_id: Uuid,
+    pub(crate) answered_at: DateTime<Utc>,
+    pub(crate) endpoint: String,
+    pub(crate) status: i16,
+    pub(crate) code: &'static str,
 }
 
 /// What was counted since the counts were last taken: a row per key, tally and error, in the order of the tables' keys,
 /// so that nodes that store at once never wait for each other in a circle.
 #[derive(Debug, Default)]
 pub struct Counts {
-    pub(super) tallies: Vec<(ClientId, PublicKey, Tally)>,
-    pub(super) last_uses: Vec<(ClientId, PublicKey, Last)>,
-    pub(super) errors: Vec<(ClientId, PublicKey, Failure)>,
+    pub(crate) tallies: Vec<(ClientId, PublicKey, Tally)>,
+    pub(crate) last_uses: Vec<(ClientId, PublicKey, Last)>,
+    pub(crate) errors: Vec<(ClientId, PublicKey, Failure)>,
 }
 
 impl Meter {

@@ -11,14 +11,23 @@ use actix_web::{
 
 use super::meter::{Call, Meter};
 use crate::{
-    api_keys::Caller,
     config::Settings,
+    ids::{ClientId, PublicKey},
     web::{
         client_address::client_address,
         clock, error_pages,
         request_log::{RequestId, route_of},
     },
 };
+
+/// Whose key was let in, or is known to live: left with the request for whoever looks at the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The client.
+    pub client: ClientId,
+    /// The public key.
+    pub public_key: PublicKey,
+}
 
 /// Counts the request for the key that was let in, if one was. A stream counts when it begins.
 ///

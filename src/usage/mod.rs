@@ -5,17 +5,17 @@
 //! counted is stored once, also when PostgreSQL is away for a while or does not say whether it has stored it. A process
 //! that is killed on the spot takes the counts of its last second with it.
 
-mod figures;
-mod keeper;
+mod flusher;
 mod meter;
 mod middleware;
 mod pages;
+mod queries;
 mod report;
 mod store;
 
-pub use figures::{KeyUse, LastUse, of_key, of_keys};
-pub use keeper::Keeper;
+pub use flusher::Keeper;
 pub use meter::{Call, Counts, Meter};
-pub use middleware::count;
+pub use middleware::{Caller, count};
 pub use pages::routes;
+pub use queries::{KeyUse, LastUse, of_key, of_keys};
 pub use store::{Batch, keep, sweep};

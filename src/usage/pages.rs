@@ -9,7 +9,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use super::{
-    figures::{self, KeyUse, KnownKey, Scope},
+    queries::{self, KeyUse, KnownKey, Scope},
     report::{Report, Span},
 };
 use crate::{
@@ -63,7 +63,7 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
     let (signed_in, layout) = visitor.required("Usage", Section::Usage)?;
     let (span, now) = (Span::of(request.query_string()), clock::now());
     let scope = Scope { client: signed_in.client(), key: None, since: span.since(now) };
-    let figures = db.run(move |connection| figures::figures(connection, &scope)).await?;
+    let figures = db.run(move |connection| queries::figures(connection, &scope)).await?;
     let report = Report::new(figures, span, now, INDEX);
     respond(StatusCode::OK, &Index { layout, report })
 }
@@ -81,9 +81,9 @@ async fn show(
     let asked = key.clone();
     let (known, key_use, figures) = db
         .run(move |connection| {
-            let known = figures::find_key(connection, &scope.client, &asked)?;
-            let key_use = figures::of_key(connection, &scope.client, &asked)?;
-            figures::figures(connection, &scope).map(|figures| (known, key_use, figures))
+            let known = queries::find_key(connection, &scope.client, &asked)?;
+            let key_use = queries::of_key(connection, &scope.client, &asked)?;
+            queries::figures(connection, &scope).map(|figures| (known, key_use, figures))
         })
         .await?;
     let report = Report::new(figures, span, now, &format!("/settings/api-keys/{key}/usage"));

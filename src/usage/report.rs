@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Days, DurationRound as _, NaiveTime, TimeDelta, Utc};
 
-use super::figures::{Figures, Hour, LastError, OfEndpoint, OfKey};
+use super::queries::{Figures, Hour, LastError, OfEndpoint, OfKey};
 use crate::web::{
     chart::{Chart, Point, Series},
     clock::{Past, rfc3339},
@@ -20,7 +20,7 @@ const SERIES: [Series; 2] =
 
 /// How far back a page looks, and what a bar of its picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Span {
+pub(crate) enum Span {
     /// The last 30 days, this one included.
     Days,
     /// The last 48 hours, this one included.
@@ -29,13 +29,13 @@ pub(super) enum Span {
 
 impl Span {
     /// What the query string asks for: `per=hour`, or else days.
-    pub(super) fn of(query: &str) -> Self {
+    pub(crate) fn of(query: &str) -> Self {
         let is_per_hour = |(name, value): (_, _)| name == "per" && value == "hour";
         if url::form_urlencoded::parse(query.as_bytes()).any(is_per_hour) { Self::Hours } else { Self::Days }
     }
 
     /// When the first bar begins.
-    pub(super) fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub(crate) fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
         self.begins(now).first().copied().unwrap_or(now)
     }
 
@@ -70,50 +70,50 @@ impl Span {
 }
 
 /// What a page of usage shows.
-pub(super) struct Report {
+pub(crate) struct Report {
     /// Where the page is.
-    pub(super) address: String,
-    pub(super) is_per_hour: bool,
-    pub(super) chart: Chart,
-    pub(super) requests: String,
-    pub(super) errors: String,
+    pub(crate) address: String,
+    pub(crate) is_per_hour: bool,
+    pub(crate) chart: Chart,
+    pub(crate) requests: String,
+    pub(crate) errors: String,
     /// `1.2 %`.
-    pub(super) share: String,
-    pub(super) is_empty: bool,
-    pub(super) endpoints: Vec<Line>,
-    pub(super) keys: Vec<KeyLine>,
-    pub(super) last_errors: Vec<ErrorLine>,
+    pub(crate) share: String,
+    pub(crate) is_empty: bool,
+    pub(crate) endpoints: Vec<Line>,
+    pub(crate) keys: Vec<KeyLine>,
+    pub(crate) last_errors: Vec<ErrorLine>,
 }
 
 /// Requests of one kind.
-pub(super) struct Line {
-    pub(super) name: String,
-    pub(super) requests: String,
-    pub(super) errors: String,
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) requests: String,
+    pub(crate) errors: String,
 }
 
 /// Requests of one key.
-pub(super) struct KeyLine {
-    pub(super) public_key: String,
-    pub(super) is_deleted: bool,
-    pub(super) line: Line,
-    pub(super) last: Option<Past>,
+pub(crate) struct KeyLine {
+    pub(crate) public_key: String,
+    pub(crate) is_deleted: bool,
+    pub(crate) line: Line,
+    pub(crate) last: Option<Past>,
 }
 
 /// An answer with an error.
-pub(super) struct ErrorLine {
-    pub(super) at: Past,
-    pub(super) name: String,
-    pub(super) public_key: String,
-    pub(super) endpoint: String,
-    pub(super) status: i16,
-    pub(super) code: String,
-    pub(super) request_id: String,
+pub(crate) struct ErrorLine {
+    pub(crate) at: Past,
+    pub(crate) name: String,
+    pub(crate) public_key: String,
+    pub(crate) endpoint: String,
+    pub(crate) status: i16,
+    pub(crate) code: String,
+    pub(crate) request_id: String,
 }
 
 impl Report {
     /// The figures as they are read at `now`, on the page at `address`.
-    pub(super) fn new(figures: Figures, span: Span, now: DateTime<Utc>, address: &str) -> Self {
+    pub(crate) fn new(figures: Figures, span: Span, now: DateTime<Utc>, address: &str) -> Self {
         let errors: i64 = figures.hours.iter().map(|hour| hour.errors).sum();
         let requests: i64 = figures.hours.iter().map(|hour| hour.good).sum::<i64>() + errors;
         Self {

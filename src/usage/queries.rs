@@ -103,93 +103,93 @@ fn uses(
 
 /// Whose requests are looked at, and from when on.
 #[derive(Clone, Debug)]
-pub(super) struct Scope {
-    pub(super) client: ClientId,
+pub(crate) struct Scope {
+    pub(crate) client: ClientId,
     /// `None`: all keys of the client.
-    pub(super) key: Option<PublicKey>,
-    pub(super) since: DateTime<Utc>,
+    pub(crate) key: Option<PublicKey>,
+    pub(crate) since: DateTime<Utc>,
 }
 
 /// What a page of usage shows.
 #[derive(Debug)]
-pub(super) struct Figures {
-    pub(super) hours: Vec<Hour>,
-    pub(super) endpoints: Vec<OfEndpoint>,
+pub(crate) struct Figures {
+    pub(crate) hours: Vec<Hour>,
+    pub(crate) endpoints: Vec<OfEndpoint>,
     /// The keys that are used most; none when one key is looked at.
-    pub(super) keys: Vec<OfKey>,
-    pub(super) errors: Vec<LastError>,
+    pub(crate) keys: Vec<OfKey>,
+    pub(crate) errors: Vec<LastError>,
 }
 
 /// An hour in which there were requests.
 #[derive(Debug, QueryableByName)]
-pub(super) struct Hour {
+pub(crate) struct Hour {
     #[diesel(sql_type = Timestamptz)]
-    pub(super) begin: DateTime<Utc>,
+    pub(crate) begin: DateTime<Utc>,
     #[diesel(sql_type = BigInt)]
-    pub(super) good: i64,
+    pub(crate) good: i64,
     #[diesel(sql_type = BigInt)]
-    pub(super) errors: i64,
+    pub(crate) errors: i64,
 }
 
 /// What was asked.
 #[derive(Debug, QueryableByName)]
-pub(super) struct OfEndpoint {
+pub(crate) struct OfEndpoint {
     #[diesel(sql_type = Text)]
-    pub(super) endpoint: String,
+    pub(crate) endpoint: String,
     #[diesel(sql_type = BigInt)]
-    pub(super) requests: i64,
+    pub(crate) requests: i64,
     #[diesel(sql_type = BigInt)]
-    pub(super) errors: i64,
+    pub(crate) errors: i64,
 }
 
 /// Who asked.
 #[derive(Debug, QueryableByName)]
-pub(super) struct OfKey {
+pub(crate) struct OfKey {
     #[diesel(sql_type = Text)]
-    pub(super) public_key: String,
+    pub(crate) public_key: String,
     #[diesel(sql_type = Text)]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[diesel(sql_type = Bool)]
-    pub(super) is_deleted: bool,
+    pub(crate) is_deleted: bool,
     #[diesel(sql_type = BigInt)]
-    pub(super) requests: i64,
+    pub(crate) requests: i64,
     #[diesel(sql_type = BigInt)]
-    pub(super) errors: i64,
+    pub(crate) errors: i64,
     #[diesel(sql_type = Nullable<Timestamptz>)]
-    pub(super) used_at: Option<DateTime<Utc>>,
+    pub(crate) used_at: Option<DateTime<Utc>>,
 }
 
 /// An answer with an error.
 #[derive(Debug, QueryableByName)]
-pub(super) struct LastError {
+pub(crate) struct LastError {
     #[diesel(sql_type = SqlUuid)]
-    pub(super) request_id: Uuid,
+    pub(crate) request_id: Uuid,
     #[diesel(sql_type = Text)]
-    pub(super) public_key: String,
+    pub(crate) public_key: String,
     #[diesel(sql_type = Text)]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[diesel(sql_type = Timestamptz)]
-    pub(super) answered_at: DateTime<Utc>,
+    pub(crate) answered_at: DateTime<Utc>,
     #[diesel(sql_type = Text)]
-    pub(super) endpoint: String,
+    pub(crate) endpoint: String,
     #[diesel(sql_type = SmallInt)]
-    pub(super) status: i16,
+    pub(crate) status: i16,
     #[diesel(sql_type = Text)]
-    pub(super) code: String,
+    pub(crate) code: String,
 }
 
 /// A key as it was or is.
 #[derive(Clone, Debug, Queryable)]
-pub(super) struct KnownKey {
-    pub(super) name: String,
-    pub(super) deleted_at: Option<DateTime<Utc>>,
+pub(crate) struct KnownKey {
+    pub(crate) name: String,
+    pub(crate) deleted_at: Option<DateTime<Utc>>,
 }
 
 /// A key of the client, also one that was deleted.
 ///
 /// # Errors
 /// `NotFound` when the client never had it; those of the database.
-pub(super) fn find_key(
+pub(crate) fn find_key(
     connection: &mut PgConnection,
     client: &ClientId,
     key: &PublicKey,
@@ -204,7 +204,7 @@ pub(super) fn find_key(
 ///
 /// # Errors
 /// Those of the database.
-pub(super) fn figures(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Figures> {
+pub(crate) fn figures(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Figures> {
     Ok(Figures {
         hours: of_hours(connection, scope)?,
         endpoints: of_endpoints(connection, scope)?,
