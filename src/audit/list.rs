@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, prelude::*};
 use uuid::Uuid;
 
-use super::record::Record;
+use super::log::record::Record;
 use crate::{
     ids::ClientId,
     schema::{audit_log, memberships, users},

@@ -4,19 +4,17 @@
 //! hashed with a key that is not in the database, over the one before: `uptok audit verify` ([`verify`]) names the first
 //! that is not as it was written.
 
-mod act;
-mod chain;
-mod file;
+mod csv;
 mod list;
+mod log;
 mod pages;
-mod record;
-mod store;
-mod trail;
 mod verify;
 
-pub use act::{Act, Kind};
-pub use chain::Chain;
+pub use log::{
+    chain::Chain,
+    context::{Actor, Trail},
+    event::{Act, Kind},
+    store::record,
+};
 pub use pages::routes;
-pub use store::record;
-pub use trail::{Actor, Trail};
 pub use verify::{Checkpoint, Fault, Touched, Verified, clients, verify};

@@ -11,10 +11,9 @@ use askama::Template;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::{
-    act::Kind,
-    file,
+    csv,
     list::{self, Filter, Towards},
-    record::Record,
+    log::{event::Kind, record::Record},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -217,7 +216,7 @@ async fn download(request: HttpRequest, signed_in: SignedIn, db: Data<Db>) -> Re
     if asked.is_wrong {
         return Err(AppError::invalid("from", "Write days as YYYY-MM-DD."));
     }
-    Ok(file::answer(signed_in, asked.filter, db))
+    Ok(csv::answer(signed_in, asked.filter, db))
 }
 
 fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {

@@ -4,9 +4,9 @@ use std::{fmt, str::FromStr};
 
 use diesel::prelude::*;
 
-use super::{
-    act::Kind,
+use super::log::{
     chain::{Chain, START, hex},
+    event::Kind,
     record::Record,
     store::{self, Head},
 };
@@ -246,7 +246,7 @@ impl<'a> Walk<'a> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::chain::tests::{chain, sample},
+        super::log::chain::tests::{chain, sample},
         *,
     };
 

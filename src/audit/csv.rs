@@ -7,9 +7,8 @@ use actix_web::{
 use futures_util::stream;
 
 use super::{
-    chain::hex,
     list::{self, Filter, Towards},
-    record::Record,
+    log::{chain::hex, record::Record},
 };
 use crate::{
     accounts::SignedIn,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::{act::Act, record::Record, trail::Trail};
+use super::{context::Trail, event::Act, record::Record};
 use crate::{
     ids::ClientId,
     schema::{audit_heads, audit_log, clients},

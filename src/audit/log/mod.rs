@@ -1,0 +1,7 @@
+//! The hash chain of audit records: what is recorded, in which context, and how it is sealed.
+
+pub(super) mod chain;
+pub(super) mod context;
+pub(super) mod event;
+pub(super) mod record;
+pub(super) mod store;
