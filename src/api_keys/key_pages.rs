@@ -9,9 +9,9 @@ use actix_web::{
 use askama::Template;
 
 use super::{
+    auth::credentials::Gate,
     changes::{self, Deleted},
     form::KeyForm,
-    gate::Gate,
     key::{Key, Status},
     lifetime::Grace,
     list,

@@ -4,12 +4,11 @@
 //! database opens nothing and a row written by hand opens nothing either. Deleting a key takes effect with the next
 //! request, on every node: hash and deletion are asked of PostgreSQL each time, nothing in between remembers them.
 
-mod access;
+mod auth;
 mod changes;
 mod client_key;
 mod expiry;
 mod form;
-mod gate;
 mod key;
 mod key_error;
 mod key_json;
@@ -17,25 +16,26 @@ mod key_name;
 mod key_pages;
 mod key_query;
 mod lifetime;
-mod limits;
 mod list;
 mod manager;
 mod new_key;
 mod pages;
-mod presented;
 pub(crate) mod programs;
 mod rights;
 mod row;
 mod scope;
 mod several_pages;
-mod store;
 mod told;
 
-pub use access::Access;
+pub(crate) use auth::key_source::ApiQuery;
+pub use auth::{
+    access::Access,
+    authentication::{FormCall, Presented},
+    credentials::{ADMITS, Credentials, Gate, admits, is_admitted},
+};
 pub use changes::{Changed, Deleted, LIVING_MAX, Replaced, change, create, delete, delete_all, replace};
 pub use client_key::{ClientKey, KeyHasher};
 pub use expiry::{ExpiryWatch, note_expired};
-pub use gate::{Credentials, Gate};
 pub use key::{Key, Status, WARNED_DAYS};
 pub use key_error::KeyError;
 pub use key_name::KeyName;
@@ -45,7 +45,5 @@ pub use list::{KeyPage, find, list};
 pub use manager::Manager;
 pub use new_key::{NewKey, Plan};
 pub use pages::routes;
-pub use presented::{FormCall, Presented};
 pub use rights::{LimitError, NetworkError, Networks, RequestsPerMinute, Rights};
 pub use scope::Scope;
-pub use store::{ADMITS, admits, is_admitted};

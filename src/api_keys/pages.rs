@@ -9,10 +9,10 @@ use actix_web::{
 use askama::Template;
 
 use super::{
+    auth::credentials::Gate,
     changes,
     client_key::ClientKey,
     form::KeyForm,
-    gate::Gate,
     key::{Status, WARNED_DAYS},
     key_error::KeyError,
     key_pages,

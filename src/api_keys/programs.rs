@@ -12,23 +12,25 @@ use diesel::PgConnection;
 use serde_json::{Value, json};
 
 use super::{
+    auth::{
+        authentication::{FormCall, Presented},
+        credentials::{self, Credentials, Gate},
+        key_source::ApiQuery,
+    },
     changes,
     client_key::ClientKey,
-    gate::{Credentials, Gate},
     key_json::{self, Given},
     key_query::KeyQuery,
     list,
     manager::Manager,
     new_key::NewKey,
-    presented::{FormCall, Presented},
-    store,
 };
 use crate::{
     audit::{Actor, Trail},
     error::AppError,
     ids::PublicKey,
     usage,
-    web::{api_request::ApiQuery, body::Body},
+    web::body::Body,
 };
 
 /// The body has at most so many bytes.
@@ -130,7 +132,7 @@ pub(crate) async fn replace(
 /// Whoever has the whole of a key may end it, wherever it is and whatever the key may do.
 pub(crate) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<HttpResponse, AppError> {
     let deleted = call.key.run(move |connection, credentials| {
-        let Some(limit) = store::limit_of_living(connection, credentials)? else { return Ok(None) };
+        let Some(limit) = credentials::limit_of_living(connection, credentials)? else { return Ok(None) };
         changes::delete(connection, &manager_of(credentials, trail), &credentials.public_key)?;
         credentials.let_in(limit);
         Ok(Some(()))
@@ -166,7 +168,7 @@ async fn admitted<T: Send + 'static>(
     work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, AppError> {
     key.run(move |connection, credentials| {
-        if store::is_admitted(connection, credentials)? {
+        if credentials::is_admitted(connection, credentials)? {
             work(connection, credentials).map(Some)
         } else {
             Ok(None)

@@ -13,9 +13,9 @@ use super::{
     recorder::BATCH_MAX,
 };
 use crate::{
-    api_keys::Presented,
+    api_keys::{ApiQuery, Presented},
     error::{AppError, FieldError},
-    web::{api_request::ApiQuery, body::Body, clock},
+    web::{body::Body, clock},
 };
 
 /// The body has at most so many bytes.

@@ -16,7 +16,12 @@ use super::{
     store::{self, Lookup},
     stream,
 };
-use crate::{api_keys::Presented, config::Settings, db::Db, error::AppError, web::api_request::ApiQuery};
+use crate::{
+    api_keys::{ApiQuery, Presented},
+    config::Settings,
+    db::Db,
+    error::AppError,
+};
 
 pub(crate) async fn list(
     request: HttpRequest,

@@ -1,6 +1,5 @@
 //! Furniture that every page and endpoint uses. It knows no room.
 
-pub mod api_request;
 pub mod assets;
 pub mod body;
 pub mod chart;

@@ -11,8 +11,7 @@ use std::{
 
 use quick_cache::sync::Cache;
 
-use super::client_key::ClientKey;
-use crate::{error::AppError, web::client_address::counted_as};
+use crate::{api_keys::client_key::ClientKey, error::AppError, web::client_address::counted_as};
 
 /// So many keys and so many addresses are counted; the count of one that rests is given up for another's.
 const COUNTED_MAX: usize = 10_000;

@@ -9,8 +9,10 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::body::Fields;
-use crate::error::{AppError, FieldError};
+use crate::{
+    error::{AppError, FieldError},
+    web::body::Fields,
+};
 
 /// The field that holds the key.
 const KEY_FIELD: &str = "clientKey";
@@ -21,7 +23,7 @@ const KEY_FIELD: &str = "clientKey";
 /// 400 for a key in the query string, a key presented twice, or control characters (Unicode category Cc) in a
 /// field; and what [`Fields`] refuses.
 #[derive(Debug)]
-pub struct ApiRequest<const LIMIT: usize> {
+pub(crate) struct ApiRequest<const LIMIT: usize> {
     key: Option<SecretString>,
     fields: Fields<LIMIT>,
 }
@@ -31,7 +33,7 @@ impl<const LIMIT: usize> ApiRequest<LIMIT> {
     ///
     /// # Errors
     /// [`AppError::UnknownKey`] when no key is presented.
-    pub fn presented_key(&self) -> Result<&str, AppError> {
+    pub(crate) fn presented_key(&self) -> Result<&str, AppError> {
         self.key.as_ref().map(ExposeSecret::expose_secret).ok_or(AppError::UnknownKey)
     }
 }
@@ -75,7 +77,7 @@ impl<const LIMIT: usize> FromRequest for ApiRequest<LIMIT> {
 ///
 /// # Errors
 /// 400 for a key in the query string; [`AppError::UnknownKey`] when there is none.
-pub struct BearerKey(pub SecretString);
+pub(crate) struct BearerKey(pub SecretString);
 
 impl FromRequest for BearerKey {
     type Error = AppError;
@@ -92,7 +94,7 @@ impl FromRequest for BearerKey {
 /// # Errors
 /// 400 for more than 16 fields, a repeated field or control characters.
 #[derive(Debug)]
-pub struct ApiQuery(Fields<0>);
+pub(crate) struct ApiQuery(Fields<0>);
 
 impl Deref for ApiQuery {
     type Target = Fields<0>;

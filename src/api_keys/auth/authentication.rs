@@ -14,22 +14,18 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     access::Access,
-    client_key::ClientKey,
-    gate::{Credentials, Gate},
-    limits::{Counted, Mark, Refused, Standing},
-    store,
+    credentials::{self, Credentials, Gate},
+    key_source::{ApiRequest, BearerKey},
+    rate_limits::{Counted, Mark, Refused, Standing},
 };
 use crate::{
+    api_keys::client_key::ClientKey,
     config::Settings,
     db::Db,
     error::AppError,
     ids::{ClientId, PublicKey},
     usage::Caller,
-    web::{
-        api_request::{ApiRequest, BearerKey},
-        body::Fields,
-        client_address::client_address,
-    },
+    web::{body::Fields, client_address::client_address},
 };
 
 /// A well-formed key from `Authorization: Bearer`, and what the route asks of it. It proves nothing yet.
@@ -79,7 +75,7 @@ impl Presented {
         Ok(Self { key, mark, counted, refused, access, address, request, db, gate })
     }
 
-    /// What a statement has to compare with [`super::admits`].
+    /// What a statement has to compare with [`crate::api_keys::admits`].
     ///
     /// # Errors
     /// [`AppError::UnknownKey`] when no client ever had this public key; [`AppError::OverLimit`]; those of the database.
@@ -111,7 +107,7 @@ impl Presented {
         Ok(())
     }
 
-    /// What `work` found for whoever presents this key. It asks [`super::admits`] in its statement, says so
+    /// What `work` found for whoever presents this key. It asks [`crate::api_keys::admits`] in its statement, says so
     /// with [`Credentials::let_in`], and finds `None` when the key is not let in.
     ///
     /// # Errors
@@ -133,7 +129,7 @@ impl Presented {
     pub async fn readable<T>(&self, read: Result<T, AppError>) -> Result<T, AppError> {
         if read.is_err() {
             let admitted = |connection: &mut PgConnection, credentials: &Credentials| {
-                Ok(store::is_admitted(connection, credentials)?.then_some(()))
+                Ok(credentials::is_admitted(connection, credentials)?.then_some(()))
             };
             self.run(admitted).await?;
         }

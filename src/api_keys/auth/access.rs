@@ -9,10 +9,8 @@ use actix_web::{
     middleware::{Next, from_fn},
 };
 
-use super::{
-    limits::{Standing, WINDOW_SECONDS},
-    scope::Scope,
-};
+use super::rate_limits::{Standing, WINDOW_SECONDS};
+use crate::api_keys::scope::Scope;
 
 /// Who may make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
