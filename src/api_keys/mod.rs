@@ -8,12 +8,10 @@ mod auth;
 mod changes;
 mod client_key;
 mod expiry;
-mod form;
 mod key;
 mod key_error;
 mod key_json;
 mod key_name;
-mod key_pages;
 mod key_query;
 mod lifetime;
 mod list;
@@ -22,12 +20,11 @@ mod new_key;
 mod pages;
 pub(crate) mod programs;
 mod rights;
-mod row;
 mod scope;
-mod several_pages;
 mod told;
 
 pub(crate) use auth::key_source::ApiQuery;
+
 pub use auth::{
     access::Access,
     authentication::{FormCall, Presented},

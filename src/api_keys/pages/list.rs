@@ -4,28 +4,25 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
-    web::{Data, ServiceConfig, get, post, resource},
+    web::Data,
 };
 use askama::Template;
 
-use super::{
-    auth::credentials::Gate,
-    changes,
-    client_key::ClientKey,
-    form::KeyForm,
-    key::{Status, WARNED_DAYS},
-    key_error::KeyError,
-    key_pages,
-    key_query::{KeyQuery, Sort},
-    lifetime::Lifetime,
-    list::{self, KeyPage},
-    manager::Manager,
-    new_key::NewKey,
-    row::Row,
-    several_pages,
-};
+use super::{form::KeyForm, row::Row};
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
+    api_keys::{
+        auth::credentials::Gate,
+        changes,
+        client_key::ClientKey,
+        key::{Status, WARNED_DAYS},
+        key_error::KeyError,
+        key_query::{KeyQuery, Sort},
+        lifetime::Lifetime,
+        list::{self, KeyPage},
+        manager::Manager,
+        new_key::NewKey,
+    },
     db::Db,
     error::AppError,
     random, usage,
@@ -40,34 +37,6 @@ pub(crate) const INDEX: &str = "/settings/api-keys";
 /// Forms of this room have at most so many bytes.
 pub(crate) const FORM_LIMIT: usize = 16 * 1024;
 const NO_RIGHT: &str = "Only owners and admins of the client make, change, replace and delete API keys.";
-
-/// The addresses of this room.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/settings").route(get().to(async || see_other(INDEX))))
-        .service(resource(INDEX).route(get().to(index)).route(post().to(create)))
-        // Before the address of one key, which would take `delete` for its name.
-        .service(
-            resource("/settings/api-keys/delete")
-                .route(get().to(several_pages::confirm_delete))
-                .route(post().to(several_pages::delete)),
-        )
-        .service(
-            resource("/settings/api-keys/{public_key}")
-                .route(get().to(key_pages::show))
-                .route(post().to(key_pages::change)),
-        )
-        .service(
-            resource("/settings/api-keys/{public_key}/delete")
-                .route(get().to(key_pages::confirm_delete))
-                .route(post().to(key_pages::delete)),
-        )
-        .service(
-            resource("/settings/api-keys/{public_key}/replacement")
-                .route(get().to(key_pages::confirm_replacement))
-                .route(post().to(key_pages::replace)),
-        );
-}
 
 #[derive(Template)]
 #[template(path = "api_keys/index.html")]
@@ -109,7 +78,11 @@ struct Outcome {
     query: KeyQuery,
 }
 
-async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn index(
+    request: HttpRequest,
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
     let query = KeyQuery::parse(request.query_string());
     if let Some(cut) = query.without_secret() {
         return Ok(see_other(&format!("{INDEX}?{}", cut.text())));
@@ -136,7 +109,7 @@ async fn show_list(
     let (made, sentence) = outcome.made.unzip();
     let total = page.total;
     let (newer, older) = neighbours(&outcome.query, &page);
-    let row = |key: super::Key| {
+    let row = |key: crate::api_keys::Key| {
         let used = usage.get(&key.public_key);
         Row::of(key, used).showing(made.as_ref())
     };
@@ -170,7 +143,7 @@ fn neighbours(query: &KeyQuery, page: &KeyPage) -> (Option<String>, Option<Strin
     (before, has_more.then(|| address(page.page + 1)))
 }
 
-async fn create(
+pub(crate) async fn create(
     visitor: MaybeSignedIn,
     fields: Fields<FORM_LIMIT>,
     db: Data<Db>,

@@ -1,15 +1,17 @@
 //! The fields of a key in a form: what was typed, what is wrong with it, and what it means.
 
-use super::{
-    key::Key,
-    key_error::KeyError,
-    key_name::KeyName,
-    lifetime::Lifetime,
-    new_key::Plan,
-    rights::{RequestsPerMinute, Rights},
-    scope::Scope,
+use crate::{
+    api_keys::{
+        key::Key,
+        key_error::KeyError,
+        key_name::KeyName,
+        lifetime::Lifetime,
+        new_key::Plan,
+        rights::{RequestsPerMinute, Rights},
+        scope::Scope,
+    },
+    web::{body::Fields, clock::now, form::FormState},
 };
-use crate::web::{body::Fields, clock::now, form::FormState};
 
 /// The form of a key that is made or changed.
 #[derive(Clone, Debug)]

@@ -6,13 +6,15 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::{
-    changes::{self, Deleted},
-    list,
-    pages::{FORM_LIMIT, INDEX, manager, refuse_member, refuse_without_right},
+    list::{FORM_LIMIT, INDEX, manager, refuse_member, refuse_without_right},
     row::Row,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
+    api_keys::{
+        changes::{self, Deleted},
+        list,
+    },
     db::Db,
     error::AppError,
     ids::PublicKey,
@@ -77,7 +79,7 @@ pub(crate) async fn confirm_delete(
         leave_message(&session, "These keys were deleted already.")?;
         return Ok(see_other(INDEX));
     }
-    let row = |key: super::Key| {
+    let row = |key: crate::api_keys::Key| {
         let used = usage.get(&key.public_key);
         Row::of(key, used)
     };

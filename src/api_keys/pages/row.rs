@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 
-use super::{
-    client_key::ClientKey,
-    key::{Key, Status},
-};
 use crate::{
+    api_keys::{
+        client_key::ClientKey,
+        key::{Key, Status},
+    },
     usage::KeyUse,
     web::{
         clock::{Moment, Past},

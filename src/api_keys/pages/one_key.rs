@@ -9,14 +9,8 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    auth::credentials::Gate,
-    changes::{self, Deleted},
     form::KeyForm,
-    key::{Key, Status},
-    lifetime::Grace,
-    list,
-    new_key::NewKey,
-    pages::{
+    list::{
         FORM_LIMIT, INDEX, manager, new_nonce, refuse_member, refuse_without_right, repeat_or_fail, run,
         show_made,
     },
@@ -24,6 +18,14 @@ use super::{
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
+    api_keys::{
+        auth::credentials::Gate,
+        changes::{self, Deleted},
+        key::{Key, Status},
+        lifetime::Grace,
+        list,
+        new_key::NewKey,
+    },
     db::Db,
     error::AppError,
     ids::PublicKey,
@@ -156,7 +158,7 @@ pub(crate) async fn replace(
     let grace: Grace = fields
         .text("graceSeconds")
         .parse()
-        .map_err(|error: super::GraceError| AppError::invalid("graceSeconds", error.to_string()))?;
+        .map_err(|error: crate::api_keys::GraceError| AppError::invalid("graceSeconds", error.to_string()))?;
     let manager = manager(&signed_in);
     let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
     match run(&db, move |connection| changes::replace(connection, &manager, &old, grace, &new_key)).await? {
