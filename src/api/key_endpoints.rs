@@ -7,7 +7,7 @@ use super::{
     openapi::{fields, item, json_body, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
-use crate::api_keys::{Access, Scope, programs};
+use crate::api_keys::{Access, Scope, key_handlers};
 
 const MANAGES: Access = Access::Scope(Scope::KeysManage);
 
@@ -17,56 +17,56 @@ pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
         method: Method::Get,
         path: "/keys/current",
         access: Access::AnyKey,
-        handler: |route| route.to(programs::current),
+        handler: |route| route.to(key_handlers::current),
         operation: || operation("getCurrentKey", "What the key itself may do", "200", "Key", "The key."),
     },
     Endpoint {
         method: Method::Post,
         path: "/keys/revoke",
         access: Access::Possession,
-        handler: |route| route.to(programs::revoke),
+        handler: |route| route.to(key_handlers::revoke),
         operation: revoke,
     },
     Endpoint {
         method: Method::Get,
         path: "/keys",
         access: MANAGES,
-        handler: |route| route.to(programs::index),
+        handler: |route| route.to(key_handlers::index),
         operation: list,
     },
     Endpoint {
         method: Method::Post,
         path: "/keys",
         access: MANAGES,
-        handler: |route| route.to(programs::create),
+        handler: |route| route.to(key_handlers::create),
         operation: create,
     },
     Endpoint {
         method: Method::Get,
         path: "/keys/{publicKey}",
         access: MANAGES,
-        handler: |route| route.to(programs::show),
+        handler: |route| route.to(key_handlers::show),
         operation: || of_key(operation("getKey", "One key", "200", "Key", "The key.")),
     },
     Endpoint {
         method: Method::Patch,
         path: "/keys/{publicKey}",
         access: MANAGES,
-        handler: |route| route.to(programs::change),
+        handler: |route| route.to(key_handlers::change),
         operation: change,
     },
     Endpoint {
         method: Method::Delete,
         path: "/keys/{publicKey}",
         access: MANAGES,
-        handler: |route| route.to(programs::delete),
+        handler: |route| route.to(key_handlers::delete),
         operation: delete,
     },
     Endpoint {
         method: Method::Post,
         path: "/keys/{publicKey}/replacement",
         access: MANAGES,
-        handler: |route| route.to(programs::replace),
+        handler: |route| route.to(key_handlers::replace),
         operation: replace,
     },
 ];

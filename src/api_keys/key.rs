@@ -9,10 +9,7 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::{
-    rights::{Networks, RequestsPerMinute, Rights},
-    scope::Scope,
-};
+use super::rights::{Networks, RequestsPerMinute, Rights, Scope};
 use crate::schema::{api_keys, users};
 
 /// So many days before its end a key is shown as about to expire.
@@ -88,6 +85,46 @@ impl Key {
             scopes: Scope::ALL.into_iter().filter(is_own).collect(),
             requests_per_minute: RequestsPerMinute::from_database(self.requests_per_minute),
             networks: Networks::from_database(self.allowed_networks.clone()),
+        }
+    }
+}
+
+/// So many keys of a client may live: be neither deleted nor expired.
+pub const LIVING_MAX: i64 = 500;
+
+/// A key before and after a change of its rights.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// As it was.
+    pub before: Key,
+    /// As it is.
+    pub after: Key,
+}
+
+/// A key and the one that takes its place.
+#[derive(Clone, Debug)]
+pub struct Replaced {
+    /// The old one, as it is now: deleted, or alive until its `expires_at`.
+    pub old: Key,
+    /// The new one.
+    pub new: Key,
+}
+
+/// What became of a key that was to be deleted.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// It was there. This is what it was.
+    Now(Key),
+    /// It was deleted before.
+    Before(Key),
+}
+
+impl Deleted {
+    /// The key, whenever it was deleted.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        match self {
+            Self::Now(key) | Self::Before(key) => key,
         }
     }
 }

@@ -4,25 +4,22 @@
 //! database opens nothing and a row written by hand opens nothing either. Deleting a key takes effect with the next
 //! request, on every node: hash and deletion are asked of PostgreSQL each time, nothing in between remembers them.
 
+mod api;
+mod audit_events;
 mod auth;
-mod changes;
 mod client_key;
-mod expiry;
+mod error;
+mod expiry_job;
 mod key;
-mod key_error;
-mod key_json;
-mod key_name;
-mod key_query;
 mod lifetime;
-mod list;
-mod manager;
+mod list_query;
 mod new_key;
 mod pages;
-pub(crate) mod programs;
 mod rights;
-mod scope;
-mod told;
+mod service;
+mod store;
 
+pub(crate) use api::handlers as key_handlers;
 pub(crate) use auth::key_source::ApiQuery;
 
 pub use auth::{
@@ -30,17 +27,14 @@ pub use auth::{
     authentication::{FormCall, Presented},
     credentials::{ADMITS, Credentials, Gate, admits, is_admitted},
 };
-pub use changes::{Changed, Deleted, LIVING_MAX, Replaced, change, create, delete, delete_all, replace};
 pub use client_key::{ClientKey, KeyHasher};
-pub use expiry::{ExpiryWatch, note_expired};
-pub use key::{Key, Status, WARNED_DAYS};
-pub use key_error::KeyError;
-pub use key_name::KeyName;
-pub use key_query::{KeyQuery, Sort};
+pub use error::KeyError;
+pub use expiry_job::{ExpiryWatch, note_expired};
+pub use key::{Changed, Deleted, Key, LIVING_MAX, Replaced, Status, WARNED_DAYS};
 pub use lifetime::{Grace, GraceError, Lifetime, LifetimeError};
-pub use list::{KeyPage, find, list};
-pub use manager::Manager;
-pub use new_key::{NewKey, Plan};
+pub use list_query::{KeyQuery, Sort};
+pub use new_key::{KeyName, NewKey, Plan};
 pub use pages::routes;
-pub use rights::{LimitError, NetworkError, Networks, RequestsPerMinute, Rights};
-pub use scope::Scope;
+pub use rights::{LimitError, NetworkError, Networks, RequestsPerMinute, Rights, Scope};
+pub use service::{Manager, change, create, delete, delete_all, replace};
+pub use store::{KeyPage, find, list};

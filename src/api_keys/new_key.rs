@@ -1,18 +1,49 @@
 //! A key about to be made.
 
+use std::{fmt, str::FromStr};
+
 use super::{
     client_key::{ClientKey, KeyHasher},
-    key_name::KeyName,
     lifetime::Lifetime,
     rights::Rights,
 };
 use crate::{
     error::AppError,
     ids::{ClientId, PublicKey},
+    text::{LineError, line},
 };
 
 /// The longest nonce of a form, in bytes.
 const NONCE_MAX: usize = 64;
+
+/// A name of 1 to 64 characters, without control or direction characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// The longest name, in characters.
+    pub const LENGTH_MAX: usize = 64;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        line(text, Self::LENGTH_MAX).map(Self)
+    }
+}
 
 /// What a new key shall be.
 #[derive(Clone, Debug)]

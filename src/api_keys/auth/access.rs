@@ -10,7 +10,7 @@ use actix_web::{
 };
 
 use super::rate_limits::{Standing, WINDOW_SECONDS};
-use crate::api_keys::scope::Scope;
+use crate::api_keys::rights::Scope;
 
 /// Who may make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

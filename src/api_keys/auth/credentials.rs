@@ -18,7 +18,7 @@ use super::rate_limits::Limits;
 use crate::{
     api_keys::{
         client_key::{ClientKey, KeyHasher},
-        scope::Scope,
+        rights::Scope,
     },
     error::AppError,
     ids::{ClientId, PublicKey},

@@ -11,10 +11,7 @@ use super::{
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
-    api_keys::{
-        changes::{self, Deleted},
-        list,
-    },
+    api_keys::{key::Deleted, service, store},
     db::Db,
     error::AppError,
     ids::PublicKey,
@@ -68,7 +65,7 @@ pub(crate) async fn confirm_delete(
     let client = signed_in.client();
     let (keys, usage) = db
         .run(move |connection| {
-            let found = keys.iter().map(|key| list::find_ever(connection, &client, key));
+            let found = keys.iter().map(|key| store::find_ever(connection, &client, key));
             let mut found = found.collect::<Result<Vec<_>, _>>()?;
             // Somebody else was quicker.
             found.retain(|key| key.deleted_at.is_none());
@@ -96,7 +93,7 @@ pub(crate) async fn delete(
     refuse_without_right(&signed_in, &fields)?;
     let keys = parse_all(fields.text("keys").split_whitespace())?;
     let manager = manager(&signed_in);
-    let deleted = db.run(move |connection| changes::delete_all(connection, &manager, &keys)).await?;
+    let deleted = db.run(move |connection| service::delete_all(connection, &manager, &keys)).await?;
     let now = deleted.iter().filter(|it| matches!(it, Deleted::Now(_))).count();
     let message = match now {
         0 => "These keys were deleted already.".to_owned(),

@@ -2,13 +2,11 @@
 
 use crate::{
     api_keys::{
+        error::KeyError,
         key::Key,
-        key_error::KeyError,
-        key_name::KeyName,
         lifetime::Lifetime,
-        new_key::Plan,
-        rights::{RequestsPerMinute, Rights},
-        scope::Scope,
+        new_key::{KeyName, Plan},
+        rights::{RequestsPerMinute, Rights, Scope},
     },
     web::{body::Fields, clock::now, form::FormState},
 };

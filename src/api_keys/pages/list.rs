@@ -13,15 +13,14 @@ use crate::{
     accounts::{MaybeSignedIn, SignedIn},
     api_keys::{
         auth::credentials::Gate,
-        changes,
         client_key::ClientKey,
+        error::KeyError,
         key::{Status, WARNED_DAYS},
-        key_error::KeyError,
-        key_query::{KeyQuery, Sort},
         lifetime::Lifetime,
-        list::{self, KeyPage},
-        manager::Manager,
+        list_query::{KeyQuery, Sort},
         new_key::NewKey,
+        service::{self, Manager},
+        store::{self, KeyPage},
     },
     db::Db,
     error::AppError,
@@ -100,8 +99,8 @@ async fn show_list(
     let (client, query) = (signed_in.client(), outcome.query.clone());
     let (page, expiring, usage) = db
         .run(move |connection| {
-            let page = list::list(connection, &client, &query)?;
-            let expiring = list::expiring(connection, &client)?;
+            let page = store::list(connection, &client, &query)?;
+            let expiring = store::expiring(connection, &client)?;
             let usage = usage::of_keys(connection, &client)?;
             Ok::<_, AppError>((page, expiring, usage))
         })
@@ -156,7 +155,7 @@ pub(crate) async fn create(
     let manager = manager(&signed_in);
     let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
     let made = format!("The key “{}” is ready.", plan.name);
-    match run(&db, move |connection| changes::create(connection, &manager, &plan, &new_key)).await? {
+    match run(&db, move |connection| service::create(connection, &manager, &plan, &new_key)).await? {
         Ok(_key) => show_made(visitor, &db, key, made).await,
         Err(error) if form.refuse(&error) => refuse(visitor, &db, form).await,
         Err(error) => repeat_or_fail(visitor, &db, error).await,

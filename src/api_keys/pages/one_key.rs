@@ -20,11 +20,10 @@ use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
     api_keys::{
         auth::credentials::Gate,
-        changes::{self, Deleted},
-        key::{Key, Status},
+        key::{Deleted, Key, Status},
         lifetime::Grace,
-        list,
         new_key::NewKey,
+        service, store,
     },
     db::Db,
     error::AppError,
@@ -90,7 +89,7 @@ pub(crate) async fn change(
         return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     let manager = manager(&signed_in);
-    let changed = db.run(move |connection| changes::change(connection, &manager, &key, &rights)).await?;
+    let changed = db.run(move |connection| service::change(connection, &manager, &key, &rights)).await?;
     let after = changed.after;
     let message = format!("The key “{}” is changed. That holds from its next request on.", after.name);
     leave_message(&session, &message)?;
@@ -118,7 +117,7 @@ pub(crate) async fn delete(
     refuse_without_right(&signed_in, &fields)?;
     let key = parse(&public_key)?;
     let manager = manager(&signed_in);
-    let deleted = db.run(move |connection| changes::delete(connection, &manager, &key)).await?;
+    let deleted = db.run(move |connection| service::delete(connection, &manager, &key)).await?;
     let message = match deleted {
         Deleted::Now(key) => {
             format!("The key “{}” is deleted. Programs that use it are refused from now on.", key.name)
@@ -161,7 +160,7 @@ pub(crate) async fn replace(
         .map_err(|error: crate::api_keys::GraceError| AppError::invalid("graceSeconds", error.to_string()))?;
     let manager = manager(&signed_in);
     let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
-    match run(&db, move |connection| changes::replace(connection, &manager, &old, grace, &new_key)).await? {
+    match run(&db, move |connection| service::replace(connection, &manager, &old, grace, &new_key)).await? {
         Ok(replaced) => show_made(visitor, &db, key, what_happened(&replaced.old)).await,
         Err(error) => repeat_or_fail(visitor, &db, error).await,
     }
@@ -183,7 +182,7 @@ async fn known(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(Key, 
     let client = signed_in.client();
     let (key, usage) = db
         .run(move |connection| {
-            let found = list::find(connection, &client, &key)?;
+            let found = store::find(connection, &client, &key)?;
             let usage = usage::of_key(connection, &client, &key)?;
             Ok::<_, AppError>((found, usage))
         })

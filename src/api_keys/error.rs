@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
-use super::{changes::LIVING_MAX, lifetime::LifetimeError};
+use super::{key::LIVING_MAX, lifetime::LifetimeError};
 use crate::{error::AppError, web::clock::Moment};
 
 /// Why keys were not changed.

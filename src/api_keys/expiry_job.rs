@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::{dsl::now, prelude::*};
 use tokio::time::MissedTickBehavior;
 
-use super::changes;
+use super::service;
 use crate::{
     audit::{self, Act, Actor, Chain, Kind, Trail},
     db::Db,
@@ -67,7 +67,7 @@ pub fn note_expired(connection: &mut PgConnection, trail: &Trail) -> QueryResult
 
 fn note_expired_of(connection: &mut PgConnection, client: &ClientId, trail: &Trail) -> QueryResult<usize> {
     connection.transaction(|connection| {
-        changes::lock(connection, client)?;
+        service::lock(connection, client)?;
         let expired = diesel::update(api_keys::table)
             .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::expires_at.le(now)))
             .filter(api_keys::expiry_noted_at.is_null().and(api_keys::deleted_at.is_null()))

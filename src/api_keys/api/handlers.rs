@@ -11,21 +11,21 @@ use actix_web::{
 use diesel::PgConnection;
 use serde_json::{Value, json};
 
-use super::{
-    auth::{
-        authentication::{FormCall, Presented},
-        credentials::{self, Credentials, Gate},
-        key_source::ApiQuery,
-    },
-    changes,
-    client_key::ClientKey,
-    key_json::{self, Given},
-    key_query::KeyQuery,
-    list,
-    manager::Manager,
-    new_key::NewKey,
-};
+use super::json::{self, Given};
 use crate::{
+    api_keys::{
+        auth::{
+            authentication::{FormCall, Presented},
+            credentials::{self, Credentials, Gate},
+            key_source::ApiQuery,
+        },
+        client_key::ClientKey,
+        key::Deleted,
+        list_query::KeyQuery,
+        new_key::NewKey,
+        service::{self, Manager},
+        store,
+    },
     audit::{Actor, Trail},
     error::AppError,
     ids::PublicKey,
@@ -41,7 +41,7 @@ pub(crate) async fn index(
     query: Result<ApiQuery, AppError>,
 ) -> Result<HttpResponse, AppError> {
     let query = key.readable(query).await?;
-    let asked = key_json::query(|name| query.get(name));
+    let asked = json::query(|name| query.get(name));
     let found = admitted(&key, move |connection, credentials| {
         page_of(connection, credentials, &asked.map_err(AppError::Invalid)?)
     });
@@ -68,12 +68,12 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, AppError> {
     let ObjectBody(body) = key.readable(body).await?;
     let made = admitted(&key, move |connection, credentials| {
-        let own = list::find(connection, &credentials.client, &credentials.public_key)?;
+        let own = store::find(connection, &credentials.client, &credentials.public_key)?;
         let plan = Given::read(&body)?.plan(&own.rights())?;
         let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
-        let made = changes::create(connection, &manager_of(credentials, trail), &plan, &new);
-        let made = made.map_err(key_json::as_written)?;
-        Ok((whole, key_json::of(&made, None)))
+        let made = service::create(connection, &manager_of(credentials, trail), &plan, &new);
+        let made = made.map_err(json::as_written)?;
+        Ok((whole, json::of(&made, None)))
     });
     Ok(made_answer(made.await?))
 }
@@ -87,9 +87,9 @@ pub(crate) async fn change(
     let ObjectBody(body) = key.readable(body).await?;
     let changed = admitted(&key, move |connection, credentials| {
         let public_key = parse(&public_key)?;
-        let before = list::find(connection, &credentials.client, &public_key)?;
+        let before = store::find(connection, &credentials.client, &public_key)?;
         let rights = Given::read(&body)?.rights(before.rights())?;
-        changes::change(connection, &manager_of(credentials, trail), &public_key, &rights)?;
+        service::change(connection, &manager_of(credentials, trail), &public_key, &rights)?;
         shown(connection, credentials, &public_key)
     });
     Ok(answer(StatusCode::OK, &changed.await?))
@@ -101,9 +101,9 @@ pub(crate) async fn delete(
     public_key: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let deleted = admitted(&key, move |connection, credentials| {
-        match changes::delete(connection, &manager_of(credentials, trail), &parse(&public_key)?)? {
-            changes::Deleted::Now(_) => Ok(()),
-            changes::Deleted::Before(_) => Err(AppError::NotFound),
+        match service::delete(connection, &manager_of(credentials, trail), &parse(&public_key)?)? {
+            Deleted::Now(_) => Ok(()),
+            Deleted::Before(_) => Err(AppError::NotFound),
         }
     });
     deleted.await?;
@@ -120,11 +120,11 @@ pub(crate) async fn replace(
     let ObjectBody(body) = key.readable(body).await?;
     let made = admitted(&key, move |connection, credentials| {
         let old = parse(&public_key)?;
-        list::find(connection, &credentials.client, &old)?;
+        store::find(connection, &credentials.client, &old)?;
         let grace = Given::read_any(&body)?.grace()?;
         let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
-        let replaced = changes::replace(connection, &manager_of(credentials, trail), &old, grace, &new)?;
-        Ok((whole, key_json::of(&replaced.new, None)))
+        let replaced = service::replace(connection, &manager_of(credentials, trail), &old, grace, &new)?;
+        Ok((whole, json::of(&replaced.new, None)))
     });
     Ok(made_answer(made.await?))
 }
@@ -133,7 +133,7 @@ pub(crate) async fn replace(
 pub(crate) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<HttpResponse, AppError> {
     let deleted = call.key.run(move |connection, credentials| {
         let Some(limit) = credentials::limit_of_living(connection, credentials)? else { return Ok(None) };
-        changes::delete(connection, &manager_of(credentials, trail), &credentials.public_key)?;
+        service::delete(connection, &manager_of(credentials, trail), &credentials.public_key)?;
         credentials.let_in(limit);
         Ok(Some(()))
     });
@@ -192,9 +192,9 @@ fn shown(
     credentials: &Credentials,
     public_key: &PublicKey,
 ) -> Result<Value, AppError> {
-    let key = list::find(connection, &credentials.client, public_key)?;
+    let key = store::find(connection, &credentials.client, public_key)?;
     let used = usage::of_key(connection, &credentials.client, public_key)?.last;
-    Ok(key_json::of(&key, used.map(|last| last.at)))
+    Ok(json::of(&key, used.map(|last| last.at)))
 }
 
 fn page_of(
@@ -202,12 +202,12 @@ fn page_of(
     credentials: &Credentials,
     asked: &KeyQuery,
 ) -> Result<Value, AppError> {
-    let found = list::list(connection, &credentials.client, asked)?;
+    let found = store::list(connection, &credentials.client, asked)?;
     let uses = usage::of_keys(connection, &credentials.client)?;
     // The list gives its first page for one that is not there; here that is empty.
     let keys = if found.page == asked.page { found.keys } else { Vec::new() };
     let last_use = |key: &str| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);
-    let data: Vec<Value> = keys.iter().map(|key| key_json::of(key, last_use(&key.public_key))).collect();
+    let data: Vec<Value> = keys.iter().map(|key| json::of(key, last_use(&key.public_key))).collect();
     let per_page = i64::from(asked.per_page);
     Ok(json!({
         "data": data,

@@ -5,17 +5,15 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{
-    key::{Key, Status},
-    key_error::KeyError,
-    key_name::KeyName,
-    key_query::{KeyQuery, Sort},
-    lifetime::{Grace, GraceError, Lifetime, LifetimeError},
-    new_key::Plan,
-    rights::{Networks, RequestsPerMinute, Rights},
-    scope::Scope,
-};
 use crate::{
+    api_keys::{
+        error::KeyError,
+        key::{Key, Status},
+        lifetime::{Grace, GraceError, Lifetime, LifetimeError},
+        list_query::{KeyQuery, Sort},
+        new_key::{KeyName, Plan},
+        rights::{Networks, RequestsPerMinute, Rights, Scope},
+    },
     error::{AppError, FieldError},
     web::clock::rfc3339,
 };
@@ -184,7 +182,7 @@ fn lifetime(value: &Value) -> Result<Lifetime, Cow<'static, str>> {
 
 fn limit(value: &Value) -> Result<RequestsPerMinute, Cow<'static, str>> {
     let number = value.as_u64().ok_or("Use a whole number from 0 to 1000000. 0 means no limit.")?;
-    number.to_string().parse().map_err(|error: super::LimitError| error.to_string().into())
+    number.to_string().parse().map_err(|error: crate::api_keys::LimitError| error.to_string().into())
 }
 
 fn networks(value: &Value) -> Result<Networks, Cow<'static, str>> {

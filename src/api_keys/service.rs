@@ -7,62 +7,29 @@ use diesel::{
 };
 
 use super::{
-    key::{Key, Status},
-    key_error::KeyError,
-    key_name::KeyName,
+    audit_events,
+    error::KeyError,
+    key::{Changed, Deleted, Key, LIVING_MAX, Replaced, Status},
     lifetime::{Grace, Lifetime},
-    list::{find, find_ever},
-    manager::Manager,
-    new_key::{NewKey, Plan},
-    rights::Rights,
-    scope::Scope,
-    told,
+    new_key::{KeyName, NewKey, Plan},
+    rights::{Rights, Scope},
+    store::{find, find_ever},
 };
 use crate::{
-    audit,
+    audit::{self, Trail},
     db::sql::database_now,
     ids::{ClientId, PublicKey},
     schema::{api_key_directory, api_keys, clients},
 };
 
-/// So many keys of a client may live: be neither deleted nor expired.
-pub const LIVING_MAX: i64 = 500;
-
-/// A key before and after a change of its rights.
+/// Who changes the keys of a client.
 #[derive(Clone, Debug)]
-pub struct Changed {
-    /// As it was.
-    pub before: Key,
-    /// As it is.
-    pub after: Key,
-}
-
-/// A key and the one that takes its place.
-#[derive(Clone, Debug)]
-pub struct Replaced {
-    /// The old one, as it is now: deleted, or alive until its `expires_at`.
-    pub old: Key,
-    /// The new one.
-    pub new: Key,
-}
-
-/// What became of a key that was to be deleted.
-#[derive(Clone, Debug)]
-pub enum Deleted {
-    /// It was there. This is what it was.
-    Now(Key),
-    /// It was deleted before.
-    Before(Key),
-}
-
-impl Deleted {
-    /// The key, whenever it was deleted.
-    #[must_use]
-    pub const fn key(&self) -> &Key {
-        match self {
-            Self::Now(key) | Self::Before(key) => key,
-        }
-    }
+pub struct Manager {
+    /// The client that owns the keys.
+    pub client: ClientId,
+    /// Who acts for it: a user who is owner or admin, a key that may manage keys and gives no more than it has, or
+    /// whoever may run the command line.
+    pub trail: Trail,
 }
 
 /// Stores a key.
@@ -84,7 +51,7 @@ pub fn create(
         let end = turn.end_of(plan.lifetime)?;
         insert(connection, manager, key, &Row { name: plan.name.as_str(), rights: &plan.rights, end })?;
         let key = find(connection, &manager.client, &key.public_key)?;
-        audit::record(connection, &manager.client, &manager.trail, &told::created(&key))?;
+        audit::record(connection, &manager.client, &manager.trail, &audit_events::created(&key))?;
         Ok(key)
     })
 }
@@ -116,7 +83,7 @@ pub fn change(
             ))
             .execute(connection)?;
         let changed = Changed { before, after: find(connection, &manager.client, key)? };
-        if let Some(act) = told::changed(&changed) {
+        if let Some(act) = audit_events::changed(&changed) {
             audit::record(connection, &manager.client, &manager.trail, &act)?;
         }
         Ok(changed)
@@ -164,7 +131,7 @@ pub fn replace(
             old: find_ever(connection, &manager.client, old)?,
             new: find(connection, &manager.client, &key.public_key)?,
         };
-        audit::record(connection, &manager.client, &manager.trail, &told::replaced(&replaced))?;
+        audit::record(connection, &manager.client, &manager.trail, &audit_events::replaced(&replaced))?;
         Ok(replaced)
     })
 }
@@ -206,7 +173,12 @@ pub fn delete_all(
 /// Tells of a key that was deleted just now, and no second time.
 fn tell(connection: &mut PgConnection, manager: &Manager, deleted: &Deleted) -> Result<(), KeyError> {
     let Deleted::Now(key) = deleted else { return Ok(()) };
-    Ok(audit::record(connection, &manager.client, &manager.trail, &told::deleted(key, &manager.trail))?)
+    Ok(audit::record(
+        connection,
+        &manager.client,
+        &manager.trail,
+        &audit_events::deleted(key, &manager.trail),
+    )?)
 }
 
 /// The turn of whoever changes the keys of a client: its time, and what bounds it.

@@ -8,7 +8,7 @@ use diesel::{
 
 use super::{
     key::{Key, Status, WARNED_DAYS},
-    key_query::{KeyQuery, Sort},
+    list_query::{KeyQuery, Sort},
 };
 use crate::{
     db::sql::{database_now, like_pattern, lower},

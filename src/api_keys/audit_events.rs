@@ -1,9 +1,6 @@
 //! What the audit log tells of keys.
 
-use super::{
-    changes::{Changed, Replaced},
-    key::Key,
-};
+use super::key::{Changed, Key, Replaced};
 use crate::{
     audit::{Act, Kind, Trail},
     web::clock::rfc3339,
