@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api_keys::{Access, Scope},
-    sessions::{PER_PAGE_DEFAULT, STATUSES, export, ingest, read},
+    sessions::{PER_PAGE_DEFAULT, STATUSES, export_handlers, ingest},
 };
 
 const READS: Access = Access::Scope(Scope::SessionsRead);
@@ -20,14 +20,14 @@ pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
         method: Method::Post,
         path: "/sessions/export-csv-data",
         access: READS,
-        handler: |route| route.to(export::export),
+        handler: |route| route.to(export_handlers::export),
         operation: exports,
     },
     Endpoint {
         method: Method::Get,
         path: "/sessions",
         access: READS,
-        handler: |route| route.to(read::list),
+        handler: |route| route.to(export_handlers::list),
         operation: lists,
     },
     Endpoint {
@@ -41,7 +41,7 @@ pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
         method: Method::Get,
         path: "/sessions/{sessionId}",
         access: READS,
-        handler: |route| route.to(read::show),
+        handler: |route| route.to(export_handlers::show),
         operation: shows,
     },
 ];

@@ -20,8 +20,8 @@ mod service;
 mod store;
 
 pub(crate) use api::handlers as key_handlers;
-pub(crate) use auth::key_source::ApiQuery;
 
+pub(crate) use auth::key_source::ApiQuery;
 pub use auth::{
     access::Access,
     authentication::{FormCall, Presented},

@@ -3,9 +3,10 @@
 use chrono::DateTime;
 
 use super::{
-    page_request::{Filter, PageRequest},
+    export::query::PageRequest,
+    filter::Filter,
+    list::{Position, Towards},
     session::Session,
-    store::{Position, Towards},
 };
 use crate::{
     error::{AppError, FieldError},

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use uuid::Uuid;
 
-use super::{erase, shopper::Shopper, store};
+use super::{erase, queries, shopper::Shopper};
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
     db::Db,
@@ -53,7 +53,7 @@ pub(crate) async fn ask(
     if let Some(session_id) = session_id {
         let client = signed_in.client();
         let session =
-            db.run(move |connection| store::find_for_member(connection, &client, session_id)).await?;
+            db.run(move |connection| queries::find_for_member(connection, &client, session_id)).await?;
         form = match (session.shopper_id, session.shopper_email) {
             (Some(id), _) => form.keep("shopperId", &id),
             (None, email) => form.keep("email", &email.unwrap_or_default()),

@@ -1,16 +1,67 @@
 //! What the list shows: a page of sessions, or what a search found, with what is said above them.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 
 use super::{
-    page_request::Filter,
+    filter::Filter,
+    picture::{self, OfDay},
+    queries::{filtered, total_of},
     search,
     session::Session,
-    store::{self, Towards},
-    totals::{self, OfDay},
 };
-use crate::ids::ClientId;
+use crate::{ids::ClientId, schema::sessions};
+
+/// Where a list that is ordered by time goes on: at this session, exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) sequence: i64,
+}
+
+/// In which direction a list goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Towards {
+    /// From the newest, or from a position on, to older ones.
+    Older(Option<Position>),
+    /// From a position on to newer ones.
+    Newer(Position),
+}
+
+/// Up to `limit` sessions of a client, the newest `createdAt` first.
+pub(crate) fn newest_first(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    filter: &Filter,
+    towards: Towards,
+    limit: i64,
+) -> QueryResult<Vec<Session>> {
+    let mut query = filtered(client, filter).limit(limit);
+    let at = |position: Position| (position.created_at, position.sequence);
+    query = match towards {
+        Towards::Older(None) => query,
+        Towards::Older(Some(position)) => {
+            let (time, sequence) = at(position);
+            query
+                .filter(sessions::created_at.le(time))
+                .filter(sessions::created_at.lt(time).or(sessions::sequence.lt(sequence)))
+        }
+        Towards::Newer(position) => {
+            let (time, sequence) = at(position);
+            query
+                .filter(sessions::created_at.ge(time))
+                .filter(sessions::created_at.gt(time).or(sessions::sequence.gt(sequence)))
+        }
+    };
+    let query = query.select(Session::as_select());
+    if let Towards::Newer(_) = towards {
+        let mut found =
+            query.order((sessions::created_at.asc(), sessions::sequence.asc())).load(connection)?;
+        found.reverse();
+        return Ok(found);
+    }
+    query.order((sessions::created_at.desc(), sessions::sequence.desc())).load(connection)
+}
 
 /// Sessions on one page.
 pub(crate) const ROWS: usize = 50;
@@ -44,14 +95,14 @@ pub(crate) struct Seen {
 /// Everything from one snapshot.
 pub(crate) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        let total = totals::total_of(connection, client, &Filter::default())?;
+        let total = total_of(connection, client, &Filter::default())?;
         let mut seen = match &view.search {
             Some((text, newest)) => found(connection, client, (&view.filter, text, *newest))?,
             None => page(connection, client, view)?,
         };
         seen.total = total;
         if let Some(days) = view.days {
-            seen.days = totals::by_day(connection, client, &view.filter, days)?;
+            seen.days = picture::by_day(connection, client, &view.filter, days)?;
         }
         Ok(seen)
     })
@@ -59,14 +110,14 @@ pub(crate) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View
 
 fn page(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut sessions = store::newest_first(connection, client, &view.filter, view.towards, limit)?;
+    let mut sessions = newest_first(connection, client, &view.filter, view.towards, limit)?;
     let (has_newer, has_older) = trim(&mut sessions, view.towards);
     Ok(Seen {
         sessions,
         has_newer,
         has_older,
         total: 0,
-        matching: totals::total_of(connection, client, &view.filter)?,
+        matching: total_of(connection, client, &view.filter)?,
         is_cut: false,
         looked_to: 0,
         days: Vec::new(),

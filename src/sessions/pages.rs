@@ -9,17 +9,15 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
-    answer::Format,
     asked::{Applied, Asked},
     details::{self, Value},
     erasing,
+    export::{query::Format, store::Reader, stream},
     list::{self, Seen, View},
-    picture,
-    reader::Reader,
+    picture, queries,
     record::{CHANNELS, STATUSES},
     row::{Duration, Row},
     search::{LOOKED_THROUGH, SHOWN_MAX},
-    store, stream,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -172,7 +170,7 @@ async fn show(
     let (signed_in, layout) = visitor.required("Session", Section::Sessions)?;
     let session_id = session_id.parse::<Uuid>().map_err(|_not_an_id| AppError::NotFound)?;
     let client = signed_in.client();
-    let session = db.run(move |connection| store::find_for_member(connection, &client, session_id)).await?;
+    let session = db.run(move |connection| queries::find_for_member(connection, &client, session_id)).await?;
     let tells_of_shopper = session.shopper_id.is_some() || session.shopper_email.is_some();
     let page = Show {
         layout,

@@ -2,10 +2,16 @@
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
-use super::{page_request::Filter, totals::OfDay};
-use crate::web::{
-    chart::{Chart, Point, Series},
-    numbers::{grouped, percent},
+use diesel::prelude::*;
+
+use super::filter::Filter;
+use crate::{
+    ids::ClientId,
+    schema::session_days,
+    web::{
+        chart::{Chart, Point, Series},
+        numbers::{grouped, percent},
+    },
 };
 
 /// Days that are shown when no filter says from when.
@@ -54,6 +60,54 @@ pub(crate) fn drawn(filter: &Filter, days: &[(NaiveDate, OfDay)]) -> Option<(Cha
 
 fn point((day, of): &(NaiveDate, OfDay)) -> Point {
     Point { label: day.format("%-d %b").to_string(), iso: day.to_string(), values: [of.answered, of.others] }
+}
+
+/// The status of a session that agent and shopper talked in.
+const ANSWERED: &str = "completed";
+
+/// How many sessions began on a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OfDay {
+    /// Agent and shopper talked.
+    pub(crate) answered: i64,
+    /// They did not.
+    pub(crate) others: i64,
+}
+
+/// `count` days from `first` on, of this status and channel if there are any.
+pub(crate) fn by_day(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    filter: &Filter,
+    (first, count): (NaiveDate, u64),
+) -> QueryResult<Vec<(NaiveDate, OfDay)>> {
+    let mut query = session_days::table
+        .into_boxed()
+        .filter(session_days::client_id.eq(client.as_str()))
+        .filter(session_days::day.ge(first));
+    if let Some(status) = &filter.status {
+        query = query.filter(session_days::status.eq(status));
+    }
+    if let Some(channel) = &filter.channel {
+        query = query.filter(session_days::channel.eq(channel));
+    }
+    if let Some(end) = first.checked_add_days(Days::new(count)) {
+        query = query.filter(session_days::day.lt(end));
+    }
+    let rows: Vec<(NaiveDate, String, i64)> =
+        query.select((session_days::day, session_days::status, session_days::sessions)).load(connection)?;
+    let mut days: Vec<_> = first
+        .iter_days()
+        .take(usize::try_from(count).unwrap_or(0))
+        .map(|day| (day, OfDay::default()))
+        .collect();
+    for (day, status, sessions) in rows {
+        let place = usize::try_from((day - first).num_days()).unwrap_or(0);
+        if let Some((_, of_day)) = days.get_mut(place) {
+            if status == ANSWERED { of_day.answered += sessions } else { of_day.others += sessions }
+        }
+    }
+    Ok(days)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::{filtered::filtered, page_request::Filter, session::Session};
+use super::{filter::Filter, queries::filtered, session::Session};
 use crate::{
     db::sql::like_pattern,
     ids::ClientId,

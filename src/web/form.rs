@@ -1,5 +1,7 @@
 //! What a form shows again after it was refused: the values, and a sentence per field.
 
+use std::borrow::Cow;
+
 use crate::error::FieldError;
 
 /// The state of a form. Passwords are never kept.
@@ -39,5 +41,46 @@ impl FormState {
     #[must_use]
     pub fn error(&self, name: &str) -> Option<&str> {
         self.errors.iter().find(|error| error.field == name).map(|error| error.message.as_ref())
+    }
+}
+
+/// Reads named text fields and collects every error, so that a caller can fix all of them at once.
+pub struct FieldReader<F> {
+    field: F,
+    errors: Vec<FieldError>,
+}
+
+impl<'a, F: Fn(&str) -> Option<&'a str>> FieldReader<F> {
+    /// A reader of the fields that `field` returns by name; `None` is absent.
+    pub fn new(field: F) -> Self {
+        Self { field, errors: Vec::new() }
+    }
+
+    /// Whether the field is present.
+    pub fn has(&self, name: &str) -> bool {
+        (self.field)(name).is_some()
+    }
+
+    /// The parsed field. Returns `None` if it is absent or wrong.
+    pub fn read<T, E: Into<Cow<'static, str>>>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = (self.field)(name)?;
+        parse(text).map_err(|message| self.refuse(name, message)).ok()
+    }
+
+    /// Adds an error.
+    pub fn refuse(&mut self, name: &'static str, message: impl Into<Cow<'static, str>>) {
+        self.errors.push(FieldError::new(name, message));
+    }
+
+    /// `value`, unless there were errors.
+    ///
+    /// # Errors
+    /// All of them.
+    pub fn finish<T>(self, value: T) -> Result<T, Vec<FieldError>> {
+        if self.errors.is_empty() { Ok(value) } else { Err(self.errors) }
     }
 }

@@ -3,16 +3,15 @@
 use std::sync::LazyLock;
 
 use super::{
-    answer::{self, Written},
-    export::Asked,
-    page_request::{Order, PER_PAGE_MAX},
-    session::COLUMNS,
-    writer::{Counter, Writer, whole},
+    query::{Asked, Order, PER_PAGE_MAX},
+    response::{self, Written},
+    row_encoder::{Counter, Writer, whole},
 };
 use crate::{
     api_keys::{ADMITS, Credentials, Scope},
     db::pipeline::{Parameter, Pipeline, Question, Row},
     error::AppError,
+    sessions::session::COLUMNS,
 };
 
 /// About so many bytes a session takes in an answer.
@@ -98,7 +97,7 @@ pub(crate) async fn page_of(
     let after = request.skipped();
     let range = Range { after, last: after.saturating_add(request.per_page) };
     let sql = if request.order == Order::Ascending { &ASCENDING } else { &DESCENDING };
-    let mut out = answer::opening(asked.format)?;
+    let mut out = response::opening(asked.format)?;
     out.reserve(bytes_of(request.per_page));
     let mut writer = Writer::new(asked.format, out);
     if !ask(pipeline, credentials, sql, Some(range), |row| writer.take(row)).await? {
@@ -112,7 +111,7 @@ pub(crate) async fn page_of(
         Order::Ascending => *last < total,
         Order::Descending => *last > 1,
     });
-    writer.out.extend(answer::closing(asked.format, request, total, more_after)?);
+    writer.out.extend(response::closing(asked.format, request, total, more_after)?);
     Ok(Asking::Found((Written::new(writer.out, total, more_after), revision)))
 }
 

@@ -1,16 +1,51 @@
-//! How many sessions a filter lets through, and how many a day: from the table `session_days`, where days are whole.
+//! Queries that the list and the export share: the sessions that a filter selects, and how many they are.
+//!
+//! Days that lie wholly in the filter are added up in the table `session_days`.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
-use diesel::{dsl::sql, prelude::*, sql_types::BigInt};
+use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::BigInt};
+use uuid::Uuid;
 
-use super::{filtered::filtered, page_request::Filter};
+use super::{filter::Filter, session::Session};
 use crate::{
     ids::ClientId,
-    schema::{session_counters, session_days},
+    schema::{session_counters, session_days, sessions},
 };
 
-/// The status of a session that agent and shopper talked in.
-const ANSWERED: &str = "completed";
+pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {
+    let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client.as_str()));
+    if let Some(from) = filter.from {
+        query = query.filter(sessions::created_at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(sessions::created_at.lt(to));
+    }
+    if let Some(status) = &filter.status {
+        query = query.filter(sessions::status.eq(status));
+    }
+    if let Some(channel) = &filter.channel {
+        query = query.filter(sessions::channel.eq(channel));
+    }
+    if let Some(agent_name) = &filter.agent_name {
+        query = query.filter(sessions::agent_name.eq(agent_name));
+    }
+    if let Some(updated_since) = filter.updated_since {
+        query = query.filter(sessions::updated_at.ge(updated_since));
+    }
+    query
+}
+
+/// One session of the client, for a member; `NotFound` when the client has none of this id.
+pub(crate) fn find_for_member(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    session_id: Uuid,
+) -> QueryResult<Session> {
+    sessions::table
+        .filter(sessions::client_id.eq(client.as_str()).and(sessions::session_id.eq(session_id)))
+        .select(Session::as_select())
+        .first(connection)
+}
 
 /// How many sessions the filter lets through. Everything needs no counting: the counter knows. Time, status and channel
 /// need little: whole days are added up, and only the two days that are cut are counted. Agent and last change are
@@ -101,51 +136,6 @@ fn whole_days(
         query = query.filter(session_days::channel.eq(channel));
     }
     query.select(sql::<BigInt>("coalesce(sum(sessions), 0)::bigint")).first(connection)
-}
-
-/// How many sessions began on a day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OfDay {
-    /// Agent and shopper talked.
-    pub(crate) answered: i64,
-    /// They did not.
-    pub(crate) others: i64,
-}
-
-/// `count` days from `first` on, of this status and channel if there are any.
-pub(crate) fn by_day(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    filter: &Filter,
-    (first, count): (NaiveDate, u64),
-) -> QueryResult<Vec<(NaiveDate, OfDay)>> {
-    let mut query = session_days::table
-        .into_boxed()
-        .filter(session_days::client_id.eq(client.as_str()))
-        .filter(session_days::day.ge(first));
-    if let Some(status) = &filter.status {
-        query = query.filter(session_days::status.eq(status));
-    }
-    if let Some(channel) = &filter.channel {
-        query = query.filter(session_days::channel.eq(channel));
-    }
-    if let Some(end) = first.checked_add_days(Days::new(count)) {
-        query = query.filter(session_days::day.lt(end));
-    }
-    let rows: Vec<(NaiveDate, String, i64)> =
-        query.select((session_days::day, session_days::status, session_days::sessions)).load(connection)?;
-    let mut days: Vec<_> = first
-        .iter_days()
-        .take(usize::try_from(count).unwrap_or(0))
-        .map(|day| (day, OfDay::default()))
-        .collect();
-    for (day, status, sessions) in rows {
-        let place = usize::try_from((day - first).num_days()).unwrap_or(0);
-        if let Some((_, of_day)) = days.get_mut(place) {
-            if status == ANSWERED { of_day.answered += sessions } else { of_day.others += sessions }
-        }
-    }
-    Ok(days)
 }
 
 #[cfg(test)]

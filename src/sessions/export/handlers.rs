@@ -9,19 +9,34 @@ use actix_web::{
 use uuid::Uuid;
 
 use super::{
-    answer::{self, Format, tag_of},
-    desk::Desk,
-    export::Asked,
-    page_request::PageRequest,
+    exporter::Desk,
+    query::{Asked, Format, PageRequest},
+    response::{self, tag_of},
     store::{self, Lookup},
     stream,
 };
 use crate::{
-    api_keys::{ApiQuery, Presented},
+    api_keys::{ApiQuery, FormCall, Presented},
     config::Settings,
     db::Db,
     error::AppError,
 };
+
+/// The body has at most so many bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+pub(crate) async fn export(
+    call: FormCall<BODY_LIMIT>,
+    desk: Data<Desk>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
+    let asked = call.key.readable(Asked::parse(|name| call.get(name))).await?;
+    if asked.is_stream {
+        return stream::everything(&call.key, asked, (desk, db)).await;
+    }
+    let page = desk.page_of(&call.key, &asked).await?;
+    Ok(response::page(asked.format, &page))
+}
 
 pub(crate) async fn list(
     request: HttpRequest,
@@ -37,7 +52,7 @@ pub(crate) async fn list(
     }
     let page = desk.page_of(&key, &asked).await?;
     if asked.format != Format::Json {
-        return Ok(answer::page(asked.format, &page));
+        return Ok(response::page(asked.format, &page));
     }
     let address = format!("{}{}", settings.public_url.origin(), request.path());
     let links = links(&address, &query, &asked.request, page.total, page.more_after);
@@ -55,7 +70,8 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, AppError> {
     // An id that is none is looked for too, so that a bad key is told first.
     let session_id = session_id.parse::<Uuid>().unwrap_or(Uuid::nil());
-    let found = key.run(move |connection, credentials| Ok(store::find(connection, credentials, session_id)?));
+    let found =
+        key.run(move |connection, credentials| Ok(store::find_session(connection, credentials, session_id)?));
     let Lookup::Found(session) = found.await? else { return Err(AppError::NotFound) };
     let body = serde_json::to_vec(&session).map_err(AppError::broken)?;
     let tag = tag_of(&body);

@@ -1,9 +1,10 @@
-//! Which page of the sessions is asked for, in which order, with which filter.
+//! What a caller of the export asks for: a page or everything, in which order, filter and format.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-
-use super::record::{CHANNELS, STATUSES};
-use crate::error::FieldError;
+use crate::{
+    error::{AppError, FieldError},
+    sessions::filter::Filter,
+    web::form::FieldReader,
+};
 
 /// Sessions per page when nothing is said.
 pub const PER_PAGE_DEFAULT: i64 = 50;
@@ -17,23 +18,6 @@ pub enum Order {
     Ascending,
     /// The last recorded first.
     Descending,
-}
-
-/// Which sessions are meant. Times are of `createdAt` but for the last; an empty filter lets all through.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Filter {
-    /// From this time on.
-    pub from: Option<DateTime<Utc>>,
-    /// Before this time.
-    pub to: Option<DateTime<Utc>>,
-    /// One of [`STATUSES`].
-    pub status: Option<String>,
-    /// One of [`CHANNELS`].
-    pub channel: Option<String>,
-    /// The agent's name, exactly.
-    pub agent_name: Option<String>,
-    /// Changed at this time or later, by our clock.
-    pub updated_since: Option<DateTime<Utc>>,
 }
 
 /// A page of `per_page` (1–1000) sessions, counted from 1; or those after a cursor.
@@ -57,25 +41,18 @@ impl PageRequest {
     /// # Errors
     /// Every field that is wrong, with what to do about it.
     pub fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Vec<FieldError>> {
-        let mut reader = Reader { field, errors: Vec::new() };
+        let mut reader = FieldReader::new(field);
         let request = Self {
             page: reader.read("page", parse_page).unwrap_or(1),
             per_page: reader.read("perPage", parse_per_page).unwrap_or(PER_PAGE_DEFAULT),
             order: reader.read("order", parse_order).unwrap_or(Order::Ascending),
             cursor: reader.read("cursor", parse_cursor),
-            filter: Filter {
-                from: reader.read("from", parse_time),
-                to: reader.read("to", parse_time),
-                status: reader.read("status", |text| one_of(text, &STATUSES)),
-                channel: reader.read("channel", |text| one_of(text, &CHANNELS)),
-                agent_name: reader.read("agentName", |text| Ok(text.to_owned())),
-                updated_since: reader.read("updatedSince", parse_time),
-            },
+            filter: Filter::read(&mut reader),
         };
-        if request.cursor.is_some() && (reader.field)("page").is_some() {
-            reader.errors.push(FieldError::new("cursor", "Send page or cursor, not both."));
+        if request.cursor.is_some() && reader.has("page") {
+            reader.refuse("cursor", "Send page or cursor, not both.");
         }
-        if reader.errors.is_empty() { Ok(request) } else { Err(reader.errors) }
+        reader.finish(request)
     }
 
     /// Whether pages can be found by their sequences alone.
@@ -103,16 +80,57 @@ impl PageRequest {
     }
 }
 
-/// Reads fields and collects what is wrong with them.
-struct Reader<F> {
-    field: F,
-    errors: Vec<FieldError>,
+/// What a caller asks for, in whatever way it is written.
+pub(crate) struct Asked {
+    pub(crate) format: Format,
+    pub(crate) request: PageRequest,
+    /// Everything, not a page.
+    pub(crate) is_stream: bool,
 }
 
-impl<'a, F: Fn(&str) -> Option<&'a str>> Reader<F> {
-    fn read<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let text = (self.field)(name)?;
-        parse(text).map_err(|message| self.errors.push(FieldError::new(name, message))).ok()
+impl Asked {
+    /// Parses the fields that `field` gives by name; `None` is absent.
+    pub(crate) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
+        let format = Format::parse(field("format"));
+        let request = PageRequest::parse(&field);
+        match (format, request) {
+            (Ok(format), Ok(request)) => {
+                let is_stream = format != Format::Json && field("page").is_none() && request.cursor.is_none();
+                Ok(Self { format, request, is_stream })
+            }
+            (format, request) => {
+                let mut errors = request.err().unwrap_or_default();
+                errors.extend(format.err());
+                Err(AppError::Invalid(errors))
+            }
+        }
+    }
+}
+
+/// What the answer is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Format {
+    Json,
+    Csv,
+    Ndjson,
+}
+
+impl Format {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, FieldError> {
+        match text {
+            None | Some("json") => Ok(Self::Json),
+            Some("csv") => Ok(Self::Csv),
+            Some("ndjson") => Ok(Self::Ndjson),
+            Some(_) => Err(FieldError::new("format", "Use json, csv or ndjson.")),
+        }
+    }
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Ndjson => "application/x-ndjson",
+        }
     }
 }
 
@@ -141,34 +159,9 @@ fn parse_order(text: &str) -> Result<Order, String> {
     }
 }
 
-fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .ok()
-        .or_else(|| day().map(|day| day.and_time(NaiveTime::MIN).and_utc()))
-        .ok_or_else(|| {
-            let hint = "Write it like 2026-11-23 or 2026-11-23T10:45:06Z (RFC 3339).";
-            // Where a + stood in an address, a blank comes.
-            if text.contains(' ') {
-                format!("{hint} In an address a + is written %2B.")
-            } else {
-                hint.to_owned()
-            }
-        })
-}
-
 fn parse_cursor(text: &str) -> Result<i64, String> {
     let sequence = text.strip_prefix('s').filter(|digits| is_digits(digits)).and_then(|it| it.parse().ok());
     sequence.ok_or_else(|| "Send the nextCursor of the answer before, unchanged.".to_owned())
-}
-
-fn one_of(text: &str, allowed: &[&str]) -> Result<String, String> {
-    if allowed.contains(&text) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("Use one of {}.", allowed.join(", ")))
-    }
 }
 
 #[cfg(test)]

@@ -7,41 +7,16 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    page_request::PageRequest,
-    session::{COLUMNS, Session},
+    query::{Format, PageRequest},
     store::PageOf,
 };
 use crate::{
-    error::{AppError, FieldError},
+    error::AppError,
+    sessions::session::{COLUMNS, Session},
     web::csv,
 };
 
-/// What the answer is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Format {
-    Json,
-    Csv,
-    Ndjson,
-}
-
 impl Format {
-    pub(crate) fn parse(text: Option<&str>) -> Result<Self, FieldError> {
-        match text {
-            None | Some("json") => Ok(Self::Json),
-            Some("csv") => Ok(Self::Csv),
-            Some("ndjson") => Ok(Self::Ndjson),
-            Some(_) => Err(FieldError::new("format", "Use json, csv or ndjson.")),
-        }
-    }
-
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
-
     /// What comes before the first session.
     pub(crate) fn head(self) -> Result<Vec<u8>, AppError> {
         if self == Self::Csv { csv::lines([COLUMNS]) } else { Ok(Vec::new()) }

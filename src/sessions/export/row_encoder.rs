@@ -1,13 +1,14 @@
 //! Sessions written as PostgreSQL sends them: the bytes of its binary format become those of JSON or CSV, the same that a
-//! [`Session`](super::Session) is written as, without a value in between.
+//! [`Session`](crate::sessions::Session) is written as, without a value in between.
 
 use std::sync::LazyLock;
 
 use uuid::Uuid;
 
-use super::{answer::Format, session::COLUMNS};
+use super::query::Format;
 use crate::{
     db::pipeline::Row,
+    sessions::session::COLUMNS,
     web::{clock::Rfc3339Writer, csv},
 };
 

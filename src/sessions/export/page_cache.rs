@@ -14,9 +14,8 @@ use std::{
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
-    answer::{Format, Written},
-    export::Asked,
-    page_request::PageRequest,
+    query::{Asked, Format, PageRequest},
+    response::Written,
 };
 use crate::ids::ClientId;
 

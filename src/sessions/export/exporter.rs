@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    answer::{self, Written},
-    export::Asked,
-    filtered,
-    kept_pages::{KeptPages, Place},
-    pipelined::{self, Asking},
+    page_cache::{KeptPages, Place},
+    pipeline_store::{self, Asking},
+    query::Asked,
+    response::{self, Written},
     store,
 };
 use crate::{
@@ -54,7 +53,7 @@ impl Desk {
     ) -> Result<Asking<Arc<Written>>, AppError> {
         let place = Place::of(&credentials.client, asked);
         if let Some(kept) = self.kept.get(&place) {
-            match pipelined::revision_of(&self.pipeline, credentials).await? {
+            match pipeline_store::revision_of(&self.pipeline, credentials).await? {
                 Asking::Found(revision) if revision == kept.revision => {
                     return Ok(Asking::Found(Arc::clone(&kept.page)));
                 }
@@ -63,7 +62,7 @@ impl Desk {
                 Asking::Unanswered => return Ok(Asking::Unanswered),
             }
         }
-        Ok(match pipelined::page_of(&self.pipeline, credentials, asked).await? {
+        Ok(match pipeline_store::page_of(&self.pipeline, credentials, asked).await? {
             Asking::Found((page, revision)) => Asking::Found(self.kept.keep(place, page, revision)),
             Asking::Refused => Asking::Refused,
             Asking::Unanswered => Asking::Unanswered,
@@ -75,11 +74,11 @@ async fn pooled_page_of(key: &Presented, asked: &Asked) -> Result<Written, AppEr
     let request = asked.request.clone();
     let page = key.run(move |connection, credentials| {
         let page = if request.is_plain() {
-            store::page_of(connection, credentials, &request)
+            store::load_plain_page(connection, credentials, &request)
         } else {
-            filtered::page_of(connection, credentials, &request)
+            store::load_filtered_page(connection, credentials, &request)
         };
         page.map_err(AppError::from)
     });
-    answer::written(asked.format, &asked.request, &page.await?)
+    response::written(asked.format, &asked.request, &page.await?)
 }

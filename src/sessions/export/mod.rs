@@ -1,0 +1,11 @@
+//! Reading sessions through the API: a page, one session, or everything as a file.
+
+pub(super) mod exporter;
+pub(crate) mod handlers;
+pub(super) mod page_cache;
+pub(super) mod pipeline_store;
+pub(super) mod query;
+pub(super) mod response;
+pub(super) mod row_encoder;
+pub(super) mod store;
+pub(super) mod stream;
