@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api_keys::{Access, Scope},
-    sessions::{PER_PAGE_DEFAULT, STATUSES, export_handlers, ingest},
+    sessions::{PER_PAGE_DEFAULT, STATUSES, export_handlers, recording_handlers},
 };
 
 const READS: Access = Access::Scope(Scope::SessionsRead);
@@ -34,7 +34,7 @@ pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
         method: Method::Post,
         path: "/sessions",
         access: Access::Scope(Scope::SessionsWrite),
-        handler: |route| route.to(ingest::record),
+        handler: |route| route.to(recording_handlers::record),
         operation: records,
     },
     Endpoint {

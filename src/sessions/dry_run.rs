@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     nameless::fingerprint,
     record::Given,
-    recorder::{Name, Outcome, Stored, known},
+    recording::store::{Name, Outcome, Stored, known},
 };
 use crate::ids::ClientId;
 

@@ -13,7 +13,7 @@ use super::{
     dry_run::DryRun,
     parser::{Line, Parser},
     record::Given,
-    recorder::{Outcome, record_all},
+    recording::store::{Outcome, record_all},
 };
 use crate::error::FieldError;
 

@@ -5,9 +5,9 @@ use chrono::{DateTime, Utc};
 use super::{
     cutter::{Cut, Cutter, LINE_MAX},
     header::{Header, Mapped},
-    json_record,
     nameless::Nameless,
     record::{Given, Record},
+    record_json,
 };
 use crate::{error::FieldError, ids::ClientId, web::csv::unescape_formula};
 
@@ -147,7 +147,7 @@ impl Parser {
     fn object(&self, cut: &Cut) -> Result<Given, Vec<FieldError>> {
         let value = serde_json::from_slice(cut.bytes())
             .map_err(|error| of_line(format!("The JSON cannot be read: {}.", in_line(&error))))?;
-        json_record::parse(self.now, &value)
+        record_json::parse(self.now, &value)
     }
 
     fn row(&self, header: &Header, cut: &Cut) -> Result<Given, Vec<FieldError>> {

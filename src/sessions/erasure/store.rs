@@ -78,7 +78,7 @@ fn erase_piece(
     })
 }
 
-/// The fields are those of [`Record::without_shopper`](super::Record::without_shopper).
+/// The fields are those of [`Record::without_shopper`](crate::sessions::Record::without_shopper).
 fn blank(
     connection: &mut PgConnection,
     client: &ClientId,

@@ -8,13 +8,12 @@ use sha2::{Digest as _, Sha256};
 use super::{
     batch::{self, Batch, Item},
     idempotency::Repeatable,
-    json_record,
-    parser::in_line,
-    recorder::BATCH_MAX,
+    store::BATCH_MAX,
 };
 use crate::{
     api_keys::{ApiQuery, Presented},
     error::{AppError, FieldError},
+    sessions::{parser::in_line, record_json},
     web::{body::Body, clock},
 };
 
@@ -120,7 +119,7 @@ fn lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
 fn parsed(now: DateTime<Utc>, items: &[Value]) -> Vec<Item> {
     let id = |item: &Value| item.get("externalId").and_then(Value::as_str).map(str::to_owned);
     let item = |(index, item): (usize, &Value)| {
-        json_record::parse(now, item).map_err(|errors| {
+        record_json::parse(now, item).map_err(|errors| {
             (id(item), errors.into_iter().map(|error| FieldError { index: Some(index), ..error }).collect())
         })
     };

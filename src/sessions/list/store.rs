@@ -4,13 +4,18 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 
 use super::{
-    filter::Filter,
-    picture::{self, OfDay},
-    queries::{filtered, total_of},
+    daily_chart::{self, OfDay},
     search,
-    session::Session,
 };
-use crate::{ids::ClientId, schema::sessions};
+use crate::{
+    ids::ClientId,
+    schema::sessions,
+    sessions::{
+        filter::Filter,
+        queries::{filtered, total_of},
+        session::Session,
+    },
+};
 
 /// Where a list that is ordered by time goes on: at this session, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +107,7 @@ pub(crate) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View
         };
         seen.total = total;
         if let Some(days) = view.days {
-            seen.days = picture::by_day(connection, client, &view.filter, days)?;
+            seen.days = daily_chart::by_day(connection, client, &view.filter, days)?;
         }
         Ok(seen)
     })

@@ -2,14 +2,10 @@
 
 use chrono::DateTime;
 
-use super::{
-    export::query::PageRequest,
-    filter::Filter,
-    list::{Position, Towards},
-    session::Session,
-};
+use super::store::{Position, Towards};
 use crate::{
     error::{AppError, FieldError},
+    sessions::{export::query::PageRequest, filter::Filter, session::Session},
     web::{clock::rfc3339, form::FormState},
 };
 

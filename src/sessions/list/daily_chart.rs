@@ -4,10 +4,10 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
 use diesel::prelude::*;
 
-use super::filter::Filter;
 use crate::{
     ids::ClientId,
     schema::session_days,
+    sessions::filter::Filter,
     web::{
         chart::{Chart, Point, Series},
         numbers::{grouped, percent},

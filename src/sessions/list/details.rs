@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    row::{Duration, order_value},
-    session::Session,
+use super::row::{Duration, order_value};
+use crate::{
+    sessions::session::Session,
+    web::clock::{Moment, rfc3339},
 };
-use crate::web::clock::{Moment, rfc3339};
 
 /// A heading and what stands below it.
 pub(crate) struct Section {

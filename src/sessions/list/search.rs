@@ -7,11 +7,11 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::{filter::Filter, queries::filtered, session::Session};
 use crate::{
     db::sql::like_pattern,
     ids::ClientId,
     schema::{session_counters, sessions},
+    sessions::{filter::Filter, queries::filtered, session::Session},
 };
 
 /// So many sessions are looked through at a time, from the last recorded back: a search costs no more than that, however

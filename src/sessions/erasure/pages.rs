@@ -5,11 +5,12 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use uuid::Uuid;
 
-use super::{erase, queries, shopper::Shopper};
+use super::{shopper::Shopper, store};
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
     db::Db,
     error::AppError,
+    sessions::queries,
     web::{
         body::Fields,
         form::FormState,
@@ -81,12 +82,12 @@ pub(crate) async fn carry_out(
     let client = signed_in.client();
     if fields.get("confirm").is_some() {
         let trail = signed_in.trail();
-        let count = db.run(move |connection| erase::erase(connection, &trail, &client, &shopper)).await?;
+        let count = db.run(move |connection| store::erase(connection, &trail, &client, &shopper)).await?;
         leave_message(&cookie, &done(count))?;
         return Ok(see_other("/sessions"));
     }
     let asked = shopper.clone();
-    let count = db.run(move |connection| erase::sessions_of(connection, &client, &asked)).await?;
+    let count = db.run(move |connection| store::sessions_of(connection, &client, &asked)).await?;
     if count == 0 {
         let message = "No session tells of this shopper. Check how it is written.".into();
         return refuse(&signed_in, layout, form, (shopper.field().to_owned(), message));

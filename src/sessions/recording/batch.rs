@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::{
     idempotency::{self, Repeatable},
-    record::Given,
-    recorder::{Outcome, Recorded, record_all},
+    store::{Outcome, Recorded, record_all},
 };
 use crate::{
     api_keys::{Credentials, is_admitted},
     error::{AppError, FieldError},
+    sessions::record::Given,
 };
 
 /// Whose sessions are recorded, and which.

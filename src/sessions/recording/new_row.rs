@@ -5,8 +5,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::record::{Given, Record};
-use crate::{ids::ClientId, schema::sessions};
+use crate::{
+    ids::ClientId,
+    schema::sessions,
+    sessions::record::{Given, Record},
+};
 
 /// Flat, and nothing left to defaults but the times that are ours: `COPY` knows neither parts nor gaps.
 #[derive(Insertable)]

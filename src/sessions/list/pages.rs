@@ -9,21 +9,24 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
-    asked::{Applied, Asked},
+    daily_chart,
     details::{self, Value},
-    erasing,
-    export::{query::Format, store::Reader, stream},
-    list::{self, Seen, View},
-    picture, queries,
-    record::{CHANNELS, STATUSES},
+    query::{Applied, Asked},
     row::{Duration, Row},
     search::{LOOKED_THROUGH, SHOWN_MAX},
+    store::{self, Seen, View},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
     config::Settings,
     db::Db,
     error::AppError,
+    sessions::{
+        erasure::pages,
+        export::{query::Format, store::Reader, stream},
+        queries,
+        record::{CHANNELS, STATUSES},
+    },
     web::{
         chart::Chart,
         clock::{self, Moment},
@@ -40,9 +43,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(resource("/sessions").route(get().to(index)))
         .service(resource("/sessions.csv").route(get().to(download_csv)))
         .service(resource("/sessions.ndjson").route(get().to(download_ndjson)))
-        .service(
-            resource("/sessions/erase").route(get().to(erasing::ask)).route(post().to(erasing::carry_out)),
-        )
+        .service(resource("/sessions/erase").route(get().to(pages::ask)).route(post().to(pages::carry_out)))
         .service(resource("/sessions/{session_id}").route(get().to(show)));
 }
 
@@ -101,15 +102,15 @@ async fn index(
     let now = clock::now();
     let asked = Asked::parse(request.query_string())?;
     let search = asked.search().map(|text| (text.to_owned(), asked.back));
-    let days = if search.is_none() { picture::days_of(asked.filter(), now) } else { None };
+    let days = if search.is_none() { daily_chart::days_of(asked.filter(), now) } else { None };
     let view = View { filter: asked.filter().clone(), towards: asked.towards, search, days };
-    let mut seen = db.run(move |connection| list::seen(connection, &client, &view)).await?;
+    let mut seen = db.run(move |connection| store::seen(connection, &client, &view)).await?;
     let is_wrong = !asked.errors.is_empty();
     if is_wrong {
         seen.sessions.clear();
         seen.days.clear();
     }
-    let (chart, share) = picture::drawn(asked.filter(), &seen.days).unzip();
+    let (chart, share) = daily_chart::drawn(asked.filter(), &seen.days).unzip();
     let further_back =
         asked.search().filter(|_| seen.looked_to > 0).map(|_| asked.further_back(seen.looked_to));
     let page = Index {

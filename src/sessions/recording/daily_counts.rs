@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use diesel::{prelude::*, upsert::excluded};
 
-use super::record::Record;
-use crate::{ids::ClientId, schema::session_days};
+use crate::{ids::ClientId, schema::session_days, sessions::record::Record};
 
 /// How the numbers of a client's days change in a transaction.
 #[derive(Default)]

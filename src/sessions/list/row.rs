@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Datelike as _, Utc};
 
-use super::session::Session;
-use crate::web::{
-    clock::Moment,
-    numbers::{money, spoken},
+use crate::{
+    sessions::session::Session,
+    web::{
+        clock::Moment,
+        numbers::{money, spoken},
+    },
 };
 
 /// What stands where there is nothing.

@@ -6,14 +6,11 @@ use chrono::{DateTime, Utc};
 use diesel::{dsl::now, prelude::*, result::Error::QueryBuilderError};
 use uuid::Uuid;
 
-use super::{
-    days::Days,
-    new_row::NewRow,
-    record::{Given, Record},
-};
+use super::{daily_counts::Days, new_row::NewRow};
 use crate::{
     ids::ClientId,
     schema::{session_counters, sessions},
+    sessions::record::{Given, Record},
 };
 
 /// So many records at most are stored in one go.
