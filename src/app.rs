@@ -25,10 +25,9 @@ use crate::{
     db::Db,
     error::AppError,
     guide,
-    imports::{self, Worker},
     questions::{self, QuestionThrottle},
     secret::{InstallationSecret, Purpose},
-    sessions::{self, Desk, KeptPages},
+    sessions::{self, Desk, KeptPages, Worker},
     usage::{self, Keeper, Meter},
     web::{
         assets, error_pages,
@@ -155,7 +154,7 @@ pub fn app(
         .configure(api_keys::routes)
         .configure(usage::routes)
         .configure(audit::routes)
-        .configure(imports::routes)
+        .configure(sessions::import_routes)
         .configure(sessions::routes)
         .configure(guide::routes)
         .configure(questions::routes)

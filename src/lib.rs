@@ -29,7 +29,6 @@ pub mod error;
 pub mod guide;
 pub mod ids;
 mod import_command;
-pub mod imports;
 pub mod private_postgres;
 pub mod questions;
 pub mod random;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, multipart};
-use uptok::{audit::Chain, db::Db, imports::Worker, secret::InstallationSecret};
+use uptok::{audit::Chain, db::Db, secret::InstallationSecret, sessions::Worker};
 
 use crate::support::{Reply, TestApp, Visitor, test_app::SECRET};
 

@@ -7,8 +7,8 @@ use crate::{
     audit::{self, Act, Kind, Trail},
     db::sql::lower,
     ids::ClientId,
-    imports,
     schema::{session_counters, sessions},
+    sessions::import::store::discard_waiting,
 };
 
 /// So many sessions are looked through in one transaction: recording waits no longer than that takes.
@@ -41,7 +41,7 @@ pub fn erase(
     client: &ClientId,
     shopper: &Shopper,
 ) -> QueryResult<usize> {
-    imports::discard_waiting(connection, client)?;
+    discard_waiting(connection, client)?;
     let (mut erased, mut after) = (0, 0);
     while let Some(count) = erase_piece(connection, trail, client, (shopper, after))? {
         erased += count;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api_keys::{ApiQuery, Presented},
     error::{AppError, FieldError},
-    sessions::{parser::in_line, record_json},
+    sessions::{import::parser::in_line, record_json},
     web::{body::Body, clock},
 };
 

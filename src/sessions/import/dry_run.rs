@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::{
-    nameless::fingerprint,
-    record::Given,
-    recording::store::{Name, Outcome, Stored, known},
+use super::content_id::fingerprint;
+use crate::{
+    ids::ClientId,
+    sessions::{
+        record::Given,
+        recording::store::{Name, Outcome, Stored, known},
+    },
 };
-use crate::ids::ClientId;
 
 /// Remembers the sessions that were given, because a later line may be about the same.
 #[derive(Debug, Default)]

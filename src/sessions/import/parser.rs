@@ -3,13 +3,19 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    cutter::{Cut, Cutter, LINE_MAX},
-    header::{Header, Mapped},
-    nameless::Nameless,
-    record::{Given, Record},
-    record_json,
+    columns::{Header, Mapped},
+    content_id::Nameless,
+    line_splitter::{Cut, Cutter, LINE_MAX},
 };
-use crate::{error::FieldError, ids::ClientId, web::csv::unescape_formula};
+use crate::{
+    error::FieldError,
+    ids::ClientId,
+    sessions::{
+        record::{Given, Record},
+        record_json,
+    },
+    web::csv::unescape_formula,
+};
 
 /// The byte order mark that some programs put before UTF-8 text.
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -9,9 +9,10 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
-    bad_lines,
-    import::{Import, State},
-    store,
+    importer::Summary,
+    job::{Import, State},
+    parser::Format,
+    rejected_lines, store,
     worker::Worker,
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     db::Db,
     error::AppError,
     ids::ClientId,
-    sessions::{self, COLUMNS, Format, Summary},
+    sessions::{self, session::COLUMNS},
     web::{
         body::Body,
         clock::Moment,
@@ -48,7 +49,9 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/sessions/import").route(get().to(index)).route(post().to(create)))
         .service(resource("/sessions/imports/{import_id}").route(get().to(show)))
-        .service(resource("/sessions/imports/{import_id}/bad-lines.csv").route(get().to(bad_lines::download)))
+        .service(
+            resource("/sessions/imports/{import_id}/bad-lines.csv").route(get().to(rejected_lines::download)),
+        )
         .service(resource("/sessions/imports/{import_id}/columns").route(post().to(map)))
         .service(resource("/sessions/imports/{import_id}/start").route(post().to(start)))
         .service(resource("/sessions/imports/{import_id}/discard").route(post().to(discard)));

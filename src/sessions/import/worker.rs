@@ -7,7 +7,10 @@ use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    import::{Import, State},
+    dry_run::DryRun,
+    importer::{BadLine, Mode, Summary},
+    job::{Import, State},
+    parser::{Line, Parser, Unreadable},
     store::{self, BAD_LINES_MAX, Found},
 };
 use crate::{
@@ -15,7 +18,6 @@ use crate::{
     db::Db,
     error::AppError,
     ids::ClientId,
-    sessions::{BadLine, DryRun, Line, Mode, Parser, Summary, Unreadable},
     web::clock,
 };
 

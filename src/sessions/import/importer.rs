@@ -12,10 +12,14 @@ use diesel::PgConnection;
 use super::{
     dry_run::DryRun,
     parser::{Line, Parser},
-    record::Given,
-    recording::store::{Outcome, record_all},
 };
-use crate::error::FieldError;
+use crate::{
+    error::FieldError,
+    sessions::{
+        record::Given,
+        recording::store::{Outcome, record_all},
+    },
+};
 
 /// So many sessions are stored in one transaction: enough that what each transaction costs hardly counts, and few
 /// enough that others who record for the client wait a fraction of a second.

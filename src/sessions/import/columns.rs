@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use super::session::COLUMNS;
+use crate::sessions::session::COLUMNS;
 
 /// What every line needs.
 const REQUIRED: [&str; 4] = ["status", "channel", "createdAt", "endedAt"];

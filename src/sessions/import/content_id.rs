@@ -6,8 +6,10 @@ use std::{borrow::Cow, collections::HashMap};
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
-use super::record::{Given, Record};
-use crate::ids::ClientId;
+use crate::{
+    ids::ClientId,
+    sessions::record::{Given, Record},
+};
 
 /// How often each nameless record stood in a file so far, by the beginning of its fingerprint. Two records that begin
 /// alike would only share their counting, and have ids of their own all the same.

@@ -7,11 +7,13 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::import::{Import, State};
+use super::{
+    importer::{BadLine, Summary},
+    job::{Import, State},
+};
 use crate::{
     ids::ClientId,
     schema::{import_bad_lines, import_chunks, imports, users},
-    sessions::{BadLine, Summary},
 };
 
 /// So many things that are wrong are kept of an import.

@@ -17,7 +17,6 @@ use crate::{
     audit::{self, Trail},
     error::FieldError,
     ids::ClientId,
-    imports,
     sessions::{self, BadLine, DryRun, Format, Mapped, Mode, Parser, Summary},
     web::clock,
 };
@@ -69,7 +68,7 @@ impl ImportCommand {
         bar.finish_and_clear();
         let summary = summary?;
         if !self.dry_run {
-            audit::record(connection, &self.client, trail, &imports::imported(&summary))?;
+            audit::record(connection, &self.client, trail, &sessions::imported(&summary))?;
         }
         let prefix = if self.dry_run { "Nothing is stored. It would be " } else { "" };
         writeln!(io::stdout(), "{prefix}{}", counts(&summary))?;

@@ -4,10 +4,8 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use crate::{
-    schema::imports,
-    sessions::{Format, Summary, column},
-};
+use super::{columns::column, importer::Summary, parser::Format};
+use crate::schema::imports;
 
 /// How far an import is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

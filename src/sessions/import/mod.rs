@@ -1,0 +1,17 @@
+//! Importing a file of sessions, in the browser and on the command line.
+//!
+//! In the browser the file is uploaded, checked, and then imported. It waits in chunks in the database, where any node
+//! processes it, one transaction per chunk: rows and progress are committed together, so a node that takes over from
+//! one that died neither repeats nor loses a chunk.
+
+pub(super) mod columns;
+pub(super) mod content_id;
+pub(super) mod dry_run;
+pub(super) mod importer;
+pub(super) mod job;
+pub(super) mod line_splitter;
+pub(super) mod pages;
+pub(super) mod parser;
+pub(super) mod rejected_lines;
+pub(super) mod store;
+pub(super) mod worker;
