@@ -95,7 +95,7 @@ fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<Given> {
     let (shopper, country) = pick(&SHOPPERS, dice(8, 6));
     let started_at = created_at + TimeDelta::seconds(wait);
     let ended_at = if answered { started_at + TimeDelta::seconds(duration) } else { started_at };
-    let time = |instant: DateTime<Utc>| crate::web::clock::rfc3339(instant);
+    let time = |instant: DateTime<Utc>| crate::web::time::rfc3339(instant);
     let when = |is_so: bool, text: String| if is_so { text } else { String::new() };
     let fields = [
         ("externalId", format!("demo-{index:04}")),

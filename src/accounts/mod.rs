@@ -3,23 +3,23 @@
 //! A browser login is a *sign-in*: a random id in the cookie, its SHA-256 in the table `sign_ins`. Every request joins
 //! it to the user and the membership, so that a removed member is out with the next click.
 
+mod display_name;
 mod email;
 mod members;
 mod pages;
 mod password;
-mod person_name;
 mod sign_in;
-mod sign_in_store;
-mod sign_ins;
 mod store;
 
+pub use display_name::PersonName;
 pub use email::EmailAddress;
 pub use members::{remove_member, set_enabled, set_role};
 pub use pages::{LoginThrottles, routes};
 pub use password::{NewPassword, Passwords};
-pub use person_name::PersonName;
-pub use sign_in::{MaybeSignedIn, Role, SignedIn, leave_message, sign_in};
-pub use sign_in_store::{SignInStore, cookie_name};
+pub use sign_in::{
+    cookie_store::{SignInStore, cookie_name},
+    extractor::{MaybeSignedIn, Role, SignedIn, leave_message, sign_in},
+};
 pub use store::{
     Home, NewUser, add_user, any_user, client_exists, create_first, is_member, set_password, users_of,
 };

@@ -11,11 +11,13 @@ use actix_web::{
 use askama::Template;
 
 use super::{
+    display_name::PersonName,
     email::EmailAddress,
     password::{NewPassword, Passwords},
-    person_name::PersonName,
-    sign_in::{MaybeSignedIn, sign_in},
-    sign_ins,
+    sign_in::{
+        extractor::{MaybeSignedIn, sign_in},
+        table,
+    },
     store::{self, LoginCandidate, NewUser, RegisterError},
 };
 use crate::{
@@ -217,7 +219,7 @@ fn note_failed(db: &Data<Db>, candidate: LoginCandidate, trail: Trail) {
     actix_web::rt::spawn(async move {
         let client = ClientId::from_database(candidate.client_id);
         let written =
-            db.run(move |connection| sign_ins::note_failed(connection, &client, &trail, candidate.user_id));
+            db.run(move |connection| table::note_failed(connection, &client, &trail, candidate.user_id));
         if let Err(error) = written.await {
             tracing::error!(?error, "A failed login is not in the audit log");
         }

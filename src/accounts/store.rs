@@ -3,7 +3,7 @@
 use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
-use super::{email::EmailAddress, person_name::PersonName};
+use super::{display_name::PersonName, email::EmailAddress};
 use crate::{
     audit::{self, Act, Actor, Kind, Trail},
     ids::ClientId,

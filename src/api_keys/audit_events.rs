@@ -3,7 +3,7 @@
 use super::key::{Changed, Key, Replaced};
 use crate::{
     audit::{Act, Kind, Trail},
-    web::clock::rfc3339,
+    web::time::rfc3339,
 };
 
 pub(crate) fn created(key: &Key) -> Act {

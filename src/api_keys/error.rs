@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use super::{key::LIVING_MAX, lifetime::LifetimeError};
-use crate::{error::AppError, web::clock::Moment};
+use crate::{error::AppError, web::time::Moment};
 
 /// Why keys were not changed.
 #[derive(Debug, thiserror::Error)]

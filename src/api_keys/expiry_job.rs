@@ -12,7 +12,7 @@ use crate::{
     db::Db,
     ids::ClientId,
     schema::api_keys,
-    web::clock::rfc3339,
+    web::time::rfc3339,
 };
 
 /// How often is looked for keys that have expired.

@@ -14,7 +14,7 @@ use crate::{
     accounts::SignedIn,
     db::Db,
     error::AppError,
-    web::{clock::rfc3339, csv},
+    web::{csv, time::rfc3339},
 };
 
 /// Records that are read at a time.

@@ -21,9 +21,9 @@ use crate::{
     error::AppError,
     ids::PublicKey,
     web::{
-        clock::rfc3339,
         form::FormState,
         page::{Layout, Section, respond},
+        time::rfc3339,
     },
 };
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 
-use super::{Database, say, secret};
+use super::environment::{Database, say, secret};
 use crate::{
     accounts,
     audit::{self, Chain, Checkpoint},

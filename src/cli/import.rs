@@ -18,7 +18,7 @@ use crate::{
     error::FieldError,
     ids::ClientId,
     sessions::{self, BadLine, DryRun, Format, Mapped, Mode, Parser, Summary},
-    web::clock,
+    web::time,
 };
 
 /// What to import, and how.
@@ -60,7 +60,7 @@ impl ImportCommand {
         let start = &start[..count];
         let format = self.format(start)?;
         let file = Cursor::new(start.to_vec()).chain(file);
-        let parser = Parser::new(self.client.clone(), clock::now(), format);
+        let parser = Parser::new(self.client.clone(), time::now(), format);
         let mode = if self.dry_run { Mode::Dry(DryRun::default()) } else { Mode::Real };
         let style = "{bar:32} {percent:>3} % {msg}";
         let bar = ProgressBar::new(length).with_style(ProgressStyle::with_template(style)?);

@@ -3,7 +3,7 @@
 use anyhow::{bail, ensure};
 use clap::Subcommand;
 
-use super::{Database, say, secret, trail};
+use super::environment::{Database, say, secret, trail};
 use crate::{
     accounts,
     api_keys::{
@@ -12,7 +12,7 @@ use crate::{
     },
     config::Settings,
     ids::{ClientId, PublicKey},
-    web::clock::rfc3339,
+    web::time::rfc3339,
 };
 
 #[derive(Subcommand)]

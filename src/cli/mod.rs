@@ -1,33 +1,30 @@
 //! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `database-url`.
 
 mod audit;
+mod environment;
+mod erase;
+mod import;
 mod keys;
 mod logs;
+mod questions;
+mod serve;
 mod user;
 
 use std::{
     io::{self, Write as _},
     process::ExitCode,
-    time::Duration,
 };
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use clap::{Parser, Subcommand};
-use secrecy::ExposeSecret as _;
 
-use crate::{
-    app::Parts,
-    audit::{Actor, Chain, Trail},
-    cli::{audit::AuditCommand, keys::KeysCommand, user::UserCommand},
-    config::Settings,
-    db::Db,
-    erase_command::EraseCommand,
-    import_command::ImportCommand,
-    private_postgres::{PrivatePostgres, Tuning},
-    questions,
-    secret::InstallationSecret,
-    seeds, server,
-};
+use crate::{config::Settings, db::Db, private_postgres::PrivatePostgres};
+use audit::AuditCommand;
+use environment::{Database, say, trail};
+use erase::EraseCommand;
+use import::ImportCommand;
+use keys::KeysCommand;
+use user::UserCommand;
 
 /// API keys for recorded sessions: a dashboard to make them, an endpoint to use them.
 #[derive(Parser)]
@@ -110,7 +107,7 @@ fn is_unread(error: &anyhow::Error) -> bool {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = cli.settings;
     match cli.command {
-        Command::Serve { demo } => serve(settings, demo)?,
+        Command::Serve { demo } => serve::run(settings, demo)?,
         Command::Migrate => {
             let database = Database::open(&settings)?;
             say(&format!("{} migrations were run.", Db::migrate(&database.url)?))?;
@@ -126,7 +123,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User { command } => user::run(&settings, command)?,
         Command::Keys { command } => keys::run(&settings, command)?,
         Command::Audit { command } => return audit::run(&settings, command),
-        Command::Questions { last } => show_questions(&settings, last)?,
+        Command::Questions { last } => questions::run(&settings, last)?,
         Command::DatabaseUrl => {
             ensure!(
                 settings.database_url().is_none(),
@@ -136,86 +133,4 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints a line that the user asked for.
-fn say(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(io::stdout(), "{line}")?)
-}
-
-/// The database of the settings, and the private PostgreSQL for as long as it is needed.
-struct Database {
-    url: String,
-    _private: Option<PrivatePostgres>,
-}
-
-impl Database {
-    fn open(settings: &Settings) -> anyhow::Result<Self> {
-        if let Some(url) = settings.database_url() {
-            return Ok(Self { url: url.expose_secret().to_owned(), _private: None });
-        }
-        let private = PrivatePostgres::start(&settings.data_dir, Tuning::Durable)?;
-        Ok(Self { url: private.url().to_owned(), _private: Some(private) })
-    }
-
-    fn connect(settings: &Settings) -> anyhow::Result<(Self, Db)> {
-        let database = Self::open(settings)?;
-        Db::migrate(&database.url)?;
-        let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
-        Ok((database, db))
-    }
-}
-
-fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> {
-    match &settings.secret {
-        Some(secret) => Ok(InstallationSecret::new(secret.clone())),
-        None if settings.database_url().is_some() => bail!(
-            "with DATABASE_URL, set UPTOK_SECRET too (the same on every node); for example to `openssl rand -hex 32`"
-        ),
-        None => InstallationSecret::read_or_create(&settings.data_dir),
-    }
-}
-
-/// What the command line leaves in the audit log.
-fn trail(settings: &Settings) -> anyhow::Result<Trail> {
-    Ok(Trail::new(&Chain::new(&secret(settings)?), Actor::CommandLine))
-}
-
-fn serve(settings: Settings, demo: bool) -> anyhow::Result<()> {
-    // Refused before anything is started.
-    if settings.database_url().is_some() {
-        secret(&settings)?;
-    }
-    let listener = server::bind(settings.listen)?;
-    let database = Database::open(&settings)?;
-    Db::migrate(&database.url)?;
-    let secret = secret(&settings)?;
-    if demo {
-        let trail = Trail::new(&Chain::new(&secret), Actor::CommandLine);
-        let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
-        if let Some(demo) = seeds::create(&mut *db.connect()?, &trail, crate::web::clock::now())? {
-            say(&format!(
-                "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",
-                demo.email, demo.password, demo.client
-            ))?;
-        }
-    }
-    let parts = Parts::new(settings, &database.url, &secret)?;
-    actix_web::rt::System::new().block_on(async {
-        let signals = server::Signals::new()?;
-        let server = server::start(&parts, listener)?;
-        tracing::info!(listen = %parts.settings().listen, public_url = parts.settings().public_url.origin(), "Listening");
-        say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
-        server::run_until_stopped(&parts, server, signals).await
-    })
-}
-
-fn show_questions(settings: &Settings, last: i64) -> anyhow::Result<()> {
-    let (_database, db) = Database::connect(settings)?;
-    for questions::Question { asked_at, name, email, question } in
-        questions::latest(&mut *db.connect()?, last)?
-    {
-        say(&format!("{} {name} <{email}>\n{question}\n", crate::web::clock::rfc3339(asked_at)))?;
-    }
-    Ok(())
 }

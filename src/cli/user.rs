@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anyhow::{bail, ensure};
 use clap::Subcommand;
 
-use super::{Database, say, trail};
+use super::environment::{Database, say, trail};
 use crate::{
     accounts::{self, EmailAddress, Home, NewPassword, NewUser, Passwords, PersonName},
     config::Settings,

@@ -2,6 +2,6 @@
 //! code that holds them, so that the page cannot lie.
 
 mod pages;
-mod words;
+mod reference;
 
 pub use pages::routes;

@@ -7,7 +7,7 @@ use actix_web::{
 };
 use askama::Template;
 
-use super::words::{ERRORS, RECORD};
+use super::reference::{ERRORS, RECORD};
 use crate::{
     accounts::MaybeSignedIn,
     config::Settings,

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{schema::sessions, web::clock::rfc3339};
+use crate::{schema::sessions, web::time::rfc3339};
 
 /// The columns of a CSV and the names in JSON, in their order.
 pub const COLUMNS: [&str; 31] = [

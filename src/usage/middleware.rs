@@ -15,8 +15,9 @@ use crate::{
     ids::{ClientId, PublicKey},
     web::{
         client_address::client_address,
-        clock, error_pages,
+        error_pages,
         request_log::{RequestId, route_of},
+        time,
     },
 };
 
@@ -56,7 +57,7 @@ fn count_answer(meter: &Meter, response: &ServiceResponse<impl MessageBody>) {
     meter.count(&Call {
         client: &caller.client,
         public_key: &caller.public_key,
-        at: clock::now(),
+        at: time::now(),
         method: request.method().as_str(),
         route: &route,
         status: status.as_u16(),

@@ -18,9 +18,9 @@ use crate::{
     error::AppError,
     ids::PublicKey,
     web::{
-        clock::{self, Moment, Past},
-        numbers::grouped,
+        format::grouped,
         page::{Layout, Section, respond},
+        time::{self, Moment, Past},
     },
 };
 
@@ -61,7 +61,7 @@ struct LastUse {
 
 async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Usage", Section::Usage)?;
-    let (span, now) = (Span::of(request.query_string()), clock::now());
+    let (span, now) = (Span::of(request.query_string()), time::now());
     let scope = Scope { client: signed_in.client(), key: None, since: span.since(now) };
     let figures = db.run(move |connection| queries::figures(connection, &scope)).await?;
     let report = Report::new(figures, span, now, INDEX);
@@ -76,7 +76,7 @@ async fn show(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Usage of an API key", Section::Usage)?;
     let key: PublicKey = public_key.parse().map_err(|_malformed| AppError::NotFound)?;
-    let (span, now) = (Span::of(request.query_string()), clock::now());
+    let (span, now) = (Span::of(request.query_string()), time::now());
     let scope = Scope { client: signed_in.client(), key: Some(key.clone()), since: span.since(now) };
     let asked = key.clone();
     let (known, key_use, figures) = db

@@ -7,8 +7,8 @@ use chrono::{DateTime, Days, DurationRound as _, NaiveTime, TimeDelta, Utc};
 use super::queries::{Figures, Hour, LastError, OfEndpoint, OfKey};
 use crate::web::{
     chart::{Chart, Point, Series},
-    clock::{Past, rfc3339},
-    numbers::grouped,
+    format::grouped,
+    time::{Past, rfc3339},
 };
 
 /// Bars of the picture by day.

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::numbers::{grouped, short};
+use super::format::{grouped, short};
 
 /// Height of the drawing in pixels.
 const HEIGHT: i64 = 168;

@@ -183,7 +183,7 @@ fn commands(of: &[&str]) -> Vec<String> {
 #[actix_web::test]
 async fn the_samples_of_the_readme_work_on_the_demo() {
     let app = TestApp::start().await;
-    let demo = uptok::seeds::create(&mut app.db.connect(), &TestApp::trail(), uptok::web::clock::now())
+    let demo = uptok::seeds::create(&mut app.db.connect(), &TestApp::trail(), uptok::web::time::now())
         .unwrap()
         .unwrap();
     let visitor = app.visitor();
@@ -358,7 +358,7 @@ async fn the_pages_of_the_api_have_the_fields_of_the_code_and_one_record() {
 
 #[test]
 fn the_page_of_the_api_has_every_error_that_the_guide_has() {
-    let words = read("src/guide/words.rs");
+    let words = read("src/guide/reference.rs");
     let of_guide: Vec<(String, String)> = between(&words, "const ERRORS", "];")[0]
         .split('(')
         .filter_map(|entry| {

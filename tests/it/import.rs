@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use uptok::{
     sessions::{self, BadLine, DryRun, Format, Listener, Mode, Parser, Summary},
-    web::clock::now,
+    web::time::now,
 };
 
 use crate::support::{TestApp, TestDb, test_app::SECRET};

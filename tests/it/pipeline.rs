@@ -167,7 +167,7 @@ async fn what_was_recorded_is_read_on_every_node_a_thousand_times() {
     let recorder = ada.generate_recorder("recorder").await;
     first.db.execute("update api_keys set requests_per_minute = 0");
     let fields = [("clientKey", key.as_str()), ("perPage", "1"), ("order", "desc")];
-    let now = uptok::web::clock::rfc3339(uptok::web::clock::now());
+    let now = uptok::web::time::rfc3339(uptok::web::time::now());
     let mut behind = 0;
     for round in 1..=1000 {
         let notes = round.to_string();

@@ -213,7 +213,7 @@ fn call<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> Call<'a> {
     Call {
         client,
         public_key,
-        at: uptok::web::clock::now(),
+        at: uptok::web::time::now(),
         method: "GET",
         route: "/api/sessions",
         status: 200,

@@ -10,8 +10,8 @@ use actix_web::cookie::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    sign_in::{FLASH, Known, PLACE, SIGNED_IN},
-    sign_ins::{self, NewSignIn},
+    extractor::{FLASH, Known, PLACE, SIGNED_IN},
+    table::{self, NewSignIn},
 };
 use crate::{
     audit::{Actor, Chain, Trail},
@@ -64,7 +64,7 @@ fn to_state(known: &Known, flash: Option<String>) -> Result<State, serde_json::E
 impl SessionStore for SignInStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
         let hash = hash(key);
-        let found = self.db.run(move |connection| sign_ins::find(connection, &hash)).await;
+        let found = self.db.run(move |connection| table::find(connection, &hash)).await;
         let found = found.map_err(|error| LoadError::Other(error.into()))?;
         found
             .map(|(known, flash)| to_state(&known, flash))
@@ -90,7 +90,7 @@ impl SessionStore for SignInStore {
         self.db
             .run(move |connection| {
                 let new = NewSignIn { user_id: known.user_id, client: known.client(), flash };
-                sign_ins::create(connection, &trail, &hash, &new)
+                table::create(connection, &trail, &hash, &new)
             })
             .await
             .map_err(|error| SaveError::Other(error.into()))?;
@@ -106,7 +106,7 @@ impl SessionStore for SignInStore {
         let hash = hash(&key);
         let flash = flash_of(&state);
         self.db
-            .run(move |connection| sign_ins::set_flash(connection, &hash, flash.as_deref()))
+            .run(move |connection| table::set_flash(connection, &hash, flash.as_deref()))
             .await
             .map_err(|error| UpdateError::Other(error.into()))?;
         Ok(key)
@@ -120,6 +120,6 @@ impl SessionStore for SignInStore {
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let hash = hash(key);
         let chain = self.chain.clone();
-        Ok(self.db.run(move |connection| sign_ins::delete(connection, &chain, &hash)).await?)
+        Ok(self.db.run(move |connection| table::delete(connection, &chain, &hash)).await?)
     }
 }

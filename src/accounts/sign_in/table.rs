@@ -7,7 +7,7 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::sign_in::Known;
+use super::extractor::Known;
 use crate::{
     audit::{self, Act, Actor, Chain, Kind, Trail},
     db::sql::database_now,

@@ -15,7 +15,7 @@ use crate::{
         rights::{Networks, RequestsPerMinute, Rights, Scope},
     },
     error::{AppError, FieldError},
-    web::clock::rfc3339,
+    web::time::rfc3339,
 };
 
 /// So many keys on a page, at most; more is taken as this.

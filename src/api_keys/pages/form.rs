@@ -8,7 +8,7 @@ use crate::{
         new_key::{KeyName, Plan},
         rights::{RequestsPerMinute, Rights, Scope},
     },
-    web::{body::Fields, clock::now, form::FormState},
+    web::{body::Fields, form::FormState, time::now},
 };
 
 /// The form of a key that is made or changed.

@@ -27,7 +27,7 @@ use crate::{
     random, usage,
     web::{
         body::Fields,
-        numbers::grouped,
+        format::grouped,
         page::{Layout, Section, respond, see_other},
     },
 };

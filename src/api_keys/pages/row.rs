@@ -9,8 +9,8 @@ use crate::{
     },
     usage::KeyUse,
     web::{
-        clock::{Moment, Past},
-        numbers::grouped,
+        format::grouped,
+        time::{Moment, Past},
     },
 };
 

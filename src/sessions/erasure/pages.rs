@@ -14,7 +14,7 @@ use crate::{
     web::{
         body::Fields,
         form::FormState,
-        numbers::grouped,
+        format::grouped,
         page::{Layout, Section, respond, see_other},
     },
 };

@@ -9,7 +9,7 @@ use super::query::Format;
 use crate::{
     db::pipeline::Row,
     sessions::session::COLUMNS,
-    web::{clock::Rfc3339Writer, csv},
+    web::{csv, time::Rfc3339Writer},
 };
 
 /// The place of `sequence` in [`COLUMNS`].

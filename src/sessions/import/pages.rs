@@ -24,9 +24,9 @@ use crate::{
     sessions::{self, session::COLUMNS},
     web::{
         body::Body,
-        clock::Moment,
-        numbers::{bytes, grouped},
+        format::{bytes, grouped},
         page::{Layout, Section, respond, see_other},
+        time::Moment,
         upload::Upload,
     },
 };

@@ -323,7 +323,7 @@ pub(crate) fn advance(
 ///
 /// # Errors
 /// Those of the database.
-pub fn discard_waiting(connection: &mut PgConnection, client: &ClientId) -> QueryResult<usize> {
+pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) -> QueryResult<usize> {
     connection.transaction(|connection| {
         let waiting: Vec<Uuid> = imports::table
             .filter(imports::client_id.eq(client.as_str()))

@@ -18,7 +18,7 @@ use crate::{
     db::Db,
     error::AppError,
     ids::ClientId,
-    web::clock,
+    web::time,
 };
 
 /// How often it is asked whether there is work, of other nodes too.
@@ -128,7 +128,7 @@ pub struct Work {
 impl Work {
     fn of(import: Import) -> Self {
         let client = ClientId::from_database(import.client_id.clone());
-        let parser = Parser::new(client.clone(), clock::now(), import.format());
+        let parser = Parser::new(client.clone(), time::now(), import.format());
         let is_real = import.state() == State::Importing;
         let mode = if is_real { Mode::Real } else { Mode::Dry(DryRun::default()) };
         Self { client, import, parser, mode, next: 0, told: 0, is_done: false }

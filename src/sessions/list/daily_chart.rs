@@ -10,7 +10,7 @@ use crate::{
     sessions::filter::Filter,
     web::{
         chart::{Chart, Point, Series},
-        numbers::{grouped, percent},
+        format::{grouped, percent},
     },
 };
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::row::{Duration, order_value};
 use crate::{
     sessions::session::Session,
-    web::clock::{Moment, rfc3339},
+    web::time::{Moment, rfc3339},
 };
 
 /// A heading and what stands below it.

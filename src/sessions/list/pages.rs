@@ -29,10 +29,10 @@ use crate::{
     },
     web::{
         chart::Chart,
-        clock::{self, Moment},
         form::FormState,
-        numbers::grouped,
+        format::grouped,
         page::{Layout, Section, respond, see_other},
+        time::{self, Moment},
     },
 };
 
@@ -99,7 +99,7 @@ async fn index(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Sessions", Section::Sessions)?;
     let client = signed_in.client();
-    let now = clock::now();
+    let now = time::now();
     let asked = Asked::parse(request.query_string())?;
     let search = asked.search().map(|text| (text.to_owned(), asked.back));
     let days = if search.is_none() { daily_chart::days_of(asked.filter(), now) } else { None };

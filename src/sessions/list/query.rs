@@ -6,7 +6,7 @@ use super::store::{Position, Towards};
 use crate::{
     error::{AppError, FieldError},
     sessions::{export::query::PageRequest, filter::Filter, session::Session},
-    web::{clock::rfc3339, form::FormState},
+    web::{form::FormState, time::rfc3339},
 };
 
 /// What the list can be narrowed by, in the order of the form, and how it is called there. The names are those of the API;

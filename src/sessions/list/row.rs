@@ -5,8 +5,8 @@ use chrono::{DateTime, Datelike as _, Utc};
 use crate::{
     sessions::session::Session,
     web::{
-        clock::Moment,
-        numbers::{money, spoken},
+        format::{money, spoken},
+        time::Moment,
     },
 };
 

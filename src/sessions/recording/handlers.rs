@@ -14,7 +14,7 @@ use crate::{
     api_keys::{ApiQuery, Presented},
     error::{AppError, FieldError},
     sessions::{import::parser::in_line, record_json},
-    web::{body::Body, clock},
+    web::{body::Body, time},
 };
 
 /// The body has at most so many bytes.
@@ -27,7 +27,7 @@ pub(crate) async fn record(
     query: Result<ApiQuery, AppError>,
 ) -> Result<HttpResponse, AppError> {
     let Sent { items, is_partial, repeatable } = key.readable(Sent::read(&request, body, query)).await?;
-    let now = clock::now();
+    let now = time::now();
     let answer = key.run(move |connection, credentials| {
         let batch = Batch { credentials: credentials.clone(), items: parsed(now, &items), is_partial };
         batch::answer_once(connection, &batch, repeatable.as_ref())

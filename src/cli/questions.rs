@@ -1,0 +1,14 @@
+//! `uptok questions`.
+
+use super::environment::{Database, say};
+use crate::{config::Settings, questions, web::time::rfc3339};
+
+pub(super) fn run(settings: &Settings, last: i64) -> anyhow::Result<()> {
+    let (_database, db) = Database::connect(settings)?;
+    for questions::Question { asked_at, name, email, question } in
+        questions::latest(&mut *db.connect()?, last)?
+    {
+        say(&format!("{} {name} <{email}>\n{question}\n", rfc3339(asked_at)))?;
+    }
+    Ok(())
+}

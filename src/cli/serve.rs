@@ -1,0 +1,42 @@
+//! `uptok serve`.
+
+use std::time::Duration;
+
+use super::environment::{Database, say, secret};
+use crate::{
+    app::Parts,
+    audit::{Actor, Chain, Trail},
+    config::Settings,
+    db::Db,
+    seeds, server,
+    web::time,
+};
+
+pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
+    // Refused before anything is started.
+    if settings.database_url().is_some() {
+        secret(&settings)?;
+    }
+    let listener = server::bind(settings.listen)?;
+    let database = Database::open(&settings)?;
+    Db::migrate(&database.url)?;
+    let secret = secret(&settings)?;
+    if demo {
+        let trail = Trail::new(&Chain::new(&secret), Actor::CommandLine);
+        let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
+        if let Some(demo) = seeds::create(&mut *db.connect()?, &trail, time::now())? {
+            say(&format!(
+                "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",
+                demo.email, demo.password, demo.client
+            ))?;
+        }
+    }
+    let parts = Parts::new(settings, &database.url, &secret)?;
+    actix_web::rt::System::new().block_on(async {
+        let signals = server::Signals::new()?;
+        let server = server::start(&parts, listener)?;
+        tracing::info!(listen = %parts.settings().listen, public_url = parts.settings().public_url.origin(), "Listening");
+        say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
+        server::run_until_stopped(&parts, server, signals).await
+    })
+}
