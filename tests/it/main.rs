@@ -7,26 +7,13 @@
 )]
 
 mod accounts;
+mod api;
 mod api_keys;
 mod audit;
 mod browser;
-mod docs;
-mod erase;
-mod export;
-mod gate;
 mod guide;
-mod import;
-mod imports;
-mod ingest;
-mod key_programs;
-mod licences;
-mod migrations;
-mod openapi;
-mod pipeline;
+mod house;
 mod questions;
-mod read;
-mod recorder;
-mod rooms;
 mod security;
 mod serve;
 mod sessions;

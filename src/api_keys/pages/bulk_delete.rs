@@ -26,7 +26,7 @@ use crate::{
 const SEVERAL_MAX: usize = 100;
 
 #[derive(Template)]
-#[template(path = "api_keys/delete_several.html")]
+#[template(path = "api_keys/bulk_delete.html")]
 struct DeleteSeveral {
     layout: Layout,
     keys: Vec<Row>,

@@ -38,7 +38,7 @@ pub(crate) const FORM_LIMIT: usize = 16 * 1024;
 const NO_RIGHT: &str = "Only owners and admins of the client make, change, replace and delete API keys.";
 
 #[derive(Template)]
-#[template(path = "api_keys/index.html")]
+#[template(path = "api_keys/list.html")]
 struct Index {
     layout: Layout,
     keys: Vec<Row>,

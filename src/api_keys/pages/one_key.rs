@@ -36,7 +36,7 @@ use crate::{
 };
 
 #[derive(Template)]
-#[template(path = "api_keys/show.html")]
+#[template(path = "api_keys/one_key.html")]
 struct Show {
     layout: Layout,
     key: Row,

@@ -24,7 +24,7 @@ const FORM_LIMIT: usize = 64 * 1024;
 const NO_RIGHT: &str = "Only owners and admins of the client erase shoppers.";
 
 #[derive(Template)]
-#[template(path = "sessions/erase.html")]
+#[template(path = "sessions/erasure/erase.html")]
 struct Erase {
     layout: Layout,
     client_id: String,

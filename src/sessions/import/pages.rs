@@ -58,7 +58,7 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 #[derive(Template)]
-#[template(path = "imports/index.html")]
+#[template(path = "sessions/import/index.html")]
 struct Index {
     layout: Layout,
     client_id: String,
@@ -230,7 +230,7 @@ fn what_next(start: &[u8]) -> Result<(State, bool), String> {
 }
 
 #[derive(Template)]
-#[template(path = "imports/show.html")]
+#[template(path = "sessions/import/show.html")]
 struct Show {
     layout: Layout,
     import: Import,

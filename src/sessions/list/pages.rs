@@ -48,7 +48,7 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 #[derive(Template)]
-#[template(path = "sessions/index.html")]
+#[template(path = "sessions/list/index.html")]
 struct Index {
     layout: Layout,
     rows: Vec<Row>,
@@ -79,7 +79,7 @@ struct Index {
 }
 
 #[derive(Template)]
-#[template(path = "sessions/show.html")]
+#[template(path = "sessions/list/show.html")]
 struct Show {
     layout: Layout,
     session_id: String,

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::INDEX;
+use super::list::INDEX;
 use crate::support::{TestApp, html::Html};
 
 /// Adds so many keys to the only client, `key 1` the newest, every tenth about to expire.

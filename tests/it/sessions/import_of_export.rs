@@ -4,7 +4,7 @@ use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 use uptok::sessions::{Format, Mode};
 
-use super::{Heard, counts, dry_run, import_as};
+use super::import::{Heard, counts, dry_run, import_as};
 use crate::support::{Reply, TestApp};
 
 fn session(id: &str, change: &Value) -> Value {

@@ -1,34 +1,29 @@
 //! Settings → API Keys.
 
-mod changes;
-mod making;
-mod replacing;
-mod table;
-
 use futures_util::future::join_all;
 use reqwest::Method;
 
 use crate::support::{TestApp, Visitor};
 
-const INDEX: &str = "/settings/api-keys";
+pub(super) const INDEX: &str = "/settings/api-keys";
 
-fn public(key: &str) -> &str {
+pub(super) fn public(key: &str) -> &str {
     &key[..18]
 }
 
-fn key_path(key: &str) -> String {
+pub(super) fn key_path(key: &str) -> String {
     format!("{INDEX}/{}", public(key))
 }
 
-fn delete_path(key: &str) -> String {
+pub(super) fn delete_path(key: &str) -> String {
     format!("{INDEX}/{}/delete", public(key))
 }
 
-fn replacement_path(key: &str) -> String {
+pub(super) fn replacement_path(key: &str) -> String {
     format!("{INDEX}/{}/replacement", public(key))
 }
 
-async fn nonce(visitor: &Visitor) -> String {
+pub(super) async fn nonce(visitor: &Visitor) -> String {
     visitor.get(INDEX).await.html().attribute("input[name=formNonce]", "value")
 }
 

@@ -2,7 +2,7 @@
 
 use uptok::api_keys::Scope;
 
-use super::{INDEX, key_path, nonce, public};
+use super::list::{INDEX, key_path, nonce, public};
 use crate::support::{TestApp, Visitor};
 
 /// How many days the key of this name was made for, or `never`.

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{INDEX, delete_path, key_path, public, replacement_path};
+use super::list::{INDEX, delete_path, key_path, public, replacement_path};
 use crate::support::{TestApp, Visitor};
 
 /// Replaces a key and returns the new one.

@@ -6,13 +6,11 @@ use serde_json::json;
 
 use crate::support::{Reply, TestApp};
 
-mod limits;
-
 const INDEX: &str = "/settings/api-keys";
 const EXPORT: &str = "/api/sessions/export-csv-data";
 
 /// Every way to present a key, to every call that takes it so.
-fn carriers(app: &TestApp, key: &str) -> Vec<(&'static str, RequestBuilder)> {
+pub(super) fn carriers(app: &TestApp, key: &str) -> Vec<(&'static str, RequestBuilder)> {
     let visitor = app.visitor();
     let to = |method: Method, path: &str| visitor.request(method, path);
     let form = reqwest::multipart::Form::new().text("clientKey", key.to_owned());
@@ -134,7 +132,7 @@ async fn whoever_guesses_learns_nothing_of_scopes_and_networks() {
 }
 
 /// The same public key with the secret of another, and the checksum of the whole.
-fn with_another_secret(key: &str) -> String {
+pub(super) fn with_another_secret(key: &str) -> String {
     let other = uptok::api_keys::ClientKey::generate().unwrap().expose();
     let body = format!("{}{}", &key[..19], &other[19..51]);
     format!("{body}{}", checksum(&body))

@@ -10,10 +10,8 @@ use uptok::{
 
 use crate::support::{TestApp, TestDb, test_app::SECRET};
 
-mod exports;
-
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     bad: Vec<(u64, Vec<String>)>,
     batches: usize,
 }
@@ -28,7 +26,7 @@ impl Listener for &mut Heard {
     }
 }
 
-fn import_as(
+pub(super) fn import_as(
     db: &TestDb,
     client: &str,
     (format, mode): (Format, Mode),
@@ -44,7 +42,7 @@ fn import(db: &TestDb, client: &str, csv: &str, heard: &mut Heard) -> anyhow::Re
 }
 
 /// What an import would do.
-fn dry_run(db: &TestDb, client: &str, format: Format, file: &str) -> Summary {
+pub(super) fn dry_run(db: &TestDb, client: &str, format: Format, file: &str) -> Summary {
     let mode = Mode::Dry(DryRun::default());
     import_as(db, client, (format, mode), file.as_bytes(), &mut Heard::default()).unwrap()
 }
@@ -57,7 +55,7 @@ fn client() -> (TestDb, &'static str) {
     (db, "cl_0000000001")
 }
 
-fn counts(created: u64, updated: u64, unchanged: u64, rejected: u64) -> Summary {
+pub(super) fn counts(created: u64, updated: u64, unchanged: u64, rejected: u64) -> Summary {
     Summary { created, updated, unchanged, rejected }
 }
 

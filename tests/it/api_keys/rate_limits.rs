@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::{carriers, with_another_secret};
+use super::auth::{carriers, with_another_secret};
 use crate::support::{Reply, TestApp};
 
 fn limit_of(reply: &Reply) -> (&str, &str) {

@@ -1,0 +1,3 @@
+//! The API as a whole.
+
+mod openapi;
