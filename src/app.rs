@@ -17,22 +17,22 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::{self, LoginThrottles, MaybeSignedIn, Passwords, SignInStore, cookie_name},
-    api::{self, Document},
-    api_keys::{self, ExpiryWatch, Gate, KeyHasher},
-    audit::{self, Chain},
+    accounts::{self, LoginThrottles, MaybeSignedIn, PasswordHasher, SignInStore, cookie_name},
+    api::{self, OpenApiDocument},
+    api_keys::{self, Authenticator, ExpiryJob, KeyHasher},
+    audit::{self, ChainKey},
     config::{CorsOrigin, Metering, Settings},
     db::Db,
     error::AppError,
     guide,
     questions::{self, QuestionThrottle},
-    secret::{InstallationSecret, Purpose},
-    sessions::{self, Desk, KeptPages, Worker},
-    usage::{self, Keeper, Meter},
+    secret::{InstallationSecret, KeyPurpose},
+    sessions::{self, Exporter, ImportWorker, PageCache},
+    usage::{self, UsageFlusher, UsageMeter},
     web::{
         assets, error_pages,
-        health::{self, Draining},
-        page::Site,
+        health::{self, DrainState},
+        page::PublicSite,
         request_log::{catch_panic, log_request},
         same_origin::refuse_cross_site,
         security_headers::set_security_headers,
@@ -41,61 +41,61 @@ use crate::{
 
 /// What all workers share.
 #[derive(Clone)]
-pub struct Parts {
+pub struct AppState {
     settings: Data<Settings>,
-    site: Data<Site>,
-    document: Data<Document>,
+    site: Data<PublicSite>,
+    document: Data<OpenApiDocument>,
     db: Data<Db>,
-    gate: Data<Gate>,
-    chain: Data<Chain>,
-    passwords: Data<Passwords>,
+    gate: Data<Authenticator>,
+    chain: Data<ChainKey>,
+    passwords: Data<PasswordHasher>,
     login_throttles: Data<LoginThrottles>,
     question_throttle: Data<QuestionThrottle>,
-    kept_pages: Arc<KeptPages>,
+    kept_pages: Arc<PageCache>,
     cookie_key: Arc<Key>,
-    meter: Data<Meter>,
+    meter: Data<UsageMeter>,
     /// Goes through what is imported in the browser.
-    pub worker: Data<Worker>,
+    pub worker: Data<ImportWorker>,
     /// Stores what is counted.
-    pub keeper: Arc<Keeper>,
+    pub keeper: Arc<UsageFlusher>,
     /// Writes down which keys have expired.
-    pub expiry_watch: Arc<ExpiryWatch>,
+    pub expiry_watch: Arc<ExpiryJob>,
     /// Says that the process is about to stop.
-    pub draining: Data<Draining>,
+    pub draining: Data<DrainState>,
 }
 
-impl Parts {
+impl AppState {
     /// Everything that the settings call for, with this database.
     ///
     /// # Errors
     /// When the database pool cannot be built or the operating system gives no random bytes.
     pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
         let wait = Duration::from_secs(settings.database_wait_seconds);
-        let meter = Arc::new(Meter::new(settings.metering == Metering::On));
-        let chain = Chain::new(secret);
+        let meter = Arc::new(UsageMeter::new(settings.metering == Metering::On));
+        let chain = ChainKey::new(secret);
         let db = Db::new(database_url, settings.database_connections, wait)?;
         if let Some(reason) = db.no_pipeline() {
             tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
         }
         Ok(Self {
-            expiry_watch: Arc::new(ExpiryWatch::new(db.clone(), &chain)),
-            worker: Data::new(Worker::new(db.clone(), chain.clone())),
+            expiry_watch: Arc::new(ExpiryJob::new(db.clone(), &chain)),
+            worker: Data::new(ImportWorker::new(db.clone(), chain.clone())),
             chain: Data::new(chain),
-            keeper: Arc::new(Keeper::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
+            keeper: Arc::new(UsageFlusher::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
             meter: Data::from(meter),
-            document: Data::new(Document::new(&api::endpoints(), &settings.public_url.origin())),
-            site: Data::new(Site {
+            document: Data::new(OpenApiDocument::new(&api::endpoints(), &settings.public_url.origin())),
+            site: Data::new(PublicSite {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
             }),
             db: Data::new(db),
-            gate: Data::new(Gate::new(KeyHasher::new(secret), settings.bad_keys_per_minute)),
-            passwords: Data::new(Passwords::new()?),
+            gate: Data::new(Authenticator::new(KeyHasher::new(secret), settings.bad_keys_per_minute)),
+            passwords: Data::new(PasswordHasher::new()?),
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
             question_throttle: Data::new(QuestionThrottle::default()),
-            kept_pages: Arc::new(KeptPages::new(settings.page_cache_mib * 1024 * 1024)),
-            cookie_key: Arc::new(Key::from(&secret.derive(Purpose::SignInCookie))),
-            draining: Data::new(Draining::default()),
+            kept_pages: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
+            cookie_key: Arc::new(Key::from(&secret.derive(KeyPurpose::SignInCookie))),
+            draining: Data::new(DrainState::default()),
             settings: Data::new(settings),
         })
     }
@@ -128,7 +128,7 @@ impl Parts {
 /// In actix the last `wrap` is the outermost: read each list from its end.
 #[expect(clippy::needless_pass_by_value, reason = "what the application holds must not borrow from here")]
 pub fn app(
-    parts: Parts,
+    parts: AppState,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -165,7 +165,7 @@ pub fn app(
         .wrap(from_fn(error_pages::as_page));
     App::new()
         .configure(|config| parts.provide(config))
-        .app_data(Data::new(Desk::new(&parts.db, Arc::clone(&parts.kept_pages))))
+        .app_data(Data::new(Exporter::new(&parts.db, Arc::clone(&parts.kept_pages))))
         .configure(probes_and_files)
         .service(api)
         .service(pages)
@@ -207,7 +207,7 @@ fn cors(settings: &Settings) -> Cors {
     })
 }
 
-fn sign_ins(parts: &Parts) -> SessionMiddleware<SignInStore> {
+fn sign_ins(parts: &AppState) -> SessionMiddleware<SignInStore> {
     let is_https = parts.site.is_https;
     let lifetime = PersistentSession::default().session_ttl(time::Duration::days(7));
     let store = SignInStore::new(parts.db.as_ref().clone(), parts.chain.as_ref().clone());

@@ -38,7 +38,7 @@ pub struct Settings {
 
     /// Who may register
     #[arg(long, env = "UPTOK_SIGN_UP", value_enum, default_value = "first", global = true)]
-    pub sign_up: SignUp,
+    pub sign_up: SignUpPolicy,
 
     /// Origins whose pages may read `/api`, separated by commas, or `*` for any. Never with credentials
     #[arg(long, env = "UPTOK_CORS_ORIGINS", default_value = "*", value_delimiter = ',', global = true)]
@@ -152,7 +152,7 @@ impl FromStr for CorsOrigin {
 
 /// Who may register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SignUp {
+pub enum SignUpPolicy {
     /// Only while there is no user
     First,
     /// Anybody

@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// The cause of a failure that is not the caller's: for the log only.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One field that is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -107,12 +107,12 @@ pub enum AppError {
     Busy,
     /// 500: our fault. The cause is logged, never shown.
     #[error("Something went wrong on our side. Try again; if it happens again, tell us the request id.")]
-    Broken(#[source] Cause),
+    Broken(#[source] BoxError),
 }
 
 impl AppError {
     /// Something unexpected: logged with its cause, shown as a calm sentence.
-    pub fn broken(cause: impl Into<Cause>) -> Self {
+    pub fn broken(cause: impl Into<BoxError>) -> Self {
         Self::Broken(cause.into())
     }
 

@@ -16,7 +16,7 @@ use crate::{config::SECRET_LENGTH_MIN, random};
 
 /// What a derived key is for. A key for one purpose tells nothing about another.
 #[derive(Clone, Copy, Debug)]
-pub enum Purpose {
+pub enum KeyPurpose {
     /// Signing the sign-in cookie.
     SignInCookie,
     /// The keyed hash of API keys, version 1.
@@ -61,11 +61,11 @@ impl InstallationSecret {
     /// # Panics
     /// Never: HKDF-SHA-256 gives up to 8160 bytes.
     #[must_use]
-    pub fn derive(&self, purpose: Purpose) -> [u8; 64] {
+    pub fn derive(&self, purpose: KeyPurpose) -> [u8; 64] {
         let label: &[u8] = match purpose {
-            Purpose::SignInCookie => b"uptok sign-in cookie v1",
-            Purpose::ApiKeys => b"uptok api keys v1",
-            Purpose::AuditLog => b"uptok audit log v1",
+            KeyPurpose::SignInCookie => b"uptok sign-in cookie v1",
+            KeyPurpose::ApiKeys => b"uptok api keys v1",
+            KeyPurpose::AuditLog => b"uptok audit log v1",
         };
         let mut key = [0; 64];
         Hkdf::<Sha256>::new(None, self.0.expose_secret().as_bytes())
@@ -105,9 +105,9 @@ mod tests {
     fn keys_differ_by_purpose_and_by_secret() {
         let one = InstallationSecret::new("a".repeat(32).into());
         let two = InstallationSecret::new("b".repeat(32).into());
-        assert_ne!(one.derive(Purpose::ApiKeys), one.derive(Purpose::SignInCookie));
-        assert_ne!(one.derive(Purpose::ApiKeys), two.derive(Purpose::ApiKeys));
-        assert_eq!(one.derive(Purpose::ApiKeys), one.derive(Purpose::ApiKeys));
+        assert_ne!(one.derive(KeyPurpose::ApiKeys), one.derive(KeyPurpose::SignInCookie));
+        assert_ne!(one.derive(KeyPurpose::ApiKeys), two.derive(KeyPurpose::ApiKeys));
+        assert_eq!(one.derive(KeyPurpose::ApiKeys), one.derive(KeyPurpose::ApiKeys));
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
         let first = InstallationSecret::read_or_create(&dir).unwrap();
         let second = InstallationSecret::read_or_create(&dir).unwrap();
 
-        assert_eq!(first.derive(Purpose::ApiKeys), second.derive(Purpose::ApiKeys));
+        assert_eq!(first.derive(KeyPurpose::ApiKeys), second.derive(KeyPurpose::ApiKeys));
         fs::set_permissions(dir.join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(InstallationSecret::read_or_create(&dir).is_err());
         fs::remove_dir_all(&dir).unwrap();

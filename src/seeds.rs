@@ -4,11 +4,11 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use diesel::{Connection as _, PgConnection};
 
 use crate::{
-    accounts::{self, NewPassword, NewUser, Passwords},
-    audit::Trail,
+    accounts::{self, NewPassword, NewUser, PasswordHasher},
+    audit::AuditContext,
     ids::ClientId,
     random,
-    sessions::{Given, Record, record_all},
+    sessions::{IncomingSession, SessionRecord, record_all},
 };
 
 /// How many sessions the demo client has.
@@ -18,7 +18,7 @@ pub const EMAIL: &str = "demo@example.org";
 
 /// The demo user's e-mail and the password that was made for it.
 #[derive(Debug)]
-pub struct Demo {
+pub struct DemoAccount {
     /// What to sign in with.
     pub email: &'static str,
     /// The password; it is stored as a hash only.
@@ -33,12 +33,12 @@ pub struct Demo {
 /// Those of the database, or when the operating system gives no random bytes.
 pub fn create(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     now: DateTime<Utc>,
-) -> anyhow::Result<Option<Demo>> {
+) -> anyhow::Result<Option<DemoAccount>> {
     let password = random::text(random::BASE62, 20)?;
     let new_password = NewPassword::parse(&password, &[])?;
-    let password_hash = Passwords::hash_now(&new_password)?;
+    let password_hash = PasswordHasher::hash_now(&new_password)?;
     let user = NewUser { email: parsed(EMAIL)?, name: parsed("Demo User")?, password_hash };
     let company = parsed("Demo Store")?;
     // Whole seconds read better.
@@ -50,7 +50,7 @@ pub fn create(
         };
         record_all(connection, &client, &records).map(|_outcomes| Some(client))
     });
-    Ok(client.map_err(|error: diesel::result::Error| error)?.map(|client| Demo {
+    Ok(client.map_err(|error: diesel::result::Error| error)?.map(|client| DemoAccount {
         email: EMAIL,
         password,
         client,
@@ -79,7 +79,7 @@ fn pick<T>(from: &[T], index: u32) -> &T {
 }
 
 /// The session `index`, 0 being the oldest; they lie three hours apart and end today.
-fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<Given> {
+fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<IncomingSession> {
     let dice =
         |sides: u32, salt: u32| (index.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)) / 7 % sides;
     let created_at =
@@ -120,5 +120,5 @@ fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<Given> {
     ];
     let field =
         |name: &str| fields.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value.as_str());
-    Record::parse(now, field).map_err(|errors| anyhow::anyhow!("a demo session is wrong: {errors:?}"))
+    SessionRecord::parse(now, field).map_err(|errors| anyhow::anyhow!("a demo session is wrong: {errors:?}"))
 }

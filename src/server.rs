@@ -12,7 +12,7 @@ use actix_web::{HttpServer, dev::Server};
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{Parts, app};
+use crate::app::{AppState, app};
 
 /// How long requests that are being answered may take after a stop, in seconds.
 const FINISH_SECONDS: u64 = 25;
@@ -30,7 +30,7 @@ pub fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
+pub fn start(parts: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let shared = parts.clone();
     let server = HttpServer::new(move || app(shared.clone()))
@@ -56,7 +56,11 @@ pub fn start(parts: &Parts, listener: TcpListener) -> anyhow::Result<Server> {
 ///
 /// # Errors
 /// When the server fails.
-pub async fn run_until_stopped(parts: &Parts, server: Server, mut signals: Signals) -> anyhow::Result<()> {
+pub async fn run_until_stopped(
+    parts: &AppState,
+    server: Server,
+    mut signals: StopSignals,
+) -> anyhow::Result<()> {
     let handle = server.handle();
     let mut server = pin!(server);
     tokio::select! {
@@ -85,12 +89,12 @@ pub async fn run_until_stopped(parts: &Parts, server: Server, mut signals: Signa
 }
 
 /// SIGTERM and SIGINT, heard from the moment this is made: before that, one ends the process on the spot.
-pub struct Signals {
+pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
+impl StopSignals {
     /// Begins to listen, in a runtime.
     ///
     /// # Errors

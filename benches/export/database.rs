@@ -12,9 +12,11 @@ use diesel::{
     sql_types::{Array, BigInt, Text},
 };
 use uptok::{
-    accounts::{self, EmailAddress, Home, NewUser, PersonName},
-    api_keys::{self, ClientKey, Credentials, KeyHasher, Lifetime, Manager, NewKey, Plan, Rights, Scope},
-    audit::{Actor, Chain, Trail},
+    accounts::{self, ClientChoice, DisplayName, EmailAddress, NewUser},
+    api_keys::{
+        self, ClientKey, Credentials, KeyActor, KeyHasher, KeyLifetime, KeyRequest, KeyRights, NewKey, Scope,
+    },
+    audit::{Actor, AuditContext, ChainKey},
     db::Db,
     ids::ClientId,
     private_postgres::{PrivatePostgres, Tuning},
@@ -129,16 +131,16 @@ pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<Filled> {
 }
 
 fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<ClientId> {
-    let name: PersonName = company.parse()?;
+    let name: DisplayName = company.parse()?;
     let address = format!("{}@example.org", company.replace(' ', "."));
     let email: EmailAddress = address.parse().map_err(anyhow::Error::msg)?;
     // No password has this hash: nobody signs in here.
     let owner = NewUser { email, name: name.clone(), password_hash: "none".to_owned() };
-    accounts::add_user(connection, &trail(), &owner, Home::Company(&name), "owner")
+    accounts::add_user(connection, &trail(), &owner, ClientChoice::Company(&name), "owner")
 }
 
-fn trail() -> Trail {
-    Trail::new(&Chain::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
+fn trail() -> AuditContext {
+    AuditContext::new(&ChainKey::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
 }
 
 fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<Filled> {
@@ -151,10 +153,10 @@ fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> an
         secret_hash: credentials.secret_hash.clone(),
         form_nonce: None,
     };
-    let manager = Manager { client: credentials.client.clone(), trail: trail() };
+    let manager = KeyActor { client: credentials.client.clone(), trail: trail() };
     // What is measured is the server, not its patience.
-    let rights = Rights { requests_per_minute: "0".parse()?, ..Rights::default() };
-    let plan = Plan { name: "bench".parse()?, lifetime: Lifetime::Never, rights };
+    let rights = KeyRights { requests_per_minute: "0".parse()?, ..KeyRights::default() };
+    let plan = KeyRequest { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };
     api_keys::create(connection, &manager, &plan, &new)?;
     Ok(Filled { key, credentials, sessions })
 }

@@ -6,9 +6,9 @@ use crate::text::{LineError, line};
 
 /// A name of 1 to 120 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PersonName(String);
+pub struct DisplayName(String);
 
-impl PersonName {
+impl DisplayName {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -16,7 +16,7 @@ impl PersonName {
     }
 }
 
-impl FromStr for PersonName {
+impl FromStr for DisplayName {
     type Err = LineError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -12,7 +12,7 @@ use super::{
     store::{added, client_exists, clients_of, join},
 };
 use crate::{
-    audit::{self, Act, Kind, Trail},
+    audit::{self, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
     schema::{clients, memberships, sign_ins, users},
 };
@@ -26,7 +26,7 @@ const OWNER: &str = "owner";
 /// When there is no such user or client, or the user is the only owner, or the database fails.
 pub fn set_role(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     client: &ClientId,
     email: &EmailAddress,
     role: &str,
@@ -46,7 +46,7 @@ pub fn set_role(
         diesel::update(memberships::table.find((client.as_str(), user_id)))
             .set(memberships::role.eq(role))
             .execute(connection)?;
-        let act = Act::new(Kind::MemberChanged).on(&user_id).with("changed", "role");
+        let act = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "role");
         audit::record(connection, client, trail, &act.with("from", &before).with("to", role))?;
         Ok(())
     })
@@ -58,7 +58,7 @@ pub fn set_role(
 /// When the user is no member of the client or its only owner, or the database fails.
 pub fn remove_member(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     client: &ClientId,
     email: &EmailAddress,
 ) -> anyhow::Result<()> {
@@ -71,7 +71,7 @@ pub fn remove_member(
         let of_client = sign_ins::client_id.eq(client.as_str()).and(sign_ins::user_id.eq(user_id));
         diesel::delete(sign_ins::table.filter(of_client)).execute(connection)?;
         diesel::delete(memberships::table.find((client.as_str(), user_id))).execute(connection)?;
-        let act = Act::new(Kind::MemberRemoved).on(&user_id).with("role", &role);
+        let act = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
         audit::record(connection, client, trail, &act)?;
         Ok(())
     })
@@ -83,7 +83,7 @@ pub fn remove_member(
 /// When there is no such user, or the database fails.
 pub fn set_enabled(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     email: &EmailAddress,
     is_enabled: bool,
 ) -> anyhow::Result<()> {
@@ -106,7 +106,7 @@ pub fn set_enabled(
             diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
         }
         let changed = if is_enabled { "enabled" } else { "disabled" };
-        let act = Act::new(Kind::MemberChanged).on(&user_id).with("changed", changed);
+        let act = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", changed);
         for client in clients_of(connection, user_id)? {
             audit::record(connection, &client, trail, &act)?;
         }

@@ -11,15 +11,15 @@ mod password;
 mod sign_in;
 mod store;
 
-pub use display_name::PersonName;
+pub use display_name::DisplayName;
 pub use email::EmailAddress;
 pub use members::{remove_member, set_enabled, set_role};
 pub use pages::{LoginThrottles, routes};
-pub use password::{NewPassword, Passwords};
+pub use password::{NewPassword, PasswordHasher};
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
     extractor::{MaybeSignedIn, Role, SignedIn, leave_message, sign_in},
 };
 pub use store::{
-    Home, NewUser, add_user, any_user, client_exists, create_first, is_member, set_password, users_of,
+    ClientChoice, NewUser, add_user, any_user, client_exists, create_first, is_member, set_password, users_of,
 };

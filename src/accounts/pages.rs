@@ -11,9 +11,9 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    display_name::PersonName,
+    display_name::DisplayName,
     email::EmailAddress,
-    password::{NewPassword, Passwords},
+    password::{NewPassword, PasswordHasher},
     sign_in::{
         extractor::{MaybeSignedIn, sign_in},
         table,
@@ -21,16 +21,16 @@ use super::{
     store::{self, LoginCandidate, NewUser, RegisterError},
 };
 use crate::{
-    audit::{Actor, Trail},
-    config::{Settings, SignUp},
+    audit::{Actor, AuditContext},
+    config::{Settings, SignUpPolicy},
     db::Db,
     error::AppError,
     ids::ClientId,
     web::{
-        body::Fields,
+        body::FormFields,
         client_address::{client_address, counted_as},
         form::FormState,
-        page::{Layout, Section, respond, see_other},
+        page::{NavSection, PageLayout, respond, see_other},
         throttle::Throttle,
     },
 };
@@ -64,26 +64,26 @@ pub fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "accounts/register.html")]
-struct Register {
-    layout: Layout,
+struct RegisterPage {
+    layout: PageLayout,
     form: FormState,
     /// Whether registering is possible at all.
     is_open: bool,
 }
 
-impl Register {
+impl RegisterPage {
     fn page(status: StatusCode, form: FormState, is_open: bool) -> Result<HttpResponse, AppError> {
         respond(
             status,
-            &Self { layout: Layout::signed_out("Create an account", Section::None), form, is_open },
+            &Self { layout: PageLayout::signed_out("Create an account", NavSection::None), form, is_open },
         )
     }
 }
 
 #[derive(Template)]
 #[template(path = "accounts/login.html")]
-struct Login {
-    layout: Layout,
+struct LoginPage {
+    layout: PageLayout,
     form: FormState,
     /// Whether to offer registering.
     may_register: bool,
@@ -98,40 +98,40 @@ async fn show_register(
         return Ok(see_other("/settings/api-keys"));
     }
     let is_open = may_register(&db, settings.sign_up).await?;
-    Register::page(StatusCode::OK, FormState::default(), is_open)
+    RegisterPage::page(StatusCode::OK, FormState::default(), is_open)
 }
 
-async fn may_register(db: &Db, sign_up: SignUp) -> Result<bool, AppError> {
+async fn may_register(db: &Db, sign_up: SignUpPolicy) -> Result<bool, AppError> {
     match sign_up {
-        SignUp::Open => Ok(true),
-        SignUp::Closed => Ok(false),
-        SignUp::First => db.run(store::any_user).await.map(|any| !any),
+        SignUpPolicy::Open => Ok(true),
+        SignUpPolicy::Closed => Ok(false),
+        SignUpPolicy::First => db.run(store::any_user).await.map(|any| !any),
     }
 }
 
 async fn register(
     request: HttpRequest,
     session: Session,
-    fields: Fields<FORM_LIMIT>,
-    desk: Desk,
-    trail: Trail,
+    fields: FormFields<FORM_LIMIT>,
+    desk: AccountServices,
+    trail: AuditContext,
 ) -> Result<HttpResponse, AppError> {
     desk.throttles.addresses.count(&desk.address(&request))?;
     let sign_up = desk.settings.sign_up;
     if !may_register(&desk.db, sign_up).await? {
-        return Register::page(StatusCode::FORBIDDEN, FormState::default(), false);
+        return RegisterPage::page(StatusCode::FORBIDDEN, FormState::default(), false);
     }
     let mut form = FormState::default()
         .keep("name", fields.text("name"))
         .keep("company", fields.text("company"))
         .keep("email", fields.text("email"));
     let Some((name, company, email, password)) = parsed_registration(&mut form, &fields) else {
-        return Register::page(StatusCode::UNPROCESSABLE_ENTITY, form, true);
+        return RegisterPage::page(StatusCode::UNPROCESSABLE_ENTITY, form, true);
     };
     let user = NewUser { email, name, password_hash: desk.passwords.hash(password).await? };
     let registering = trail.clone();
     let stored = desk.db.run(move |connection| {
-        match store::register(connection, &registering, &user, &company, sign_up == SignUp::First) {
+        match store::register(connection, &registering, &user, &company, sign_up == SignUpPolicy::First) {
             Err(RegisterError::Database(error)) => Err(error),
             outcome => Ok(outcome),
         }
@@ -143,16 +143,16 @@ async fn register(
         }
         Err(RegisterError::EmailTaken) => {
             let form = form.refuse("email", "This e-mail has an account already. Log in instead.");
-            Register::page(StatusCode::UNPROCESSABLE_ENTITY, form, true)
+            RegisterPage::page(StatusCode::UNPROCESSABLE_ENTITY, form, true)
         }
-        Err(_closed) => Register::page(StatusCode::FORBIDDEN, FormState::default(), false),
+        Err(_closed) => RegisterPage::page(StatusCode::FORBIDDEN, FormState::default(), false),
     }
 }
 
 fn parsed_registration(
     form: &mut FormState,
-    fields: &Fields<FORM_LIMIT>,
-) -> Option<(PersonName, PersonName, EmailAddress, NewPassword)> {
+    fields: &FormFields<FORM_LIMIT>,
+) -> Option<(DisplayName, DisplayName, EmailAddress, NewPassword)> {
     let [name, company, email] = ["name", "company", "email"].map(|field| fields.text(field));
     let about = [name, company, email];
     let password = form.check("password", NewPassword::parse(fields.text("password"), &about));
@@ -171,16 +171,16 @@ async fn show_login(
         return Ok(see_other("/settings/api-keys"));
     }
     let may_register = may_register(&db, settings.sign_up).await?;
-    let layout = visitor.layout("Log in", Section::None);
-    respond(StatusCode::OK, &Login { layout, form: FormState::default(), may_register })
+    let layout = visitor.layout("Log in", NavSection::None);
+    respond(StatusCode::OK, &LoginPage { layout, form: FormState::default(), may_register })
 }
 
 async fn login(
     request: HttpRequest,
     session: Session,
-    fields: Fields<FORM_LIMIT>,
-    desk: Desk,
-    trail: Trail,
+    fields: FormFields<FORM_LIMIT>,
+    desk: AccountServices,
+    trail: AuditContext,
 ) -> Result<HttpResponse, AppError> {
     desk.throttles.addresses.count(&desk.address(&request))?;
     let email = fields.text("email").parse::<EmailAddress>().ok();
@@ -206,14 +206,14 @@ async fn login(
             }
             let form = FormState::default().keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
             let may_register = may_register(&desk.db, desk.settings.sign_up).await?;
-            let layout = Layout::signed_out("Log in", Section::None);
-            respond(StatusCode::UNPROCESSABLE_ENTITY, &Login { layout, form, may_register })
+            let layout = PageLayout::signed_out("Log in", NavSection::None);
+            respond(StatusCode::UNPROCESSABLE_ENTITY, &LoginPage { layout, form, may_register })
         }
     }
 }
 
 /// Writes a failed login down after the answer is made: how long it takes must not tell that the e-mail is known.
-fn note_failed(db: &Data<Db>, candidate: LoginCandidate, trail: Trail) {
+fn note_failed(db: &Data<Db>, candidate: LoginCandidate, trail: AuditContext) {
     let db = Data::clone(db);
     let trail = trail.by(Actor::Visitor);
     actix_web::rt::spawn(async move {
@@ -232,20 +232,20 @@ async fn logout(session: Session) -> HttpResponse {
 }
 
 /// What registering and logging in need at hand.
-struct Desk {
+struct AccountServices {
     db: Data<Db>,
-    passwords: Data<Passwords>,
+    passwords: Data<PasswordHasher>,
     throttles: Data<LoginThrottles>,
     settings: Data<Settings>,
 }
 
-impl Desk {
+impl AccountServices {
     fn address(&self, request: &HttpRequest) -> IpAddr {
         counted_as(client_address(request, &self.settings.trusted_proxies))
     }
 }
 
-impl actix_web::FromRequest for Desk {
+impl actix_web::FromRequest for AccountServices {
     type Error = AppError;
     type Future = std::future::Ready<Result<Self, AppError>>;
 

@@ -86,14 +86,14 @@ fn is_common(text: &str, about: &[&str]) -> bool {
 }
 
 /// Hashes and verifies, a few at a time: each takes 19 MiB and some 20 ms of a core.
-pub struct Passwords {
+pub struct PasswordHasher {
     places: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     /// Verified against when the e-mail is unknown, so that the answer takes as long.
     dummy_hash: Arc<str>,
 }
 
-impl Passwords {
+impl PasswordHasher {
     /// As many places as half the cores, at least one.
     ///
     /// # Errors
@@ -198,7 +198,7 @@ mod tests {
 
     #[actix_web::test]
     async fn only_the_right_password_of_a_known_user_is_right() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = PasswordHasher::new().unwrap();
         let new = NewPassword::parse("cafe\u{301} au lait, twice", &[]).unwrap();
         let hash = passwords.hash(new).await.unwrap();
 

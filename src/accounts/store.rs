@@ -3,9 +3,9 @@
 use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
-use super::{display_name::PersonName, email::EmailAddress};
+use super::{display_name::DisplayName, email::EmailAddress};
 use crate::{
-    audit::{self, Act, Actor, Kind, Trail},
+    audit::{self, Actor, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
     schema::{clients, memberships, session_counters, sign_ins, users},
 };
@@ -23,18 +23,18 @@ pub struct NewUser {
     /// What the user signs in with.
     pub email: EmailAddress,
     /// The user's name.
-    pub name: PersonName,
+    pub name: DisplayName,
     /// argon2id in PHC string format.
     pub password_hash: String,
 }
 
 /// Which client a new user joins.
 #[derive(Clone, Copy, Debug)]
-pub enum Home<'a> {
+pub enum ClientChoice<'a> {
     /// One that is there.
     Client(&'a ClientId),
     /// A new one of this name.
-    Company(&'a PersonName),
+    Company(&'a DisplayName),
 }
 
 /// What logging in needs to know of a user.
@@ -65,9 +65,9 @@ impl From<diesel::result::Error> for RegisterError {
 /// A new user and a new client whose owner the user is.
 pub(crate) fn register(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     user: &NewUser,
-    company: &PersonName,
+    company: &DisplayName,
     only_first: bool,
 ) -> Result<(Uuid, ClientId), RegisterError> {
     connection.transaction(|connection| {
@@ -89,9 +89,9 @@ pub(crate) fn register(
 /// Those of the database.
 pub fn create_first(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     user: &NewUser,
-    company: &PersonName,
+    company: &DisplayName,
 ) -> QueryResult<Option<ClientId>> {
     match register(connection, trail, user, company, true) {
         Ok((_user_id, client)) => Ok(Some(client)),
@@ -106,15 +106,15 @@ pub fn create_first(
 /// When the e-mail has an account, there is no such client, or the database fails.
 pub fn add_user(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     user: &NewUser,
-    home: Home<'_>,
+    home: ClientChoice<'_>,
     role: &str,
 ) -> anyhow::Result<ClientId> {
     connection.transaction(|connection| {
         let client = match home {
-            Home::Client(client) => client.clone(),
-            Home::Company(company) => create_client(connection, company)?,
+            ClientChoice::Client(client) => client.clone(),
+            ClientChoice::Company(company) => create_client(connection, company)?,
         };
         anyhow::ensure!(client_exists(connection, &client)?, "there is no client {client}");
         let user_id = create_user(connection, user).map_err(|error| match error {
@@ -130,8 +130,8 @@ pub fn add_user(
 }
 
 /// What the audit log tells of a new member.
-pub(crate) fn added(user_id: Uuid, role: &str) -> Act {
-    Act::new(Kind::MemberAdded).on(&user_id).with("role", role)
+pub(crate) fn added(user_id: Uuid, role: &str) -> AuditEvent {
+    AuditEvent::new(EventKind::MemberAdded).on(&user_id).with("role", role)
 }
 
 /// Whether there is no user yet; whoever asks at the same time waits until we are done.
@@ -161,7 +161,7 @@ pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryR
 ///
 /// # Errors
 /// Those of the database; `RollbackTransaction` when the operating system gives no random bytes.
-fn create_client(connection: &mut PgConnection, name: &PersonName) -> QueryResult<ClientId> {
+fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResult<ClientId> {
     let client =
         ClientId::generate().map_err(|error| diesel::result::Error::QueryBuilderError(error.into()))?;
     diesel::insert_into(clients::table)
@@ -219,7 +219,7 @@ pub(crate) fn join(
 /// Those of the database.
 pub fn set_password(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     email: &EmailAddress,
     hash: &str,
 ) -> QueryResult<bool> {
@@ -231,7 +231,7 @@ pub fn set_password(
             .optional()?;
         if let Some(user_id) = user_id {
             diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
-            let act = Act::new(Kind::MemberChanged).on(&user_id).with("changed", "password");
+            let act = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "password");
             for client in clients_of(connection, user_id)? {
                 audit::record(connection, &client, trail, &act)?;
             }
@@ -252,7 +252,7 @@ pub(crate) fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryR
 
 /// A user in a client, or in none.
 #[derive(Debug, Queryable)]
-pub struct UserOf {
+pub struct UserListing {
     /// What the user signs in with.
     pub email: String,
     /// `owner`, `admin` or `member`; `None`: the user is no member of any client.
@@ -267,7 +267,7 @@ pub struct UserOf {
 ///
 /// # Errors
 /// Those of the database.
-pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<UserOf>> {
+pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<UserListing>> {
     users::table
         .left_join(memberships::table)
         .order((users::email, memberships::client_id))

@@ -10,7 +10,7 @@ use crate::api_keys::Access;
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum HttpMethod {
     /// Reads.
     Get,
     /// Makes, or reads with fields in the body.
@@ -21,7 +21,7 @@ pub enum Method {
     Delete,
 }
 
-impl Method {
+impl HttpMethod {
     /// The word of HTTP.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -47,7 +47,7 @@ impl Method {
 #[derive(Clone, Copy)]
 pub struct Endpoint {
     /// How it is made.
-    pub method: Method,
+    pub method: HttpMethod,
     /// Its address below `/api`: `/sessions/{sessionId}`.
     pub path: &'static str,
     /// Who may make it.

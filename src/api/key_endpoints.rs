@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    endpoint::{Endpoint, Method},
+    endpoint::{Endpoint, HttpMethod},
     openapi::{fields, item, json_body, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
@@ -14,56 +14,56 @@ const MANAGES: Access = Access::Scope(Scope::KeysManage);
 /// What programs may do with keys. The addresses that name no key come first.
 pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
     Endpoint {
-        method: Method::Get,
+        method: HttpMethod::Get,
         path: "/keys/current",
         access: Access::AnyKey,
         handler: |route| route.to(key_handlers::current),
         operation: || operation("getCurrentKey", "What the key itself may do", "200", "Key", "The key."),
     },
     Endpoint {
-        method: Method::Post,
+        method: HttpMethod::Post,
         path: "/keys/revoke",
         access: Access::Possession,
         handler: |route| route.to(key_handlers::revoke),
         operation: revoke,
     },
     Endpoint {
-        method: Method::Get,
+        method: HttpMethod::Get,
         path: "/keys",
         access: MANAGES,
         handler: |route| route.to(key_handlers::index),
         operation: list,
     },
     Endpoint {
-        method: Method::Post,
+        method: HttpMethod::Post,
         path: "/keys",
         access: MANAGES,
         handler: |route| route.to(key_handlers::create),
         operation: create,
     },
     Endpoint {
-        method: Method::Get,
+        method: HttpMethod::Get,
         path: "/keys/{publicKey}",
         access: MANAGES,
         handler: |route| route.to(key_handlers::show),
         operation: || of_key(operation("getKey", "One key", "200", "Key", "The key.")),
     },
     Endpoint {
-        method: Method::Patch,
+        method: HttpMethod::Patch,
         path: "/keys/{publicKey}",
         access: MANAGES,
         handler: |route| route.to(key_handlers::change),
         operation: change,
     },
     Endpoint {
-        method: Method::Delete,
+        method: HttpMethod::Delete,
         path: "/keys/{publicKey}",
         access: MANAGES,
         handler: |route| route.to(key_handlers::delete),
         operation: delete,
     },
     Endpoint {
-        method: Method::Post,
+        method: HttpMethod::Post,
         path: "/keys/{publicKey}/replacement",
         access: MANAGES,
         handler: |route| route.to(key_handlers::replace),

@@ -13,8 +13,8 @@ use key_endpoints::KEY_ENDPOINTS;
 use openapi::DOCUMENT_ENDPOINTS;
 use session_endpoints::SESSION_ENDPOINTS;
 
-pub use endpoint::{Endpoint, Method};
-pub use openapi::Document;
+pub use endpoint::{Endpoint, HttpMethod};
+pub use openapi::OpenApiDocument;
 
 use actix_web::web::ServiceConfig;
 

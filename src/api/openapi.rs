@@ -6,14 +6,14 @@ use actix_web::{HttpResponse, web::Data};
 use serde_json::{Map, Value, json};
 
 use super::{
-    endpoint::{Endpoint, Method},
+    endpoint::{Endpoint, HttpMethod},
     schemas::schemas,
 };
 use crate::{api_keys::Access, error::AppError};
 
 /// The calls of this room.
 pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
-    method: Method::Get,
+    method: HttpMethod::Get,
     path: "/openapi.json",
     access: Access::Nobody,
     handler: |route| route.to(show),
@@ -29,9 +29,9 @@ pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
 }];
 
 /// The document as text, made once.
-pub struct Document(String);
+pub struct OpenApiDocument(String);
 
-impl Document {
+impl OpenApiDocument {
     /// The document of these calls, for an installation at `origin`.
     #[must_use]
     pub fn new(calls: &[Endpoint], origin: &str) -> Self {
@@ -65,7 +65,7 @@ impl Document {
     }
 }
 
-async fn show(document: Data<Document>) -> Result<HttpResponse, AppError> {
+async fn show(document: Data<OpenApiDocument>) -> Result<HttpResponse, AppError> {
     Ok(HttpResponse::Ok().content_type("application/json").body(document.0.clone()))
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    endpoint::{Endpoint, Method},
+    endpoint::{Endpoint, HttpMethod},
     openapi::{fields, item, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
@@ -17,28 +17,28 @@ const READS: Access = Access::Scope(Scope::SessionsRead);
 /// What programs may do with sessions.
 pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
-        method: Method::Post,
+        method: HttpMethod::Post,
         path: "/sessions/export-csv-data",
         access: READS,
         handler: |route| route.to(export_handlers::export),
         operation: exports,
     },
     Endpoint {
-        method: Method::Get,
+        method: HttpMethod::Get,
         path: "/sessions",
         access: READS,
         handler: |route| route.to(export_handlers::list),
         operation: lists,
     },
     Endpoint {
-        method: Method::Post,
+        method: HttpMethod::Post,
         path: "/sessions",
         access: Access::Scope(Scope::SessionsWrite),
         handler: |route| route.to(recording_handlers::record),
         operation: records,
     },
     Endpoint {
-        method: Method::Get,
+        method: HttpMethod::Get,
         path: "/sessions/{sessionId}",
         access: READS,
         handler: |route| route.to(export_handlers::show),

@@ -1,13 +1,13 @@
 //! What the audit log tells of keys.
 
-use super::key::{Changed, Key, Replaced};
+use super::key::{ApiKey, ChangedKey, ReplacedKey};
 use crate::{
-    audit::{Act, Kind, Trail},
+    audit::{AuditContext, AuditEvent, EventKind},
     web::time::rfc3339,
 };
 
-pub(crate) fn created(key: &Key) -> Act {
-    Act::new(Kind::KeyCreated)
+pub(crate) fn created(key: &ApiKey) -> AuditEvent {
+    AuditEvent::new(EventKind::KeyCreated)
         .on(&key.public_key)
         .with("name", &key.name)
         .with("expires", &key.expires_at.map_or_else(|| "never".to_owned(), rfc3339))
@@ -17,9 +17,9 @@ pub(crate) fn created(key: &Key) -> Act {
 }
 
 /// `None`: it has the rights that it had.
-pub(crate) fn changed(Changed { before, after }: &Changed) -> Option<Act> {
-    let limit = |key: &Key| key.requests_per_minute.to_string();
-    let scopes = |key: &Key| key.scopes.join(" ");
+pub(crate) fn changed(ChangedKey { before, after }: &ChangedKey) -> Option<AuditEvent> {
+    let limit = |key: &ApiKey| key.requests_per_minute.to_string();
+    let scopes = |key: &ApiKey| key.scopes.join(" ");
     let rights = [
         ("scopes", "scopesBefore", scopes(before), scopes(after)),
         ("requestsPerMinute", "requestsPerMinuteBefore", limit(before), limit(after)),
@@ -27,15 +27,15 @@ pub(crate) fn changed(Changed { before, after }: &Changed) -> Option<Act> {
     ];
     let mut changes = rights.into_iter().filter(|(.., before, after)| before != after).peekable();
     changes.peek()?;
-    let act = Act::new(Kind::KeyChanged).on(&after.public_key).with("name", &after.name);
+    let act = AuditEvent::new(EventKind::KeyChanged).on(&after.public_key).with("name", &after.name);
     Some(changes.fold(act, |act, (name, name_before, before, after)| {
         act.with(name, &after).with(name_before, &before)
     }))
 }
 
-pub(crate) fn replaced(Replaced { old, new }: &Replaced) -> Act {
+pub(crate) fn replaced(ReplacedKey { old, new }: &ReplacedKey) -> AuditEvent {
     let end = old.deleted_at.or(old.expires_at);
-    Act::new(Kind::KeyReplaced)
+    AuditEvent::new(EventKind::KeyReplaced)
         .on(&old.public_key)
         .related(&new.public_key)
         .with("name", &new.name)
@@ -44,14 +44,14 @@ pub(crate) fn replaced(Replaced { old, new }: &Replaced) -> Act {
 }
 
 /// A key that deletes itself is revoked: whoever presented it wanted it to end.
-pub(crate) fn deleted(key: &Key, trail: &Trail) -> Act {
+pub(crate) fn deleted(key: &ApiKey, trail: &AuditContext) -> AuditEvent {
     let is_its_own = trail.public_key().is_some_and(|actor| actor.as_str() == key.public_key);
-    let kind = if is_its_own { Kind::KeyRevoked } else { Kind::KeyDeleted };
-    Act::new(kind).on(&key.public_key).with("name", &key.name)
+    let kind = if is_its_own { EventKind::KeyRevoked } else { EventKind::KeyDeleted };
+    AuditEvent::new(kind).on(&key.public_key).with("name", &key.name)
 }
 
 /// From everywhere, said as `all`: leaving it out would hide that a list was taken away.
-fn networks(key: &Key) -> String {
+fn networks(key: &ApiKey) -> String {
     let networks: Vec<String> = key.allowed_networks.iter().map(ToString::to_string).collect();
     if networks.is_empty() { "all".to_owned() } else { networks.join(" ") }
 }

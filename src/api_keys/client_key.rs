@@ -16,7 +16,7 @@ use sha2::Sha256;
 use crate::{
     ids::{ClientId, MalformedKey, PublicKey, is_base62},
     random::{self, BASE62},
-    secret::{InstallationSecret, Purpose},
+    secret::{InstallationSecret, KeyPurpose},
 };
 
 const SECRET_LENGTH: usize = 32;
@@ -107,8 +107,8 @@ impl KeyHasher {
     /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn new(secret: &InstallationSecret) -> Self {
-        let mac =
-            Hmac::new_from_slice(&secret.derive(Purpose::ApiKeys)).expect("HMAC takes a key of any length");
+        let mac = Hmac::new_from_slice(&secret.derive(KeyPurpose::ApiKeys))
+            .expect("HMAC takes a key of any length");
         Self { mac }
     }
 

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use super::{key::LIVING_MAX, lifetime::LifetimeError};
-use crate::{error::AppError, web::time::Moment};
+use crate::{error::AppError, web::time::DisplayTime};
 
 /// Why keys were not changed.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyError {
+pub enum KeyChangeError {
     /// The form has made its key already.
     #[error("This form has made its key already.")]
     FormUsed,
@@ -29,7 +29,7 @@ pub enum KeyError {
     #[error("A key gives no more than it has itself. Choose less, or use a key that has it.")]
     BeyondActor(&'static str),
     /// The key that acts ends then, and another would outlive it through what was asked.
-    #[error("The key that acts ends on {}, and makes none that outlives it. Ask for less, or use a key that lives longer.", Moment::from(*.0).text)]
+    #[error("The key that acts ends on {}, and makes none that outlives it. Ask for less, or use a key that lives longer.", DisplayTime::from(*.0).text)]
     OutlivesActor(DateTime<Utc>),
     /// The key that acts does not have what the key has that is to be replaced.
     #[error("This key may do more than the one that acts. Use a key that may do as much.")]
@@ -51,7 +51,7 @@ pub enum KeyError {
     Database(diesel::result::Error),
 }
 
-impl KeyError {
+impl KeyChangeError {
     /// The field that is wrong, if it is one, with a sentence that says what to do.
     #[must_use]
     pub fn field(&self) -> Option<(&'static str, Cow<'static, str>)> {
@@ -66,7 +66,7 @@ impl KeyError {
     }
 }
 
-impl From<diesel::result::Error> for KeyError {
+impl From<diesel::result::Error> for KeyChangeError {
     fn from(error: diesel::result::Error) -> Self {
         match error {
             diesel::result::Error::NotFound => Self::NotFound,
@@ -75,15 +75,15 @@ impl From<diesel::result::Error> for KeyError {
     }
 }
 
-impl From<KeyError> for AppError {
-    fn from(error: KeyError) -> Self {
+impl From<KeyChangeError> for AppError {
+    fn from(error: KeyChangeError) -> Self {
         if let Some((field, message)) = error.field() {
             return Self::invalid(field, message);
         }
         match error {
-            KeyError::Database(error) => error.into(),
-            KeyError::ActorGone => Self::UnknownKey,
-            KeyError::NotFound => Self::NotFound,
+            KeyChangeError::Database(error) => error.into(),
+            KeyChangeError::ActorGone => Self::UnknownKey,
+            KeyChangeError::NotFound => Self::NotFound,
             other => Self::Conflict(other.to_string().into()),
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::service;
 use crate::{
-    audit::{self, Act, Actor, Chain, Kind, Trail},
+    audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::Db,
     ids::ClientId,
     schema::api_keys,
@@ -21,16 +21,16 @@ const EVERY: Duration = Duration::from_secs(60);
 const CLIENTS_MAX: i64 = 1000;
 
 /// Writes the expiry of keys into the audit log. Every node may do it: each expiry is written once.
-pub struct ExpiryWatch {
+pub struct ExpiryJob {
     db: Db,
-    trail: Trail,
+    trail: AuditContext,
 }
 
-impl ExpiryWatch {
+impl ExpiryJob {
     /// A watch over the keys in `db`.
     #[must_use]
-    pub fn new(db: Db, chain: &Chain) -> Self {
-        Self { db, trail: Trail::new(chain, Actor::System) }
+    pub fn new(db: Db, chain: &ChainKey) -> Self {
+        Self { db, trail: AuditContext::new(chain, Actor::System) }
     }
 
     /// Looks now and once a minute, for ever.
@@ -52,7 +52,7 @@ impl ExpiryWatch {
 ///
 /// # Errors
 /// Those of the database.
-pub fn note_expired(connection: &mut PgConnection, trail: &Trail) -> QueryResult<usize> {
+pub fn note_expired(connection: &mut PgConnection, trail: &AuditContext) -> QueryResult<usize> {
     let clients = api_keys::table
         .filter(api_keys::expires_at.le(now))
         .filter(api_keys::expiry_noted_at.is_null().and(api_keys::deleted_at.is_null()))
@@ -65,7 +65,11 @@ pub fn note_expired(connection: &mut PgConnection, trail: &Trail) -> QueryResult
     clients.map(|client| note_expired_of(connection, &client, trail)).sum()
 }
 
-fn note_expired_of(connection: &mut PgConnection, client: &ClientId, trail: &Trail) -> QueryResult<usize> {
+fn note_expired_of(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    trail: &AuditContext,
+) -> QueryResult<usize> {
     connection.transaction(|connection| {
         service::lock(connection, client)?;
         let expired = diesel::update(api_keys::table)
@@ -75,7 +79,7 @@ fn note_expired_of(connection: &mut PgConnection, client: &ClientId, trail: &Tra
             .returning((api_keys::public_key, api_keys::name, api_keys::expires_at.assume_not_null()))
             .get_results::<(String, String, DateTime<Utc>)>(connection)?;
         for (public_key, name, end) in &expired {
-            let act = Act::new(Kind::KeyExpired).on(public_key).with("name", name);
+            let act = AuditEvent::new(EventKind::KeyExpired).on(public_key).with("name", name);
             audit::record(connection, client, trail, &act.with("expired", &rfc3339(*end)))?;
         }
         Ok(expired.len())

@@ -9,7 +9,7 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::rights::{Networks, RequestsPerMinute, Rights, Scope};
+use super::rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope};
 use crate::schema::{api_keys, users};
 
 /// So many days before its end a key is shown as about to expire.
@@ -18,7 +18,7 @@ pub const WARNED_DAYS: i32 = 14;
 /// A key as lists show it, as of a moment.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
-pub struct Key {
+pub struct ApiKey {
     /// The part that may be shown.
     pub public_key: String,
     /// The client that owns it.
@@ -53,15 +53,15 @@ pub struct Key {
     pub as_of: DateTime<Utc>,
 }
 
-impl Key {
+impl ApiKey {
     /// Where it is in its life.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> KeyStatus {
         match self.time_left() {
-            Some(left) if left <= TimeDelta::zero() => Status::Expired,
-            _ if self.replaced_by.is_some() => Status::Replaced,
-            Some(left) if left <= TimeDelta::days(WARNED_DAYS.into()) => Status::Expiring,
-            _ => Status::Active,
+            Some(left) if left <= TimeDelta::zero() => KeyStatus::Expired,
+            _ if self.replaced_by.is_some() => KeyStatus::Replaced,
+            Some(left) if left <= TimeDelta::days(WARNED_DAYS.into()) => KeyStatus::Expiring,
+            _ => KeyStatus::Active,
         }
     }
 
@@ -79,12 +79,12 @@ impl Key {
 
     /// What it may do, how often and from where.
     #[must_use]
-    pub fn rights(&self) -> Rights {
+    pub fn rights(&self) -> KeyRights {
         let is_own = |scope: &Scope| self.scopes.iter().any(|own| own == scope.as_str());
-        Rights {
+        KeyRights {
             scopes: Scope::ALL.into_iter().filter(is_own).collect(),
             requests_per_minute: RequestsPerMinute::from_database(self.requests_per_minute),
-            networks: Networks::from_database(self.allowed_networks.clone()),
+            networks: AllowedNetworks::from_database(self.allowed_networks.clone()),
         }
     }
 }
@@ -94,35 +94,35 @@ pub const LIVING_MAX: i64 = 500;
 
 /// A key before and after a change of its rights.
 #[derive(Clone, Debug)]
-pub struct Changed {
+pub struct ChangedKey {
     /// As it was.
-    pub before: Key,
+    pub before: ApiKey,
     /// As it is.
-    pub after: Key,
+    pub after: ApiKey,
 }
 
 /// A key and the one that takes its place.
 #[derive(Clone, Debug)]
-pub struct Replaced {
+pub struct ReplacedKey {
     /// The old one, as it is now: deleted, or alive until its `expires_at`.
-    pub old: Key,
+    pub old: ApiKey,
     /// The new one.
-    pub new: Key,
+    pub new: ApiKey,
 }
 
 /// What became of a key that was to be deleted.
 #[derive(Clone, Debug)]
-pub enum Deleted {
+pub enum DeletedKey {
     /// It was there. This is what it was.
-    Now(Key),
+    Now(ApiKey),
     /// It was deleted before.
-    Before(Key),
+    Before(ApiKey),
 }
 
-impl Deleted {
+impl DeletedKey {
     /// The key, whenever it was deleted.
     #[must_use]
-    pub const fn key(&self) -> &Key {
+    pub const fn key(&self) -> &ApiKey {
         match self {
             Self::Now(key) | Self::Before(key) => key,
         }
@@ -131,7 +131,7 @@ impl Deleted {
 
 /// Where a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum KeyStatus {
     /// It is let in, and will be for more than [`WARNED_DAYS`].
     Active,
     /// It is let in, but not for long.
@@ -142,7 +142,7 @@ pub enum Status {
     Expired,
 }
 
-impl Status {
+impl KeyStatus {
     /// Every one, in the order of the filter.
     pub const ALL: [Self; 4] = [Self::Active, Self::Expiring, Self::Replaced, Self::Expired];
 

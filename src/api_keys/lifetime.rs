@@ -6,8 +6,8 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 /// How long a new key lives. There is no "for ever" but by saying so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
-    /// So many days from the moment it is made: 1 to [`Lifetime::DAYS_MAX`].
+pub enum KeyLifetime {
+    /// So many days from the moment it is made: 1 to [`KeyLifetime::DAYS_MAX`].
     Days(u16),
     /// To the end of this day in UTC.
     Through(NaiveDate),
@@ -17,7 +17,7 @@ pub enum Lifetime {
     AtMost(u16),
 }
 
-impl Lifetime {
+impl KeyLifetime {
     /// So many days a key lives when nothing is said.
     pub const DAYS_DEFAULT: u16 = 90;
     /// The most days.
@@ -56,14 +56,14 @@ impl Lifetime {
     }
 }
 
-impl Default for Lifetime {
+impl Default for KeyLifetime {
     fn default() -> Self {
         Self::Days(Self::DAYS_DEFAULT)
     }
 }
 
 /// `90`, `2027-01-31` or `never`, as programs and the command line write it.
-impl FromStr for Lifetime {
+impl FromStr for KeyLifetime {
     type Err = LifetimeError;
 
     fn from_str(text: &str) -> Result<Self, LifetimeError> {
@@ -94,8 +94,8 @@ pub enum LifetimeError {
     /// Neither days nor a day nor never.
     #[error("Say a number of days, a day like 2027-01-31, or never.")]
     Unknown,
-    /// No day, or more than [`Lifetime::DAYS_MAX`].
-    #[error("Use 1 to {} days, or a day within them.", Lifetime::DAYS_MAX)]
+    /// No day, or more than [`KeyLifetime::DAYS_MAX`].
+    #[error("Use 1 to {} days, or a day within them.", KeyLifetime::DAYS_MAX)]
     TooLong,
     /// A date was chosen and none given.
     #[error("Write the day as YYYY-MM-DD.")]
@@ -107,7 +107,7 @@ pub enum LifetimeError {
 
 /// How long a key that was replaced lives on, so that programs can be given the new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Grace {
+pub enum GracePeriod {
     /// It is dead at once.
     #[default]
     None,
@@ -119,7 +119,7 @@ pub enum Grace {
     Week,
 }
 
-impl Grace {
+impl GracePeriod {
     /// Every one, in the order of the form.
     pub const ALL: [Self; 4] = [Self::None, Self::Hour, Self::Day, Self::Week];
 
@@ -148,7 +148,7 @@ impl Grace {
 }
 
 /// In words, after "for".
-impl fmt::Display for Grace {
+impl fmt::Display for GracePeriod {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::None => "no time",
@@ -160,21 +160,21 @@ impl fmt::Display for Grace {
 }
 
 /// The grace of so many seconds; nothing is none.
-impl FromStr for Grace {
-    type Err = GraceError;
+impl FromStr for GracePeriod {
+    type Err = GracePeriodError;
 
-    fn from_str(text: &str) -> Result<Self, GraceError> {
+    fn from_str(text: &str) -> Result<Self, GracePeriodError> {
         if text.is_empty() {
             return Ok(Self::None);
         }
-        text.parse().ok().and_then(Self::from_seconds).ok_or(GraceError)
+        text.parse().ok().and_then(Self::from_seconds).ok_or(GracePeriodError)
     }
 }
 
 /// No such grace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Use 0, 3600, 86400 or 604800 seconds.")]
-pub struct GraceError;
+pub struct GracePeriodError;
 
 #[cfg(test)]
 mod tests {
@@ -187,26 +187,26 @@ mod tests {
     #[test]
     fn a_lifetime_is_days_a_day_or_never() {
         let new_year = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
-        assert_eq!(Lifetime::chosen("", ""), Ok(Lifetime::Days(90)));
-        assert_eq!(Lifetime::chosen("30", "2026-12-31"), Ok(Lifetime::Days(30)));
-        assert_eq!(Lifetime::chosen("date", "2026-12-31"), Ok(Lifetime::Through(new_year)));
-        assert_eq!(Lifetime::chosen("date", ""), Err(LifetimeError::Day));
-        assert_eq!("2026-12-31".parse(), Ok(Lifetime::Through(new_year)));
-        assert_eq!("never".parse(), Ok(Lifetime::Never));
+        assert_eq!(KeyLifetime::chosen("", ""), Ok(KeyLifetime::Days(90)));
+        assert_eq!(KeyLifetime::chosen("30", "2026-12-31"), Ok(KeyLifetime::Days(30)));
+        assert_eq!(KeyLifetime::chosen("date", "2026-12-31"), Ok(KeyLifetime::Through(new_year)));
+        assert_eq!(KeyLifetime::chosen("date", ""), Err(LifetimeError::Day));
+        assert_eq!("2026-12-31".parse(), Ok(KeyLifetime::Through(new_year)));
+        assert_eq!("never".parse(), Ok(KeyLifetime::Never));
         for text in ["0", "3651", "99999999999999999999"] {
-            assert_eq!(text.parse::<Lifetime>(), Err(LifetimeError::TooLong), "{text}");
+            assert_eq!(text.parse::<KeyLifetime>(), Err(LifetimeError::TooLong), "{text}");
         }
         for text in
             ["", "Never", "-1", "+9", "1.5", "2026-13-01", "2026-1-01", "+12026-1-1", "２０", "2026-02-30"]
         {
-            assert_eq!(text.parse::<Lifetime>(), Err(LifetimeError::Unknown), "{text}");
+            assert_eq!(text.parse::<KeyLifetime>(), Err(LifetimeError::Unknown), "{text}");
         }
     }
 
     #[test]
     fn a_day_is_lived_to_its_end() {
         let now = instant("2026-11-25T23:59:59Z");
-        let end = |text: &str| text.parse::<Lifetime>().unwrap().end(now);
+        let end = |text: &str| text.parse::<KeyLifetime>().unwrap().end(now);
         assert_eq!(end("2026-11-25"), Ok(Some(instant("2026-11-26T00:00:00Z"))));
         assert_eq!(end("2026-11-24"), Err(LifetimeError::Past));
         assert_eq!(end("30"), Ok(Some(instant("2026-12-25T23:59:59Z"))));
@@ -216,9 +216,9 @@ mod tests {
 
     #[test]
     fn a_grace_is_one_of_four() {
-        assert_eq!("".parse(), Ok(Grace::None));
-        assert_eq!("604800".parse(), Ok(Grace::Week));
-        assert_eq!("60".parse::<Grace>(), Err(GraceError));
-        assert_eq!("-3600".parse::<Grace>(), Err(GraceError));
+        assert_eq!("".parse(), Ok(GracePeriod::None));
+        assert_eq!("604800".parse(), Ok(GracePeriod::Week));
+        assert_eq!("60".parse::<GracePeriod>(), Err(GracePeriodError));
+        assert_eq!("-3600".parse::<GracePeriod>(), Err(GracePeriodError));
     }
 }

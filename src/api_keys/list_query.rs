@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use super::key::Status;
+use super::key::KeyStatus;
 
 /// The longest search, in characters: a name or a public key.
 const SEARCH_MAX: usize = 64;
@@ -11,20 +11,20 @@ const PUBLIC_LENGTH: usize = 18;
 
 /// Which keys of a client, in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyQuery {
+pub struct KeyListQuery {
     /// Part of the name, in any case, or of the public key. Empty: all.
     pub search: String,
     /// Only those with this status. `None`: all but those that were replaced and are over.
-    pub status: Option<Status>,
+    pub status: Option<KeyStatus>,
     /// In which order.
-    pub sort: Sort,
+    pub sort: KeySort,
     /// Which page, from 1.
     pub page: u32,
     /// How many keys on a page.
     pub per_page: u32,
 }
 
-impl KeyQuery {
+impl KeyListQuery {
     /// How many keys on a page when nothing is said.
     pub const PER_PAGE: u32 = 25;
 
@@ -34,8 +34,8 @@ impl KeyQuery {
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match name.as_ref() {
                 "q" => query.search = value.trim().chars().take(SEARCH_MAX).collect(),
-                "status" => query.status = Status::named(&value),
-                "sort" => query.sort = Sort::named(&value).unwrap_or_default(),
+                "status" => query.status = KeyStatus::named(&value),
+                "sort" => query.sort = KeySort::named(&value).unwrap_or_default(),
                 "page" => query.page = value.parse().ok().filter(|page| *page > 0).unwrap_or(1),
                 _ => {}
             }
@@ -52,7 +52,7 @@ impl KeyQuery {
         if let Some(status) = self.status {
             text.append_pair("status", status.as_str());
         }
-        if self.sort != Sort::default() {
+        if self.sort != KeySort::default() {
             text.append_pair("sort", self.sort.as_str());
         }
         if self.page > 1 {
@@ -80,15 +80,21 @@ impl KeyQuery {
 }
 
 /// All, the newest first.
-impl Default for KeyQuery {
+impl Default for KeyListQuery {
     fn default() -> Self {
-        Self { search: String::new(), status: None, sort: Sort::default(), page: 1, per_page: Self::PER_PAGE }
+        Self {
+            search: String::new(),
+            status: None,
+            sort: KeySort::default(),
+            page: 1,
+            per_page: Self::PER_PAGE,
+        }
     }
 }
 
 /// In which order keys are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sort {
+pub enum KeySort {
     /// The last made first.
     #[default]
     Newest,
@@ -100,7 +106,7 @@ pub enum Sort {
     Expiry,
 }
 
-impl Sort {
+impl KeySort {
     /// Every order.
     pub const ALL: [Self; 4] = [Self::Newest, Self::Oldest, Self::Name, Self::Expiry];
 
@@ -139,19 +145,22 @@ mod tests {
     #[test]
     fn a_query_is_read_as_it_is_written() {
         let text = "q=a%26b+%E2%82%AC&status=expiring&sort=name&page=3";
-        let query = KeyQuery::parse(text);
-        assert_eq!((query.search.as_str(), query.status, query.page), ("a&b €", Some(Status::Expiring), 3));
-        assert_eq!(KeyQuery::parse(&query.text()), query);
-        assert_eq!(KeyQuery::default().text(), "");
+        let query = KeyListQuery::parse(text);
+        assert_eq!(
+            (query.search.as_str(), query.status, query.page),
+            ("a&b €", Some(KeyStatus::Expiring), 3)
+        );
+        assert_eq!(KeyListQuery::parse(&query.text()), query);
+        assert_eq!(KeyListQuery::default().text(), "");
         for junk in ["page=0", "page=-1", "status=dead&sort=x&page=x", "q=+++", "%00&=&&", "page=99999999999"]
         {
-            assert_eq!(KeyQuery::parse(junk), KeyQuery::default(), "{junk}");
+            assert_eq!(KeyListQuery::parse(junk), KeyListQuery::default(), "{junk}");
         }
     }
 
     #[test]
     fn a_whole_key_is_cut_to_its_public_part() {
-        let query = |search: &str| KeyQuery { search: search.to_owned(), ..KeyQuery::default() };
+        let query = |search: &str| KeyListQuery { search: search.to_owned(), ..KeyListQuery::default() };
         let public = "uptok_ABCDEFGHIJKL";
         for text in [format!("{public}_secret"), format!("{public}_••••")] {
             assert_eq!(query(&text).without_secret(), Some(query(public)));

@@ -24,17 +24,17 @@ pub(crate) use api::handlers as key_handlers;
 pub(crate) use auth::key_source::ApiQuery;
 pub use auth::{
     access::Access,
-    authentication::{FormCall, Presented},
-    credentials::{ADMITS, Credentials, Gate, admits, is_admitted},
+    authentication::{FormWithKey, PresentedKey},
+    credentials::{ADMITS, Authenticator, Credentials, admits, is_admitted},
 };
 pub use client_key::{ClientKey, KeyHasher};
-pub use error::KeyError;
-pub use expiry_job::{ExpiryWatch, note_expired};
-pub use key::{Changed, Deleted, Key, LIVING_MAX, Replaced, Status, WARNED_DAYS};
-pub use lifetime::{Grace, GraceError, Lifetime, LifetimeError};
-pub use list_query::{KeyQuery, Sort};
-pub use new_key::{KeyName, NewKey, Plan};
+pub use error::KeyChangeError;
+pub use expiry_job::{ExpiryJob, note_expired};
+pub use key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVING_MAX, ReplacedKey, WARNED_DAYS};
+pub use lifetime::{GracePeriod, GracePeriodError, KeyLifetime, LifetimeError};
+pub use list_query::{KeyListQuery, KeySort};
+pub use new_key::{KeyName, KeyRequest, NewKey};
 pub use pages::routes;
-pub use rights::{LimitError, NetworkError, Networks, RequestsPerMinute, Rights, Scope};
-pub use service::{Manager, change, create, delete, delete_all, replace};
+pub use rights::{AllowedNetworks, KeyRights, NetworkError, RequestLimitError, RequestsPerMinute, Scope};
+pub use service::{KeyActor, change, create, delete, delete_all, replace};
 pub use store::{KeyPage, find, list};

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use super::{
     client_key::{ClientKey, KeyHasher},
-    lifetime::Lifetime,
-    rights::Rights,
+    lifetime::KeyLifetime,
+    rights::KeyRights,
 };
 use crate::{
     error::AppError,
@@ -47,13 +47,13 @@ impl FromStr for KeyName {
 
 /// What a new key shall be.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct KeyRequest {
     /// What a person calls it: no other key has this name that is neither deleted nor replaced.
     pub name: KeyName,
     /// How long it lives.
-    pub lifetime: Lifetime,
+    pub lifetime: KeyLifetime,
     /// What it may do, how often and from where.
-    pub rights: Rights,
+    pub rights: KeyRights,
 }
 
 /// What is stored of a new key.

@@ -32,16 +32,16 @@ impl Scope {
 
 /// What a key may do, how often and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rights {
+pub struct KeyRights {
     /// What it may do: at least one.
     pub scopes: Vec<Scope>,
     /// How often.
     pub requests_per_minute: RequestsPerMinute,
     /// From where.
-    pub networks: Networks,
+    pub networks: AllowedNetworks,
 }
 
-impl Rights {
+impl KeyRights {
     /// Refuses what is not within `bound`, so that no key makes or gets at one that may do more than itself.
     ///
     /// # Errors
@@ -58,12 +58,12 @@ impl Rights {
 }
 
 /// A key that reads, 600 times a minute, from everywhere.
-impl Default for Rights {
+impl Default for KeyRights {
     fn default() -> Self {
         Self {
             scopes: vec![Scope::SessionsRead],
             requests_per_minute: RequestsPerMinute::default(),
-            networks: Networks::default(),
+            networks: AllowedNetworks::default(),
         }
     }
 }
@@ -109,27 +109,27 @@ impl fmt::Display for RequestsPerMinute {
 
 /// Digits; nothing is the default.
 impl FromStr for RequestsPerMinute {
-    type Err = LimitError;
+    type Err = RequestLimitError;
 
-    fn from_str(text: &str) -> Result<Self, LimitError> {
+    fn from_str(text: &str) -> Result<Self, RequestLimitError> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(Self::default());
         }
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(LimitError::NoNumber);
+            return Err(RequestLimitError::NoNumber);
         }
         match text.parse() {
             Ok(number) if number <= Self::MAX => Ok(Self(number)),
-            Err(error) if *error.kind() != IntErrorKind::PosOverflow => Err(LimitError::NoNumber),
-            _ => Err(LimitError::TooHigh),
+            Err(error) if *error.kind() != IntErrorKind::PosOverflow => Err(RequestLimitError::NoNumber),
+            _ => Err(RequestLimitError::TooHigh),
         }
     }
 }
 
 /// Why a limit is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LimitError {
+pub enum RequestLimitError {
     /// Something but digits.
     #[error("Use digits only. 0 means no limit.")]
     NoNumber,
@@ -140,9 +140,9 @@ pub enum LimitError {
 
 /// The networks from which a key may be used; none: from everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks(Vec<IpNet>);
+pub struct AllowedNetworks(Vec<IpNet>);
 
-impl Networks {
+impl AllowedNetworks {
     /// So many a key may have.
     pub const MAX: usize = 50;
 
@@ -186,7 +186,7 @@ impl Networks {
 }
 
 /// One a line; blanks and commas divide them too.
-impl FromStr for Networks {
+impl FromStr for AllowedNetworks {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
@@ -243,8 +243,8 @@ pub enum NetworkError {
         /// The network that it is in.
         meant: String,
     },
-    /// More than [`Networks::MAX`].
-    #[error("Use at most {} networks.", Networks::MAX)]
+    /// More than [`AllowedNetworks::MAX`].
+    #[error("Use at most {} networks.", AllowedNetworks::MAX)]
     TooMany,
 }
 
@@ -252,7 +252,7 @@ pub enum NetworkError {
 mod tests {
     use super::*;
 
-    fn networks(text: &str) -> Networks {
+    fn networks(text: &str) -> AllowedNetworks {
         text.parse().unwrap()
     }
 
@@ -266,12 +266,16 @@ mod tests {
     #[test]
     fn what_is_no_network_is_refused_with_what_to_write() {
         for text in ["x", "10.0.0.256", "10.0.0.0/33", "10.0.0", "::/129", "fe80::1%eth0"] {
-            assert_eq!(text.parse::<Networks>(), Err(NetworkError::NoNetwork(text.to_owned())), "{text}");
+            assert_eq!(
+                text.parse::<AllowedNetworks>(),
+                Err(NetworkError::NoNetwork(text.to_owned())),
+                "{text}"
+            );
         }
-        let error = "10.1.2.3/8".parse::<Networks>().unwrap_err();
+        let error = "10.1.2.3/8".parse::<AllowedNetworks>().unwrap_err();
         assert!(error.to_string().contains("Write 10.0.0.0/8 for the network"), "{error}");
         let many: Vec<String> = (0..51).map(|index| format!("10.0.0.{index}")).collect();
-        assert_eq!(Networks::new(many.iter().map(String::as_str)), Err(NetworkError::TooMany));
+        assert_eq!(AllowedNetworks::new(many.iter().map(String::as_str)), Err(NetworkError::TooMany));
     }
 
     #[test]
@@ -280,16 +284,16 @@ mod tests {
         assert_eq!(" 0 ".parse(), Ok(RequestsPerMinute(0)));
         assert_eq!("1000000".parse(), Ok(RequestsPerMinute(1_000_000)));
         for text in ["1000001", "99999999999999999999"] {
-            assert_eq!(text.parse::<RequestsPerMinute>(), Err(LimitError::TooHigh), "{text}");
+            assert_eq!(text.parse::<RequestsPerMinute>(), Err(RequestLimitError::TooHigh), "{text}");
         }
         for text in ["-1", "+1", "1e3", "many"] {
-            assert_eq!(text.parse::<RequestsPerMinute>(), Err(LimitError::NoNumber), "{text}");
+            assert_eq!(text.parse::<RequestsPerMinute>(), Err(RequestLimitError::NoNumber), "{text}");
         }
     }
 
     #[test]
     fn nothing_goes_beyond_its_bound() {
-        let rights = |scopes: &[Scope], limit: i32, text: &str| Rights {
+        let rights = |scopes: &[Scope], limit: i32, text: &str| KeyRights {
             scopes: scopes.to_vec(),
             requests_per_minute: RequestsPerMinute(limit),
             networks: networks(text),

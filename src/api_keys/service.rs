@@ -8,15 +8,15 @@ use diesel::{
 
 use super::{
     audit_events,
-    error::KeyError,
-    key::{Changed, Deleted, Key, LIVING_MAX, Replaced, Status},
-    lifetime::{Grace, Lifetime},
-    new_key::{KeyName, NewKey, Plan},
-    rights::{Rights, Scope},
+    error::KeyChangeError,
+    key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVING_MAX, ReplacedKey},
+    lifetime::{GracePeriod, KeyLifetime},
+    new_key::{KeyName, KeyRequest, NewKey},
+    rights::{KeyRights, Scope},
     store::{find, find_ever},
 };
 use crate::{
-    audit::{self, Trail},
+    audit::{self, AuditContext},
     db::sql::database_now,
     ids::{ClientId, PublicKey},
     schema::{api_key_directory, api_keys, clients},
@@ -24,24 +24,24 @@ use crate::{
 
 /// Who changes the keys of a client.
 #[derive(Clone, Debug)]
-pub struct Manager {
+pub struct KeyActor {
     /// The client that owns the keys.
     pub client: ClientId,
     /// Who acts for it: a user who is owner or admin, a key that may manage keys and gives no more than it has, or
     /// whoever may run the command line.
-    pub trail: Trail,
+    pub trail: AuditContext,
 }
 
 /// Stores a key.
 ///
 /// # Errors
-/// [`KeyError`]: every one but `Gone`, `Replaced` and `StrongerThanActor`.
+/// [`KeyChangeError`]: every one but `Gone`, `ReplacedKey` and `StrongerThanActor`.
 pub fn create(
     connection: &mut PgConnection,
-    manager: &Manager,
-    plan: &Plan,
+    manager: &KeyActor,
+    plan: &KeyRequest,
     key: &NewKey,
-) -> Result<Key, KeyError> {
+) -> Result<ApiKey, KeyChangeError> {
     connection.transaction(|connection| {
         let turn = take_turn(connection, manager)?;
         refuse_used_form(connection, manager, key)?;
@@ -49,7 +49,7 @@ pub fn create(
         refuse_taken_name(connection, &manager.client, &plan.name)?;
         refuse_full(connection, &manager.client)?;
         let end = turn.end_of(plan.lifetime)?;
-        insert(connection, manager, key, &Row { name: plan.name.as_str(), rights: &plan.rights, end })?;
+        insert(connection, manager, key, &NewKeyRow { name: plan.name.as_str(), rights: &plan.rights, end })?;
         let key = find(connection, &manager.client, &key.public_key)?;
         audit::record(connection, &manager.client, &manager.trail, &audit_events::created(&key))?;
         Ok(key)
@@ -59,13 +59,13 @@ pub fn create(
 /// Gives a key other rights; they hold from its next request on.
 ///
 /// # Errors
-/// [`KeyError`]: `NotFound`, `BeyondActor`, `OutlivesActor`, `ActorGone`, or those of the database.
+/// [`KeyChangeError`]: `NotFound`, `BeyondActor`, `OutlivesActor`, `ActorGone`, or those of the database.
 pub fn change(
     connection: &mut PgConnection,
-    manager: &Manager,
+    manager: &KeyActor,
     key: &PublicKey,
-    rights: &Rights,
-) -> Result<Changed, KeyError> {
+    rights: &KeyRights,
+) -> Result<ChangedKey, KeyChangeError> {
     connection.transaction(|connection| {
         let turn = take_turn(connection, manager)?;
         let before = find(connection, &manager.client, key)?;
@@ -82,7 +82,7 @@ pub fn change(
                 api_keys::allowed_networks.eq(rights.networks.as_slice()),
             ))
             .execute(connection)?;
-        let changed = Changed { before, after: find(connection, &manager.client, key)? };
+        let changed = ChangedKey { before, after: find(connection, &manager.client, key)? };
         if let Some(act) = audit_events::changed(&changed) {
             audit::record(connection, &manager.client, &manager.trail, &act)?;
         }
@@ -94,26 +94,26 @@ pub fn change(
 /// until its own end if that is sooner.
 ///
 /// # Errors
-/// [`KeyError`]: every one but those about the name.
+/// [`KeyChangeError`]: every one but those about the name.
 pub fn replace(
     connection: &mut PgConnection,
-    manager: &Manager,
+    manager: &KeyActor,
     old: &PublicKey,
-    grace: Grace,
+    grace: GracePeriod,
     key: &NewKey,
-) -> Result<Replaced, KeyError> {
+) -> Result<ReplacedKey, KeyChangeError> {
     connection.transaction(|connection| {
         let turn = take_turn(connection, manager)?;
         refuse_used_form(connection, manager, key)?;
         let before = find_ever(connection, &manager.client, old)?;
         if before.deleted_at.is_some() {
-            return Err(KeyError::Gone);
+            return Err(KeyChangeError::Gone);
         }
         if let Some(by) = before.replaced_by {
-            return Err(KeyError::Replaced(by));
+            return Err(KeyChangeError::Replaced(by));
         }
         let rights = before.rights();
-        turn.refuse_beyond(&rights).map_err(|_field| KeyError::StrongerThanActor)?;
+        turn.refuse_beyond(&rights).map_err(|_field| KeyChangeError::StrongerThanActor)?;
         let end_of_old =
             (turn.time + grace.span()).min(before.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC));
         retire(connection, &manager.client, old, &key.public_key, end_of_old)?;
@@ -126,8 +126,8 @@ pub fn replace(
             // It would be over before the old one was to be.
             turn.refuse_outliving(before.expires_at)?;
         }
-        insert(connection, manager, key, &Row { name: &before.name, rights: &rights, end })?;
-        let replaced = Replaced {
+        insert(connection, manager, key, &NewKeyRow { name: &before.name, rights: &rights, end })?;
+        let replaced = ReplacedKey {
             old: find_ever(connection, &manager.client, old)?,
             new: find(connection, &manager.client, &key.public_key)?,
         };
@@ -139,12 +139,12 @@ pub fn replace(
 /// Deletes a key: the hash is shredded, so nothing brings the key back. Again changes nothing.
 ///
 /// # Errors
-/// [`KeyError`]: `NotFound` when the client never had it, `ActorGone`, or those of the database.
+/// [`KeyChangeError`]: `NotFound` when the client never had it, `ActorGone`, or those of the database.
 pub fn delete(
     connection: &mut PgConnection,
-    manager: &Manager,
+    manager: &KeyActor,
     key: &PublicKey,
-) -> Result<Deleted, KeyError> {
+) -> Result<DeletedKey, KeyChangeError> {
     connection.transaction(|connection| {
         take_turn(connection, manager)?;
         let deleted = shred(connection, manager, key)?;
@@ -158,12 +158,12 @@ pub fn delete(
 /// As [`delete`].
 pub fn delete_all(
     connection: &mut PgConnection,
-    manager: &Manager,
+    manager: &KeyActor,
     keys: &[PublicKey],
-) -> Result<Vec<Deleted>, KeyError> {
+) -> Result<Vec<DeletedKey>, KeyChangeError> {
     connection.transaction(|connection| {
         take_turn(connection, manager)?;
-        let deleted: Vec<Deleted> =
+        let deleted: Vec<DeletedKey> =
             keys.iter().map(|key| shred(connection, manager, key)).collect::<Result<_, _>>()?;
         deleted.iter().try_for_each(|deleted| tell(connection, manager, deleted))?;
         Ok(deleted)
@@ -171,8 +171,12 @@ pub fn delete_all(
 }
 
 /// Tells of a key that was deleted just now, and no second time.
-fn tell(connection: &mut PgConnection, manager: &Manager, deleted: &Deleted) -> Result<(), KeyError> {
-    let Deleted::Now(key) = deleted else { return Ok(()) };
+fn tell(
+    connection: &mut PgConnection,
+    manager: &KeyActor,
+    deleted: &DeletedKey,
+) -> Result<(), KeyChangeError> {
+    let DeletedKey::Now(key) = deleted else { return Ok(()) };
     Ok(audit::record(
         connection,
         &manager.client,
@@ -182,31 +186,31 @@ fn tell(connection: &mut PgConnection, manager: &Manager, deleted: &Deleted) -> 
 }
 
 /// The turn of whoever changes the keys of a client: its time, and what bounds it.
-struct Turn {
+struct KeyChange {
     time: DateTime<Utc>,
     /// The key that acts, if it is one.
-    actor: Option<Key>,
+    actor: Option<ApiKey>,
 }
 
-impl Turn {
-    fn refuse_beyond(&self, rights: &Rights) -> Result<(), KeyError> {
+impl KeyChange {
+    fn refuse_beyond(&self, rights: &KeyRights) -> Result<(), KeyChangeError> {
         let Some(actor) = &self.actor else { return Ok(()) };
-        rights.within(&actor.rights()).map_err(KeyError::BeyondActor)
+        rights.within(&actor.rights()).map_err(KeyChangeError::BeyondActor)
     }
 
     /// When a key that is made for so long ends.
-    fn end_of(&self, lifetime: Lifetime) -> Result<Option<DateTime<Utc>>, KeyError> {
+    fn end_of(&self, lifetime: KeyLifetime) -> Result<Option<DateTime<Utc>>, KeyChangeError> {
         let end = lifetime.end(self.time)?;
-        if matches!(lifetime, Lifetime::AtMost(_)) {
+        if matches!(lifetime, KeyLifetime::AtMost(_)) {
             return Ok(self.not_longer(end));
         }
         self.refuse_outliving(end)?;
         Ok(end)
     }
 
-    fn refuse_outliving(&self, end: Option<DateTime<Utc>>) -> Result<(), KeyError> {
+    fn refuse_outliving(&self, end: Option<DateTime<Utc>>) -> Result<(), KeyChangeError> {
         match self.not_longer(end) {
-            Some(own_end) if end != Some(own_end) => Err(KeyError::OutlivesActor(own_end)),
+            Some(own_end) if end != Some(own_end) => Err(KeyChangeError::OutlivesActor(own_end)),
             _ => Ok(()),
         }
     }
@@ -223,12 +227,12 @@ impl Turn {
 
 /// One change of a client's keys at a time: two at once could both pass the checks. A key that acts must live when it
 /// is its turn.
-fn take_turn(connection: &mut PgConnection, manager: &Manager) -> Result<Turn, KeyError> {
+fn take_turn(connection: &mut PgConnection, manager: &KeyActor) -> Result<KeyChange, KeyChangeError> {
     let time = lock(connection, &manager.client)?;
-    let Some(key) = manager.trail.public_key() else { return Ok(Turn { time, actor: None }) };
+    let Some(key) = manager.trail.public_key() else { return Ok(KeyChange { time, actor: None }) };
     let actor = find(connection, &manager.client, key).optional()?;
-    let living = actor.filter(|actor| actor.status() != Status::Expired);
-    Ok(Turn { time, actor: Some(living.ok_or(KeyError::ActorGone)?) })
+    let living = actor.filter(|actor| actor.status() != KeyStatus::Expired);
+    Ok(KeyChange { time, actor: Some(living.ok_or(KeyChangeError::ActorGone)?) })
 }
 
 /// Makes whoever else changes keys of the client wait; returns the time of the transaction.
@@ -236,12 +240,16 @@ pub(crate) fn lock(connection: &mut PgConnection, client: &ClientId) -> QueryRes
     clients::table.find(client.as_str()).select(database_now()).for_update().first(connection)
 }
 
-fn refuse_used_form(connection: &mut PgConnection, manager: &Manager, key: &NewKey) -> Result<(), KeyError> {
+fn refuse_used_form(
+    connection: &mut PgConnection,
+    manager: &KeyActor,
+    key: &NewKey,
+) -> Result<(), KeyChangeError> {
     let Some(nonce) = &key.form_nonce else { return Ok(()) };
     let of_client = api_keys::client_id.eq(manager.client.as_str());
     let made = api_keys::table.filter(of_client.and(api_keys::form_nonce.eq(nonce)));
     let is_used = diesel::select(exists(made)).get_result::<bool>(connection)?;
-    if is_used { Err(KeyError::FormUsed) } else { Ok(()) }
+    if is_used { Err(KeyChangeError::FormUsed) } else { Ok(()) }
 }
 
 /// An expired key keeps its name until it is deleted or replaced: it says in the list why a program has stopped.
@@ -249,7 +257,7 @@ fn refuse_taken_name(
     connection: &mut PgConnection,
     client: &ClientId,
     name: &KeyName,
-) -> Result<(), KeyError> {
+) -> Result<(), KeyChangeError> {
     let is_living = api_keys::table
         .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::name.eq(name.as_str())))
         .filter(api_keys::deleted_at.is_null().and(api_keys::replaced_by.is_null()))
@@ -258,18 +266,18 @@ fn refuse_taken_name(
         .optional()?;
     match is_living {
         None => Ok(()),
-        Some(Some(false)) => Err(KeyError::NameOfExpired),
-        Some(_) => Err(KeyError::NameTaken),
+        Some(Some(false)) => Err(KeyChangeError::NameOfExpired),
+        Some(_) => Err(KeyChangeError::NameTaken),
     }
 }
 
-fn refuse_full(connection: &mut PgConnection, client: &ClientId) -> Result<(), KeyError> {
+fn refuse_full(connection: &mut PgConnection, client: &ClientId) -> Result<(), KeyChangeError> {
     let living = api_keys::table
         .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::deleted_at.is_null()))
         .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
         .select(count_star())
         .first::<i64>(connection)?;
-    if living < LIVING_MAX { Ok(()) } else { Err(KeyError::Full) }
+    if living < LIVING_MAX { Ok(()) } else { Err(KeyChangeError::Full) }
 }
 
 /// Says when a key that is being replaced ends, and by what it is replaced.
@@ -286,10 +294,14 @@ fn retire(
         .map(|_rows| ())
 }
 
-fn shred(connection: &mut PgConnection, manager: &Manager, key: &PublicKey) -> Result<Deleted, KeyError> {
+fn shred(
+    connection: &mut PgConnection,
+    manager: &KeyActor,
+    key: &PublicKey,
+) -> Result<DeletedKey, KeyChangeError> {
     let before = find_ever(connection, &manager.client, key)?;
     if before.deleted_at.is_some() {
-        return Ok(Deleted::Before(before));
+        return Ok(DeletedKey::Before(before));
     }
     diesel::update(api_keys::table.find((manager.client.as_str(), key.as_str())))
         .set((
@@ -299,22 +311,22 @@ fn shred(connection: &mut PgConnection, manager: &Manager, key: &PublicKey) -> R
             api_keys::secret_hash.eq(None::<Vec<u8>>),
         ))
         .execute(connection)?;
-    Ok(Deleted::Now(before))
+    Ok(DeletedKey::Now(before))
 }
 
 /// What of a row does not come from the key itself.
-struct Row<'a> {
+struct NewKeyRow<'a> {
     name: &'a str,
-    rights: &'a Rights,
+    rights: &'a KeyRights,
     end: Option<DateTime<Utc>>,
 }
 
 fn insert(
     connection: &mut PgConnection,
-    manager: &Manager,
+    manager: &KeyActor,
     key: &NewKey,
-    row: &Row<'_>,
-) -> Result<(), KeyError> {
+    row: &NewKeyRow<'_>,
+) -> Result<(), KeyChangeError> {
     diesel::insert_into(api_key_directory::table)
         .values((
             api_key_directory::public_key.eq(key.public_key.as_str()),
@@ -340,6 +352,6 @@ fn insert(
 }
 
 /// Each once, always in the same order: another order is no change.
-fn scopes_of(rights: &Rights) -> Vec<&'static str> {
+fn scopes_of(rights: &KeyRights) -> Vec<&'static str> {
     Scope::ALL.into_iter().filter(|scope| rights.scopes.contains(scope)).map(Scope::as_str).collect()
 }

@@ -7,8 +7,8 @@ use diesel::{
 };
 
 use super::{
-    key::{Key, Status, WARNED_DAYS},
-    list_query::{KeyQuery, Sort},
+    key::{ApiKey, KeyStatus, WARNED_DAYS},
+    list_query::{KeyListQuery, KeySort},
 };
 use crate::{
     db::sql::{database_now, like_pattern, lower},
@@ -23,7 +23,7 @@ const WARNED_MAX: u32 = 5;
 #[derive(Clone, Debug)]
 pub struct KeyPage {
     /// The keys, in the order asked for.
-    pub keys: Vec<Key>,
+    pub keys: Vec<ApiKey>,
     /// How many match, on all pages.
     pub total: i64,
     /// Which page it is: the first, if the one that was asked for has nothing.
@@ -34,11 +34,11 @@ pub struct KeyPage {
 ///
 /// # Errors
 /// Those of the database.
-pub fn list(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> QueryResult<KeyPage> {
+pub fn list(connection: &mut PgConnection, client: &ClientId, query: &KeyListQuery) -> QueryResult<KeyPage> {
     let keys = load(connection, client, query)?;
     match keys.first() {
         None if query.page > 1 => {
-            let first = KeyQuery { page: 1, ..query.clone() };
+            let first = KeyListQuery { page: 1, ..query.clone() };
             list(connection, client, &first)
         }
         first => {
@@ -48,35 +48,39 @@ pub fn list(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) 
     }
 }
 
-fn load(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> QueryResult<Vec<(Key, i64)>> {
+fn load(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    query: &KeyListQuery,
+) -> QueryResult<Vec<(ApiKey, i64)>> {
     let mut keys = api_keys::table
         .left_join(users::table.on(users::user_id.nullable().eq(api_keys::created_by)))
         .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::deleted_at.is_null()))
-        .select((Key::as_select(), count_star().over()))
+        .select((ApiKey::as_select(), count_star().over()))
         .into_boxed();
     let (end, replaced) = (api_keys::expires_at, api_keys::replaced_by);
     let warned_from = database_now() + WARNED_DAYS.days();
-    // The same as `Key::status` says.
+    // The same as `ApiKey::status` says.
     keys = match query.status {
         None => keys.filter(replaced.is_null().or(end.gt(now.into_sql::<Timestamptz>().nullable()))),
-        Some(Status::Active) => {
+        Some(KeyStatus::Active) => {
             keys.filter(replaced.is_null().and(end.is_null().or(end.gt(warned_from.nullable()))))
         }
-        Some(Status::Expiring) => {
+        Some(KeyStatus::Expiring) => {
             keys.filter(replaced.is_null().and(end.gt(now)).and(end.le(warned_from.nullable())))
         }
-        Some(Status::Replaced) => keys.filter(replaced.is_not_null().and(end.gt(now))),
-        Some(Status::Expired) => keys.filter(end.le(now)),
+        Some(KeyStatus::Replaced) => keys.filter(replaced.is_not_null().and(end.gt(now))),
+        Some(KeyStatus::Expired) => keys.filter(end.le(now)),
     };
     if !query.search.is_empty() {
         let pattern = like_pattern(&query.search);
         keys = keys.filter(api_keys::name.ilike(pattern.clone()).or(api_keys::public_key.like(pattern)));
     }
     keys = match query.sort {
-        Sort::Newest => keys.order((api_keys::created_at.desc(), api_keys::public_key)),
-        Sort::Oldest => keys.order((api_keys::created_at.asc(), api_keys::public_key)),
-        Sort::Name => keys.order((lower(api_keys::name).asc(), api_keys::public_key)),
-        Sort::Expiry => keys.order((end.asc(), api_keys::public_key)),
+        KeySort::Newest => keys.order((api_keys::created_at.desc(), api_keys::public_key)),
+        KeySort::Oldest => keys.order((api_keys::created_at.asc(), api_keys::public_key)),
+        KeySort::Name => keys.order((lower(api_keys::name).asc(), api_keys::public_key)),
+        KeySort::Expiry => keys.order((end.asc(), api_keys::public_key)),
     };
     let (page, per_page) = (i64::from(query.page.max(1)), i64::from(query.per_page));
     keys.limit(per_page).offset((page - 1) * per_page).load(connection)
@@ -87,11 +91,11 @@ fn load(connection: &mut PgConnection, client: &ClientId, query: &KeyQuery) -> Q
 /// # Errors
 /// Those of the database.
 pub(crate) fn expiring(connection: &mut PgConnection, client: &ClientId) -> QueryResult<KeyPage> {
-    let query = KeyQuery {
-        status: Some(Status::Expiring),
-        sort: Sort::Expiry,
+    let query = KeyListQuery {
+        status: Some(KeyStatus::Expiring),
+        sort: KeySort::Expiry,
         per_page: WARNED_MAX,
-        ..KeyQuery::default()
+        ..KeyListQuery::default()
     };
     list(connection, client, &query)
 }
@@ -100,7 +104,7 @@ pub(crate) fn expiring(connection: &mut PgConnection, client: &ClientId) -> Quer
 ///
 /// # Errors
 /// `NotFound` when the client has none, else those of the database.
-pub fn find(connection: &mut PgConnection, client: &ClientId, key: &PublicKey) -> QueryResult<Key> {
+pub fn find(connection: &mut PgConnection, client: &ClientId, key: &PublicKey) -> QueryResult<ApiKey> {
     find_ever(connection, client, key).and_then(|key| match key.deleted_at {
         None => Ok(key),
         Some(_) => Err(diesel::result::Error::NotFound),
@@ -112,10 +116,10 @@ pub(crate) fn find_ever(
     connection: &mut PgConnection,
     client: &ClientId,
     key: &PublicKey,
-) -> QueryResult<Key> {
+) -> QueryResult<ApiKey> {
     api_keys::table
         .find((client.as_str(), key.as_str()))
         .left_join(users::table.on(users::user_id.nullable().eq(api_keys::created_by)))
-        .select(Key::as_select())
+        .select(ApiKey::as_select())
         .first(connection)
 }

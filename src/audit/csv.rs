@@ -7,8 +7,8 @@ use actix_web::{
 use futures_util::stream;
 
 use super::{
-    list::{self, Filter, Towards},
-    log::{chain::hex, record::Record},
+    list::{self, AuditFilter, Towards},
+    log::{chain::hex, record::AuditRecord},
 };
 use crate::{
     accounts::SignedIn,
@@ -36,7 +36,7 @@ const COLUMNS: [&str; 13] = [
 ];
 
 /// Everything that matches, the newest first; it ends early with whoever is no member any more.
-pub(crate) fn answer(signed_in: SignedIn, filter: Filter, db: Data<Db>) -> HttpResponse {
+pub(crate) fn answer(signed_in: SignedIn, filter: AuditFilter, db: Data<Db>) -> HttpResponse {
     let begin = Some((Towards::Older(None), signed_in, filter, db));
     let chunks = stream::try_unfold(begin, async |walk| {
         let Some((towards, signed_in, filter, db)) = walk else { return Ok(None) };
@@ -58,12 +58,12 @@ pub(crate) fn answer(signed_in: SignedIn, filter: Filter, db: Data<Db>) -> HttpR
     csv::download("audit-log.csv").streaming(Box::pin(chunks))
 }
 
-fn lines(has_header: bool, records: &[Record]) -> Result<Vec<u8>, AppError> {
+fn lines(has_header: bool, records: &[AuditRecord]) -> Result<Vec<u8>, AppError> {
     let header = has_header.then(|| COLUMNS.map(str::to_owned));
     csv::lines(header.into_iter().chain(records.iter().map(cells)))
 }
 
-fn cells(record: &Record) -> [String; COLUMNS.len()] {
+fn cells(record: &AuditRecord) -> [String; COLUMNS.len()] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     [
         record.sequence.to_string(),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, prelude::*};
 use uuid::Uuid;
 
-use super::log::record::Record;
+use super::log::record::AuditRecord;
 use crate::{
     ids::ClientId,
     schema::{audit_log, memberships, users},
@@ -14,7 +14,7 @@ use crate::{
 
 /// What the log is narrowed to; nothing: all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Filter {
+pub(crate) struct AuditFilter {
     pub(crate) act: Option<String>,
     /// A user's id, or the word for a kind of actor.
     pub(crate) actor: Option<String>,
@@ -38,11 +38,11 @@ pub(crate) enum Towards {
 pub(crate) fn newest_first(
     connection: &mut PgConnection,
     client: &ClientId,
-    filter: &Filter,
+    filter: &AuditFilter,
     towards: Towards,
     limit: i64,
-) -> QueryResult<Vec<Record>> {
-    let matching = matching(client, filter).limit(limit).select(Record::as_select());
+) -> QueryResult<Vec<AuditRecord>> {
+    let matching = matching(client, filter).limit(limit).select(AuditRecord::as_select());
     match towards {
         Towards::Older(before) => matching
             .filter(audit_log::sequence.lt(before.unwrap_or(i64::MAX)))
@@ -57,7 +57,7 @@ pub(crate) fn newest_first(
     }
 }
 
-fn matching(client: &ClientId, filter: &Filter) -> audit_log::BoxedQuery<'static, Pg> {
+fn matching(client: &ClientId, filter: &AuditFilter) -> audit_log::BoxedQuery<'static, Pg> {
     let mut query = audit_log::table.filter(audit_log::client_id.eq(client.to_string())).into_boxed();
     if let Some(act) = filter.act.clone() {
         query = query.filter(audit_log::act.eq(act));
@@ -98,7 +98,7 @@ pub(crate) fn members(
 /// The names of the users that these records are by or about, also of those who are members no more.
 pub(crate) fn names(
     connection: &mut PgConnection,
-    records: &[Record],
+    records: &[AuditRecord],
 ) -> QueryResult<HashMap<String, String>> {
     let ids: Vec<Uuid> = records
         .iter()

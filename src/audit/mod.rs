@@ -11,10 +11,10 @@ mod pages;
 mod verify;
 
 pub use log::{
-    chain::Chain,
-    context::{Actor, Trail},
-    event::{Act, Kind},
+    chain::ChainKey,
+    context::{Actor, AuditContext},
+    event::{AuditEvent, EventKind},
     store::record,
 };
 pub use pages::routes;
-pub use verify::{Checkpoint, Fault, Touched, Verified, clients, verify};
+pub use verify::{Checkpoint, TamperedRecord, Tampering, VerificationResult, clients, verify};

@@ -12,8 +12,8 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::{
     csv,
-    list::{self, Filter, Towards},
-    log::{event::Kind, record::Record},
+    list::{self, AuditFilter, Towards},
+    log::{event::EventKind, record::AuditRecord},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -22,7 +22,7 @@ use crate::{
     ids::PublicKey,
     web::{
         form::FormState,
-        page::{Layout, Section, respond},
+        page::{NavSection, PageLayout, respond},
         time::rfc3339,
     },
 };
@@ -50,9 +50,9 @@ pub fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "audit/index.html")]
-struct Index {
-    layout: Layout,
-    rows: Vec<Row>,
+struct AuditLogPage {
+    layout: PageLayout,
+    rows: Vec<AuditRow>,
     acts: Vec<&'static str>,
     /// Value and name of each.
     actors: Vec<(String, String)>,
@@ -66,28 +66,28 @@ struct Index {
 }
 
 /// One record in the table.
-struct Row {
+struct AuditRow {
     sequence: i64,
     /// RFC 3339.
     at: String,
     /// To the second, in words.
     time: String,
     act: String,
-    actor: Thing,
-    target: Thing,
-    related: Thing,
+    actor: AuditTarget,
+    target: AuditTarget,
+    related: AuditTarget,
     details: Vec<(String, String)>,
     address: String,
 }
 
 /// A user or a key, as it is shown.
 #[derive(Default)]
-struct Thing {
+struct AuditTarget {
     text: String,
     is_key: bool,
 }
 
-impl Thing {
+impl AuditTarget {
     fn of(id: Option<&str>, names: &HashMap<String, String>) -> Self {
         let id = id.unwrap_or_default();
         let text = names.get(id).map_or(id, String::as_str).to_owned();
@@ -95,9 +95,9 @@ impl Thing {
     }
 }
 
-impl Row {
-    fn new(record: &Record, names: &HashMap<String, String>) -> Self {
-        let mut actor = Thing::of(record.actor.as_deref(), names);
+impl AuditRow {
+    fn new(record: &AuditRecord, names: &HashMap<String, String>) -> Self {
+        let mut actor = AuditTarget::of(record.actor.as_deref(), names);
         if let Some((_, name)) = ACTORS.iter().find(|(kind, _)| *kind == record.actor_kind && !actor.is_key) {
             (*name).clone_into(&mut actor.text);
         }
@@ -110,8 +110,8 @@ impl Row {
             time: record.at.format("%-d %b %Y, %H:%M:%S UTC").to_string(),
             act: record.act.clone(),
             actor,
-            target: Thing::of(record.target.as_deref(), names),
-            related: Thing::of(record.related.as_deref(), names),
+            target: AuditTarget::of(record.target.as_deref(), names),
+            related: AuditTarget::of(record.related.as_deref(), names),
             details,
             address: record.address.map(|it| it.addr().to_string()).unwrap_or_default(),
         }
@@ -119,8 +119,8 @@ impl Row {
 }
 
 /// What the address asks for.
-struct Asked {
-    filter: Filter,
+struct AuditQuery {
+    filter: AuditFilter,
     form: FormState,
     is_wrong: bool,
     /// The filter as pairs, for links.
@@ -128,7 +128,7 @@ struct Asked {
     towards: Towards,
 }
 
-impl Asked {
+impl AuditQuery {
     fn parse(query: &str) -> Self {
         let given: HashMap<String, String> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -147,7 +147,7 @@ impl Asked {
         let (from, to) = (day("from"), day("to"));
         // No record holds a control character, and PostgreSQL takes no NUL.
         let plain = |name: &str| chosen(name).map(|it| it.replace(char::is_control, ""));
-        let filter = Filter { act: plain("act"), actor: plain("actor"), key: plain("key"), from, to };
+        let filter = AuditFilter { act: plain("act"), actor: plain("actor"), key: plain("key"), from, to };
         let pairs = FILTERS.iter().filter_map(|name| Some((*name, chosen(name)?))).collect();
         let towards = match (text("after").parse(), text("before").parse()) {
             (Ok(after), _) => Towards::Newer(after),
@@ -157,7 +157,7 @@ impl Asked {
     }
 
     /// The address of the log with its filter, and this too.
-    fn link(&self, name: &str, record: &Record) -> String {
+    fn link(&self, name: &str, record: &AuditRecord) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&self.pairs).append_pair(name, &record.sequence.to_string());
         format!("{INDEX}?{}", query.finish())
@@ -177,9 +177,9 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
 }
 
 async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Audit log", Section::AuditLog)?;
+    let (signed_in, layout) = visitor.required("Audit log", NavSection::AuditLog)?;
     refuse_without_right(&signed_in)?;
-    let asked = Asked::parse(request.query_string());
+    let asked = AuditQuery::parse(request.query_string());
     let (client, filter, towards) = (signed_in.client(), asked.filter.clone(), asked.towards);
     let (mut found, names, mut actors) = db
         .run(move |connection| {
@@ -194,10 +194,10 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
         found.clear();
     }
     actors.extend(ACTORS.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
-    let page = Index {
+    let page = AuditLogPage {
         layout,
-        rows: found.iter().map(|record| Row::new(record, &names)).collect(),
-        acts: Kind::ALL.map(Kind::as_str).to_vec(),
+        rows: found.iter().map(|record| AuditRow::new(record, &names)).collect(),
+        acts: EventKind::ALL.map(EventKind::as_str).to_vec(),
         actors,
         is_filtered: !asked.pairs.is_empty(),
         is_wrong: asked.is_wrong,
@@ -212,7 +212,7 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
 /// What the log is narrowed to, as a CSV.
 async fn download(request: HttpRequest, signed_in: SignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
     refuse_without_right(&signed_in)?;
-    let asked = Asked::parse(request.query_string());
+    let asked = AuditQuery::parse(request.query_string());
     if asked.is_wrong {
         return Err(AppError::invalid("from", "Write days as YYYY-MM-DD."));
     }
@@ -225,7 +225,7 @@ fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {
 
 /// Takes away the one record too many, which says that there is more in the direction of the walk; in the other there
 /// is more unless the walk began at the top.
-fn trim(found: &mut Vec<Record>, towards: Towards) -> (bool, bool) {
+fn trim(found: &mut Vec<AuditRecord>, towards: Towards) -> (bool, bool) {
     let has_more = found.len() > ROWS;
     match towards {
         Towards::Older(from) => {

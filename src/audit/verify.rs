@@ -5,10 +5,10 @@ use std::{fmt, str::FromStr};
 use diesel::prelude::*;
 
 use super::log::{
-    chain::{Chain, START, hex},
-    event::Kind,
-    record::Record,
-    store::{self, Head},
+    chain::{ChainKey, START, hex},
+    event::EventKind,
+    record::AuditRecord,
+    store::{self, ChainHead},
 };
 use crate::{ids::ClientId, schema::clients};
 
@@ -17,7 +17,7 @@ const CHUNK: i64 = 1000;
 
 /// What is wrong with a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Tampering {
     /// A column of it is not as it was written.
     Changed,
     /// It is not there, while later ones are.
@@ -38,7 +38,7 @@ pub enum Fault {
     OtherThanBefore,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Tampering {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Changed => formatter.write_str("is not as it was written"),
@@ -58,14 +58,14 @@ impl fmt::Display for Fault {
 
 /// The first record of a client that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touched {
+pub struct TamperedRecord {
     /// Where it stands, or should.
     pub sequence: i64,
     /// What is wrong with it.
-    pub fault: Fault,
+    pub fault: Tampering,
 }
 
-impl fmt::Display for Touched {
+impl fmt::Display for TamperedRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "record {} {}", self.sequence, self.fault)
     }
@@ -105,7 +105,7 @@ impl FromStr for Checkpoint {
 }
 
 /// What became of verifying one client.
-pub type Verified = Result<Checkpoint, Touched>;
+pub type VerificationResult = Result<Checkpoint, TamperedRecord>;
 
 /// Every client, in their order.
 ///
@@ -123,12 +123,12 @@ pub fn clients(connection: &mut PgConnection) -> QueryResult<Vec<ClientId>> {
 /// Those of the database.
 pub fn verify(
     connection: &mut PgConnection,
-    chain: &Chain,
+    chain: &ChainKey,
     client: &ClientId,
     earlier: Option<&Checkpoint>,
-) -> QueryResult<Verified> {
+) -> QueryResult<VerificationResult> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        let mut walk = Walk::new(chain, client, store::is_from_start(connection, client)?);
+        let mut walk = ChainVerifier::new(chain, client, store::is_from_start(connection, client)?);
         let mut after = i64::MIN;
         loop {
             let records = store::records_after(connection, client, after, CHUNK)?;
@@ -151,26 +151,26 @@ pub fn verify(
 /// Whether a record that does not fit was taken from elsewhere.
 fn explain(
     connection: &mut PgConnection,
-    walk: &Walk<'_>,
-    record: &Record,
-    touched: Touched,
-) -> QueryResult<Touched> {
-    if touched.fault != Fault::Changed {
+    walk: &ChainVerifier<'_>,
+    record: &AuditRecord,
+    touched: TamperedRecord,
+) -> QueryResult<TamperedRecord> {
+    if touched.fault != Tampering::Changed {
         return Ok(touched);
     }
     if let Some(other) = store::other_owner(connection, walk.client, &record.hash)? {
-        return Ok(Touched { fault: Fault::Copied(other), ..touched });
+        return Ok(TamperedRecord { fault: Tampering::Copied(other), ..touched });
     }
     let last = store::head(connection, walk.client)?.map_or(record.sequence, |head| head.sequence);
     Ok(match walk.written_at(record, last) {
-        Some(from) => Touched { fault: Fault::Moved(from), ..touched },
+        Some(from) => TamperedRecord { fault: Tampering::Moved(from), ..touched },
         None => touched,
     })
 }
 
 /// How far a chain is as it was written.
-struct Walk<'a> {
-    chain: &'a Chain,
+struct ChainVerifier<'a> {
+    chain: &'a ChainKey,
     client: &'a ClientId,
     /// Whether the chain has to begin with the first member of the client.
     is_from_start: bool,
@@ -179,26 +179,26 @@ struct Walk<'a> {
     seal: Vec<u8>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(chain: &'a Chain, client: &'a ClientId, is_from_start: bool) -> Self {
+impl<'a> ChainVerifier<'a> {
+    fn new(chain: &'a ChainKey, client: &'a ClientId, is_from_start: bool) -> Self {
         Self { chain, client, is_from_start, sequence: 0, hash: START.to_vec(), seal: START.to_vec() }
     }
 
     /// Goes on to `record`, if it is the next one and as it was written.
-    fn step(&mut self, record: &Record) -> Result<(), Touched> {
+    fn step(&mut self, record: &AuditRecord) -> Result<(), TamperedRecord> {
         let next = self.sequence + 1;
         if record.sequence > next {
-            return Err(Touched { sequence: next, fault: Fault::Missing });
+            return Err(TamperedRecord { sequence: next, fault: Tampering::Missing });
         }
         if record.sequence < next {
-            return Err(Touched { sequence: record.sequence, fault: Fault::Surplus });
+            return Err(TamperedRecord { sequence: record.sequence, fault: Tampering::Surplus });
         }
         let is_next = record.client_id == self.client.as_str() && record.previous_hash == self.hash;
         if !is_next || self.chain.hash(&self.seal, record) != record.hash {
-            return Err(Touched { sequence: next, fault: Fault::Changed });
+            return Err(TamperedRecord { sequence: next, fault: Tampering::Changed });
         }
-        if next == 1 && self.is_from_start && record.act != Kind::MemberAdded.as_str() {
-            return Err(Touched { sequence: next, fault: Fault::NotFirst });
+        if next == 1 && self.is_from_start && record.act != EventKind::MemberAdded.as_str() {
+            return Err(TamperedRecord { sequence: next, fault: Tampering::NotFirst });
         }
         self.sequence = next;
         self.seal = self.chain.seal(&record.hash);
@@ -207,33 +207,33 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether the last step led to another record than there was earlier.
-    fn differs_from(&self, earlier: Option<&Checkpoint>) -> Option<Touched> {
+    fn differs_from(&self, earlier: Option<&Checkpoint>) -> Option<TamperedRecord> {
         let earlier = earlier.filter(|it| it.sequence == self.sequence && it.hash != hex(&self.hash))?;
-        Some(Touched { sequence: earlier.sequence, fault: Fault::OtherThanBefore })
+        Some(TamperedRecord { sequence: earlier.sequence, fault: Tampering::OtherThanBefore })
     }
 
     /// Whether the chain ends where it says that it ends, and not before an earlier end.
-    fn end(self, head: Option<&Head>, earlier: Option<&Checkpoint>) -> Verified {
-        let touched = |sequence, fault| Err(Touched { sequence, fault });
+    fn end(self, head: Option<&ChainHead>, earlier: Option<&Checkpoint>) -> VerificationResult {
+        let touched = |sequence, fault| Err(TamperedRecord { sequence, fault });
         let last = self.sequence;
         let goes_on =
             earlier.is_some_and(|it| it.sequence > last) || head.is_some_and(|head| head.sequence > last);
         if goes_on || (last == 0 && self.is_from_start) {
-            return touched(last + 1, Fault::Cut);
+            return touched(last + 1, Tampering::Cut);
         }
         match head {
-            Some(head) if head.sequence < last => return touched(head.sequence + 1, Fault::Surplus),
+            Some(head) if head.sequence < last => return touched(head.sequence + 1, Tampering::Surplus),
             Some(head) if head.hash != self.hash || head.seal != self.seal => {
-                return touched(last, Fault::Head);
+                return touched(last, Tampering::Head);
             }
-            None if last > 0 => return touched(last, Fault::Head),
+            None if last > 0 => return touched(last, Tampering::Head),
             _ => {}
         }
         Ok(Checkpoint { client: self.client.clone(), sequence: last, hash: hex(&self.hash) })
     }
 
     /// At which sequence up to `last` a record was written that does not fit where it stands.
-    fn written_at(&self, record: &Record, last: i64) -> Option<i64> {
+    fn written_at(&self, record: &AuditRecord, last: i64) -> Option<i64> {
         let seal = self.chain.seal(&record.previous_hash);
         let mut moved = record.clone();
         (1..=last).find(|sequence| {
@@ -255,22 +255,26 @@ mod tests {
     }
 
     /// So many records as they are written, and their head.
-    fn written(count: i64) -> (Vec<Record>, Head) {
+    fn written(count: i64) -> (Vec<AuditRecord>, ChainHead) {
         let chain = chain();
-        let mut head = Head { sequence: 0, hash: START.to_vec(), seal: START.to_vec() };
+        let mut head = ChainHead { sequence: 0, hash: START.to_vec(), seal: START.to_vec() };
         let records = (1..=count).map(|sequence| {
             let mut record = sample(sequence);
             record.previous_hash.clone_from(&head.hash);
             record.hash = chain.hash(&head.seal, &record);
-            head = Head { sequence, hash: record.hash.clone(), seal: chain.seal(&record.hash) };
+            head = ChainHead { sequence, hash: record.hash.clone(), seal: chain.seal(&record.hash) };
             record
         });
         (records.collect(), head)
     }
 
-    fn verdict(records: &[Record], head: Option<&Head>, earlier: Option<&Checkpoint>) -> Verified {
+    fn verdict(
+        records: &[AuditRecord],
+        head: Option<&ChainHead>,
+        earlier: Option<&Checkpoint>,
+    ) -> VerificationResult {
         let (chain, client) = (chain(), client());
-        let mut walk = Walk::new(&chain, &client, false);
+        let mut walk = ChainVerifier::new(&chain, &client, false);
         for record in records {
             walk.step(record)?;
             if let Some(touched) = walk.differs_from(earlier) {
@@ -297,34 +301,34 @@ mod tests {
     #[test]
     fn the_first_record_that_was_touched_is_named() {
         let (records, head) = written(5);
-        let at = |sequence, fault| Err(Touched { sequence, fault });
+        let at = |sequence, fault| Err(TamperedRecord { sequence, fault });
         let mut changed = records.clone();
         changed[2].details = "{}".to_owned();
-        assert_eq!(verdict(&changed, Some(&head), None), at(3, Fault::Changed));
+        assert_eq!(verdict(&changed, Some(&head), None), at(3, Tampering::Changed));
         let missing = [&records[..2], &records[3..]].concat();
-        assert_eq!(verdict(&missing, Some(&head), None), at(3, Fault::Missing));
-        assert_eq!(verdict(&records[..3], Some(&head), None), at(4, Fault::Cut));
-        assert_eq!(verdict(&records, None, None), at(5, Fault::Head));
+        assert_eq!(verdict(&missing, Some(&head), None), at(3, Tampering::Missing));
+        assert_eq!(verdict(&records[..3], Some(&head), None), at(4, Tampering::Cut));
+        assert_eq!(verdict(&records, None, None), at(5, Tampering::Head));
     }
 
     #[test]
     fn a_head_that_was_set_back_is_found_out() {
         let (records, head) = written(5);
         let last = verdict(&records, Some(&head), None).unwrap();
-        let set_back = Head { sequence: 3, hash: records[2].hash.clone(), seal: head.seal.clone() };
-        let at = |sequence, fault| Err(Touched { sequence, fault });
-        assert_eq!(verdict(&records[..3], Some(&set_back), None), at(3, Fault::Head));
+        let set_back = ChainHead { sequence: 3, hash: records[2].hash.clone(), seal: head.seal.clone() };
+        let at = |sequence, fault| Err(TamperedRecord { sequence, fault });
+        assert_eq!(verdict(&records[..3], Some(&set_back), None), at(3, Tampering::Head));
         // With the seal of then, which only somebody with an old copy has, an earlier print tells.
         let (_, of_then) = written(3);
         assert!(verdict(&records[..3], Some(&of_then), None).is_ok());
-        assert_eq!(verdict(&records[..3], Some(&of_then), Some(&last)), at(4, Fault::Cut));
+        assert_eq!(verdict(&records[..3], Some(&of_then), Some(&last)), at(4, Tampering::Cut));
     }
 
     #[test]
     fn a_record_that_was_moved_tells_from_where() {
         let (records, _) = written(5);
         let (chain, client) = (chain(), client());
-        let walk = Walk::new(&chain, &client, false);
+        let walk = ChainVerifier::new(&chain, &client, false);
         let mut moved = records[3].clone();
         moved.sequence = 2;
         assert_eq!(walk.written_at(&moved, 5), Some(4));

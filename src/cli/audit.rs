@@ -10,10 +10,10 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 
-use super::environment::{Database, say, secret};
+use super::environment::{DatabaseHandle, say, secret};
 use crate::{
     accounts,
-    audit::{self, Chain, Checkpoint},
+    audit::{self, ChainKey, Checkpoint},
     config::Settings,
     ids::ClientId,
 };
@@ -35,8 +35,8 @@ pub(super) enum AuditCommand {
 pub(super) fn run(settings: &Settings, command: AuditCommand) -> anyhow::Result<ExitCode> {
     let AuditCommand::Verify { client, checkpoint } = command;
     let earlier = checkpoint.as_deref().map(read).transpose()?.unwrap_or_default();
-    let (_database, db) = Database::connect(settings)?;
-    let chain = Chain::new(&secret(settings)?);
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let chain = ChainKey::new(&secret(settings)?);
     let mut connection = db.connect()?;
     let clients = match client {
         Some(client) => {

@@ -9,7 +9,7 @@ use anyhow::bail;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    audit::{Actor, Chain, Trail},
+    audit::{Actor, AuditContext, ChainKey},
     config::Settings,
     db::Db,
     private_postgres::{PrivatePostgres, Tuning},
@@ -22,12 +22,12 @@ pub(super) fn say(line: &str) -> anyhow::Result<()> {
 }
 
 /// The database of the settings, and the private PostgreSQL for as long as it is needed.
-pub(super) struct Database {
+pub(super) struct DatabaseHandle {
     pub(super) url: String,
     _private: Option<PrivatePostgres>,
 }
 
-impl Database {
+impl DatabaseHandle {
     pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
         if let Some(url) = settings.database_url() {
             return Ok(Self { url: url.expose_secret().to_owned(), _private: None });
@@ -55,6 +55,6 @@ pub(super) fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> 
 }
 
 /// What the command line leaves in the audit log.
-pub(super) fn trail(settings: &Settings) -> anyhow::Result<Trail> {
-    Ok(Trail::new(&Chain::new(&secret(settings)?), Actor::CommandLine))
+pub(super) fn trail(settings: &Settings) -> anyhow::Result<AuditContext> {
+    Ok(AuditContext::new(&ChainKey::new(&secret(settings)?), Actor::CommandLine))
 }

@@ -8,7 +8,7 @@ use diesel::PgConnection;
 
 use crate::{
     accounts,
-    audit::Trail,
+    audit::AuditContext,
     ids::ClientId,
     sessions::{self, Shopper},
 };
@@ -36,7 +36,7 @@ impl EraseCommand {
     ///
     /// # Errors
     /// When there is no such client, the shopper is no shopper, or the database fails.
-    pub(crate) fn run(self, connection: &mut PgConnection, trail: &Trail) -> anyhow::Result<()> {
+    pub(crate) fn run(self, connection: &mut PgConnection, trail: &AuditContext) -> anyhow::Result<()> {
         let (id, email) = (self.shopper_id.unwrap_or_default(), self.email.unwrap_or_default());
         let shopper = Shopper::parse(&id, &email).map_err(|wrong| anyhow::anyhow!("{}", wrong.message))?;
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);

@@ -14,10 +14,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     accounts,
-    audit::{self, Trail},
+    audit::{self, AuditContext},
     error::FieldError,
     ids::ClientId,
-    sessions::{self, BadLine, DryRun, Format, Mapped, Mode, Parser, Summary},
+    sessions::{
+        self, ColumnMapping, DryRun, FileFormat, ImportMode, ImportSummary, RejectedLine, SessionFileParser,
+    },
     web::time,
 };
 
@@ -31,19 +33,19 @@ pub(crate) struct ImportCommand {
     client: ClientId,
     /// How the sessions are written. Without it: as the name of the file ends, or as it begins
     #[arg(long, value_enum)]
-    format: Option<FileFormat>,
+    format: Option<FormatOption>,
     /// Store nothing, only tell what would happen
     #[arg(long)]
     dry_run: bool,
     /// A column of the CSV that has another name, as 'Their Name=ourName'; 'Their Name=' leaves it out. May be given
     /// again. Case, spaces and signs in names do not matter
-    #[arg(long = "map", value_name = "MAPPING", value_parser = |text: &str| text.parse::<Mapped>())]
-    mapped: Vec<Mapped>,
+    #[arg(long = "map", value_name = "MAPPING", value_parser = |text: &str| text.parse::<ColumnMapping>())]
+    mapped: Vec<ColumnMapping>,
 }
 
 /// How the sessions are written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FileFormat {
+enum FormatOption {
     /// With a header of column names
     Csv,
     /// One JSON object a line, as an export gives them
@@ -52,7 +54,7 @@ enum FileFormat {
 
 impl ImportCommand {
     /// Imports, tells how it goes, and writes into the audit log what was done.
-    pub(crate) fn run(self, connection: &mut PgConnection, trail: &Trail) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, connection: &mut PgConnection, trail: &AuditContext) -> anyhow::Result<ExitCode> {
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
         let (mut file, length) = opened(&self.file)?;
         let mut start = [0; 16];
@@ -60,11 +62,11 @@ impl ImportCommand {
         let start = &start[..count];
         let format = self.format(start)?;
         let file = Cursor::new(start.to_vec()).chain(file);
-        let parser = Parser::new(self.client.clone(), time::now(), format);
-        let mode = if self.dry_run { Mode::Dry(DryRun::default()) } else { Mode::Real };
+        let parser = SessionFileParser::new(self.client.clone(), time::now(), format);
+        let mode = if self.dry_run { ImportMode::Dry(DryRun::default()) } else { ImportMode::Real };
         let style = "{bar:32} {percent:>3} % {msg}";
         let bar = ProgressBar::new(length).with_style(ProgressStyle::with_template(style)?);
-        let summary = sessions::import(connection, file, parser, mode, Terminal { bar: bar.clone() });
+        let summary = sessions::import(connection, file, parser, mode, TerminalProgress { bar: bar.clone() });
         bar.finish_and_clear();
         let summary = summary?;
         if !self.dry_run {
@@ -75,22 +77,22 @@ impl ImportCommand {
         Ok(if summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn format(&self, start: &[u8]) -> anyhow::Result<Format> {
+    fn format(&self, start: &[u8]) -> anyhow::Result<FileFormat> {
         let extension = self.file.extension().and_then(|it| it.to_str()).unwrap_or_default();
         let by_name = match extension.to_ascii_lowercase().as_str() {
-            "csv" | "tsv" => Some(FileFormat::Csv),
-            "ndjson" | "jsonl" => Some(FileFormat::Ndjson),
+            "csv" | "tsv" => Some(FormatOption::Csv),
+            "ndjson" | "jsonl" => Some(FormatOption::Ndjson),
             _ => None,
         };
-        let by_start = if Format::is_json(start) { FileFormat::Ndjson } else { FileFormat::Csv };
+        let by_start = if FileFormat::is_json(start) { FormatOption::Ndjson } else { FormatOption::Csv };
         match self.format.or(by_name).unwrap_or(by_start) {
-            FileFormat::Csv => Ok(Format::Csv(self.mapped.clone())),
-            FileFormat::Ndjson => {
+            FormatOption::Csv => Ok(FileFormat::Csv(self.mapped.clone())),
+            FormatOption::Ndjson => {
                 ensure!(
                     self.mapped.is_empty(),
                     "--map is for a CSV; in NDJSON the names are those of the record"
                 );
-                Ok(Format::Ndjson)
+                Ok(FileFormat::Ndjson)
             }
         }
     }
@@ -114,18 +116,18 @@ fn reason(error: &FieldError) -> String {
     }
 }
 
-fn counts(summary: &Summary) -> String {
-    let Summary { created, updated, unchanged, rejected } = summary;
+fn counts(summary: &ImportSummary) -> String {
+    let ImportSummary { created, updated, unchanged, rejected } = summary;
     format!("{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected")
 }
 
 /// Shows how an import goes: a bar on standard error, and every line that was left out.
-struct Terminal {
+struct TerminalProgress {
     bar: ProgressBar,
 }
 
-impl sessions::Listener for Terminal {
-    fn bad_line(&mut self, bad: &BadLine) {
+impl sessions::ImportProgress for TerminalProgress {
+    fn bad_line(&mut self, bad: &RejectedLine) {
         let reasons: Vec<String> = bad.errors.iter().map(reason).collect();
         self.bar.suspend(|| {
             // Standard error may be closed; the count at the end still tells.
@@ -133,7 +135,7 @@ impl sessions::Listener for Terminal {
         });
     }
 
-    fn batch(&mut self, bytes: u64, so_far: &Summary) {
+    fn batch(&mut self, bytes: u64, so_far: &ImportSummary) {
         self.bar.set_position(bytes);
         self.bar.set_message(counts(so_far));
     }

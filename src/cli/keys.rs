@@ -3,12 +3,12 @@
 use anyhow::{bail, ensure};
 use clap::Subcommand;
 
-use super::environment::{Database, say, secret, trail};
+use super::environment::{DatabaseHandle, say, secret, trail};
 use crate::{
     accounts,
     api_keys::{
-        self, Deleted, Key, KeyHasher, KeyName, KeyQuery, Lifetime, Manager, Networks, NewKey, Plan,
-        RequestsPerMinute, Rights, Scope, Sort,
+        self, AllowedNetworks, ApiKey, DeletedKey, KeyActor, KeyHasher, KeyLifetime, KeyListQuery, KeyName,
+        KeyRequest, KeyRights, KeySort, NewKey, RequestsPerMinute, Scope,
     },
     config::Settings,
     ids::{ClientId, PublicKey},
@@ -35,8 +35,8 @@ pub(super) enum KeysCommand {
         #[arg(long = "scope", default_value = "sessions:read", value_parser = scope)]
         scopes: Vec<Scope>,
         /// When it expires: a number of days, a day like 2027-01-31 (to its end, UTC), or never
-        #[arg(long, default_value = "90", value_parser = |text: &str| text.parse::<Lifetime>())]
-        expires: Lifetime,
+        #[arg(long, default_value = "90", value_parser = |text: &str| text.parse::<KeyLifetime>())]
+        expires: KeyLifetime,
         /// How often it may call, 0 to 1000000; 0: no limit
         #[arg(long, default_value = "600", value_parser = |text: &str| text.parse::<RequestsPerMinute>())]
         requests_per_minute: RequestsPerMinute,
@@ -58,9 +58,9 @@ pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<(
     match command {
         KeysCommand::List { client } => list(settings, &client),
         KeysCommand::Create { client, name, scopes, expires, requests_per_minute, allow } => {
-            let networks = Networks::new(allow.iter().map(String::as_str))?;
-            let rights = Rights { scopes, requests_per_minute, networks };
-            create(settings, client, &Plan { name, lifetime: expires, rights })
+            let networks = AllowedNetworks::new(allow.iter().map(String::as_str))?;
+            let rights = KeyRights { scopes, requests_per_minute, networks };
+            create(settings, client, &KeyRequest { name, lifetime: expires, rights })
         }
         // Parsed here: clap would say a whole key again.
         KeysCommand::Delete { client, public_key } => {
@@ -73,10 +73,10 @@ pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<(
 }
 
 fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
-    let (_database, db) = Database::connect(settings)?;
+    let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
-    let mut query = KeyQuery { sort: Sort::Oldest, ..KeyQuery::default() };
+    let mut query = KeyListQuery { sort: KeySort::Oldest, ..KeyListQuery::default() };
     loop {
         let page = api_keys::list(&mut connection, client, &query)?;
         for key in &page.keys {
@@ -90,31 +90,31 @@ fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
 }
 
 /// The name is last: it may have blanks.
-fn line(key: &Key) -> String {
+fn line(key: &ApiKey) -> String {
     let end = key.expires_at.map_or("never".to_owned(), rfc3339);
     [&key.public_key, key.status().as_str(), &end, &key.scopes.join(","), &key.name].join("\t")
 }
 
-fn create(settings: &Settings, client: ClientId, plan: &Plan) -> anyhow::Result<()> {
-    let (_database, db) = Database::connect(settings)?;
+fn create(settings: &Settings, client: ClientId, plan: &KeyRequest) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
     let hasher = KeyHasher::new(&secret(settings)?);
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
     let (key, new_key) = NewKey::generate(&hasher, &client, None)?;
-    let manager = Manager { client, trail: trail(settings)? };
+    let manager = KeyActor { client, trail: trail(settings)? };
     api_keys::create(&mut connection, &manager, plan, &new_key)?;
     say(&key.expose())
 }
 
 fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Result<()> {
-    let (_database, db) = Database::connect(settings)?;
+    let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
-    let manager = Manager { client, trail: trail(settings)? };
+    let manager = KeyActor { client, trail: trail(settings)? };
     match api_keys::delete(&mut connection, &manager, key) {
-        Ok(Deleted::Now(deleted)) => say(&format!("{key} ({}) is deleted", deleted.name)),
-        Ok(Deleted::Before(deleted)) => say(&format!("{key} ({}) was deleted already", deleted.name)),
-        Err(api_keys::KeyError::NotFound) => {
+        Ok(DeletedKey::Now(deleted)) => say(&format!("{key} ({}) is deleted", deleted.name)),
+        Ok(DeletedKey::Before(deleted)) => say(&format!("{key} ({}) was deleted already", deleted.name)),
+        Err(api_keys::KeyChangeError::NotFound) => {
             bail!("{} never had a key {key}", manager.client)
         }
         Err(error) => Err(error.into()),

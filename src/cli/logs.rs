@@ -21,9 +21,9 @@ const MOMENT: Duration = Duration::from_millis(50);
 const WAITING_MAX: usize = 64 * 1024;
 
 /// Begins to write logs as the settings say.
-pub(super) fn begin(settings: &Settings) -> anyhow::Result<Lines> {
+pub(super) fn begin(settings: &Settings) -> anyhow::Result<LogBuffer> {
     let filter = EnvFilter::try_new(&settings.log).context("UPTOK_LOG is not a log filter")?;
-    let lines = Lines::default();
+    let lines = LogBuffer::default();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
     match settings.log_format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
@@ -41,13 +41,13 @@ pub(super) fn begin(settings: &Settings) -> anyhow::Result<Lines> {
 
 /// The lines that wait to be written.
 #[derive(Clone, Default)]
-pub(super) struct Lines {
+pub(super) struct LogBuffer {
     waiting: Arc<Mutex<Vec<u8>>>,
     /// Held by whoever writes, so that lines stay in their order.
     turn: Arc<Mutex<()>>,
 }
 
-impl Lines {
+impl LogBuffer {
     /// Writes what waits.
     pub(super) fn write(&self) {
         let _turn = locked(&self.turn);
@@ -64,25 +64,25 @@ fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for LogBuffer {
+    type Writer = LogLineWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line { lines: self, is_urgent: false }
+    fn make_writer(&'a self) -> LogLineWriter<'a> {
+        LogLineWriter { lines: self, is_urgent: false }
     }
 
-    fn make_writer_for(&'a self, about: &Metadata<'_>) -> Line<'a> {
-        Line { lines: self, is_urgent: *about.level() <= Level::WARN }
+    fn make_writer_for(&'a self, about: &Metadata<'_>) -> LogLineWriter<'a> {
+        LogLineWriter { lines: self, is_urgent: *about.level() <= Level::WARN }
     }
 }
 
 /// One line.
-pub(super) struct Line<'a> {
-    lines: &'a Lines,
+pub(super) struct LogLineWriter<'a> {
+    lines: &'a LogBuffer,
     is_urgent: bool,
 }
 
-impl Write for Line<'_> {
+impl Write for LogLineWriter<'_> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         let waiting = {
             let mut lines = locked(&self.lines.waiting);

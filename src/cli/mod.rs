@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{config::Settings, db::Db, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
-use environment::{Database, say, trail};
+use environment::{DatabaseHandle, say, trail};
 use erase::EraseCommand;
 use import::ImportCommand;
 use keys::KeysCommand;
@@ -33,11 +33,11 @@ struct Cli {
     #[command(flatten)]
     settings: Settings,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the dashboard and the API; migrates the database first
     Serve {
         /// On a database without users: make a demo client with sessions, and a demo user whose password is printed once
@@ -107,24 +107,24 @@ fn is_unread(error: &anyhow::Error) -> bool {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = cli.settings;
     match cli.command {
-        Command::Serve { demo } => serve::run(settings, demo)?,
-        Command::Migrate => {
-            let database = Database::open(&settings)?;
+        CliCommand::Serve { demo } => serve::run(settings, demo)?,
+        CliCommand::Migrate => {
+            let database = DatabaseHandle::open(&settings)?;
             say(&format!("{} migrations were run.", Db::migrate(&database.url)?))?;
         }
-        Command::Import(import) => {
-            let (_database, db) = Database::connect(&settings)?;
+        CliCommand::Import(import) => {
+            let (_database, db) = DatabaseHandle::connect(&settings)?;
             return import.run(&mut *db.connect()?, &trail(&settings)?);
         }
-        Command::Erase(erase) => {
-            let (_database, db) = Database::connect(&settings)?;
+        CliCommand::Erase(erase) => {
+            let (_database, db) = DatabaseHandle::connect(&settings)?;
             erase.run(&mut *db.connect()?, &trail(&settings)?)?;
         }
-        Command::User { command } => user::run(&settings, command)?,
-        Command::Keys { command } => keys::run(&settings, command)?,
-        Command::Audit { command } => return audit::run(&settings, command),
-        Command::Questions { last } => questions::run(&settings, last)?,
-        Command::DatabaseUrl => {
+        CliCommand::User { command } => user::run(&settings, command)?,
+        CliCommand::Keys { command } => keys::run(&settings, command)?,
+        CliCommand::Audit { command } => return audit::run(&settings, command),
+        CliCommand::Questions { last } => questions::run(&settings, last)?,
+        CliCommand::DatabaseUrl => {
             ensure!(
                 settings.database_url().is_none(),
                 "DATABASE_URL is set, so there is no private PostgreSQL"

@@ -1,10 +1,10 @@
 //! `uptok questions`.
 
-use super::environment::{Database, say};
+use super::environment::{DatabaseHandle, say};
 use crate::{config::Settings, questions, web::time::rfc3339};
 
 pub(super) fn run(settings: &Settings, last: i64) -> anyhow::Result<()> {
-    let (_database, db) = Database::connect(settings)?;
+    let (_database, db) = DatabaseHandle::connect(settings)?;
     for questions::Question { asked_at, name, email, question } in
         questions::latest(&mut *db.connect()?, last)?
     {

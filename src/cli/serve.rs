@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::environment::{Database, say, secret};
+use super::environment::{DatabaseHandle, say, secret};
 use crate::{
-    app::Parts,
-    audit::{Actor, Chain, Trail},
+    app::AppState,
+    audit::{Actor, AuditContext, ChainKey},
     config::Settings,
     db::Db,
     seeds, server,
@@ -18,11 +18,11 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
         secret(&settings)?;
     }
     let listener = server::bind(settings.listen)?;
-    let database = Database::open(&settings)?;
+    let database = DatabaseHandle::open(&settings)?;
     Db::migrate(&database.url)?;
     let secret = secret(&settings)?;
     if demo {
-        let trail = Trail::new(&Chain::new(&secret), Actor::CommandLine);
+        let trail = AuditContext::new(&ChainKey::new(&secret), Actor::CommandLine);
         let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
         if let Some(demo) = seeds::create(&mut *db.connect()?, &trail, time::now())? {
             say(&format!(
@@ -31,9 +31,9 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
             ))?;
         }
     }
-    let parts = Parts::new(settings, &database.url, &secret)?;
+    let parts = AppState::new(settings, &database.url, &secret)?;
     actix_web::rt::System::new().block_on(async {
-        let signals = server::Signals::new()?;
+        let signals = server::StopSignals::new()?;
         let server = server::start(&parts, listener)?;
         tracing::info!(listen = %parts.settings().listen, public_url = parts.settings().public_url.origin(), "Listening");
         say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;

@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anyhow::{bail, ensure};
 use clap::Subcommand;
 
-use super::environment::{Database, say, trail};
+use super::environment::{DatabaseHandle, say, trail};
 use crate::{
-    accounts::{self, EmailAddress, Home, NewPassword, NewUser, Passwords, PersonName},
+    accounts::{self, ClientChoice, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher},
     config::Settings,
     ids::ClientId,
 };
@@ -22,14 +22,14 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = email)]
         email: EmailAddress,
         /// The user's name
-        #[arg(long, value_parser = |text: &str| text.parse::<PersonName>())]
-        name: PersonName,
+        #[arg(long, value_parser = |text: &str| text.parse::<DisplayName>())]
+        name: DisplayName,
         /// The Client ID to join
         #[arg(long, conflicts_with = "company", required_unless_present = "company", value_parser = |text: &str| text.parse::<ClientId>())]
         client: Option<ClientId>,
         /// The name of a new client
-        #[arg(long, value_parser = |text: &str| text.parse::<PersonName>())]
-        company: Option<PersonName>,
+        #[arg(long, value_parser = |text: &str| text.parse::<DisplayName>())]
+        company: Option<DisplayName>,
         /// What the user may do there: owner and admin make keys, member reads. Without it: owner of a new client,
         /// member of one that is there
         #[arg(long, value_parser = ROLES)]
@@ -82,41 +82,41 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
     match command {
         UserCommand::Add { email, name, client, company, role } => {
             let home = match (&client, &company) {
-                (Some(client), _) => Home::Client(client),
-                (None, Some(company)) => Home::Company(company),
+                (Some(client), _) => ClientChoice::Client(client),
+                (None, Some(company)) => ClientChoice::Company(company),
                 (None, None) => bail!("name a client or a new company"),
             };
             let role = role.unwrap_or_else(|| if company.is_some() { "owner" } else { "member" }.to_owned());
             let password = read_password(&[email.as_str(), name.as_str()])?;
-            let user = NewUser { email, name, password_hash: Passwords::hash_now(&password)? };
-            let (_database, db) = Database::connect(settings)?;
+            let user = NewUser { email, name, password_hash: PasswordHasher::hash_now(&password)? };
+            let (_database, db) = DatabaseHandle::connect(settings)?;
             let client = accounts::add_user(&mut *db.connect()?, &trail(settings)?, &user, home, &role)?;
             say(&format!("{} is {role} of {client}", user.email))
         }
         UserCommand::Password { email } => {
-            let hash = Passwords::hash_now(&read_password(&[email.as_str()])?)?;
-            let (_database, db) = Database::connect(settings)?;
+            let hash = PasswordHasher::hash_now(&read_password(&[email.as_str()])?)?;
+            let (_database, db) = DatabaseHandle::connect(settings)?;
             let is_set = accounts::set_password(&mut *db.connect()?, &trail(settings)?, &email, &hash)?;
             ensure!(is_set, "there is no user {email}");
             say(&format!("The password of {email} is set, and the user's sign-ins are over"))
         }
         UserCommand::Role { email, client, role } => {
-            let (_database, db) = Database::connect(settings)?;
+            let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::set_role(&mut *db.connect()?, &trail(settings)?, &client, &email, &role)?;
             say(&format!("{email} is {role} of {client}"))
         }
         UserCommand::Remove { email, client } => {
-            let (_database, db) = Database::connect(settings)?;
+            let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::remove_member(&mut *db.connect()?, &trail(settings)?, &client, &email)?;
             say(&format!("{email} is no member of {client} any more"))
         }
         UserCommand::Disable { email } => {
-            let (_database, db) = Database::connect(settings)?;
+            let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::set_enabled(&mut *db.connect()?, &trail(settings)?, &email, false)?;
             say(&format!("{email} may not log in any more, and the user's sign-ins are over"))
         }
         UserCommand::Enable { email } => {
-            let (_database, db) = Database::connect(settings)?;
+            let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::set_enabled(&mut *db.connect()?, &trail(settings)?, &email, true)?;
             say(&format!("{email} may log in"))
         }
@@ -125,7 +125,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
 }
 
 fn list(settings: &Settings) -> anyhow::Result<()> {
-    let (_database, db) = Database::connect(settings)?;
+    let (_database, db) = DatabaseHandle::connect(settings)?;
     for user in accounts::users_of(&mut *db.connect()?)? {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let disabled = if user.is_enabled { "" } else { "\tdisabled" };

@@ -49,7 +49,7 @@ impl Db {
             .connection_timeout(wait)
             // Without the test a connection that died while idle can be handed out for ever.
             .test_on_check_out(true)
-            .connection_customizer(Box::new(SessionSettings))
+            .connection_customizer(Box::new(ConnectionSettings))
             .build(ConnectionManager::new(url))?;
         let permits = Arc::new(Semaphore::new(usize::try_from(connections)?));
         Ok(Self { pool, permits, wait, plain: pipeline::config_of(url).map(Arc::new) })
@@ -139,9 +139,9 @@ define_sql_function! {
 
 /// Bounds that hold for every statement of a request.
 #[derive(Debug)]
-struct SessionSettings;
+struct ConnectionSettings;
 
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for SessionSettings {
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for ConnectionSettings {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
         connection
             .batch_execute(

@@ -47,7 +47,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 pub type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// A statement that only reads, and what it needs to know.
-pub struct Question<'a> {
+pub struct PipelineQuery<'a> {
     /// The statement, prepared once for each connection.
     pub sql: &'static str,
     /// `$1`, `$2` …
@@ -61,24 +61,24 @@ pub struct Pipeline {
     config: Option<Arc<Config>>,
     wait: Duration,
     rows: Semaphore,
-    link: Rc<RefCell<Link>>,
+    link: Rc<RefCell<ConnectionState>>,
 }
 
-enum Link {
+enum ConnectionState {
     /// None, and none is tried before `until`.
     Closed {
         until: Instant,
         next_pause: Duration,
     },
     Opening,
-    Open(Rc<Open>),
+    Open(Rc<OpenConnection>),
 }
 
 impl Pipeline {
     /// A pipeline to the database of `config`; without one it never answers. An answer has `wait`.
     #[must_use]
     pub fn new(config: Option<Arc<Config>>, wait: Duration) -> Self {
-        let link = Link::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
+        let link = ConnectionState::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
         Self { config, wait, rows: Semaphore::new(ROWS_AT_ONCE), link: Rc::new(RefCell::new(link)) }
     }
 
@@ -89,8 +89,8 @@ impl Pipeline {
     /// [`AppError::Busy`] if the answer takes too long.
     pub async fn ask(
         &self,
-        question: &Question<'_>,
-        take: impl FnMut(Row<'_>) -> Option<()>,
+        question: &PipelineQuery<'_>,
+        take: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, AppError> {
         let Some(open) = self.open() else { return Ok(false) };
         let deadline = tokio::time::Instant::now() + self.wait;
@@ -111,44 +111,44 @@ impl Pipeline {
     }
 
     /// The connection, if it is there; else it is made meanwhile, for those who come later.
-    fn open(&self) -> Option<Rc<Open>> {
+    fn open(&self) -> Option<Rc<OpenConnection>> {
         let mut link = self.link.borrow_mut();
         let next_pause = match &*link {
-            Link::Open(open) if !open.client.is_closed() => return Some(Rc::clone(open)),
-            Link::Open(_) => FIRST_PAUSE,
-            Link::Closed { until, next_pause } if *until <= Instant::now() => *next_pause,
-            Link::Closed { .. } | Link::Opening => return None,
+            ConnectionState::Open(open) if !open.client.is_closed() => return Some(Rc::clone(open)),
+            ConnectionState::Open(_) => FIRST_PAUSE,
+            ConnectionState::Closed { until, next_pause } if *until <= Instant::now() => *next_pause,
+            ConnectionState::Closed { .. } | ConnectionState::Opening => return None,
         };
         let config = Arc::clone(self.config.as_ref()?);
-        *link = Link::Opening;
+        *link = ConnectionState::Opening;
         let (wait, place) = (self.wait, Rc::clone(&self.link));
         spawn_local(async move {
-            let opened = timeout(wait, Open::new(&config, wait)).await;
+            let opened = timeout(wait, OpenConnection::new(&config, wait)).await;
             let trouble = match opened {
                 Ok(Ok(open)) => {
-                    *place.borrow_mut() = Link::Open(Rc::new(open));
+                    *place.borrow_mut() = ConnectionState::Open(Rc::new(open));
                     return;
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_elapsed) => "it took too long".to_owned(),
             };
             tracing::warn!(%trouble, "No pipelined connection to PostgreSQL; the pool answers");
-            *place.borrow_mut() = Link::paused(next_pause);
+            *place.borrow_mut() = ConnectionState::paused(next_pause);
         });
         None
     }
 
     /// Does not use this connection any more; what was asked on it before is still answered.
-    fn give_up(&self, open: &Rc<Open>, trouble: &str) {
+    fn give_up(&self, open: &Rc<OpenConnection>, trouble: &str) {
         let mut link = self.link.borrow_mut();
-        if matches!(&*link, Link::Open(current) if Rc::ptr_eq(current, open)) {
+        if matches!(&*link, ConnectionState::Open(current) if Rc::ptr_eq(current, open)) {
             tracing::warn!(%trouble, "The pipelined connection to PostgreSQL is given up; the pool answers");
-            *link = Link::paused(FIRST_PAUSE);
+            *link = ConnectionState::paused(FIRST_PAUSE);
         }
     }
 }
 
-impl Link {
+impl ConnectionState {
     fn paused(pause: Duration) -> Self {
         Self::Closed { until: Instant::now() + pause, next_pause: (pause * 2).min(LONGEST_PAUSE) }
     }
@@ -161,12 +161,12 @@ fn took_too_long(error: &Error) -> bool {
 }
 
 /// A connection, and the statements that it knows.
-struct Open {
+struct OpenConnection {
     client: Client,
     prepared: RefCell<Vec<(&'static str, Statement)>>,
 }
 
-impl Open {
+impl OpenConnection {
     async fn new(config: &Config, wait: Duration) -> anyhow::Result<Self> {
         let port = *config.get_ports().first().context("no port")?;
         match config.get_hosts() {
@@ -209,14 +209,14 @@ impl Open {
 
     async fn ask(
         &self,
-        question: &Question<'_>,
-        mut take: impl FnMut(Row<'_>) -> Option<()>,
+        question: &PipelineQuery<'_>,
+        mut take: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, Error> {
         let statement = self.prepared(question.sql).await?;
         let rows = self.client.query_raw(&statement, question.parameters.iter().copied()).await?;
         let mut rows = pin!(rows);
         while let Some(row) = rows.try_next().await? {
-            if take(Row(&row)).is_none() {
+            if take(PipelineRow(&row)).is_none() {
                 return Ok(false);
             }
         }
@@ -239,9 +239,9 @@ impl Open {
 
 /// A row as PostgreSQL sent it, in its binary format.
 #[derive(Clone, Copy)]
-pub struct Row<'a>(&'a tokio_postgres::Row);
+pub struct PipelineRow<'a>(&'a tokio_postgres::Row);
 
-impl<'a> Row<'a> {
+impl<'a> PipelineRow<'a> {
     /// The bytes of a column, counted from 0; null has none.
     #[must_use]
     pub fn bytes(self, column: usize) -> Option<&'a [u8]> {
@@ -347,7 +347,9 @@ mod tests {
     fn pauses_grow_up_to_a_minute() {
         let mut pause = FIRST_PAUSE;
         for _ in 0..10 {
-            let Link::Closed { next_pause, .. } = Link::paused(pause) else { panic!("it is closed") };
+            let ConnectionState::Closed { next_pause, .. } = ConnectionState::paused(pause) else {
+                panic!("it is closed")
+            };
             pause = next_pause;
         }
         assert_eq!(pause, LONGEST_PAUSE);

@@ -16,7 +16,7 @@ use crate::{
     web::{
         body,
         form::FormState,
-        page::{Layout, Section, respond},
+        page::{NavSection, PageLayout, respond},
     },
 };
 
@@ -27,8 +27,8 @@ pub fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "guide/index.html")]
-struct Index {
-    layout: Layout,
+struct GuidePage {
+    layout: PageLayout,
     origin: String,
     per_page_default: i64,
     per_page_max: i64,
@@ -49,8 +49,8 @@ struct Index {
 }
 
 async fn index(visitor: MaybeSignedIn, settings: Data<Settings>) -> Result<HttpResponse, AppError> {
-    let page = Index {
-        layout: visitor.layout("API Documentation", Section::Documentation),
+    let page = GuidePage {
+        layout: visitor.layout("API Documentation", NavSection::Documentation),
         origin: settings.public_url.origin(),
         per_page_default: sessions::PER_PAGE_DEFAULT,
         per_page_max: sessions::PER_PAGE_MAX,

@@ -16,16 +16,16 @@ use askama::Template;
 
 use super::store::{self, NewQuestion};
 use crate::{
-    accounts::{EmailAddress, MaybeSignedIn, PersonName},
+    accounts::{DisplayName, EmailAddress, MaybeSignedIn},
     api_keys::ClientKey,
     config::Settings,
     db::Db,
     error::AppError,
     web::{
-        body::Fields,
+        body::FormFields,
         client_address::{client_address, counted_as},
         form::FormState,
-        page::{Layout, Section, respond, see_other},
+        page::{NavSection, PageLayout, respond, see_other},
         throttle::Throttle,
     },
 };
@@ -53,21 +53,21 @@ pub fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "questions/answer.html")]
-struct Answer {
-    layout: Layout,
+struct QuestionPage {
+    layout: PageLayout,
     form: FormState,
     is_thanks: bool,
     has_failed: bool,
 }
 
 async fn create(
-    _counted: Counted,
+    _counted: WithinQuestionLimit,
     visitor: MaybeSignedIn,
-    fields: Fields<FORM_LIMIT>,
+    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let layout = visitor.layout("Question", Section::Documentation);
-    let mut answer = Answer { layout, form: kept(&fields), is_thanks: true, has_failed: false };
+    let layout = visitor.layout("Question", NavSection::Documentation);
+    let mut answer = QuestionPage { layout, form: kept(&fields), is_thanks: true, has_failed: false };
     // People cannot see this field; programs that fill in every form can. They are thanked and forgotten.
     if fields.get("website").is_some() {
         return respond(StatusCode::OK, &answer);
@@ -88,9 +88,9 @@ async fn create(
 }
 
 /// A request whose address has not asked too often.
-struct Counted;
+struct WithinQuestionLimit;
 
-impl FromRequest for Counted {
+impl FromRequest for WithinQuestionLimit {
     type Error = AppError;
     type Future = Ready<Result<Self, AppError>>;
 
@@ -103,15 +103,15 @@ impl FromRequest for Counted {
     }
 }
 
-fn kept(fields: &Fields<FORM_LIMIT>) -> FormState {
+fn kept(fields: &FormFields<FORM_LIMIT>) -> FormState {
     FormState::default()
         .keep("name", fields.text("name"))
         .keep("email", fields.text("email"))
         .keep("question", fields.text("question"))
 }
 
-fn parse(form: &mut FormState, fields: &Fields<FORM_LIMIT>) -> Option<NewQuestion> {
-    let name = form.check("name", fields.text("name").parse::<PersonName>());
+fn parse(form: &mut FormState, fields: &FormFields<FORM_LIMIT>) -> Option<NewQuestion> {
+    let name = form.check("name", fields.text("name").parse::<DisplayName>());
     let email = form.check("email", fields.text("email").parse::<EmailAddress>());
     let question = form.check("question", parse_question(fields.text("question")));
     Some(NewQuestion { name: name?.as_str().to_owned(), email: email?, question: question? })

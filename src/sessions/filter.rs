@@ -7,7 +7,7 @@ use crate::web::form::FieldReader;
 
 /// Which sessions are meant. Times are of `createdAt` but for the last; an empty filter lets all through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Filter {
+pub struct SessionFilter {
     /// From this time on.
     pub from: Option<DateTime<Utc>>,
     /// Before this time.
@@ -22,7 +22,7 @@ pub struct Filter {
     pub updated_since: Option<DateTime<Utc>>,
 }
 
-impl Filter {
+impl SessionFilter {
     /// Reads the fields of the filter, whose names are those of the API.
     pub(crate) fn read<'a>(reader: &mut FieldReader<impl Fn(&str) -> Option<&'a str>>) -> Self {
         Self {

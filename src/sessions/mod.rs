@@ -21,27 +21,27 @@ pub use erasure::{
     store::{erase, sessions_of},
 };
 pub use export::{
-    exporter::Desk,
+    exporter::Exporter,
     handlers::BODY_LIMIT as EXPORT_BODY_LIMIT,
-    page_cache::KeptPages,
+    page_cache::PageCache,
     pipeline_store::page_statement,
-    query::{Order, PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest},
+    query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest, SortOrder},
 };
 pub(crate) use import::worker::imported;
 pub use import::{
-    columns::{Mapped, alike, column, placed, understood},
+    columns::{ColumnMapping, alike, column, placed, understood},
     dry_run::DryRun,
-    importer::{BadLine, Listener, Mode, Summary, import},
+    importer::{ImportMode, ImportProgress, ImportSummary, RejectedLine, import},
     pages::routes as import_routes,
-    parser::{Format, Line, Parser, Unreadable, columns},
-    worker::Worker,
+    parser::{FileFormat, ParsedLine, SessionFileParser, UnreadableFile, columns},
+    worker::ImportWorker,
 };
 pub use list::pages::routes;
-pub use record::{Given, Record, STATUSES};
+pub use record::{IncomingSession, STATUSES, SessionRecord};
 pub(crate) use recording::handlers as recording_handlers;
 pub use recording::{
     handlers::BODY_LIMIT as RECORD_BODY_LIMIT,
     idempotency::KEPT_HOURS,
-    store::{BATCH_MAX, Outcome, Recorded, record_all},
+    store::{BATCH_MAX, RecordOutcome, RecordedSession, record_all},
 };
 pub use session::{COLUMNS, Session};

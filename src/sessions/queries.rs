@@ -6,13 +6,13 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
-use super::{filter::Filter, session::Session};
+use super::{filter::SessionFilter, session::Session};
 use crate::{
     ids::ClientId,
     schema::{session_counters, session_days, sessions},
 };
 
-pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a Filter) -> sessions::BoxedQuery<'a, Pg> {
+pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a SessionFilter) -> sessions::BoxedQuery<'a, Pg> {
     let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client.as_str()));
     if let Some(from) = filter.from {
         query = query.filter(sessions::created_at.ge(from));
@@ -55,13 +55,13 @@ pub(crate) fn find_for_member(
 pub(crate) fn total_of(
     connection: &mut PgConnection,
     client: &ClientId,
-    filter: &Filter,
+    filter: &SessionFilter,
 ) -> QueryResult<i64> {
-    if *filter == Filter::default() {
+    if *filter == SessionFilter::default() {
         let counter = session_counters::table.find(client.as_str());
         return counter.select(session_counters::recorded).first(connection);
     }
-    let Some(span) = Span::of(filter) else {
+    let Some(span) = WholeDays::of(filter) else {
         return filtered(client, filter).count().get_result(connection);
     };
     let mut total = whole_days(connection, client, filter, span)?;
@@ -73,14 +73,14 @@ pub(crate) fn total_of(
 
 /// The whole days of a filter: from the first, and before the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+struct WholeDays {
     first: Option<NaiveDate>,
     end: Option<NaiveDate>,
 }
 
-impl Span {
+impl WholeDays {
     /// `None`: the days do not know this filter, or no midnight lies in it.
-    fn of(filter: &Filter) -> Option<Self> {
+    fn of(filter: &SessionFilter) -> Option<Self> {
         if filter.agent_name.is_some() || filter.updated_since.is_some() {
             return None;
         }
@@ -95,15 +95,15 @@ impl Span {
     }
 
     /// What of the filter lies before and after its whole days.
-    fn cut(self, filter: &Filter) -> impl Iterator<Item = Filter> {
+    fn cut(self, filter: &SessionFilter) -> impl Iterator<Item = SessionFilter> {
         let before = filter
             .from
             .filter(|from| !is_midnight(*from))
-            .map(|_| Filter { to: self.first.map(midnight), ..filter.clone() });
+            .map(|_| SessionFilter { to: self.first.map(midnight), ..filter.clone() });
         let after = filter
             .to
             .filter(|to| !is_midnight(*to))
-            .map(|_| Filter { from: self.end.map(midnight), ..filter.clone() });
+            .map(|_| SessionFilter { from: self.end.map(midnight), ..filter.clone() });
         before.into_iter().chain(after)
     }
 }
@@ -119,8 +119,8 @@ fn is_midnight(time: DateTime<Utc>) -> bool {
 fn whole_days(
     connection: &mut PgConnection,
     client: &ClientId,
-    filter: &Filter,
-    span: Span,
+    filter: &SessionFilter,
+    span: WholeDays,
 ) -> QueryResult<i64> {
     let mut query = session_days::table.into_boxed().filter(session_days::client_id.eq(client.as_str()));
     if let Some(first) = span.first {
@@ -142,14 +142,14 @@ fn whole_days(
 mod tests {
     use super::*;
 
-    fn filter(from: &str, to: &str) -> Filter {
+    fn filter(from: &str, to: &str) -> SessionFilter {
         let time = |text: &str| text.parse::<DateTime<Utc>>().ok();
-        Filter { from: time(from), to: time(to), ..Filter::default() }
+        SessionFilter { from: time(from), to: time(to), ..SessionFilter::default() }
     }
 
     fn parts(from: &str, to: &str) -> Option<Vec<String>> {
         let filter = filter(from, to);
-        let span = Span::of(&filter)?;
+        let span = WholeDays::of(&filter)?;
         let day = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
         let time =
             |time: Option<DateTime<Utc>>| time.map(|it| it.format("%dT%H").to_string()).unwrap_or_default();
@@ -184,6 +184,9 @@ mod tests {
             None,
             "nothing is less than nothing"
         );
-        assert_eq!(Span::of(&Filter { agent_name: Some("Ada".to_owned()), ..Filter::default() }), None);
+        assert_eq!(
+            WholeDays::of(&SessionFilter { agent_name: Some("Ada".to_owned()), ..SessionFilter::default() }),
+            None
+        );
     }
 }

@@ -19,9 +19,9 @@ const URL_MAX: usize = 2048;
 
 /// What a sender gave: a record, and when the sender last changed it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Given {
+pub struct IncomingSession {
     /// The record.
-    pub record: Record,
+    pub record: SessionRecord,
     /// The sender's `updatedAt`; `None`: it did not say, so the record is the newest there is.
     pub updated_at: Option<DateTime<Utc>>,
     /// Our id of the session, as an export gave it: what it is known by where the sender has no id.
@@ -35,7 +35,7 @@ pub struct Given {
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
 #[expect(missing_docs, reason = "the columns are described in the migration and in the API documentation")]
-pub struct Record {
+pub struct SessionRecord {
     pub external_id: Option<String>,
     pub status: String,
     pub channel: String,
@@ -64,7 +64,7 @@ pub struct Record {
     pub tags: Vec<String>,
 }
 
-impl Record {
+impl SessionRecord {
     /// The record without what is known of the shopper.
     #[must_use]
     pub fn without_shopper(self) -> Self {
@@ -86,15 +86,18 @@ impl Record {
     ///
     /// # Errors
     /// Every field that is wrong, with what to do about it.
-    pub fn parse<'a>(now: DateTime<Utc>, field: impl Fn(&str) -> &'a str) -> Result<Given, Vec<FieldError>> {
-        let mut reader = Reader { field, now, errors: Vec::new() };
+    pub fn parse<'a>(
+        now: DateTime<Utc>,
+        field: impl Fn(&str) -> &'a str,
+    ) -> Result<IncomingSession, Vec<FieldError>> {
+        let mut reader = RecordReader { field, now, errors: Vec::new() };
         let record = reader.record();
         let updated_at = reader.time("updatedAt");
         let session_id = reader.session_id();
         let recorded_at = reader.recorded_at();
         match record {
             Some(record) if reader.errors.is_empty() => {
-                Ok(Given { record, updated_at, session_id, recorded_at })
+                Ok(IncomingSession { record, updated_at, session_id, recorded_at })
             }
             _ => Err(reader.errors),
         }
@@ -102,22 +105,22 @@ impl Record {
 }
 
 /// Reads fields and collects what is wrong with them.
-struct Reader<F> {
+struct RecordReader<F> {
     field: F,
     now: DateTime<Utc>,
     errors: Vec<FieldError>,
 }
 
-impl<'a, F: Fn(&str) -> &'a str> Reader<F> {
+impl<'a, F: Fn(&str) -> &'a str> RecordReader<F> {
     /// `None` only after an error was noted.
-    fn record(&mut self) -> Option<Record> {
+    fn record(&mut self) -> Option<SessionRecord> {
         let status = self.one_of("status", &STATUSES);
         let channel = self.one_of("channel", &CHANNELS);
         let created_at = self.required_time("createdAt");
         let ended_at = self.required_time("endedAt");
         let started_at = self.time("startedAt");
         let tags = self.tags();
-        let record = Record {
+        let record = SessionRecord {
             external_id: self.text("externalId", 255),
             source: self.text("source", 64),
             queue_name: self.text("queueName", TEXT_MAX),
@@ -256,7 +259,7 @@ impl<'a, F: Fn(&str) -> &'a str> Reader<F> {
         text.split(';').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
     }
 
-    fn check_times(&mut self, record: &Record) {
+    fn check_times(&mut self, record: &SessionRecord) {
         if record.ended_at < record.created_at {
             self.refuse("endedAt", "The end is before createdAt.");
         }
@@ -300,12 +303,14 @@ mod tests {
         ("endedAt", "2026-11-23T10:05:00.123456789Z"),
     ];
 
-    fn parse(changes: &[(&str, &str)]) -> Result<Record, Vec<String>> {
+    fn parse(changes: &[(&str, &str)]) -> Result<SessionRecord, Vec<String>> {
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
         let all: Vec<_> = changes.iter().chain(&GOOD).copied().collect();
-        Record::parse(now, |name| all.iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value))
-            .map(|given| given.record)
-            .map_err(|errors| errors.iter().map(|error| error.field.to_string()).collect())
+        SessionRecord::parse(now, |name| {
+            all.iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value)
+        })
+        .map(|given| given.record)
+        .map_err(|errors| errors.iter().map(|error| error.field.to_string()).collect())
     }
 
     #[test]

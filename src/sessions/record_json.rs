@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
-    record::{Given, Record},
+    record::{IncomingSession, SessionRecord},
     session::COLUMNS,
 };
 use crate::error::FieldError;
@@ -20,7 +20,7 @@ const LIST: &str = "tags";
 ///
 /// # Errors
 /// Every field that is wrong, unknown or of another type, with what to do about it.
-pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<Given, Vec<FieldError>> {
+pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession, Vec<FieldError>> {
     let Value::Object(fields) = value else {
         return Err(vec![FieldError::new("", "Send an object with the fields of the session record.")]);
     };
@@ -36,7 +36,7 @@ pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<Given, Vec<Fiel
     }
     let text =
         |name: &str| texts.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text.as_ref());
-    match Record::parse(now, text) {
+    match SessionRecord::parse(now, text) {
         Ok(given) if errors.is_empty() => Ok(given),
         Ok(_) => Err(errors),
         Err(more) => {
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(change: &Value) -> Result<Given, Vec<String>> {
+    fn parse(change: &Value) -> Result<IncomingSession, Vec<String>> {
         let mut record = json!({
             "externalId": "a", "status": "completed", "channel": "video", "createdAt": "2026-11-23T10:00:00Z",
             "startedAt": null, "endedAt": "2026-11-23T10:05:00Z", "rating": 5, "tags": ["vip", "repeat"],

@@ -6,8 +6,8 @@ use tokio::{sync::Mutex, time::MissedTickBehavior};
 use uuid::Uuid;
 
 use super::{
-    meter::Meter,
-    store::{self, Batch},
+    meter::UsageMeter,
+    store::{self, UsageBatch},
 };
 use crate::{db::Db, error::AppError};
 
@@ -23,27 +23,27 @@ const SWEEP_FIRST: u32 = 60;
 const SWEEP_EVERY: u32 = 3600;
 
 /// Stores what a meter has counted.
-pub struct Keeper {
-    meter: Arc<Meter>,
+pub struct UsageFlusher {
+    meter: Arc<UsageMeter>,
     db: Db,
     node: Uuid,
-    desk: Mutex<Desk>,
+    desk: Mutex<FlushState>,
 }
 
 /// What is being stored.
 #[derive(Default)]
-struct Desk {
+struct FlushState {
     /// Of the last batch.
     number: i64,
     /// A batch that is stored or not: nobody said. It stays until somebody says that it is.
-    open: Option<Arc<Batch>>,
+    open: Option<Arc<UsageBatch>>,
     has_failed: bool,
 }
 
-impl Keeper {
+impl UsageFlusher {
     /// A keeper with a connection of its own behind `db`: what it does is not in the way of requests, nor they in its.
     #[must_use]
-    pub fn new(meter: Arc<Meter>, db: Db) -> Self {
+    pub fn new(meter: Arc<UsageMeter>, db: Db) -> Self {
         Self { meter, db, node: Uuid::now_v7(), desk: Mutex::default() }
     }
 
@@ -101,18 +101,18 @@ impl Keeper {
         outcome
     }
 
-    async fn clear(&self, desk: &mut Desk) -> Result<(), AppError> {
+    async fn clear(&self, desk: &mut FlushState) -> Result<(), AppError> {
         self.close(desk).await?;
         let counts = self.meter.take();
         if counts.is_empty() {
             return Ok(());
         }
         desk.number += 1;
-        desk.open = Some(Arc::new(Batch { node: self.node, number: desk.number, counts }));
+        desk.open = Some(Arc::new(UsageBatch { node: self.node, number: desk.number, counts }));
         self.close(desk).await
     }
 
-    async fn close(&self, desk: &mut Desk) -> Result<(), AppError> {
+    async fn close(&self, desk: &mut FlushState) -> Result<(), AppError> {
         if let Some(batch) = desk.open.clone() {
             self.db.run(move |connection| store::keep(connection, &batch)).await?;
             desk.open = None;

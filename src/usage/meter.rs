@@ -27,7 +27,7 @@ const USER_AGENT_MAX: usize = 200;
 
 /// One answered request of a key that was let in.
 #[derive(Clone, Debug)]
-pub struct Call<'a> {
+pub struct MeteredRequest<'a> {
     /// Whose key it was.
     pub client: &'a ClientId,
     /// Which key.
@@ -50,7 +50,7 @@ pub struct Call<'a> {
 
 /// Counts calls until somebody takes the counts away.
 #[derive(Debug)]
-pub struct Meter {
+pub struct UsageMeter {
     /// `None`: nothing is counted.
     shards: Option<[Mutex<HashMap<PublicKey, KeyCounts>>; SHARDS]>,
 }
@@ -59,14 +59,14 @@ pub struct Meter {
 #[derive(Debug)]
 struct KeyCounts {
     client: ClientId,
-    tallies: Vec<Tally>,
-    last: Last,
-    errors: VecDeque<Failure>,
+    tallies: Vec<HourCount>,
+    last: LatestRequest,
+    errors: VecDeque<FailedRequest>,
 }
 
 /// Calls of one key that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Tally {
+pub(crate) struct HourCount {
     /// Hours since 1970-01-01T00:00:00Z.
     pub(crate) hour: i64,
     /// `GET /api/sessions`.
@@ -78,7 +78,7 @@ pub(crate) struct Tally {
 
 /// The last use of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Last {
+pub(crate) struct LatestRequest {
     pub(crate) used_at: DateTime<Utc>,
     pub(crate) address: IpAddr,
     /// Empty: none was sent.
@@ -87,7 +87,7 @@ pub(crate) struct Last {
 
 /// An answer with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct FailedRequest {
     pub(crate) request_id: Uuid,
     pub(crate) answered_at: DateTime<Utc>,
     pub(crate) endpoint: String,
@@ -98,13 +98,13 @@ pub(crate) struct Failure {
 /// What was counted since the counts were last taken: a row per key, tally and error, in the order of the tables' keys,
 /// so that nodes that store at once never wait for each other in a circle.
 #[derive(Debug, Default)]
-pub struct Counts {
-    pub(crate) tallies: Vec<(ClientId, PublicKey, Tally)>,
-    pub(crate) last_uses: Vec<(ClientId, PublicKey, Last)>,
-    pub(crate) errors: Vec<(ClientId, PublicKey, Failure)>,
+pub struct UsageCounts {
+    pub(crate) tallies: Vec<(ClientId, PublicKey, HourCount)>,
+    pub(crate) last_uses: Vec<(ClientId, PublicKey, LatestRequest)>,
+    pub(crate) errors: Vec<(ClientId, PublicKey, FailedRequest)>,
 }
 
-impl Meter {
+impl UsageMeter {
     /// A meter that counts, or one that is turned off.
     #[must_use]
     pub fn new(is_on: bool) -> Self {
@@ -118,7 +118,7 @@ impl Meter {
     }
 
     /// Counts a call.
-    pub fn count(&self, call: &Call<'_>) {
+    pub fn count(&self, call: &MeteredRequest<'_>) {
         let Some(shards) = &self.shards else { return };
         let mut keys = locked(&shards[shard_of(call.public_key)]);
         if let Some(counts) = keys.get_mut(call.public_key) {
@@ -134,8 +134,8 @@ impl Meter {
 
     /// Takes what was counted, and begins anew.
     #[must_use]
-    pub fn take(&self) -> Counts {
-        let mut counts = Counts::default();
+    pub fn take(&self) -> UsageCounts {
+        let mut counts = UsageCounts::default();
         for shard in self.shards.iter().flatten() {
             let keys = std::mem::take(&mut *locked(shard));
             for (key, of_key) in keys {
@@ -159,15 +159,15 @@ fn shard_of(key: &PublicKey) -> usize {
 
 impl KeyCounts {
     /// Nothing counted yet of the key of this call.
-    fn of(call: &Call<'_>) -> Self {
-        let last = Last { used_at: call.at, address: call.address, user_agent: String::new() };
+    fn of(call: &MeteredRequest<'_>) -> Self {
+        let last = LatestRequest { used_at: call.at, address: call.address, user_agent: String::new() };
         Self { client: call.client.clone(), tallies: Vec::new(), last, errors: VecDeque::new() }
     }
 
-    fn add(&mut self, call: &Call<'_>) {
+    fn add(&mut self, call: &MeteredRequest<'_>) {
         let hour = call.at.timestamp().div_euclid(3600);
         let status_class = i16::try_from((call.status / 100).clamp(2, 5)).unwrap_or_default();
-        let alike = |it: &&mut Tally| {
+        let alike = |it: &&mut HourCount| {
             it.hour == hour
                 && it.status_class == status_class
                 && it.endpoint.split_once(' ') == Some((call.method, call.route))
@@ -175,7 +175,7 @@ impl KeyCounts {
         match self.tallies.iter_mut().find(alike) {
             Some(tally) => tally.requests += 1,
             None => {
-                self.tallies.push(Tally { hour, endpoint: call.endpoint(), status_class, requests: 1 });
+                self.tallies.push(HourCount { hour, endpoint: call.endpoint(), status_class, requests: 1 });
             }
         }
         if let Some((request_id, code)) = call.error {
@@ -184,11 +184,11 @@ impl KeyCounts {
         self.used(call);
     }
 
-    fn note(&mut self, call: &Call<'_>, request_id: Uuid, code: &'static str) {
+    fn note(&mut self, call: &MeteredRequest<'_>, request_id: Uuid, code: &'static str) {
         if self.errors.len() == ERRORS_KEPT {
             self.errors.pop_front();
         }
-        self.errors.push_back(Failure {
+        self.errors.push_back(FailedRequest {
             request_id,
             answered_at: call.at,
             endpoint: call.endpoint(),
@@ -197,7 +197,7 @@ impl KeyCounts {
         });
     }
 
-    fn used(&mut self, call: &Call<'_>) {
+    fn used(&mut self, call: &MeteredRequest<'_>) {
         // Calls that end at once may come in another order than their times.
         if call.at < self.last.used_at {
             return;
@@ -211,13 +211,13 @@ impl KeyCounts {
     }
 }
 
-impl Call<'_> {
+impl MeteredRequest<'_> {
     fn endpoint(&self) -> String {
         format!("{} {}", self.method, self.route)
     }
 }
 
-impl Counts {
+impl UsageCounts {
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -245,8 +245,8 @@ impl Counts {
 mod tests {
     use super::*;
 
-    fn call<'a>(client: &'a ClientId, key: &'a PublicKey) -> Call<'a> {
-        Call {
+    fn call<'a>(client: &'a ClientId, key: &'a PublicKey) -> MeteredRequest<'a> {
+        MeteredRequest {
             client,
             public_key: key,
             at: "2026-11-25T10:59:59.5Z".parse().unwrap(),
@@ -267,18 +267,18 @@ mod tests {
     #[test]
     fn calls_are_counted_by_key_hour_endpoint_and_class() {
         let (client, [a, b]) = names();
-        let meter = Meter::new(true);
+        let meter = UsageMeter::new(true);
         meter.count(&call(&client, &b));
         for status in [200, 206, 404, 429, 503, 304] {
-            meter.count(&Call { status, ..call(&client, &a) });
+            meter.count(&MeteredRequest { status, ..call(&client, &a) });
         }
-        meter.count(&Call { at: "2026-11-25T11:00:00Z".parse().unwrap(), ..call(&client, &a) });
-        meter.count(&Call { method: "POST", ..call(&client, &a) });
+        meter.count(&MeteredRequest { at: "2026-11-25T11:00:00Z".parse().unwrap(), ..call(&client, &a) });
+        meter.count(&MeteredRequest { method: "POST", ..call(&client, &a) });
 
         let counts = meter.take();
 
         let hour = "2026-11-25T10:00:00Z".parse::<DateTime<Utc>>().unwrap().timestamp() / 3600;
-        let row = |(_, key, it): &(_, _, Tally)| {
+        let row = |(_, key, it): &(_, _, HourCount)| {
             (*key == b, it.hour - hour, it.endpoint.clone(), it.status_class, it.requests)
         };
         let rows: Vec<_> = counts.tallies.iter().map(row).collect();
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn eight_threads_lose_no_call() {
         let (client, keys) = names();
-        let meter = Meter::new(true);
+        let meter = UsageMeter::new(true);
         let mut requests = 0;
         std::thread::scope(|scope| {
             let counting: Vec<_> = (0..8)
@@ -319,11 +319,11 @@ mod tests {
     #[test]
     fn the_last_use_is_the_last_and_harmless() {
         let (client, [key, _]) = names();
-        let meter = Meter::new(true);
+        let meter = UsageMeter::new(true);
         let long = [b"<b>\x1b[31m\xff".as_slice(), &[b'x'; 500]].concat();
-        meter.count(&Call { user_agent: &long, ..call(&client, &key) });
+        meter.count(&MeteredRequest { user_agent: &long, ..call(&client, &key) });
         let before = call(&client, &key).at - chrono::TimeDelta::seconds(1);
-        meter.count(&Call { at: before, ..call(&client, &key) });
+        meter.count(&MeteredRequest { at: before, ..call(&client, &key) });
 
         let last = meter.take().last_uses.remove(0).2;
 
@@ -335,10 +335,14 @@ mod tests {
     #[test]
     fn the_last_errors_are_kept_and_no_more() {
         let (client, [key, _]) = names();
-        let meter = Meter::new(true);
+        let meter = UsageMeter::new(true);
         let ids: Vec<Uuid> = (0..150).map(|_| Uuid::now_v7()).collect();
         for id in &ids {
-            meter.count(&Call { status: 403, error: Some((*id, "missing_scope")), ..call(&client, &key) });
+            meter.count(&MeteredRequest {
+                status: 403,
+                error: Some((*id, "missing_scope")),
+                ..call(&client, &key)
+            });
         }
 
         let errors = meter.take().errors;
@@ -351,7 +355,7 @@ mod tests {
     #[test]
     fn a_meter_that_is_off_counts_nothing() {
         let (client, [key, _]) = names();
-        let meter = Meter::new(false);
+        let meter = UsageMeter::new(false);
         meter.count(&call(&client, &key));
         assert!(!meter.is_on() && meter.take().is_empty());
     }

@@ -9,7 +9,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::meter::{Call, Meter};
+use super::meter::{MeteredRequest, UsageMeter};
 use crate::{
     config::Settings,
     ids::{ClientId, PublicKey},
@@ -23,7 +23,7 @@ use crate::{
 
 /// Whose key was let in, or is known to live: left with the request for whoever looks at the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct ApiCaller {
     /// The client.
     pub client: ClientId,
     /// The public key.
@@ -39,22 +39,22 @@ pub async fn count(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let response = next.call(request).await?;
-    if let Some(meter) = response.request().app_data::<Data<Meter>>().filter(|meter| meter.is_on()) {
+    if let Some(meter) = response.request().app_data::<Data<UsageMeter>>().filter(|meter| meter.is_on()) {
         count_answer(meter, &response);
     }
     Ok(response)
 }
 
-fn count_answer(meter: &Meter, response: &ServiceResponse<impl MessageBody>) {
+fn count_answer(meter: &UsageMeter, response: &ServiceResponse<impl MessageBody>) {
     let request = response.request();
     let route = route_of(request);
     let extensions = request.extensions();
-    let Some(caller) = extensions.get::<Caller>() else { return };
+    let Some(caller) = extensions.get::<ApiCaller>() else { return };
     let trusted = request.app_data::<Data<Settings>>().map_or(&[][..], |settings| &settings.trusted_proxies);
     let status = response.status();
     let request_id = RequestId::uuid_of(request);
     let has_failed = status.is_client_error() || status.is_server_error();
-    meter.count(&Call {
+    meter.count(&MeteredRequest {
         client: &caller.client,
         public_key: &caller.public_key,
         at: time::now(),

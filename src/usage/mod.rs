@@ -1,7 +1,7 @@
 //! Usage: how often each API key is used, from where, and what went wrong.
 //!
-//! A request only counts itself in memory ([`Meter`]). Once a second the counts of all requests are added to the tables
-//! in one transaction ([`Keeper`]), over a connection of their own, so that no request ever waits for them. What is
+//! A request only counts itself in memory ([`UsageMeter`]). Once a second the counts of all requests are added to the tables
+//! in one transaction ([`UsageFlusher`]), over a connection of their own, so that no request ever waits for them. What is
 //! counted is stored once, also when PostgreSQL is away for a while or does not say whether it has stored it. A process
 //! that is killed on the spot takes the counts of its last second with it.
 
@@ -13,9 +13,9 @@ mod queries;
 mod report;
 mod store;
 
-pub use flusher::Keeper;
-pub use meter::{Call, Counts, Meter};
-pub use middleware::{Caller, count};
+pub use flusher::UsageFlusher;
+pub use meter::{MeteredRequest, UsageCounts, UsageMeter};
+pub use middleware::{ApiCaller, count};
 pub use pages::routes;
 pub use queries::{KeyUse, LastUse, of_key, of_keys};
-pub use store::{Batch, keep, sweep};
+pub use store::{UsageBatch, keep, sweep};

@@ -9,8 +9,8 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use super::{
-    queries::{self, KeyUse, KnownKey, Scope},
-    report::{Report, Span},
+    queries::{self, KeyUse, KnownKey, UsageScope},
+    report::{ReportPeriod, UsageReport},
 };
 use crate::{
     accounts::MaybeSignedIn,
@@ -19,8 +19,8 @@ use crate::{
     ids::PublicKey,
     web::{
         format::grouped,
-        page::{Layout, Section, respond},
-        time::{self, Moment, Past},
+        page::{NavSection, PageLayout, respond},
+        time::{self, DisplayTime, RelativeTime},
     },
 };
 
@@ -35,37 +35,37 @@ pub fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "usage/index.html")]
-struct Index {
-    layout: Layout,
-    report: Report,
+struct UsagePage {
+    layout: PageLayout,
+    report: UsageReport,
 }
 
 #[derive(Template)]
 #[template(path = "usage/show.html")]
-struct Show {
-    layout: Layout,
-    report: Report,
+struct KeyUsagePage {
+    layout: PageLayout,
+    report: UsageReport,
     name: String,
     public_key: String,
-    deleted: Option<Moment>,
-    last: Option<LastUse>,
+    deleted: Option<DisplayTime>,
+    last: Option<LastUseText>,
     calls_of_day: String,
     calls_of_week: String,
 }
 
-struct LastUse {
-    at: Past,
+struct LastUseText {
+    at: RelativeTime,
     address: String,
     user_agent: Option<String>,
 }
 
 async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Usage", Section::Usage)?;
-    let (span, now) = (Span::of(request.query_string()), time::now());
-    let scope = Scope { client: signed_in.client(), key: None, since: span.since(now) };
+    let (signed_in, layout) = visitor.required("Usage", NavSection::Usage)?;
+    let (span, now) = (ReportPeriod::of(request.query_string()), time::now());
+    let scope = UsageScope { client: signed_in.client(), key: None, since: span.since(now) };
     let figures = db.run(move |connection| queries::figures(connection, &scope)).await?;
-    let report = Report::new(figures, span, now, INDEX);
-    respond(StatusCode::OK, &Index { layout, report })
+    let report = UsageReport::new(figures, span, now, INDEX);
+    respond(StatusCode::OK, &UsagePage { layout, report })
 }
 
 async fn show(
@@ -74,10 +74,10 @@ async fn show(
     public_key: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Usage of an API key", Section::Usage)?;
+    let (signed_in, layout) = visitor.required("Usage of an API key", NavSection::Usage)?;
     let key: PublicKey = public_key.parse().map_err(|_malformed| AppError::NotFound)?;
-    let (span, now) = (Span::of(request.query_string()), time::now());
-    let scope = Scope { client: signed_in.client(), key: Some(key.clone()), since: span.since(now) };
+    let (span, now) = (ReportPeriod::of(request.query_string()), time::now());
+    let scope = UsageScope { client: signed_in.client(), key: Some(key.clone()), since: span.since(now) };
     let asked = key.clone();
     let (known, key_use, figures) = db
         .run(move |connection| {
@@ -86,20 +86,20 @@ async fn show(
             queries::figures(connection, &scope).map(|figures| (known, key_use, figures))
         })
         .await?;
-    let report = Report::new(figures, span, now, &format!("/settings/api-keys/{key}/usage"));
-    respond(StatusCode::OK, &Show::new(layout, report, &key, (known, key_use), now))
+    let report = UsageReport::new(figures, span, now, &format!("/settings/api-keys/{key}/usage"));
+    respond(StatusCode::OK, &KeyUsagePage::new(layout, report, &key, (known, key_use), now))
 }
 
-impl Show {
+impl KeyUsagePage {
     fn new(
-        layout: Layout,
-        report: Report,
+        layout: PageLayout,
+        report: UsageReport,
         key: &PublicKey,
         (known, key_use): (KnownKey, KeyUse),
         now: DateTime<Utc>,
     ) -> Self {
-        let last = key_use.last.map(|last| LastUse {
-            at: Past::of(last.at, now),
+        let last = key_use.last.map(|last| LastUseText {
+            at: RelativeTime::of(last.at, now),
             address: last.address.to_string(),
             user_agent: last.user_agent,
         });
@@ -108,7 +108,7 @@ impl Show {
             report,
             name: known.name,
             public_key: key.to_string(),
-            deleted: known.deleted_at.map(Moment::from),
+            deleted: known.deleted_at.map(DisplayTime::from),
             last,
             calls_of_day: grouped(key_use.calls_of_day),
             calls_of_week: grouped(key_use.calls_of_week),

@@ -60,7 +60,7 @@ pub fn of_key(connection: &mut PgConnection, client: &ClientId, key: &PublicKey)
 }
 
 #[derive(QueryableByName)]
-struct UseRow {
+struct LastUseRow {
     #[diesel(sql_type = Text)]
     public_key: String,
     #[diesel(sql_type = Timestamptz)]
@@ -80,7 +80,7 @@ fn uses(
     client: &ClientId,
     key: Option<&PublicKey>,
 ) -> QueryResult<HashMap<String, KeyUse>> {
-    let rows: Vec<UseRow> = sql_query(
+    let rows: Vec<LastUseRow> = sql_query(
         "select u.public_key, u.used_at, u.address, u.user_agent, \
            coalesce(calls.of_day, 0)::bigint as of_day, coalesce(calls.of_week, 0)::bigint as of_week \
          from key_last_uses u left join lateral ( \
@@ -93,7 +93,7 @@ fn uses(
     .bind::<Text, _>(client.as_str())
     .bind::<Nullable<Text>, _>(key.map(PublicKey::as_str))
     .load(connection)?;
-    let use_of = |row: UseRow| {
+    let use_of = |row: LastUseRow| {
         let last = LastUse { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent };
         let key_use = KeyUse { last: Some(last), calls_of_day: row.of_day, calls_of_week: row.of_week };
         (row.public_key, key_use)
@@ -103,7 +103,7 @@ fn uses(
 
 /// Whose requests are looked at, and from when on.
 #[derive(Clone, Debug)]
-pub(crate) struct Scope {
+pub(crate) struct UsageScope {
     pub(crate) client: ClientId,
     /// `None`: all keys of the client.
     pub(crate) key: Option<PublicKey>,
@@ -112,17 +112,17 @@ pub(crate) struct Scope {
 
 /// What a page of usage shows.
 #[derive(Debug)]
-pub(crate) struct Figures {
-    pub(crate) hours: Vec<Hour>,
-    pub(crate) endpoints: Vec<OfEndpoint>,
+pub(crate) struct UsageTotals {
+    pub(crate) hours: Vec<HourTotals>,
+    pub(crate) endpoints: Vec<EndpointUsage>,
     /// The keys that are used most; none when one key is looked at.
-    pub(crate) keys: Vec<OfKey>,
-    pub(crate) errors: Vec<LastError>,
+    pub(crate) keys: Vec<KeyUsage>,
+    pub(crate) errors: Vec<RecentError>,
 }
 
 /// An hour in which there were requests.
 #[derive(Debug, QueryableByName)]
-pub(crate) struct Hour {
+pub(crate) struct HourTotals {
     #[diesel(sql_type = Timestamptz)]
     pub(crate) begin: DateTime<Utc>,
     #[diesel(sql_type = BigInt)]
@@ -133,7 +133,7 @@ pub(crate) struct Hour {
 
 /// What was asked.
 #[derive(Debug, QueryableByName)]
-pub(crate) struct OfEndpoint {
+pub(crate) struct EndpointUsage {
     #[diesel(sql_type = Text)]
     pub(crate) endpoint: String,
     #[diesel(sql_type = BigInt)]
@@ -144,7 +144,7 @@ pub(crate) struct OfEndpoint {
 
 /// Who asked.
 #[derive(Debug, QueryableByName)]
-pub(crate) struct OfKey {
+pub(crate) struct KeyUsage {
     #[diesel(sql_type = Text)]
     pub(crate) public_key: String,
     #[diesel(sql_type = Text)]
@@ -161,7 +161,7 @@ pub(crate) struct OfKey {
 
 /// An answer with an error.
 #[derive(Debug, QueryableByName)]
-pub(crate) struct LastError {
+pub(crate) struct RecentError {
     #[diesel(sql_type = SqlUuid)]
     pub(crate) request_id: Uuid,
     #[diesel(sql_type = Text)]
@@ -204,8 +204,8 @@ pub(crate) fn find_key(
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) fn figures(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Figures> {
-    Ok(Figures {
+pub(crate) fn figures(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<UsageTotals> {
+    Ok(UsageTotals {
         hours: of_hours(connection, scope)?,
         endpoints: of_endpoints(connection, scope)?,
         keys: if scope.key.is_none() { most_used(connection, scope)? } else { Vec::new() },
@@ -213,7 +213,7 @@ pub(crate) fn figures(connection: &mut PgConnection, scope: &Scope) -> QueryResu
     })
 }
 
-fn of_hours(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Vec<Hour>> {
+fn of_hours(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<HourTotals>> {
     sql_query(
         "select hour as begin, coalesce(sum(requests) filter (where status_class < 4), 0)::bigint as good, \
            coalesce(sum(requests) filter (where status_class >= 4), 0)::bigint as errors \
@@ -226,7 +226,7 @@ fn of_hours(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Vec<Hou
     .load(connection)
 }
 
-fn of_endpoints(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Vec<OfEndpoint>> {
+fn of_endpoints(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<EndpointUsage>> {
     sql_query(
         "select endpoint, sum(requests)::bigint as requests, \
            coalesce(sum(requests) filter (where status_class >= 4), 0)::bigint as errors \
@@ -239,7 +239,7 @@ fn of_endpoints(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Vec
     .load(connection)
 }
 
-fn most_used(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Vec<OfKey>> {
+fn most_used(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<KeyUsage>> {
     sql_query(
         "select most.public_key, k.name, k.deleted_at is not null as is_deleted, most.requests, most.errors, \
            u.used_at \
@@ -257,7 +257,7 @@ fn most_used(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Vec<Of
     .load(connection)
 }
 
-fn last_errors(connection: &mut PgConnection, scope: &Scope) -> QueryResult<Vec<LastError>> {
+fn last_errors(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<RecentError>> {
     sql_query(
         "select e.request_id, e.public_key, k.name, e.answered_at, e.endpoint, e.status, e.code \
          from key_errors e join api_keys k on k.client_id = e.client_id and k.public_key = e.public_key \

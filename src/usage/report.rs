@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Days, DurationRound as _, NaiveTime, TimeDelta, Utc};
 
-use super::queries::{Figures, Hour, LastError, OfEndpoint, OfKey};
+use super::queries::{EndpointUsage, HourTotals, KeyUsage, RecentError, UsageTotals};
 use crate::web::{
     chart::{Chart, Point, Series},
     format::grouped,
-    time::{Past, rfc3339},
+    time::{RelativeTime, rfc3339},
 };
 
 /// Bars of the picture by day.
@@ -20,14 +20,14 @@ const SERIES: [Series; 2] =
 
 /// How far back a page looks, and what a bar of its picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Span {
+pub(crate) enum ReportPeriod {
     /// The last 30 days, this one included.
     Days,
     /// The last 48 hours, this one included.
     Hours,
 }
 
-impl Span {
+impl ReportPeriod {
     /// What the query string asks for: `per=hour`, or else days.
     pub(crate) fn of(query: &str) -> Self {
         let is_per_hour = |(name, value): (_, _)| name == "per" && value == "hour";
@@ -70,7 +70,7 @@ impl Span {
 }
 
 /// What a page of usage shows.
-pub(crate) struct Report {
+pub(crate) struct UsageReport {
     /// Where the page is.
     pub(crate) address: String,
     pub(crate) is_per_hour: bool,
@@ -80,13 +80,13 @@ pub(crate) struct Report {
     /// `1.2 %`.
     pub(crate) share: String,
     pub(crate) is_empty: bool,
-    pub(crate) endpoints: Vec<Line>,
+    pub(crate) endpoints: Vec<EndpointLine>,
     pub(crate) keys: Vec<KeyLine>,
     pub(crate) last_errors: Vec<ErrorLine>,
 }
 
 /// Requests of one kind.
-pub(crate) struct Line {
+pub(crate) struct EndpointLine {
     pub(crate) name: String,
     pub(crate) requests: String,
     pub(crate) errors: String,
@@ -96,13 +96,13 @@ pub(crate) struct Line {
 pub(crate) struct KeyLine {
     pub(crate) public_key: String,
     pub(crate) is_deleted: bool,
-    pub(crate) line: Line,
-    pub(crate) last: Option<Past>,
+    pub(crate) line: EndpointLine,
+    pub(crate) last: Option<RelativeTime>,
 }
 
 /// An answer with an error.
 pub(crate) struct ErrorLine {
-    pub(crate) at: Past,
+    pub(crate) at: RelativeTime,
     pub(crate) name: String,
     pub(crate) public_key: String,
     pub(crate) endpoint: String,
@@ -111,27 +111,27 @@ pub(crate) struct ErrorLine {
     pub(crate) request_id: String,
 }
 
-impl Report {
+impl UsageReport {
     /// The figures as they are read at `now`, on the page at `address`.
-    pub(crate) fn new(figures: Figures, span: Span, now: DateTime<Utc>, address: &str) -> Self {
+    pub(crate) fn new(figures: UsageTotals, span: ReportPeriod, now: DateTime<Utc>, address: &str) -> Self {
         let errors: i64 = figures.hours.iter().map(|hour| hour.errors).sum();
         let requests: i64 = figures.hours.iter().map(|hour| hour.good).sum::<i64>() + errors;
         Self {
             address: address.to_owned(),
-            is_per_hour: span == Span::Hours,
+            is_per_hour: span == ReportPeriod::Hours,
             chart: chart(&figures.hours, span, now),
             requests: grouped(requests),
             errors: grouped(errors),
             share: share(errors, requests),
             is_empty: requests == 0,
-            endpoints: figures.endpoints.into_iter().map(Line::from).collect(),
+            endpoints: figures.endpoints.into_iter().map(EndpointLine::from).collect(),
             keys: figures.keys.into_iter().map(|key| KeyLine::at(now, key)).collect(),
             last_errors: figures.errors.into_iter().map(|error| ErrorLine::at(now, error)).collect(),
         }
     }
 }
 
-fn chart(hours: &[Hour], span: Span, now: DateTime<Utc>) -> Chart {
+fn chart(hours: &[HourTotals], span: ReportPeriod, now: DateTime<Utc>) -> Chart {
     let mut bars: HashMap<DateTime<Utc>, [i64; 2]> = HashMap::new();
     for hour in hours {
         let [good, errors] = bars.entry(span.bar_of(hour.begin)).or_default();
@@ -147,8 +147,8 @@ fn chart(hours: &[Hour], span: Span, now: DateTime<Utc>) -> Chart {
         })
         .collect();
     let (caption, per) = match span {
-        Span::Days => ("Requests per day", "Day"),
-        Span::Hours => ("Requests per hour", "Hour"),
+        ReportPeriod::Days => ("Requests per day", "Day"),
+        ReportPeriod::Hours => ("Requests per hour", "Hour"),
     };
     Chart::bars(caption, per, "requests", SERIES, &points)
 }
@@ -185,28 +185,29 @@ fn documented(endpoint: &str) -> String {
     text
 }
 
-impl From<OfEndpoint> for Line {
-    fn from(row: OfEndpoint) -> Self {
+impl From<EndpointUsage> for EndpointLine {
+    fn from(row: EndpointUsage) -> Self {
         Self { name: documented(&row.endpoint), requests: grouped(row.requests), errors: grouped(row.errors) }
     }
 }
 
 impl KeyLine {
-    fn at(now: DateTime<Utc>, row: OfKey) -> Self {
-        let line = Line { name: row.name, requests: grouped(row.requests), errors: grouped(row.errors) };
+    fn at(now: DateTime<Utc>, row: KeyUsage) -> Self {
+        let line =
+            EndpointLine { name: row.name, requests: grouped(row.requests), errors: grouped(row.errors) };
         Self {
             public_key: row.public_key,
             is_deleted: row.is_deleted,
             line,
-            last: row.used_at.map(|at| Past::of(at, now)),
+            last: row.used_at.map(|at| RelativeTime::of(at, now)),
         }
     }
 }
 
 impl ErrorLine {
-    fn at(now: DateTime<Utc>, row: LastError) -> Self {
+    fn at(now: DateTime<Utc>, row: RecentError) -> Self {
         Self {
-            at: Past::of(row.answered_at, now),
+            at: RelativeTime::of(row.answered_at, now),
             name: row.name,
             public_key: row.public_key,
             endpoint: documented(&row.endpoint),
@@ -228,8 +229,8 @@ mod tests {
     #[test]
     fn days_and_hours_end_with_this_one() {
         let now = at("2026-03-01T00:30:00Z");
-        let days = Span::Days.begins(now);
-        let hours = Span::Hours.begins(now);
+        let days = ReportPeriod::Days.begins(now);
+        let hours = ReportPeriod::Hours.begins(now);
 
         assert_eq!(
             (days.len(), days[0], days[29]),
@@ -239,22 +240,22 @@ mod tests {
             (hours.len(), hours[0], hours[47]),
             (48, at("2026-02-27T01:00:00Z"), at("2026-03-01T00:00:00Z"))
         );
-        assert_eq!(Span::of("per=hour"), Span::Hours);
-        assert_eq!(Span::of("per=day&x"), Span::Days);
+        assert_eq!(ReportPeriod::of("per=hour"), ReportPeriod::Hours);
+        assert_eq!(ReportPeriod::of("per=day&x"), ReportPeriod::Days);
     }
 
     #[test]
     fn hours_add_up_to_their_day() {
         let now = at("2026-11-25T10:30:00Z");
-        let hour = |text, good, errors| Hour { begin: at(text), good, errors };
+        let hour = |text, good, errors| HourTotals { begin: at(text), good, errors };
         let hours = [
             hour("2026-11-24T23:00:00Z", 5, 1),
             hour("2026-11-25T00:00:00Z", 1, 0),
             hour("2026-11-25T10:00:00Z", 1000, 2),
         ];
 
-        let days = chart(&hours, Span::Days, now);
-        let by_hour = chart(&hours, Span::Hours, now);
+        let days = chart(&hours, ReportPeriod::Days, now);
+        let by_hour = chart(&hours, ReportPeriod::Hours, now);
 
         let of = |chart: &Chart, label| {
             chart.bars.iter().find(|bar| bar.label == label).map(|bar| bar.values.clone()).unwrap()

@@ -8,7 +8,7 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::meter::{Counts, ERRORS_KEPT};
+use super::meter::{ERRORS_KEPT, UsageCounts};
 use crate::{
     ids::{ClientId, PublicKey},
     schema::clients,
@@ -21,13 +21,13 @@ const SWEEP_MAX: i64 = 1000;
 
 /// Counts that a node stores once, however often it tries.
 #[derive(Debug)]
-pub struct Batch {
+pub struct UsageBatch {
     /// The process.
     pub node: Uuid,
     /// 1, 2, 3 … of this node.
     pub number: i64,
     /// What was counted.
-    pub counts: Counts,
+    pub counts: UsageCounts,
 }
 
 /// Adds the counts to what is there, unless this very batch was added before.
@@ -37,7 +37,7 @@ pub struct Batch {
 ///
 /// # Errors
 /// Those of the database; then nothing was stored, or all of it.
-pub fn keep(connection: &mut PgConnection, batch: &Batch) -> QueryResult<()> {
+pub fn keep(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<()> {
     connection.transaction(|connection| {
         if is_new(connection, batch)? {
             add_tallies(connection, &batch.counts)?;
@@ -48,7 +48,7 @@ pub fn keep(connection: &mut PgConnection, batch: &Batch) -> QueryResult<()> {
     })
 }
 
-fn is_new(connection: &mut PgConnection, batch: &Batch) -> QueryResult<bool> {
+fn is_new(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<bool> {
     let changed = sql_query(
         "insert into usage_batches (node_id, number) values ($1, $2) \
          on conflict (node_id) do update set number = excluded.number, stored_at = now() \
@@ -70,7 +70,7 @@ fn column<'a, T, V>(rows: &'a [(ClientId, PublicKey, T)], value: impl Fn(&'a T) 
     rows.iter().map(|(_, _, row)| value(row)).collect()
 }
 
-fn add_tallies(connection: &mut PgConnection, counts: &Counts) -> QueryResult<()> {
+fn add_tallies(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
     let rows = &counts.tallies;
     let (clients, keys) = owners(rows);
     sql_query(
@@ -93,7 +93,7 @@ fn add_tallies(connection: &mut PgConnection, counts: &Counts) -> QueryResult<()
     .map(|_| ())
 }
 
-fn set_last_uses(connection: &mut PgConnection, counts: &Counts) -> QueryResult<()> {
+fn set_last_uses(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
     let rows = &counts.last_uses;
     let (clients, keys) = owners(rows);
     sql_query(
@@ -117,7 +117,7 @@ fn set_last_uses(connection: &mut PgConnection, counts: &Counts) -> QueryResult<
     .map(|_| ())
 }
 
-fn add_errors(connection: &mut PgConnection, counts: &Counts) -> QueryResult<()> {
+fn add_errors(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
     let rows = &counts.errors;
     if rows.is_empty() {
         return Ok(());

@@ -14,18 +14,18 @@ use crate::error::AppError;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
-struct Files;
+struct StaticFiles;
 
 /// Address → file, for every file; the address holds the first 8 hex digits of the content's SHA-256.
 static BY_ADDRESS: LazyLock<HashMap<String, (String, EmbeddedFile)>> = LazyLock::new(|| {
     let addressed = |name: String| {
-        let file = Files::get(&name)?;
+        let file = StaticFiles::get(&name)?;
         let [a, b, c, d, ..] = file.metadata.sha256_hash();
         let hash = u32::from_be_bytes([a, b, c, d]);
         let (stem, extension) = name.rsplit_once('.')?;
         Some((format!("{stem}.{hash:08x}.{extension}"), (name.clone(), file)))
     };
-    Files::iter().filter_map(|name| addressed(name.into_owned())).collect()
+    StaticFiles::iter().filter_map(|name| addressed(name.into_owned())).collect()
 });
 
 static ADDRESSES: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {

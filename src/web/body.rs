@@ -27,9 +27,9 @@ pub const FIELDS_MAX: usize = 16;
 
 /// A whole body of at most `LIMIT` bytes.
 #[derive(Debug)]
-pub struct Body<const LIMIT: usize>(pub Bytes);
+pub struct RawBody<const LIMIT: usize>(pub Bytes);
 
-impl<const LIMIT: usize> FromRequest for Body<LIMIT> {
+impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
     type Error = AppError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
 
@@ -76,9 +76,9 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<Bytes, AppErro
 /// # Errors
 /// 400 for more than [`FIELDS_MAX`] fields, a repeated field or what cannot be parsed; 408, 413, 415.
 #[derive(Debug, Default)]
-pub struct Fields<const LIMIT: usize>(Vec<(String, String)>);
+pub struct FormFields<const LIMIT: usize>(Vec<(String, String)>);
 
-impl<const LIMIT: usize> Fields<LIMIT> {
+impl<const LIMIT: usize> FormFields<LIMIT> {
     /// Fields that came in another way than in a body.
     ///
     /// # Errors
@@ -111,12 +111,12 @@ impl<const LIMIT: usize> Fields<LIMIT> {
     }
 }
 
-impl<const LIMIT: usize> FromRequest for Fields<LIMIT> {
+impl<const LIMIT: usize> FromRequest for FormFields<LIMIT> {
     type Error = AppError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Body::<LIMIT>::from_request(request, payload);
+        let body = RawBody::<LIMIT>::from_request(request, payload);
         let media_type = request.content_type().to_ascii_lowercase();
         let header = request.headers().get(CONTENT_TYPE).cloned();
         let is_bodiless = header.is_none()
@@ -126,7 +126,7 @@ impl<const LIMIT: usize> FromRequest for Fields<LIMIT> {
             if is_bodiless {
                 return Ok(Self::default());
             }
-            let Body(body) = body.await?;
+            let RawBody(body) = body.await?;
             let fields = match media_type.as_str() {
                 "multipart/form-data" => multipart(header.as_ref(), body).await?,
                 "application/x-www-form-urlencoded" => urlencoded(&body)?,
@@ -296,9 +296,9 @@ mod tests {
     fn a_seventeenth_field_is_refused_wherever_it_comes_from() {
         let wide = format!("{{{}}}", (0..20).map(|n| format!("\"f{n}\":1")).collect::<Vec<_>>().join(","));
         let pairs = |count: usize| (0..count).map(|index| (format!("f{index}"), String::new()));
-        assert!(Fields::<0>::from_pairs(json(wide.as_bytes()).unwrap().into_iter()).is_err());
-        assert!(Fields::<0>::from_pairs(pairs(16)).is_ok());
-        assert!(Fields::<0>::from_pairs(pairs(17)).is_err());
+        assert!(FormFields::<0>::from_pairs(json(wide.as_bytes()).unwrap().into_iter()).is_err());
+        assert!(FormFields::<0>::from_pairs(pairs(16)).is_ok());
+        assert!(FormFields::<0>::from_pairs(pairs(17)).is_err());
     }
 
     #[test]

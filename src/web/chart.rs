@@ -69,7 +69,7 @@ pub struct Chart {
 #[derive(Clone, Debug)]
 pub struct Tick {
     /// In pixels from above.
-    pub y: Decimal,
+    pub y: DecimalText,
     /// A round number.
     pub text: String,
 }
@@ -78,15 +78,15 @@ pub struct Tick {
 #[derive(Clone, Debug)]
 pub struct Bar {
     /// Where its slot begins, in per cent.
-    pub slot: Decimal,
+    pub slot: DecimalText,
     /// How wide its slot is, in per cent.
-    pub slot_width: Decimal,
+    pub slot_width: DecimalText,
     /// Where it begins, in per cent.
-    pub x: Decimal,
+    pub x: DecimalText,
     /// How wide it is, in per cent.
-    pub width: Decimal,
+    pub width: DecimalText,
     /// The parts that are not nothing.
-    pub parts: Vec<Part>,
+    pub parts: Vec<BarSegment>,
     /// What it stands for.
     pub label: String,
     /// The same for machines.
@@ -97,20 +97,20 @@ pub struct Bar {
 
 /// A part of a bar.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct BarSegment {
     /// Its colour.
     pub class: &'static str,
     /// Its upper end, in pixels from above.
-    pub y: Decimal,
+    pub y: DecimalText,
     /// In pixels.
-    pub height: Decimal,
+    pub height: DecimalText,
 }
 
 /// Words below a bar.
 #[derive(Clone, Debug)]
 pub struct Label {
     /// In per cent.
-    pub x: Decimal,
+    pub x: DecimalText,
     /// `start`, `middle` or `end`: at the edges words stay inside.
     pub anchor: &'static str,
     /// It goes where there is little room.
@@ -121,9 +121,9 @@ pub struct Label {
 
 /// A number with up to three digits behind the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Decimal(i64);
+pub struct DecimalText(i64);
 
-impl Display for Decimal {
+impl Display for DecimalText {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.0 / UNIT, self.0 % UNIT);
         if rest == 0 {
@@ -145,7 +145,7 @@ impl Chart {
         points: &[Point],
     ) -> Self {
         let scale = Scale::up_to(points.iter().map(sum).max().unwrap_or(0));
-        let places = Places { count: i64::try_from(points.len()).unwrap_or(i64::MAX).max(1) };
+        let places = TickPositions { count: i64::try_from(points.len()).unwrap_or(i64::MAX).max(1) };
         Self {
             caption: caption.into(),
             description: description(unit, series, points),
@@ -170,22 +170,22 @@ fn sum(point: &Point) -> i128 {
     values(point).iter().sum()
 }
 
-fn bar(scale: &Scale, places: &Places, series: [Series; 2], index: i64, point: &Point) -> Bar {
+fn bar(scale: &Scale, places: &TickPositions, series: [Series; 2], index: i64, point: &Point) -> Bar {
     let mut base = BASE * UNIT;
     let mut parts = Vec::new();
     for (series, value) in series.into_iter().zip(values(point)).filter(|(_, value)| *value > 0) {
         // What is there is seen, however little it is.
         let height = scale.height(value).max(UNIT);
         base -= height;
-        parts.push(Part { class: series.class, y: Decimal(base), height: Decimal(height) });
+        parts.push(BarSegment { class: series.class, y: DecimalText(base), height: DecimalText(height) });
     }
     let (slot, end) = (places.edge(index), places.edge(index + 1));
     let width = ((end - slot) * 3 / 4).clamp(1, BAR_MAX);
     Bar {
-        slot: Decimal(slot),
-        slot_width: Decimal(end - slot),
-        x: Decimal(slot + (end - slot - width) / 2),
-        width: Decimal(width),
+        slot: DecimalText(slot),
+        slot_width: DecimalText(end - slot),
+        x: DecimalText(slot + (end - slot - width) / 2),
+        width: DecimalText(width),
         parts,
         label: point.label.clone(),
         iso: point.iso.clone(),
@@ -239,7 +239,7 @@ impl Scale {
         let mut ticks = Vec::new();
         let mut number = 0;
         while number <= self.top {
-            ticks.push(Tick { y: Decimal(BASE * UNIT - self.height(number)), text: short(number) });
+            ticks.push(Tick { y: DecimalText(BASE * UNIT - self.height(number)), text: short(number) });
             number += self.step;
         }
         ticks
@@ -253,11 +253,11 @@ impl Scale {
 }
 
 /// Where the bars stand.
-struct Places {
+struct TickPositions {
     count: i64,
 }
 
-impl Places {
+impl TickPositions {
     /// Where the slot `index` begins, in thousandths of a per cent.
     fn edge(&self, index: i64) -> i64 {
         index * WIDTH / self.count
@@ -278,7 +278,7 @@ impl Places {
             95_000.. => (end, "end"),
             _ => (middle, "middle"),
         };
-        Label { x: Decimal(x), anchor, is_minor: nth % 2 == 1, text: point.label.clone() }
+        Label { x: DecimalText(x), anchor, is_minor: nth % 2 == 1, text: point.label.clone() }
     }
 }
 
@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn decimals_are_short() {
         assert_eq!(
-            [0, 1000, 1500, 33_333, 1].map(|it| Decimal(it).to_string()),
+            [0, 1000, 1500, 33_333, 1].map(|it| DecimalText(it).to_string()),
             ["0", "1", "1.5", "33.333", "0.001"]
         );
     }

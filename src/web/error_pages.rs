@@ -16,7 +16,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::{
-    page::{Layout, Section, Visitor},
+    page::{NavSection, PageLayout, Visitor},
     request_log::RequestId,
 };
 use crate::error::{AppError, FieldError};
@@ -24,7 +24,7 @@ use crate::error::{AppError, FieldError};
 /// A failure, ready to be drawn.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Problem {
+struct ProblemDetails {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -37,9 +37,9 @@ struct Problem {
 
 #[derive(Template)]
 #[template(path = "errors/failed.html")]
-struct Failed<'a> {
-    layout: Layout,
-    problem: &'a Problem,
+struct ErrorPage<'a> {
+    layout: PageLayout,
+    problem: &'a ProblemDetails,
 }
 
 /// Failures become `application/problem+json`.
@@ -67,20 +67,21 @@ pub async fn as_page(
 async fn drawn<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    draw: fn(HttpResponse, &Problem, Option<Visitor>) -> HttpResponse,
+    draw: fn(HttpResponse, &ProblemDetails, Option<Visitor>) -> HttpResponse,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = RequestId::of(request.request());
     match next.call(request).await {
         Ok(response) if is_bare_failure(&response) => {
             let (request, response) = response.into_parts();
             let visitor = request.extensions().get().cloned();
-            let problem = Problem::of(response.error(), response.status(), request_id);
+            let problem = ProblemDetails::of(response.error(), response.status(), request_id);
             let face = draw(response.drop_body().map_body(|_, ()| BoxBody::new(())), &problem, visitor);
             Ok(ServiceResponse::new(request, face).map_into_right_body())
         }
         Ok(response) => Ok(response.map_into_left_body()),
         Err(mut error) => {
-            let problem = Problem::of(Some(&error), error.as_response_error().status_code(), request_id);
+            let problem =
+                ProblemDetails::of(Some(&error), error.as_response_error().status_code(), request_id);
             error.add_response_mapper(move |response| draw(response, &problem, None));
             Err(error)
         }
@@ -95,7 +96,7 @@ fn is_bare_failure<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
         && (response.response().error().is_some() || !response.headers().contains_key(header::CONTENT_TYPE))
 }
 
-impl Problem {
+impl ProblemDetails {
     fn of(error: Option<&Error>, status: StatusCode, request_id: String) -> Self {
         let known = if error.is_some_and(is_of_sign_in_store) {
             Some(&AppError::Busy)
@@ -159,21 +160,21 @@ fn detail_of(status: StatusCode) -> &'static str {
     }
 }
 
-fn problem_json(response: HttpResponse, problem: &Problem, _visitor: Option<Visitor>) -> HttpResponse {
+fn problem_json(response: HttpResponse, problem: &ProblemDetails, _visitor: Option<Visitor>) -> HttpResponse {
     let body = serde_json::to_string(problem).unwrap_or_default();
     with_body(response, problem, "application/problem+json", body)
 }
 
-fn html_page(response: HttpResponse, problem: &Problem, visitor: Option<Visitor>) -> HttpResponse {
-    let layout = Layout { visitor, ..Layout::signed_out(problem.title, Section::None) };
-    let body = Failed { layout, problem }.render().unwrap_or_else(|_unrenderable| problem.detail.clone());
+fn html_page(response: HttpResponse, problem: &ProblemDetails, visitor: Option<Visitor>) -> HttpResponse {
+    let layout = PageLayout { visitor, ..PageLayout::signed_out(problem.title, NavSection::None) };
+    let body = ErrorPage { layout, problem }.render().unwrap_or_else(|_unrenderable| problem.detail.clone());
     with_body(response, problem, "text/html; charset=utf-8", body)
 }
 
 /// Keeps the headers (`Allow`, `Retry-After`, `WWW-Authenticate`, CORS) and gives status and body.
 fn with_body(
     mut response: HttpResponse,
-    problem: &Problem,
+    problem: &ProblemDetails,
     content_type: &'static str,
     body: String,
 ) -> HttpResponse {

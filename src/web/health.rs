@@ -11,9 +11,9 @@ use crate::{db::Db, error::AppError};
 
 /// Set once the process has been told to stop.
 #[derive(Debug, Default)]
-pub struct Draining(AtomicBool);
+pub struct DrainState(AtomicBool);
 
-impl Draining {
+impl DrainState {
     /// From now on `/readyz` says 503.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Release);
@@ -31,7 +31,7 @@ async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("alive\n")
 }
 
-async fn ready(db: Data<Db>, draining: Data<Draining>) -> Result<HttpResponse, AppError> {
+async fn ready(db: Data<Db>, draining: Data<DrainState>) -> Result<HttpResponse, AppError> {
     let reason = if draining.0.load(Ordering::Acquire) {
         "stopping\n"
     } else {

@@ -10,7 +10,7 @@ use crate::error::AppError;
 
 /// This installation, as pages and checks need it.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct PublicSite {
     /// The public origin: `https://keys.example.org`.
     pub origin: String,
     /// Whether cookies are `Secure`.
@@ -19,7 +19,7 @@ pub struct Site {
 
 /// Which entry of the navigation is the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
+pub enum NavSection {
     /// Sessions.
     Sessions,
     /// Settings → API Keys.
@@ -51,21 +51,21 @@ pub struct Visitor {
 
 /// The frame of a page.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub struct PageLayout {
     /// The heading and, with the product's name, the title.
     pub title: &'static str,
     /// The current entry of the navigation.
-    pub section: Section,
+    pub section: NavSection,
     /// Who is looking; `None`: not logged in.
     pub visitor: Option<Visitor>,
     /// A message of the page before, shown once.
     pub flash: Option<String>,
 }
 
-impl Layout {
+impl PageLayout {
     /// The frame for somebody who is not logged in.
     #[must_use]
-    pub fn signed_out(title: &'static str, section: Section) -> Self {
+    pub fn signed_out(title: &'static str, section: NavSection) -> Self {
         Self { title, section, visitor: None, flash: None }
     }
 
@@ -77,7 +77,7 @@ impl Layout {
 
     /// Whether `section` is the current one, in the words of `aria-current`.
     #[must_use]
-    pub fn is_current(&self, section: Section) -> bool {
+    pub fn is_current(&self, section: NavSection) -> bool {
         self.section == section
     }
 }

@@ -44,15 +44,15 @@ impl RequestId {
 /// The pattern of the route that answers, found once: `/api/sessions/{session_id}`, or `-` where there is none.
 #[must_use]
 pub fn route_of(request: &HttpRequest) -> Rc<str> {
-    if let Some(Route(known)) = request.extensions().get() {
+    if let Some(MatchedRoute(known)) = request.extensions().get() {
         return Rc::clone(known);
     }
     let route: Rc<str> = request.match_pattern().as_deref().unwrap_or("-").into();
-    request.extensions_mut().insert(Route(Rc::clone(&route)));
+    request.extensions_mut().insert(MatchedRoute(Rc::clone(&route)));
     route
 }
 
-struct Route(Rc<str>);
+struct MatchedRoute(Rc<str>);
 
 /// Gives the request its id, logs one line, and lets HEAD be answered wherever GET is.
 ///

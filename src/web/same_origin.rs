@@ -1,6 +1,6 @@
 //! Refuses writes that another site made a browser send.
 //!
-//! Browsers say where a request comes from in `Sec-Fetch-Site` (Fetch Metadata). On plain http beyond localhost they
+//! Browsers say where a request comes from in `Sec-Fetch-PublicSite` (Fetch Metadata). On plain http beyond localhost they
 //! leave it out and `Origin` decides, compared with the public URL. With neither, the request is refused.
 
 use actix_web::{
@@ -12,7 +12,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::page::Site;
+use super::page::PublicSite;
 use crate::error::AppError;
 
 /// Lets safe methods and same-origin requests pass.
@@ -23,7 +23,7 @@ pub async fn refuse_cross_site(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let origin = request.app_data::<Data<Site>>().map(|site| site.origin.clone()).unwrap_or_default();
+    let origin = request.app_data::<Data<PublicSite>>().map(|site| site.origin.clone()).unwrap_or_default();
     if request.method().is_safe() || is_same_origin(request.headers(), &origin) {
         return next.call(request).await;
     }

@@ -9,7 +9,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::page::Site;
+use super::page::PublicSite;
 
 /// Nothing inline, nothing from elsewhere, no frame around us.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -27,7 +27,7 @@ pub async fn set_security_headers(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let is_api = request.path() == "/api" || request.path().starts_with("/api/");
-    let is_https = request.app_data::<Data<Site>>().is_some_and(|site| site.is_https);
+    let is_https = request.app_data::<Data<PublicSite>>().is_some_and(|site| site.is_https);
     match next.call(request).await {
         Ok(mut response) => {
             add(response.headers_mut(), is_api, is_https);

@@ -4,14 +4,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 /// An instant as a person reads it and as a machine does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub struct DisplayTime {
     /// `23 Nov 2026, 10:45 UTC`.
     pub text: String,
     /// RFC 3339, for `<time datetime>`: `2026-11-23T10:45:06Z`.
     pub iso: String,
 }
 
-impl From<DateTime<Utc>> for Moment {
+impl From<DateTime<Utc>> for DisplayTime {
     fn from(instant: DateTime<Utc>) -> Self {
         Self { text: instant.format("%-d %b %Y, %H:%M UTC").to_string(), iso: rfc3339(instant) }
     }
@@ -19,14 +19,14 @@ impl From<DateTime<Utc>> for Moment {
 
 /// An instant that is over, as people say it, and exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
+pub struct RelativeTime {
     /// `3 minutes ago`.
     pub text: String,
     /// When it was.
-    pub exact: Moment,
+    pub exact: DisplayTime,
 }
 
-impl Past {
+impl RelativeTime {
     /// `then`, as it is said at `now`.
     #[must_use]
     pub fn of(then: DateTime<Utc>, now: DateTime<Utc>) -> Self {
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_moment_reads_in_both_ways() {
-        let moment = Moment::from("2026-11-03T10:45:06Z".parse::<DateTime<Utc>>().unwrap());
+        let moment = DisplayTime::from("2026-11-03T10:45:06Z".parse::<DateTime<Utc>>().unwrap());
         assert_eq!(moment.text, "3 Nov 2026, 10:45 UTC");
         assert_eq!(moment.iso, "2026-11-03T10:45:06Z");
     }
@@ -226,7 +226,7 @@ mod tests {
     fn the_past_is_said_as_people_say_it() {
         let then: DateTime<Utc> = "2026-11-03T10:45:06Z".parse().unwrap();
         let said = [-5, 0, 59, 60, 3599, 3600, 86_399, 86_400, 2_591_999, 2_592_000]
-            .map(|seconds| Past::of(then, then + chrono::TimeDelta::seconds(seconds)).text);
+            .map(|seconds| RelativeTime::of(then, then + chrono::TimeDelta::seconds(seconds)).text);
         let expected = [
             "just now",
             "just now",

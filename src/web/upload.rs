@@ -27,7 +27,7 @@ const PARTS_MAX: usize = 8;
 const FIELD_MAX: usize = 1024;
 
 /// The file of a form, and the fields that came before it.
-pub struct Upload {
+pub struct FileUpload {
     fields: Vec<(String, String)>,
     name: String,
     file: Field,
@@ -39,7 +39,7 @@ pub struct Upload {
     limit: usize,
 }
 
-impl Upload {
+impl FileUpload {
     /// Reads until the part `file_field`. The whole body has at most `limit` bytes.
     ///
     /// # Errors

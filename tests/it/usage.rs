@@ -4,7 +4,7 @@ use diesel::{Connection as _, RunQueryDsl as _, sql_query};
 use reqwest::{Method, header::HeaderValue};
 use uptok::{
     ids::{ClientId, PublicKey},
-    usage::{self, Batch, Call, Meter},
+    usage::{self, MeteredRequest, UsageBatch, UsageMeter},
 };
 
 use crate::support::{Reply, TestApp, TestDb, export_at};
@@ -194,11 +194,11 @@ async fn a_batch_that_is_sent_again_counts_once() {
     let client: ClientId = ada.client_id().await.parse().unwrap();
     let gone: PublicKey = "uptok_000000000000".parse().unwrap();
     let batch = |number| {
-        let meter = Meter::new(true);
+        let meter = UsageMeter::new(true);
         for public_key in [&key, &key, &gone] {
             meter.count(&call(&client, public_key));
         }
-        Batch { node: uuid::Uuid::nil(), number, counts: meter.take() }
+        UsageBatch { node: uuid::Uuid::nil(), number, counts: meter.take() }
     };
     let connection = &mut app.db.connect();
 
@@ -209,8 +209,8 @@ async fn a_batch_that_is_sent_again_counts_once() {
     assert_eq!(app.db.ask(REQUESTS), "6", "and what a key has that is not there spoils nothing");
 }
 
-fn call<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> Call<'a> {
-    Call {
+fn call<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> MeteredRequest<'a> {
+    MeteredRequest {
         client,
         public_key,
         at: uptok::web::time::now(),

@@ -10,16 +10,16 @@ use actix_web::cookie::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    extractor::{FLASH, Known, PLACE, SIGNED_IN},
+    extractor::{FLASH, PLACE, SIGNED_IN, SignInRow},
     table::{self, NewSignIn},
 };
 use crate::{
-    audit::{Actor, Chain, Trail},
+    audit::{Actor, AuditContext, ChainKey},
     db::Db,
     random,
 };
 
-type State = HashMap<String, String>;
+type CookieState = HashMap<String, String>;
 
 /// Random characters in the cookie: 381 bits.
 const ID_LENGTH: usize = 64;
@@ -34,13 +34,13 @@ pub fn cookie_name(is_https: bool) -> &'static str {
 #[derive(Clone)]
 pub struct SignInStore {
     db: Db,
-    chain: Chain,
+    chain: ChainKey,
 }
 
 impl SignInStore {
     /// A store in this database, which tells of sign-ins in the audit log.
     #[must_use]
-    pub fn new(db: Db, chain: Chain) -> Self {
+    pub fn new(db: Db, chain: ChainKey) -> Self {
         Self { db, chain }
     }
 }
@@ -49,12 +49,12 @@ fn hash(key: &SessionKey) -> Vec<u8> {
     Sha256::digest(key.as_ref().as_bytes()).to_vec()
 }
 
-fn flash_of(state: &State) -> Option<String> {
+fn flash_of(state: &CookieState) -> Option<String> {
     state.get(FLASH).and_then(|json| serde_json::from_str(json).ok())
 }
 
-fn to_state(known: &Known, flash: Option<String>) -> Result<State, serde_json::Error> {
-    let mut state = State::from([(SIGNED_IN.to_owned(), serde_json::to_string(known)?)]);
+fn to_state(known: &SignInRow, flash: Option<String>) -> Result<CookieState, serde_json::Error> {
+    let mut state = CookieState::from([(SIGNED_IN.to_owned(), serde_json::to_string(known)?)]);
     if let Some(flash) = flash {
         state.insert(FLASH.to_owned(), serde_json::to_string(&flash)?);
     }
@@ -62,7 +62,7 @@ fn to_state(known: &Known, flash: Option<String>) -> Result<State, serde_json::E
 }
 
 impl SessionStore for SignInStore {
-    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+    async fn load(&self, key: &SessionKey) -> Result<Option<CookieState>, LoadError> {
         let hash = hash(key);
         let found = self.db.run(move |connection| table::find(connection, &hash)).await;
         let found = found.map_err(|error| LoadError::Other(error.into()))?;
@@ -72,8 +72,8 @@ impl SessionStore for SignInStore {
             .map_err(|error| LoadError::Other(error.into()))
     }
 
-    async fn save(&self, state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
-        let known: Known = state
+    async fn save(&self, state: CookieState, _ttl: &Duration) -> Result<SessionKey, SaveError> {
+        let known: SignInRow = state
             .get(SIGNED_IN)
             .ok_or_else(|| SaveError::Other(anyhow::anyhow!("only a sign-in is stored")))
             .and_then(|json| {
@@ -82,7 +82,7 @@ impl SessionStore for SignInStore {
         let place = state.get(PLACE).and_then(|json| serde_json::from_str(json).ok());
         let (address, request_id) = place.unwrap_or_default();
         let actor = Actor::User(known.user_id);
-        let trail = Trail::new(&self.chain, actor).from_place(address, request_id);
+        let trail = AuditContext::new(&self.chain, actor).from_place(address, request_id);
         let flash = flash_of(&state);
         let id = random::text(random::BASE62, ID_LENGTH).map_err(|error| SaveError::Other(error.into()))?;
         let key = SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))?;
@@ -100,7 +100,7 @@ impl SessionStore for SignInStore {
     async fn update(
         &self,
         key: SessionKey,
-        state: State,
+        state: CookieState,
         _ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
         let hash = hash(&key);

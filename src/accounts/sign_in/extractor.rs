@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    audit::{Actor, Trail},
+    audit::{Actor, AuditContext},
     error::AppError,
     ids::ClientId,
-    web::page::{Layout, Section, Visitor},
+    web::page::{NavSection, PageLayout, Visitor},
 };
 
 /// The entry under which the store hands over who is logged in.
@@ -34,7 +34,7 @@ pub enum Role {
 
 /// What the database knew of a user and the active client when the request arrived: what the store hands over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Known {
+pub(crate) struct SignInRow {
     pub(crate) user_id: Uuid,
     pub(crate) name: String,
     pub(crate) email: String,
@@ -43,7 +43,7 @@ pub(crate) struct Known {
     pub(crate) role: String,
 }
 
-impl Known {
+impl SignInRow {
     pub(crate) fn client(&self) -> ClientId {
         ClientId::from_database(self.client_id.clone())
     }
@@ -54,8 +54,8 @@ impl Known {
 pub struct SignedIn {
     /// The user.
     pub user_id: Uuid,
-    known: Known,
-    trail: Trail,
+    known: SignInRow,
+    trail: AuditContext,
 }
 
 impl SignedIn {
@@ -67,7 +67,7 @@ impl SignedIn {
 
     /// What the user leaves in the audit log with this request.
     #[must_use]
-    pub fn trail(&self) -> Trail {
+    pub fn trail(&self) -> AuditContext {
         self.trail.clone()
     }
 
@@ -89,8 +89,8 @@ impl SignedIn {
 
     /// Who sent this request. Leaves the visitor behind, too: an error page has nothing else to know one by.
     fn of(request: &HttpRequest) -> Option<Self> {
-        let known = request.get_session().get::<Known>(SIGNED_IN).ok().flatten()?;
-        let trail = Trail::of(request, Actor::User(known.user_id)).ok()?;
+        let known = request.get_session().get::<SignInRow>(SIGNED_IN).ok().flatten()?;
+        let trail = AuditContext::of(request, Actor::User(known.user_id)).ok()?;
         let signed_in = Self { user_id: known.user_id, known, trail };
         request.extensions_mut().insert(signed_in.visitor());
         Some(signed_in)
@@ -118,15 +118,24 @@ pub struct MaybeSignedIn {
 impl MaybeSignedIn {
     /// The frame of the page `title`.
     #[must_use]
-    pub fn layout(self, title: &'static str, section: Section) -> Layout {
-        Layout { title, section, visitor: self.signed_in.as_ref().map(SignedIn::visitor), flash: self.flash }
+    pub fn layout(self, title: &'static str, section: NavSection) -> PageLayout {
+        PageLayout {
+            title,
+            section,
+            visitor: self.signed_in.as_ref().map(SignedIn::visitor),
+            flash: self.flash,
+        }
     }
 
     /// Who is logged in, and the frame of the page `title`.
     ///
     /// # Errors
     /// [`AppError::SignedOut`] when nobody is.
-    pub fn required(self, title: &'static str, section: Section) -> Result<(SignedIn, Layout), AppError> {
+    pub fn required(
+        self,
+        title: &'static str,
+        section: NavSection,
+    ) -> Result<(SignedIn, PageLayout), AppError> {
         let signed_in = self.signed_in.clone().ok_or(AppError::SignedOut)?;
         Ok((signed_in, self.layout(title, section)))
     }
@@ -160,10 +169,15 @@ impl FromRequest for SignedIn {
 ///
 /// # Errors
 /// [`AppError::Broken`] when the state cannot be written.
-pub fn sign_in(session: &Session, user_id: Uuid, client: &ClientId, trail: &Trail) -> Result<(), AppError> {
+pub fn sign_in(
+    session: &Session,
+    user_id: Uuid,
+    client: &ClientId,
+    trail: &AuditContext,
+) -> Result<(), AppError> {
     session.clear();
     session.renew();
-    let known = Known {
+    let known = SignInRow {
         user_id,
         client_id: client.as_str().to_owned(),
         // The store reads only the two ids; the rest is joined when the next request arrives.

@@ -7,9 +7,9 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::extractor::Known;
+use super::extractor::SignInRow;
 use crate::{
-    audit::{self, Act, Actor, Chain, Kind, Trail},
+    audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::sql::database_now,
     ids::ClientId,
     schema::{clients, memberships, sign_ins, users},
@@ -31,7 +31,7 @@ pub(crate) struct NewSignIn {
 /// Stores a sign-in that ends by itself after [`SIGN_IN_DAYS`] days, and forgets those that have ended.
 pub(crate) fn create(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     id_hash: &[u8],
     new: &NewSignIn,
 ) -> QueryResult<()> {
@@ -46,7 +46,12 @@ pub(crate) fn create(
                 sign_ins::ends_at.eq(database_now() + SIGN_IN_DAYS.days()),
             ))
             .execute(connection)?;
-        audit::record(connection, &new.client, trail, &Act::new(Kind::SignInSucceeded).on(&new.user_id))
+        audit::record(
+            connection,
+            &new.client,
+            trail,
+            &AuditEvent::new(EventKind::SignInSucceeded).on(&new.user_id),
+        )
     })
 }
 
@@ -54,7 +59,7 @@ pub(crate) fn create(
 pub(crate) fn find(
     connection: &mut PgConnection,
     id_hash: &[u8],
-) -> QueryResult<Option<(Known, Option<String>)>> {
+) -> QueryResult<Option<(SignInRow, Option<String>)>> {
     type Row = (Uuid, String, String, String, String, String, Option<String>, bool);
     let row: Option<Row> = sign_ins::table
         .inner_join(users::table)
@@ -84,7 +89,7 @@ pub(crate) fn find(
     if is_stale {
         touch(connection, id_hash)?;
     }
-    Ok(Some((Known { user_id, name, email, client_id, client_name, role }, flash)))
+    Ok(Some((SignInRow { user_id, name, email, client_id, client_name, role }, flash)))
 }
 
 fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {
@@ -104,15 +109,15 @@ pub(crate) fn set_flash(
 }
 
 /// Ends a sign-in. Where it came from, actix-session does not tell.
-pub(crate) fn delete(connection: &mut PgConnection, chain: &Chain, id_hash: &[u8]) -> QueryResult<()> {
+pub(crate) fn delete(connection: &mut PgConnection, chain: &ChainKey, id_hash: &[u8]) -> QueryResult<()> {
     connection.transaction(|connection| {
         let ended = diesel::delete(sign_ins::table.find(id_hash))
             .returning((sign_ins::user_id, sign_ins::client_id))
             .get_result::<(Uuid, String)>(connection)
             .optional()?;
         let Some((user_id, client)) = ended else { return Ok(()) };
-        let trail = Trail::new(chain, Actor::User(user_id));
-        let act = Act::new(Kind::SignInEnded).on(&user_id);
+        let trail = AuditContext::new(chain, Actor::User(user_id));
+        let act = AuditEvent::new(EventKind::SignInEnded).on(&user_id);
         audit::record(connection, &ClientId::from_database(client), &trail, &act)
     })
 }
@@ -121,8 +126,8 @@ pub(crate) fn delete(connection: &mut PgConnection, chain: &Chain, id_hash: &[u8
 pub(crate) fn note_failed(
     connection: &mut PgConnection,
     client: &ClientId,
-    trail: &Trail,
+    trail: &AuditContext,
     user_id: Uuid,
 ) -> QueryResult<()> {
-    audit::record(connection, client, trail, &Act::new(Kind::SignInFailed).on(&user_id))
+    audit::record(connection, client, trail, &AuditEvent::new(EventKind::SignInFailed).on(&user_id))
 }

@@ -11,33 +11,33 @@ use actix_web::{
 use diesel::PgConnection;
 use serde_json::{Value, json};
 
-use super::json::{self, Given};
+use super::json::{self, KeyBody};
 use crate::{
     api_keys::{
         auth::{
-            authentication::{FormCall, Presented},
-            credentials::{self, Credentials, Gate},
+            authentication::{FormWithKey, PresentedKey},
+            credentials::{self, Authenticator, Credentials},
             key_source::ApiQuery,
         },
         client_key::ClientKey,
-        key::Deleted,
-        list_query::KeyQuery,
+        key::DeletedKey,
+        list_query::KeyListQuery,
         new_key::NewKey,
-        service::{self, Manager},
+        service::{self, KeyActor},
         store,
     },
-    audit::{Actor, Trail},
+    audit::{Actor, AuditContext},
     error::AppError,
     ids::PublicKey,
     usage,
-    web::body::Body,
+    web::body::RawBody,
 };
 
 /// The body has at most so many bytes.
 pub(crate) const BODY_LIMIT: usize = 16 * 1024;
 
 pub(crate) async fn index(
-    key: Presented,
+    key: PresentedKey,
     query: Result<ApiQuery, AppError>,
 ) -> Result<HttpResponse, AppError> {
     let query = key.readable(query).await?;
@@ -48,28 +48,28 @@ pub(crate) async fn index(
     Ok(answer(StatusCode::OK, &found.await?))
 }
 
-pub(crate) async fn current(key: Presented) -> Result<HttpResponse, AppError> {
+pub(crate) async fn current(key: PresentedKey) -> Result<HttpResponse, AppError> {
     let found =
         admitted(&key, |connection, credentials| shown(connection, credentials, &credentials.public_key));
     Ok(answer(StatusCode::OK, &found.await?))
 }
 
-pub(crate) async fn show(key: Presented, public_key: Path<String>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn show(key: PresentedKey, public_key: Path<String>) -> Result<HttpResponse, AppError> {
     let found =
         admitted(&key, move |connection, credentials| shown(connection, credentials, &parse(&public_key)?));
     Ok(answer(StatusCode::OK, &found.await?))
 }
 
 pub(crate) async fn create(
-    key: Presented,
-    trail: Trail,
-    body: Result<ObjectBody, AppError>,
-    gate: Data<Gate>,
+    key: PresentedKey,
+    trail: AuditContext,
+    body: Result<JsonObjectBody, AppError>,
+    gate: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
-    let ObjectBody(body) = key.readable(body).await?;
+    let JsonObjectBody(body) = key.readable(body).await?;
     let made = admitted(&key, move |connection, credentials| {
         let own = store::find(connection, &credentials.client, &credentials.public_key)?;
-        let plan = Given::read(&body)?.plan(&own.rights())?;
+        let plan = KeyBody::read(&body)?.plan(&own.rights())?;
         let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
         let made = service::create(connection, &manager_of(credentials, trail), &plan, &new);
         let made = made.map_err(json::as_written)?;
@@ -79,16 +79,16 @@ pub(crate) async fn create(
 }
 
 pub(crate) async fn change(
-    key: Presented,
-    trail: Trail,
+    key: PresentedKey,
+    trail: AuditContext,
     public_key: Path<String>,
-    body: Result<ObjectBody, AppError>,
+    body: Result<JsonObjectBody, AppError>,
 ) -> Result<HttpResponse, AppError> {
-    let ObjectBody(body) = key.readable(body).await?;
+    let JsonObjectBody(body) = key.readable(body).await?;
     let changed = admitted(&key, move |connection, credentials| {
         let public_key = parse(&public_key)?;
         let before = store::find(connection, &credentials.client, &public_key)?;
-        let rights = Given::read(&body)?.rights(before.rights())?;
+        let rights = KeyBody::read(&body)?.rights(before.rights())?;
         service::change(connection, &manager_of(credentials, trail), &public_key, &rights)?;
         shown(connection, credentials, &public_key)
     });
@@ -96,14 +96,14 @@ pub(crate) async fn change(
 }
 
 pub(crate) async fn delete(
-    key: Presented,
-    trail: Trail,
+    key: PresentedKey,
+    trail: AuditContext,
     public_key: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let deleted = admitted(&key, move |connection, credentials| {
         match service::delete(connection, &manager_of(credentials, trail), &parse(&public_key)?)? {
-            Deleted::Now(_) => Ok(()),
-            Deleted::Before(_) => Err(AppError::NotFound),
+            DeletedKey::Now(_) => Ok(()),
+            DeletedKey::Before(_) => Err(AppError::NotFound),
         }
     });
     deleted.await?;
@@ -111,17 +111,17 @@ pub(crate) async fn delete(
 }
 
 pub(crate) async fn replace(
-    key: Presented,
-    trail: Trail,
+    key: PresentedKey,
+    trail: AuditContext,
     public_key: Path<String>,
-    body: Result<ObjectBody, AppError>,
-    gate: Data<Gate>,
+    body: Result<JsonObjectBody, AppError>,
+    gate: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
-    let ObjectBody(body) = key.readable(body).await?;
+    let JsonObjectBody(body) = key.readable(body).await?;
     let made = admitted(&key, move |connection, credentials| {
         let old = parse(&public_key)?;
         store::find(connection, &credentials.client, &old)?;
-        let grace = Given::read_any(&body)?.grace()?;
+        let grace = KeyBody::read_any(&body)?.grace()?;
         let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
         let replaced = service::replace(connection, &manager_of(credentials, trail), &old, grace, &new)?;
         Ok((whole, json::of(&replaced.new, None)))
@@ -130,7 +130,10 @@ pub(crate) async fn replace(
 }
 
 /// Whoever has the whole of a key may end it, wherever it is and whatever the key may do.
-pub(crate) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<HttpResponse, AppError> {
+pub(crate) async fn revoke(
+    call: FormWithKey<BODY_LIMIT>,
+    trail: AuditContext,
+) -> Result<HttpResponse, AppError> {
     let deleted = call.key.run(move |connection, credentials| {
         let Some(limit) = credentials::limit_of_living(connection, credentials)? else { return Ok(None) };
         service::delete(connection, &manager_of(credentials, trail), &credentials.public_key)?;
@@ -142,18 +145,18 @@ pub(crate) async fn revoke(call: FormCall<BODY_LIMIT>, trail: Trail) -> Result<H
 }
 
 /// A body that is one JSON object, or nothing. Not yet parsed.
-pub(crate) struct ObjectBody(Bytes);
+pub(crate) struct JsonObjectBody(Bytes);
 
-impl FromRequest for ObjectBody {
+impl FromRequest for JsonObjectBody {
     type Error = AppError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let media_type = request.content_type().to_ascii_lowercase();
         let is_json = matches!(media_type.as_str(), "application/json" | "application/merge-patch+json");
-        let body = Body::<BODY_LIMIT>::from_request(request, payload);
+        let body = RawBody::<BODY_LIMIT>::from_request(request, payload);
         Box::pin(async move {
-            let Body(body) = body.await.map_err(|error| match error {
+            let RawBody(body) = body.await.map_err(|error| match error {
                 AppError::UnsupportedType => AppError::UnsupportedObject,
                 other => other,
             })?;
@@ -164,7 +167,7 @@ impl FromRequest for ObjectBody {
 
 /// What `work` does for a key that is let in.
 async fn admitted<T: Send + 'static>(
-    key: &Presented,
+    key: &PresentedKey,
     work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, AppError> {
     key.run(move |connection, credentials| {
@@ -178,9 +181,9 @@ async fn admitted<T: Send + 'static>(
 }
 
 /// The key acts itself.
-fn manager_of(credentials: &Credentials, trail: Trail) -> Manager {
+fn manager_of(credentials: &Credentials, trail: AuditContext) -> KeyActor {
     let trail = trail.by(Actor::Key(credentials.public_key.clone()));
-    Manager { client: credentials.client.clone(), trail }
+    KeyActor { client: credentials.client.clone(), trail }
 }
 
 fn parse(text: &str) -> Result<PublicKey, AppError> {
@@ -200,7 +203,7 @@ fn shown(
 fn page_of(
     connection: &mut PgConnection,
     credentials: &Credentials,
-    asked: &KeyQuery,
+    asked: &KeyListQuery,
 ) -> Result<Value, AppError> {
     let found = store::list(connection, &credentials.client, asked)?;
     let uses = usage::of_keys(connection, &credentials.client)?;

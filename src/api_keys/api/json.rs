@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api_keys::{
-        error::KeyError,
-        key::{Key, Status},
-        lifetime::{Grace, GraceError, Lifetime, LifetimeError},
-        list_query::{KeyQuery, Sort},
-        new_key::{KeyName, Plan},
-        rights::{Networks, RequestsPerMinute, Rights, Scope},
+        error::KeyChangeError,
+        key::{ApiKey, KeyStatus},
+        lifetime::{GracePeriod, GracePeriodError, KeyLifetime, LifetimeError},
+        list_query::{KeyListQuery, KeySort},
+        new_key::{KeyName, KeyRequest},
+        rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope},
     },
     error::{AppError, FieldError},
     web::time::rfc3339,
@@ -22,7 +22,7 @@ use crate::{
 const PER_PAGE_MAX: u32 = 100;
 
 /// A key, and when it was last used.
-pub(crate) fn of(key: &Key, used: Option<DateTime<Utc>>) -> Value {
+pub(crate) fn of(key: &ApiKey, used: Option<DateTime<Utc>>) -> Value {
     json!({
         "publicKey": key.public_key,
         "name": key.name,
@@ -40,7 +40,7 @@ pub(crate) fn of(key: &Key, used: Option<DateTime<Utc>>) -> Value {
 }
 
 /// Which keys a program asks for; an absent field is as in the list of the page.
-pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyQuery, Vec<FieldError>> {
+pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyListQuery, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut number = |name: &'static str, absent: u32| {
         let Some(text) = field(name) else { return absent };
@@ -51,39 +51,41 @@ pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyQu
             absent
         })
     };
-    let (page, per_page) = (number("page", 1), number("perPage", KeyQuery::PER_PAGE));
-    let status =
-        field("status").map(|name| Status::named(name).ok_or("Use active, expiring, replaced or expired."));
-    let sort = field("sort").map(|name| Sort::named(name).ok_or("Use newest, oldest, name or expiry."));
+    let (page, per_page) = (number("page", 1), number("perPage", KeyListQuery::PER_PAGE));
+    let status = field("status")
+        .map(|name| KeyStatus::named(name).ok_or("Use active, expiring, replaced or expired."));
+    let sort = field("sort").map(|name| KeySort::named(name).ok_or("Use newest, oldest, name or expiry."));
     errors.extend(status.and_then(Result::err).map(|message| FieldError::new("status", message)));
     errors.extend(sort.and_then(Result::err).map(|message| FieldError::new("sort", message)));
     if !errors.is_empty() {
         return Err(errors);
     }
-    Ok(KeyQuery {
+    Ok(KeyListQuery {
         search: field("q").unwrap_or_default().to_owned(),
         status: status.and_then(Result::ok),
-        sort: sort.and_then(Result::ok).unwrap_or(Sort::Newest),
+        sort: sort.and_then(Result::ok).unwrap_or(KeySort::Newest),
         page,
         per_page: per_page.min(PER_PAGE_MAX),
     })
 }
 
 /// Why no key was made, with the field as programs write it.
-pub(crate) fn as_written(error: KeyError) -> AppError {
+pub(crate) fn as_written(error: KeyChangeError) -> AppError {
     match error {
-        KeyError::Lifetime(_) | KeyError::OutlivesActor(_) => AppError::invalid("expires", error.to_string()),
+        KeyChangeError::Lifetime(_) | KeyChangeError::OutlivesActor(_) => {
+            AppError::invalid("expires", error.to_string())
+        }
         other => other.into(),
     }
 }
 
 /// What a program has given: an object, whose fields are taken one by one. What is left is unknown.
-pub(crate) struct Given {
+pub(crate) struct KeyBody {
     fields: Map<String, Value>,
     errors: Vec<FieldError>,
 }
 
-impl Given {
+impl KeyBody {
     /// The body; nothing is an empty object.
     pub(crate) fn read_any(body: &[u8]) -> Result<Self, AppError> {
         Self::read(if body.is_empty() { b"{}" } else { body })
@@ -99,22 +101,22 @@ impl Given {
     }
 
     /// A new key. What it does not say of limit and networks is as the key has it that makes it, which it does not outlive.
-    pub(crate) fn plan(mut self, own: &Rights) -> Result<Plan, AppError> {
+    pub(crate) fn plan(mut self, own: &KeyRights) -> Result<KeyRequest, AppError> {
         let name = self.take("name", |value| match value.map(|it| it.as_str().map(str::parse::<KeyName>)) {
             Some(Some(name)) => name.map(Some).map_err(|error| error.to_string().into()),
             _ => Err("Say what the key is called.".into()),
         });
         let scopes = self.take("scopes", |value| value.map_or(Err(CHOOSE.into()), |it| scopes(it).map(Some)));
         let lifetime = self.take("expires", |value| value.map(lifetime).transpose());
-        let absent = Rights { scopes: scopes.unwrap_or_default(), ..own.clone() };
+        let absent = KeyRights { scopes: scopes.unwrap_or_default(), ..own.clone() };
         let rights = self.rights_but_scopes(absent)?;
         let Some(name) = name else { return Err(AppError::Invalid(self.errors)) };
-        let lifetime = lifetime.unwrap_or(Lifetime::AtMost(Lifetime::DAYS_DEFAULT));
-        Ok(Plan { name, lifetime, rights })
+        let lifetime = lifetime.unwrap_or(KeyLifetime::AtMost(KeyLifetime::DAYS_DEFAULT));
+        Ok(KeyRequest { name, lifetime, rights })
     }
 
     /// Other rights of a key; what is absent stays.
-    pub(crate) fn rights(mut self, mut before: Rights) -> Result<Rights, AppError> {
+    pub(crate) fn rights(mut self, mut before: KeyRights) -> Result<KeyRights, AppError> {
         if let Some(scopes) = self.take("scopes", |value| value.map(scopes).transpose()) {
             before.scopes = scopes;
         }
@@ -122,20 +124,21 @@ impl Given {
     }
 
     /// How long a replaced key lives on.
-    pub(crate) fn grace(mut self) -> Result<Grace, AppError> {
+    pub(crate) fn grace(mut self) -> Result<GracePeriod, AppError> {
         let grace = self.take("graceSeconds", |value| {
-            let grace = value.map(|it| it.as_u64().and_then(Grace::from_seconds).ok_or(GraceError));
+            let grace =
+                value.map(|it| it.as_u64().and_then(GracePeriod::from_seconds).ok_or(GracePeriodError));
             grace.transpose().map_err(|error| error.to_string().into())
         });
         self.finish()?;
         Ok(grace.unwrap_or_default())
     }
 
-    fn rights_but_scopes(&mut self, absent: Rights) -> Result<Rights, AppError> {
+    fn rights_but_scopes(&mut self, absent: KeyRights) -> Result<KeyRights, AppError> {
         let limit = self.take("requestsPerMinute", |value| value.map(limit).transpose());
         let networks = self.take("allowedNetworks", |value| value.map(networks).transpose());
         self.finish()?;
-        Ok(Rights {
+        Ok(KeyRights {
             scopes: absent.scopes,
             requests_per_minute: limit.unwrap_or(absent.requests_per_minute),
             networks: networks.unwrap_or(absent.networks),
@@ -174,7 +177,7 @@ fn scopes(value: &Value) -> Result<Vec<Scope>, Cow<'static, str>> {
     Ok(Scope::ALL.into_iter().filter(|scope| chosen.contains(scope)).collect())
 }
 
-fn lifetime(value: &Value) -> Result<Lifetime, Cow<'static, str>> {
+fn lifetime(value: &Value) -> Result<KeyLifetime, Cow<'static, str>> {
     let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|days| days.to_string()));
     let text = text.ok_or_else(|| LifetimeError::Unknown.to_string())?;
     text.parse().map_err(|error: LifetimeError| error.to_string().into())
@@ -182,12 +185,12 @@ fn lifetime(value: &Value) -> Result<Lifetime, Cow<'static, str>> {
 
 fn limit(value: &Value) -> Result<RequestsPerMinute, Cow<'static, str>> {
     let number = value.as_u64().ok_or("Use a whole number from 0 to 1000000. 0 means no limit.")?;
-    number.to_string().parse().map_err(|error: crate::api_keys::LimitError| error.to_string().into())
+    number.to_string().parse().map_err(|error: crate::api_keys::RequestLimitError| error.to_string().into())
 }
 
-fn networks(value: &Value) -> Result<Networks, Cow<'static, str>> {
+fn networks(value: &Value) -> Result<AllowedNetworks, Cow<'static, str>> {
     let texts: Option<Vec<&str>> =
         value.as_array().and_then(|values| values.iter().map(Value::as_str).collect());
     let texts = texts.ok_or("Use a list of addresses and networks, such as [\"203.0.113.0/24\"].")?;
-    Networks::new(texts).map_err(|error| error.to_string().into())
+    AllowedNetworks::new(texts).map_err(|error| error.to_string().into())
 }

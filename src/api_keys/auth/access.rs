@@ -9,7 +9,7 @@ use actix_web::{
     middleware::{Next, from_fn},
 };
 
-use super::rate_limits::{Standing, WINDOW_SECONDS};
+use super::rate_limits::{RateLimitStatus, WINDOW_SECONDS};
 use crate::api_keys::rights::Scope;
 
 /// Who may make a call.
@@ -43,7 +43,7 @@ impl Access {
             let answer = next.call(request);
             async {
                 let mut response = answer.await?;
-                let standing = response.request().extensions().get::<Standing>().copied();
+                let standing = response.request().extensions().get::<RateLimitStatus>().copied();
                 if let Some(standing) = standing {
                     tell(standing, response.headers_mut());
                 }
@@ -59,8 +59,8 @@ impl Access {
 }
 
 /// Tells the caller how its key stands, so that it can pace itself (draft-ietf-httpapi-ratelimit-headers).
-fn tell(standing: Standing, headers: &mut HeaderMap) {
-    let Standing { per_minute, left, reset_seconds } = standing;
+fn tell(standing: RateLimitStatus, headers: &mut HeaderMap) {
+    let RateLimitStatus { per_minute, left, reset_seconds } = standing;
     let fields = [
         ("ratelimit-policy", format!("\"key\";q={per_minute};w={WINDOW_SECONDS}")),
         ("ratelimit", format!("\"key\";r={left};t={reset_seconds}")),

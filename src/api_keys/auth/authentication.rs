@@ -14,9 +14,9 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     access::Access,
-    credentials::{self, Credentials, Gate},
-    key_source::{ApiRequest, BearerKey},
-    rate_limits::{Counted, Mark, Refused, Standing},
+    credentials::{self, Authenticator, Credentials},
+    key_source::{ApiForm, BearerKey},
+    rate_limits::{Charge, KeyFingerprint, RateLimitStatus, Rejection},
 };
 use crate::{
     api_keys::client_key::ClientKey,
@@ -24,8 +24,8 @@ use crate::{
     db::Db,
     error::AppError,
     ids::{ClientId, PublicKey},
-    usage::Caller,
-    web::{body::Fields, client_address::client_address},
+    usage::ApiCaller,
+    web::{body::FormFields, client_address::client_address},
 };
 
 /// A well-formed key from `Authorization: Bearer`, and what the route asks of it. It proves nothing yet.
@@ -34,24 +34,24 @@ use crate::{
 /// What [`BearerKey`] refuses; [`AppError::UnknownKey`] for a malformed key; [`AppError::OverLimit`] and
 /// [`AppError::TooMany`] before the database is asked; [`AppError::Broken`] for a route that does not say who may call
 /// it.
-pub struct Presented {
+pub struct PresentedKey {
     key: ClientKey,
-    mark: Mark,
-    counted: Counted,
+    mark: KeyFingerprint,
+    counted: Charge,
     /// How the key stands to a limit that refuses it, unless that is another one by now.
-    refused: Option<Standing>,
+    refused: Option<RateLimitStatus>,
     access: Access,
     address: IpAddr,
     request: HttpRequest,
     db: Data<Db>,
-    gate: Data<Gate>,
+    gate: Data<Authenticator>,
 }
 
-impl Presented {
+impl PresentedKey {
     fn new(request: &HttpRequest, text: &str) -> Result<Self, AppError> {
         let access = Access::of(request).ok_or_else(|| missing("a route that says who may call it"))?;
         let db = request.app_data::<Data<Db>>().ok_or_else(|| missing("a database"))?;
-        let gate = request.app_data::<Data<Gate>>().ok_or_else(|| missing("a gate"))?;
+        let gate = request.app_data::<Data<Authenticator>>().ok_or_else(|| missing("a gate"))?;
         let settings = request.app_data::<Data<Settings>>().ok_or_else(|| missing("settings"))?;
         let address = client_address(request, &settings.trusted_proxies);
         let Ok(key) = text.parse::<ClientKey>() else {
@@ -61,15 +61,15 @@ impl Presented {
         let (counted, refused) = match gate.limits.count(mark, address, Instant::now()) {
             Ok(counted) => (counted, None),
             // Ending a leaked key must not have to wait for whoever uses it.
-            Err(Refused::Key { .. }) if access == Access::Possession => (Counted::Not, None),
-            Err(Refused::Key { standing, is_to_be_looked_up: true }) => (Counted::Not, Some(standing)),
-            Err(Refused::Key { standing, .. }) => {
+            Err(Rejection::Key { .. }) if access == Access::Possession => (Charge::Not, None),
+            Err(Rejection::Key { standing, is_to_be_looked_up: true }) => (Charge::Not, Some(standing)),
+            Err(Rejection::Key { standing, .. }) => {
                 // Only a key that was let in before, the whole of it, can have used up its limit.
                 let client = gate.remembered_client_of(key.public());
                 leave_caller(request, client.as_ref(), key.public(), Some(standing));
                 return Err(standing.refusal());
             }
-            Err(Refused::Address(error)) => return Err(error),
+            Err(Rejection::Address(error)) => return Err(error),
         };
         let (request, db, gate) = (request.clone(), db.clone(), gate.clone());
         Ok(Self { key, mark, counted, refused, access, address, request, db, gate })
@@ -94,7 +94,11 @@ impl Presented {
     }
 
     /// Refuses a key that has used up its limit, unless it has another one by now.
-    async fn look_up_limit(&self, credentials: &Credentials, standing: Standing) -> Result<(), AppError> {
+    async fn look_up_limit(
+        &self,
+        credentials: &Credentials,
+        standing: RateLimitStatus,
+    ) -> Result<(), AppError> {
         let asked = credentials.clone();
         let Some(living) = self.db.run(move |connection| asked.living(connection)).await? else {
             return self.unknown();
@@ -170,14 +174,14 @@ impl Presented {
     /// Counts the request for its key, unless that is done.
     fn is_good(&self, credentials: &Credentials, per_minute: i32) {
         let limits = &self.gate.limits;
-        if self.counted == Counted::Elsewhere {
+        if self.counted == Charge::Elsewhere {
             limits.is_here(self.mark, self.address);
         }
         let standing = limits.found(self.mark, per_minute, self.counted, Instant::now());
         self.leave_caller(credentials, standing);
     }
 
-    fn leave_caller(&self, credentials: &Credentials, standing: Option<Standing>) {
+    fn leave_caller(&self, credentials: &Credentials, standing: Option<RateLimitStatus>) {
         leave_caller(&self.request, Some(&credentials.client), &credentials.public_key, standing);
     }
 
@@ -191,13 +195,13 @@ fn leave_caller(
     request: &HttpRequest,
     client: Option<&ClientId>,
     public_key: &PublicKey,
-    standing: Option<Standing>,
+    standing: Option<RateLimitStatus>,
 ) {
     let mut extensions = request.extensions_mut();
     if let Some(client) = client {
-        extensions.insert(Caller { client: client.clone(), public_key: public_key.clone() });
+        extensions.insert(ApiCaller { client: client.clone(), public_key: public_key.clone() });
     }
-    extensions.remove::<Standing>();
+    extensions.remove::<RateLimitStatus>();
     if let Some(standing) = standing {
         extensions.insert(standing);
     }
@@ -207,7 +211,7 @@ fn missing(what: &str) -> AppError {
     AppError::broken(format!("a request with a key needs {what}"))
 }
 
-impl FromRequest for Presented {
+impl FromRequest for PresentedKey {
     type Error = AppError;
     type Future = Ready<Result<Self, AppError>>;
 
@@ -223,31 +227,31 @@ impl FromRequest for Presented {
 /// The fields of a call whose body has at most `LIMIT` bytes, and the key it presents, in a field or in the header.
 ///
 /// # Errors
-/// What [`ApiRequest`] and [`Presented`] refuse.
-pub struct FormCall<const LIMIT: usize> {
+/// What [`ApiForm`] and [`PresentedKey`] refuse.
+pub struct FormWithKey<const LIMIT: usize> {
     /// The key.
-    pub key: Presented,
-    fields: ApiRequest<LIMIT>,
+    pub key: PresentedKey,
+    fields: ApiForm<LIMIT>,
 }
 
-impl<const LIMIT: usize> Deref for FormCall<LIMIT> {
-    type Target = Fields<LIMIT>;
+impl<const LIMIT: usize> Deref for FormWithKey<LIMIT> {
+    type Target = FormFields<LIMIT>;
 
     fn deref(&self) -> &Self::Target {
         &self.fields
     }
 }
 
-impl<const LIMIT: usize> FromRequest for FormCall<LIMIT> {
+impl<const LIMIT: usize> FromRequest for FormWithKey<LIMIT> {
     type Error = AppError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let fields = ApiRequest::<LIMIT>::from_request(request, payload);
+        let fields = ApiForm::<LIMIT>::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
             let fields = fields.await?;
-            let key = Presented::new(&request, fields.presented_key()?)?;
+            let key = PresentedKey::new(&request, fields.presented_key()?)?;
             Ok(Self { key, fields })
         })
     }

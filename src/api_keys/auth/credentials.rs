@@ -14,7 +14,7 @@ use diesel::{
 use ipnet::IpNet;
 use quick_cache::sync::Cache;
 
-use super::rate_limits::Limits;
+use super::rate_limits::KeyRateLimits;
 use crate::{
     api_keys::{
         client_key::{ClientKey, KeyHasher},
@@ -75,12 +75,12 @@ impl Credentials {
     }
 
     /// The key itself, if it lives, whatever it may do.
-    pub(crate) fn living(&self, connection: &mut PgConnection) -> QueryResult<Option<Living>> {
+    pub(crate) fn living(&self, connection: &mut PgConnection) -> QueryResult<Option<LiveKey>> {
         living(connection, self)
     }
 
     /// Why a key that lives was not let in. Only whoever has the whole of it is told.
-    pub(crate) fn refusal(&self, living: &Living) -> AppError {
+    pub(crate) fn refusal(&self, living: &LiveKey) -> AppError {
         if !living.is_allowed_from(self.address) {
             return AppError::AddressNotAllowed(self.address);
         }
@@ -97,17 +97,17 @@ impl Credentials {
 /// Turns presented keys into credentials.
 ///
 /// It remembers which client a public key belongs to: that never changes, and is not what lets anybody in. And it counts.
-pub struct Gate {
+pub struct Authenticator {
     hasher: KeyHasher,
     clients: Cache<PublicKey, ClientId>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: KeyRateLimits,
 }
 
-impl Gate {
+impl Authenticator {
     /// The gate of this installation. From each address it takes so many bad keys per minute.
     #[must_use]
     pub fn new(hasher: KeyHasher, bad_keys_per_minute: NonZeroU32) -> Self {
-        Self { hasher, clients: Cache::new(REMEMBERED_MAX), limits: Limits::new(bad_keys_per_minute) }
+        Self { hasher, clients: Cache::new(REMEMBERED_MAX), limits: KeyRateLimits::new(bad_keys_per_minute) }
     }
 
     /// What is stored of keys.
@@ -204,13 +204,13 @@ pub fn is_admitted(connection: &mut PgConnection, credentials: &Credentials) -> 
 /// What a living key may do, and from where.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
-pub(crate) struct Living {
+pub(crate) struct LiveKey {
     pub(crate) scopes: Vec<String>,
     pub(crate) requests_per_minute: i32,
     allowed_networks: Vec<IpNet>,
 }
 
-impl Living {
+impl LiveKey {
     pub(crate) fn is_allowed_from(&self, address: IpAddr) -> bool {
         self.allowed_networks.is_empty() || self.allowed_networks.iter().any(|it| it.contains(&address))
     }
@@ -228,8 +228,8 @@ pub(crate) fn limit_of_living(
 pub(crate) fn living(
     connection: &mut PgConnection,
     credentials: &Credentials,
-) -> QueryResult<Option<Living>> {
-    let living = api_keys::table.filter(lives(credentials)).select(Living::as_select());
+) -> QueryResult<Option<LiveKey>> {
+    let living = api_keys::table.filter(lives(credentials)).select(LiveKey::as_select());
     living.first(connection).optional()
 }
 

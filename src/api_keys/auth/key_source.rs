@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     error::{AppError, FieldError},
-    web::body::Fields,
+    web::body::FormFields,
 };
 
 /// The field that holds the key.
@@ -21,14 +21,14 @@ const KEY_FIELD: &str = "clientKey";
 ///
 /// # Errors
 /// 400 for a key in the query string, a key presented twice, or control characters (Unicode category Cc) in a
-/// field; and what [`Fields`] refuses.
+/// field; and what [`FormFields`] refuses.
 #[derive(Debug)]
-pub(crate) struct ApiRequest<const LIMIT: usize> {
+pub(crate) struct ApiForm<const LIMIT: usize> {
     key: Option<SecretString>,
-    fields: Fields<LIMIT>,
+    fields: FormFields<LIMIT>,
 }
 
-impl<const LIMIT: usize> ApiRequest<LIMIT> {
+impl<const LIMIT: usize> ApiForm<LIMIT> {
     /// The text presented as the key, or [`AppError::UnknownKey`].
     ///
     /// # Errors
@@ -38,22 +38,22 @@ impl<const LIMIT: usize> ApiRequest<LIMIT> {
     }
 }
 
-impl<const LIMIT: usize> Deref for ApiRequest<LIMIT> {
-    type Target = Fields<LIMIT>;
+impl<const LIMIT: usize> Deref for ApiForm<LIMIT> {
+    type Target = FormFields<LIMIT>;
 
     fn deref(&self) -> &Self::Target {
         &self.fields
     }
 }
 
-impl<const LIMIT: usize> FromRequest for ApiRequest<LIMIT> {
+impl<const LIMIT: usize> FromRequest for ApiForm<LIMIT> {
     type Error = AppError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let in_query = refuse_key_in_query(request.query_string());
         let bearer = bearer(request);
-        let fields = Fields::<LIMIT>::from_request(request, payload);
+        let fields = FormFields::<LIMIT>::from_request(request, payload);
         Box::pin(async move {
             in_query?;
             let bearer = bearer?;
@@ -94,10 +94,10 @@ impl FromRequest for BearerKey {
 /// # Errors
 /// 400 for more than 16 fields, a repeated field or control characters.
 #[derive(Debug)]
-pub(crate) struct ApiQuery(Fields<0>);
+pub(crate) struct ApiQuery(FormFields<0>);
 
 impl Deref for ApiQuery {
-    type Target = Fields<0>;
+    type Target = FormFields<0>;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -110,7 +110,7 @@ impl FromRequest for ApiQuery {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let pairs = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned();
-        let fields = Fields::from_pairs(pairs);
+        let fields = FormFields::from_pairs(pairs);
         ready(fields.and_then(|fields| refuse_control_characters(&fields).map(|()| Self(fields))))
     }
 }
@@ -144,7 +144,7 @@ fn bearer(request: &HttpRequest) -> Result<Option<SecretString>, AppError> {
     }
 }
 
-fn refuse_control_characters<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Result<(), AppError> {
+fn refuse_control_characters<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Result<(), AppError> {
     let wrong: Vec<_> = fields
         .iter()
         .filter(|(name, value)| name.chars().chain(value.chars()).any(char::is_control))

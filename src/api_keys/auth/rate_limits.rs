@@ -22,7 +22,7 @@ const LOOK_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// How a key stands to its limit once a request is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct RateLimitStatus {
     /// Requests per minute.
     pub(crate) per_minute: NonZeroU32,
     /// Requests that may follow at once.
@@ -31,7 +31,7 @@ pub(crate) struct Standing {
     pub(crate) reset_seconds: u64,
 }
 
-impl Standing {
+impl RateLimitStatus {
     /// Why nothing more is served.
     pub(crate) fn refusal(self) -> AppError {
         AppError::OverLimit { per_minute: self.per_minute.get(), seconds: self.reset_seconds }
@@ -40,25 +40,25 @@ impl Standing {
 
 /// So many requests at once, given back evenly over a minute.
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     per_minute: NonZeroU32,
-    state: Mutex<State>,
+    state: Mutex<BucketState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct BucketState {
     /// From when on nothing is missing.
     full_at: Instant,
     /// From when on the limit is looked up again before it refuses.
     look_up_at: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
     fn new(per_minute: NonZeroU32, now: Instant) -> Self {
-        Self { per_minute, state: Mutex::new(State { full_at: now, look_up_at: now + LOOK_UP_AFTER }) }
+        Self { per_minute, state: Mutex::new(BucketState { full_at: now, look_up_at: now + LOOK_UP_AFTER }) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BucketState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,7 +68,7 @@ impl Bucket {
     }
 
     /// Counts a request, unless none is left: then it is how the bucket stands as it is.
-    fn take(&self, now: Instant) -> Result<Standing, Standing> {
+    fn take(&self, now: Instant) -> Result<RateLimitStatus, RateLimitStatus> {
         let mut state = self.state();
         let before = state.full_at.saturating_duration_since(now);
         let after = before + self.interval();
@@ -96,7 +96,7 @@ impl Bucket {
     }
 
     /// How the bucket stands when nothing is left.
-    fn empty(&self, now: Instant) -> Option<Standing> {
+    fn empty(&self, now: Instant) -> Option<RateLimitStatus> {
         let standing = self.standing(self.state().full_at.saturating_duration_since(now));
         (standing.left == 0).then_some(standing)
     }
@@ -107,11 +107,11 @@ impl Bucket {
     }
 
     /// … when it takes `missing` until the bucket is full.
-    fn standing(&self, missing: Duration) -> Standing {
+    fn standing(&self, missing: Duration) -> RateLimitStatus {
         let interval = self.interval();
         let left = self.window().saturating_sub(missing).as_nanos() / interval.as_nanos();
         let reset = if left == 0 { (missing + interval).saturating_sub(self.window()) } else { missing };
-        Standing {
+        RateLimitStatus {
             per_minute: self.per_minute,
             left: u32::try_from(left).unwrap_or(u32::MAX),
             // Rounded up: who waits so long has waited long enough.
@@ -122,21 +122,21 @@ impl Bucket {
 
 /// The mark of a key in the counts: 64 bits under a secret of this process, from which nobody learns the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Mark(u64);
+pub(crate) struct KeyFingerprint(u64);
 
 /// What keys and addresses have used up.
-pub(crate) struct Limits {
+pub(crate) struct KeyRateLimits {
     marks: RandomState,
     /// Keys that were let in, and their buckets; `None`: no limit.
-    keys: Cache<Mark, Option<Arc<Bucket>>>,
+    keys: Cache<KeyFingerprint, Option<Arc<TokenBucket>>>,
     bad_keys_per_minute: NonZeroU32,
     /// Addresses from which bad keys came.
-    addresses: Cache<IpAddr, Arc<Bucket>>,
+    addresses: Cache<IpAddr, Arc<TokenBucket>>,
     /// Keys that live, with addresses from which they may not be used: who has a key there must not use up its limit.
-    elsewhere: Cache<(Mark, IpAddr), Arc<Bucket>>,
+    elsewhere: Cache<(KeyFingerprint, IpAddr), Arc<TokenBucket>>,
 }
 
-impl Limits {
+impl KeyRateLimits {
     pub(crate) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
         Self {
             marks: RandomState::new(),
@@ -147,8 +147,8 @@ impl Limits {
         }
     }
 
-    pub(crate) fn mark(&self, key: &ClientKey) -> Mark {
-        Mark(key.marked_with(&self.marks))
+    pub(crate) fn mark(&self, key: &ClientKey) -> KeyFingerprint {
+        KeyFingerprint(key.marked_with(&self.marks))
     }
 
     /// Counts a request with a key that was let in before. Asks no database.
@@ -157,25 +157,30 @@ impl Limits {
     ///
     /// # Errors
     /// Why the request is refused as far as is known here.
-    pub(crate) fn count(&self, mark: Mark, address: IpAddr, now: Instant) -> Result<Counted, Refused> {
+    pub(crate) fn count(
+        &self,
+        mark: KeyFingerprint,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<Charge, Rejection> {
         let address = counted_as(address);
         if let Some(bucket) = self.elsewhere.get(&(mark, address)) {
             return match bucket.take(now) {
-                Ok(_) => Ok(Counted::Elsewhere),
-                Err(standing) => Err(Refused::Address(AppError::TooMany(standing.reset_seconds))),
+                Ok(_) => Ok(Charge::Elsewhere),
+                Err(standing) => Err(Rejection::Address(AppError::TooMany(standing.reset_seconds))),
             };
         }
         if let Some(known) = self.keys.get(&mark) {
-            let Some(bucket) = known else { return Ok(Counted::Not) };
-            return bucket.take(now).map(Counted::Once).map_err(|standing| Refused::Key {
+            let Some(bucket) = known else { return Ok(Charge::Not) };
+            return bucket.take(now).map(Charge::Once).map_err(|standing| Rejection::Key {
                 standing,
                 is_to_be_looked_up: bucket.is_to_be_looked_up(now),
             });
         }
         let bucket = self.addresses.get(&address);
         match bucket.and_then(|bucket| bucket.empty(now)) {
-            Some(standing) => Err(Refused::Address(AppError::TooMany(standing.reset_seconds))),
-            None => Ok(Counted::Not),
+            Some(standing) => Err(Rejection::Address(AppError::TooMany(standing.reset_seconds))),
+            None => Ok(Charge::Not),
         }
     }
 
@@ -183,44 +188,44 @@ impl Limits {
     /// `counted` under that limit.
     pub(crate) fn found(
         &self,
-        mark: Mark,
+        mark: KeyFingerprint,
         per_minute: i32,
-        counted: Counted,
+        counted: Charge,
         now: Instant,
-    ) -> Option<Standing> {
+    ) -> Option<RateLimitStatus> {
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
         let known = self.keys.get(&mark);
         let bucket = known.filter(|known| known.as_ref().map(|it| it.per_minute) == per_minute);
         let bucket = bucket.unwrap_or_else(|| {
-            let bucket = per_minute.map(|limit| Arc::new(Bucket::new(limit, now)));
+            let bucket = per_minute.map(|limit| Arc::new(TokenBucket::new(limit, now)));
             self.keys.insert(mark, bucket.clone());
             bucket
         })?;
         match counted {
-            Counted::Once(standing) if standing.per_minute == bucket.per_minute => Some(standing),
+            Charge::Once(standing) if standing.per_minute == bucket.per_minute => Some(standing),
             // Who comes before the limit is known is served, even beyond it.
             _ => Some(bucket.take(now).unwrap_or_else(|standing| standing)),
         }
     }
 
     /// The key lives, and may not be used from there: that is counted for the two of them, and not for the key.
-    pub(crate) fn is_elsewhere(&self, mark: Mark, address: IpAddr, counted: Counted, now: Instant) {
-        if let (Counted::Once(_), Some(Some(bucket))) = (counted, self.keys.get(&mark)) {
+    pub(crate) fn is_elsewhere(&self, mark: KeyFingerprint, address: IpAddr, counted: Charge, now: Instant) {
+        if let (Charge::Once(_), Some(Some(bucket))) = (counted, self.keys.get(&mark)) {
             bucket.give_back();
         }
-        if counted != Counted::Elsewhere {
-            let bucket = Bucket::new(self.bad_keys_per_minute, now);
+        if counted != Charge::Elsewhere {
+            let bucket = TokenBucket::new(self.bad_keys_per_minute, now);
             self.elsewhere.insert((mark, counted_as(address)), Arc::new(bucket));
         }
     }
 
     /// The key may be used from there again.
-    pub(crate) fn is_here(&self, mark: Mark, address: IpAddr) {
+    pub(crate) fn is_here(&self, mark: KeyFingerprint, address: IpAddr) {
         self.elsewhere.remove(&(mark, counted_as(address)));
     }
 
     /// Forgets the limit of a key, which is another one by now.
-    pub(crate) fn forget(&self, mark: Mark) {
+    pub(crate) fn forget(&self, mark: KeyFingerprint) {
         self.keys.remove(&mark);
     }
 
@@ -228,11 +233,16 @@ impl Limits {
     ///
     /// # Errors
     /// Always: [`AppError::UnknownKey`], or [`AppError::TooMany`] when the address has no try left.
-    pub(crate) fn bad<T>(&self, mark: Option<Mark>, address: IpAddr, now: Instant) -> Result<T, AppError> {
+    pub(crate) fn bad<T>(
+        &self,
+        mark: Option<KeyFingerprint>,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<T, AppError> {
         if let Some(mark) = mark {
             self.keys.remove(&mark);
         }
-        let made = || Ok::<_, AppError>(Arc::new(Bucket::new(self.bad_keys_per_minute, now)));
+        let made = || Ok::<_, AppError>(Arc::new(TokenBucket::new(self.bad_keys_per_minute, now)));
         let bucket = self.addresses.get_or_insert_with(&counted_as(address), made)?;
         match bucket.take(now) {
             Ok(_) => Err(AppError::UnknownKey),
@@ -243,22 +253,22 @@ impl Limits {
 
 /// For what a request was counted before the database was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
+pub(crate) enum Charge {
     /// For nothing: the key has yet to be let in, or has no limit.
     Not,
     /// For its key, which stands so now.
-    Once(Standing),
+    Once(RateLimitStatus),
     /// For the key and an address from which it could not be used the last time.
     Elsewhere,
 }
 
 /// Why a request is refused before the database is asked.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(crate) enum Rejection {
     /// The key has used up its limit.
     Key {
         /// How it stands.
-        standing: Standing,
+        standing: RateLimitStatus,
         /// Whether it is time to ask the database if it has another limit by now.
         is_to_be_looked_up: bool,
     },
@@ -274,8 +284,8 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn limits(bad_keys: u32) -> Limits {
-        Limits::new(NonZeroU32::new(bad_keys).unwrap())
+    fn limits(bad_keys: u32) -> KeyRateLimits {
+        KeyRateLimits::new(NonZeroU32::new(bad_keys).unwrap())
     }
 
     fn seconds(count: u64) -> Duration {
@@ -284,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_key_may_be_used_so_often_at_once_and_then_evenly() {
-        let bucket = Bucket::new(NonZeroU32::new(60).unwrap(), Instant::now());
+        let bucket = TokenBucket::new(NonZeroU32::new(60).unwrap(), Instant::now());
         let now = Instant::now();
         for left in (0..60).rev() {
             assert_eq!(bucket.take(now).unwrap().left, left);
@@ -304,33 +314,33 @@ mod tests {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
         let mark = limits.mark(&key);
 
-        assert_eq!(limits.count(mark, HERE, now).unwrap(), Counted::Not);
-        assert_eq!(limits.found(mark, 5, Counted::Not, now).unwrap().left, 4);
+        assert_eq!(limits.count(mark, HERE, now).unwrap(), Charge::Not);
+        assert_eq!(limits.found(mark, 5, Charge::Not, now).unwrap().left, 4);
         let counted = limits.count(mark, HERE, now).unwrap();
         let standing = limits.found(mark, 5, counted, now).unwrap();
-        assert_eq!((standing.left, counted), (3, Counted::Once(standing)));
+        assert_eq!((standing.left, counted), (3, Charge::Once(standing)));
     }
 
     #[test]
     fn another_limit_holds_from_the_request_that_finds_it() {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
         let mark = limits.mark(&key);
-        limits.found(mark, 5, Counted::Not, now);
+        limits.found(mark, 5, Charge::Not, now);
         let counted = limits.count(mark, HERE, now).unwrap();
 
         assert_eq!(limits.found(mark, 100, counted, now).unwrap().left, 99);
-        assert_eq!(limits.found(mark, 0, Counted::Not, now), None);
-        assert_eq!(limits.count(mark, HERE, now).unwrap(), Counted::Not);
-        assert_eq!(limits.found(mark, 2, Counted::Not, now).unwrap().left, 1);
+        assert_eq!(limits.found(mark, 0, Charge::Not, now), None);
+        assert_eq!(limits.count(mark, HERE, now).unwrap(), Charge::Not);
+        assert_eq!(limits.found(mark, 2, Charge::Not, now).unwrap().left, 1);
     }
 
     #[test]
     fn a_limit_that_refuses_is_looked_up_once_a_second() {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
         let mark = limits.mark(&key);
-        limits.found(mark, 1, Counted::Not, now);
+        limits.found(mark, 1, Charge::Not, now);
         let is_looked_up = |at| match limits.count(mark, HERE, at) {
-            Err(Refused::Key { is_to_be_looked_up, .. }) => is_to_be_looked_up,
+            Err(Rejection::Key { is_to_be_looked_up, .. }) => is_to_be_looked_up,
             other => panic!("it has nothing left: {other:?}"),
         };
         assert_eq!(
@@ -339,24 +349,24 @@ mod tests {
         );
 
         limits.forget(mark);
-        assert_eq!(limits.found(mark, 10, Counted::Not, now).unwrap().left, 9);
+        assert_eq!(limits.found(mark, 10, Charge::Not, now).unwrap().left, 9);
     }
 
     #[test]
     fn a_key_used_from_elsewhere_keeps_its_limit() {
         let (limits, key, now) = (limits(3), ClientKey::generate().unwrap(), Instant::now());
         let (mark, there) = (limits.mark(&key), [192, 0, 2, 1].into());
-        limits.found(mark, 5, Counted::Not, now);
+        limits.found(mark, 5, Charge::Not, now);
         for _ in 0..4 {
             let counted = limits.count(mark, there, now).unwrap();
             limits.is_elsewhere(mark, there, counted, now);
         }
-        assert!(matches!(limits.count(mark, there, now), Err(Refused::Address(AppError::TooMany(20)))));
+        assert!(matches!(limits.count(mark, there, now), Err(Rejection::Address(AppError::TooMany(20)))));
         let counted = limits.count(mark, HERE, now).unwrap();
         assert_eq!(limits.found(mark, 5, counted, now).unwrap().left, 3);
 
         limits.is_here(mark, there);
-        assert!(matches!(limits.count(mark, there, now), Ok(Counted::Once(_))));
+        assert!(matches!(limits.count(mark, there, now), Ok(Charge::Once(_))));
     }
 
     #[test]
@@ -364,13 +374,13 @@ mod tests {
         let (limits, now) = (limits(3), Instant::now());
         let good = limits.mark(&ClientKey::generate().unwrap());
         let bad = limits.mark(&ClientKey::generate().unwrap());
-        limits.found(good, 0, Counted::Not, now);
+        limits.found(good, 0, Charge::Not, now);
         for _ in 0..3 {
             assert!(limits.count(bad, HERE, now).is_ok());
             assert!(matches!(limits.bad::<()>(Some(bad), HERE, now), Err(AppError::UnknownKey)));
         }
 
-        assert!(matches!(limits.count(bad, HERE, now), Err(Refused::Address(AppError::TooMany(20)))));
+        assert!(matches!(limits.count(bad, HERE, now), Err(Rejection::Address(AppError::TooMany(20)))));
         assert!(matches!(limits.bad::<()>(None, HERE, now), Err(AppError::TooMany(20))));
         assert!(limits.count(good, HERE, now).is_ok());
         assert!(limits.count(bad, [192, 0, 2, 1].into(), now).is_ok(), "another address has its own tries");
@@ -381,18 +391,18 @@ mod tests {
     fn a_key_that_is_refused_is_not_known_any_more() {
         let (limits, now) = (limits(1), Instant::now());
         let mark = limits.mark(&ClientKey::generate().unwrap());
-        limits.found(mark, 600, Counted::Not, now);
+        limits.found(mark, 600, Charge::Not, now);
 
         limits.bad::<()>(Some(mark), HERE, now).unwrap_err();
 
-        assert!(matches!(limits.count(mark, HERE, now), Err(Refused::Address(_))));
+        assert!(matches!(limits.count(mark, HERE, now), Err(Rejection::Address(_))));
     }
 
     proptest! {
         #[test]
         fn never_more_than_the_limit_at_once(per_minute in 1_u32..1_000_001, at in 0_u64..1_000_000) {
             let start = Instant::now();
-            let bucket = Bucket::new(NonZeroU32::new(per_minute).unwrap(), start);
+            let bucket = TokenBucket::new(NonZeroU32::new(per_minute).unwrap(), start);
             let now = start + Duration::from_millis(at);
             let taken = (0..per_minute.min(2000)).filter(|_| bucket.take(now).is_ok()).count();
             prop_assert_eq!(u32::try_from(taken).unwrap(), per_minute.min(2000));

@@ -7,18 +7,18 @@ use url::form_urlencoded;
 
 use super::{
     list::{FORM_LIMIT, INDEX, manager, refuse_member, refuse_without_right},
-    row::Row,
+    row::KeyRow,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
-    api_keys::{key::Deleted, service, store},
+    api_keys::{key::DeletedKey, service, store},
     db::Db,
     error::AppError,
     ids::PublicKey,
     usage,
     web::{
-        body::Fields,
-        page::{Layout, Section, respond, see_other},
+        body::FormFields,
+        page::{NavSection, PageLayout, respond, see_other},
     },
 };
 
@@ -27,13 +27,13 @@ const SEVERAL_MAX: usize = 100;
 
 #[derive(Template)]
 #[template(path = "api_keys/bulk_delete.html")]
-struct DeleteSeveral {
-    layout: Layout,
-    keys: Vec<Row>,
+struct BulkDeletePage {
+    layout: PageLayout,
+    keys: Vec<KeyRow>,
     client_id: String,
 }
 
-impl DeleteSeveral {
+impl BulkDeletePage {
     /// What the form sends: the public keys, with blanks between them.
     fn list(&self) -> String {
         self.keys.iter().map(|key| key.public_key.as_str()).collect::<Vec<_>>().join(" ")
@@ -52,7 +52,7 @@ pub(crate) async fn confirm_delete(
     session: Session,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Delete API keys", Section::ApiKeys)?;
+    let (signed_in, layout) = visitor.required("Delete API keys", NavSection::ApiKeys)?;
     refuse_member(&signed_in)?;
     let pairs = form_urlencoded::parse(request.query_string().as_bytes());
     let ticked: Vec<String> =
@@ -76,25 +76,25 @@ pub(crate) async fn confirm_delete(
         leave_message(&session, "These keys were deleted already.")?;
         return Ok(see_other(INDEX));
     }
-    let row = |key: crate::api_keys::Key| {
+    let row = |key: crate::api_keys::ApiKey| {
         let used = usage.get(&key.public_key);
-        Row::of(key, used)
+        KeyRow::of(key, used)
     };
     let keys = keys.into_iter().map(row).collect();
-    respond(StatusCode::OK, &DeleteSeveral { layout, keys, client_id: signed_in.client().to_string() })
+    respond(StatusCode::OK, &BulkDeletePage { layout, keys, client_id: signed_in.client().to_string() })
 }
 
 pub(crate) async fn delete(
     signed_in: SignedIn,
     session: Session,
-    fields: Fields<FORM_LIMIT>,
+    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     refuse_without_right(&signed_in, &fields)?;
     let keys = parse_all(fields.text("keys").split_whitespace())?;
     let manager = manager(&signed_in);
     let deleted = db.run(move |connection| service::delete_all(connection, &manager, &keys)).await?;
-    let now = deleted.iter().filter(|it| matches!(it, Deleted::Now(_))).count();
+    let now = deleted.iter().filter(|it| matches!(it, DeletedKey::Now(_))).count();
     let message = match now {
         0 => "These keys were deleted already.".to_owned(),
         1 => "1 key is deleted. Programs that use it are refused from now on.".to_owned(),

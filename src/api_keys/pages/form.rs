@@ -2,13 +2,13 @@
 
 use crate::{
     api_keys::{
-        error::KeyError,
-        key::Key,
-        lifetime::Lifetime,
-        new_key::{KeyName, Plan},
-        rights::{RequestsPerMinute, Rights, Scope},
+        error::KeyChangeError,
+        key::ApiKey,
+        lifetime::KeyLifetime,
+        new_key::{KeyName, KeyRequest},
+        rights::{KeyRights, RequestsPerMinute, Scope},
     },
-    web::{body::Fields, form::FormState, time::now},
+    web::{body::FormFields, form::FormState, time::now},
 };
 
 /// The form of a key that is made or changed.
@@ -20,11 +20,11 @@ pub(crate) struct KeyForm {
 
 impl KeyForm {
     /// What a form sent. What it does not have is as in the empty form: a program may send a name alone.
-    pub(crate) fn read<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Self {
+    pub(crate) fn read<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Self {
         let or = |name: &str, default: &str| fields.get(name).unwrap_or(default).to_owned();
         let state = FormState::default()
             .keep("name", fields.text("name"))
-            .keep("expires", &or("expires", &Lifetime::DAYS_DEFAULT.to_string()))
+            .keep("expires", &or("expires", &KeyLifetime::DAYS_DEFAULT.to_string()))
             .keep("expiresOn", fields.text("expiresOn"))
             .keep("requestsPerMinute", &or("requestsPerMinute", &RequestsPerMinute::DEFAULT.to_string()))
             .keep("allowedNetworks", fields.text("allowedNetworks"));
@@ -32,7 +32,7 @@ impl KeyForm {
     }
 
     /// What a form changes of a key. What it does not have stays as it is.
-    pub(crate) fn changed<const LIMIT: usize>(fields: &Fields<LIMIT>, key: &Key) -> Self {
+    pub(crate) fn changed<const LIMIT: usize>(fields: &FormFields<LIMIT>, key: &ApiKey) -> Self {
         let before = Self::of(key);
         let sent = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
         let or_before = |name: &str| sent(name).unwrap_or(before.state.value(name)).to_owned();
@@ -47,7 +47,7 @@ impl KeyForm {
     }
 
     /// The rights of a key, to be changed.
-    pub(crate) fn of(key: &Key) -> Self {
+    pub(crate) fn of(key: &ApiKey) -> Self {
         let rights = key.rights();
         let state = FormState::default()
             .keep("requestsPerMinute", &rights.requests_per_minute.to_string())
@@ -56,28 +56,28 @@ impl KeyForm {
     }
 
     /// The key that the form asks for; `None`: something in it is wrong.
-    pub(crate) fn plan(&mut self) -> Option<Plan> {
+    pub(crate) fn plan(&mut self) -> Option<KeyRequest> {
         let name = self.state.value("name").parse::<KeyName>();
         let name = self.state.check("name", name);
         let lifetime = self.lifetime();
         let rights = self.rights();
-        Some(Plan { name: name?, lifetime: lifetime?, rights: rights? })
+        Some(KeyRequest { name: name?, lifetime: lifetime?, rights: rights? })
     }
 
     /// How long the key shall live; `None`: something in it is wrong. The database has the last word on what is over.
-    fn lifetime(&mut self) -> Option<Lifetime> {
+    fn lifetime(&mut self) -> Option<KeyLifetime> {
         let (expires, day) = (self.state.value("expires"), self.state.value("expiresOn"));
         if expires != "date" && !day.is_empty() {
             let message = "You gave a day: choose “at the end of” for it, or clear it.";
-            return self.state.check::<Lifetime, _>("expiresOn", Err(message));
+            return self.state.check::<KeyLifetime, _>("expiresOn", Err(message));
         }
         let field = if expires == "date" { "expiresOn" } else { "expires" };
-        let lifetime = Lifetime::chosen(expires, day).and_then(|it| it.end(now()).map(|_end| it));
+        let lifetime = KeyLifetime::chosen(expires, day).and_then(|it| it.end(now()).map(|_end| it));
         self.state.check(field, lifetime)
     }
 
     /// The rights that the form asks for; `None`: something in it is wrong.
-    pub(crate) fn rights(&mut self) -> Option<Rights> {
+    pub(crate) fn rights(&mut self) -> Option<KeyRights> {
         let requests_per_minute = self.state.value("requestsPerMinute").parse();
         let networks = self.state.value("allowedNetworks").parse();
         let requests_per_minute = self.state.check("requestsPerMinute", requests_per_minute);
@@ -89,7 +89,7 @@ impl KeyForm {
         if self.state.error("requestsPerMinute").is_some() {
             return None;
         }
-        Some(Rights {
+        Some(KeyRights {
             scopes: self.scopes.clone(),
             requests_per_minute: requests_per_minute?,
             networks: networks?,
@@ -97,7 +97,7 @@ impl KeyForm {
     }
 
     /// Adds what is wrong to its field, if it is about one.
-    pub(crate) fn refuse(&mut self, error: &KeyError) -> bool {
+    pub(crate) fn refuse(&mut self, error: &KeyChangeError) -> bool {
         let Some((field, message)) = error.field() else { return false };
         self.state.check::<(), _>(field, Err(message));
         true
@@ -125,12 +125,12 @@ impl KeyForm {
 /// A key that reads, for the usual time.
 impl Default for KeyForm {
     fn default() -> Self {
-        Self::read(&Fields::<0>::default())
+        Self::read(&FormFields::<0>::default())
     }
 }
 
 /// The ticked boxes. A form without boxes, posted by a program, asks for a key that reads.
-fn chosen_scopes<const LIMIT: usize>(fields: &Fields<LIMIT>) -> Vec<Scope> {
+fn chosen_scopes<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Vec<Scope> {
     if fields.get("chooseScopes").is_none() {
         return vec![Scope::SessionsRead];
     }

@@ -8,27 +8,27 @@ use actix_web::{
 };
 use askama::Template;
 
-use super::{form::KeyForm, row::Row};
+use super::{form::KeyForm, row::KeyRow};
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
     api_keys::{
-        auth::credentials::Gate,
+        auth::credentials::Authenticator,
         client_key::ClientKey,
-        error::KeyError,
-        key::{Status, WARNED_DAYS},
-        lifetime::Lifetime,
-        list_query::{KeyQuery, Sort},
+        error::KeyChangeError,
+        key::{KeyStatus, WARNED_DAYS},
+        lifetime::KeyLifetime,
+        list_query::{KeyListQuery, KeySort},
         new_key::NewKey,
-        service::{self, Manager},
+        service::{self, KeyActor},
         store::{self, KeyPage},
     },
     db::Db,
     error::AppError,
     random, usage,
     web::{
-        body::Fields,
+        body::FormFields,
         format::grouped,
-        page::{Layout, Section, respond, see_other},
+        page::{NavSection, PageLayout, respond, see_other},
     },
 };
 
@@ -39,9 +39,9 @@ const NO_RIGHT: &str = "Only owners and admins of the client make, change, repla
 
 #[derive(Template)]
 #[template(path = "api_keys/list.html")]
-struct Index {
-    layout: Layout,
-    keys: Vec<Row>,
+struct KeyListPage {
+    layout: PageLayout,
+    keys: Vec<KeyRow>,
     client_id: String,
     form: KeyForm,
     form_nonce: String,
@@ -50,18 +50,18 @@ struct Index {
     made: Option<String>,
     /// A form sent twice made one key; its text cannot be shown again.
     is_repeat: bool,
-    query: KeyQuery,
+    query: KeyListQuery,
     total: String,
     /// The addresses of the pages before and after.
     newer: Option<String>,
     older: Option<String>,
     /// Keys that are about to expire, a few of them.
-    expiring: Vec<Row>,
+    expiring: Vec<KeyRow>,
     /// How many there are.
     expiring_total: i64,
 }
 
-impl Index {
+impl KeyListPage {
     /// Whether the client has no key at all.
     fn has_none(&self) -> bool {
         self.keys.is_empty() && !self.query.is_narrow()
@@ -70,11 +70,11 @@ impl Index {
 
 /// What the list shows beside the keys.
 #[derive(Default)]
-struct Outcome {
+struct FormOutcome {
     form: KeyForm,
     made: Option<(ClientKey, String)>,
     is_repeat: bool,
-    query: KeyQuery,
+    query: KeyListQuery,
 }
 
 pub(crate) async fn index(
@@ -82,20 +82,20 @@ pub(crate) async fn index(
     visitor: MaybeSignedIn,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let query = KeyQuery::parse(request.query_string());
+    let query = KeyListQuery::parse(request.query_string());
     if let Some(cut) = query.without_secret() {
         return Ok(see_other(&format!("{INDEX}?{}", cut.text())));
     }
-    show_list(StatusCode::OK, visitor, &db, Outcome { query, ..Outcome::default() }).await
+    show_list(StatusCode::OK, visitor, &db, FormOutcome { query, ..FormOutcome::default() }).await
 }
 
 async fn show_list(
     status: StatusCode,
     visitor: MaybeSignedIn,
     db: &Db,
-    outcome: Outcome,
+    outcome: FormOutcome,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("API Keys", Section::ApiKeys)?;
+    let (signed_in, layout) = visitor.required("API Keys", NavSection::ApiKeys)?;
     let (client, query) = (signed_in.client(), outcome.query.clone());
     let (page, expiring, usage) = db
         .run(move |connection| {
@@ -108,11 +108,11 @@ async fn show_list(
     let (made, sentence) = outcome.made.unzip();
     let total = page.total;
     let (newer, older) = neighbours(&outcome.query, &page);
-    let row = |key: crate::api_keys::Key| {
+    let row = |key: crate::api_keys::ApiKey| {
         let used = usage.get(&key.public_key);
-        Row::of(key, used).showing(made.as_ref())
+        KeyRow::of(key, used).showing(made.as_ref())
     };
-    let page = Index {
+    let page = KeyListPage {
         layout,
         keys: page.keys.into_iter().map(row).collect(),
         client_id: signed_in.client().to_string(),
@@ -132,9 +132,9 @@ async fn show_list(
 }
 
 /// The addresses of the pages before and after this one.
-fn neighbours(query: &KeyQuery, page: &KeyPage) -> (Option<String>, Option<String>) {
+fn neighbours(query: &KeyListQuery, page: &KeyPage) -> (Option<String>, Option<String>) {
     let address = |page: u32| {
-        let text = KeyQuery { page, ..query.clone() }.text();
+        let text = KeyListQuery { page, ..query.clone() }.text();
         if text.is_empty() { INDEX.to_owned() } else { format!("{INDEX}?{text}") }
     };
     let before = page.page.checked_sub(1).filter(|before| *before > 0).map(address);
@@ -144,9 +144,9 @@ fn neighbours(query: &KeyQuery, page: &KeyPage) -> (Option<String>, Option<Strin
 
 pub(crate) async fn create(
     visitor: MaybeSignedIn,
-    fields: Fields<FORM_LIMIT>,
+    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
-    gate: Data<Gate>,
+    gate: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     refuse_without_right(&signed_in, &fields)?;
@@ -163,7 +163,7 @@ pub(crate) async fn create(
 }
 
 async fn refuse(visitor: MaybeSignedIn, db: &Db, form: KeyForm) -> Result<HttpResponse, AppError> {
-    let outcome = Outcome { form, ..Outcome::default() };
+    let outcome = FormOutcome { form, ..FormOutcome::default() };
     show_list(StatusCode::UNPROCESSABLE_ENTITY, visitor, db, outcome).await
 }
 
@@ -174,7 +174,7 @@ pub(crate) async fn show_made(
     key: ClientKey,
     sentence: String,
 ) -> Result<HttpResponse, AppError> {
-    let outcome = Outcome { made: Some((key, sentence)), ..Outcome::default() };
+    let outcome = FormOutcome { made: Some((key, sentence)), ..FormOutcome::default() };
     let mut response = show_list(StatusCode::OK, visitor, db, outcome).await?;
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     Ok(response)
@@ -183,26 +183,26 @@ pub(crate) async fn show_made(
 pub(crate) async fn repeat_or_fail(
     visitor: MaybeSignedIn,
     db: &Db,
-    error: KeyError,
+    error: KeyChangeError,
 ) -> Result<HttpResponse, AppError> {
-    if !matches!(error, KeyError::FormUsed) {
+    if !matches!(error, KeyChangeError::FormUsed) {
         return Err(error.into());
     }
-    let outcome = Outcome { is_repeat: true, ..Outcome::default() };
+    let outcome = FormOutcome { is_repeat: true, ..FormOutcome::default() };
     show_list(StatusCode::OK, visitor, db, outcome).await
 }
 
 /// Runs a change whose refusals are answers, not failures.
 pub(crate) async fn run<T: Send + 'static>(
     db: &Db,
-    work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, KeyError> + Send + 'static,
-) -> Result<Result<T, KeyError>, AppError> {
+    work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, KeyChangeError> + Send + 'static,
+) -> Result<Result<T, KeyChangeError>, AppError> {
     db.run(move |connection| Ok::<_, AppError>(work(connection))).await
 }
 
 pub(crate) fn refuse_without_right(
     signed_in: &SignedIn,
-    fields: &Fields<FORM_LIMIT>,
+    fields: &FormFields<FORM_LIMIT>,
 ) -> Result<(), AppError> {
     refuse_member(signed_in)?;
     // A form rendered for one client must not make a key in another that was chosen in a second tab.
@@ -220,8 +220,8 @@ pub(crate) fn refuse_member(signed_in: &SignedIn) -> Result<(), AppError> {
     if signed_in.may_manage_keys() { Ok(()) } else { Err(AppError::Forbidden(NO_RIGHT)) }
 }
 
-pub(crate) fn manager(signed_in: &SignedIn) -> Manager {
-    Manager { client: signed_in.client(), trail: signed_in.trail() }
+pub(crate) fn manager(signed_in: &SignedIn) -> KeyActor {
+    KeyActor { client: signed_in.client(), trail: signed_in.trail() }
 }
 
 pub(crate) fn new_nonce() -> Result<String, AppError> {

@@ -14,14 +14,14 @@ use super::{
         FORM_LIMIT, INDEX, manager, new_nonce, refuse_member, refuse_without_right, repeat_or_fail, run,
         show_made,
     },
-    row::Row,
+    row::KeyRow,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, leave_message},
     api_keys::{
-        auth::credentials::Gate,
-        key::{Deleted, Key, Status},
-        lifetime::Grace,
+        auth::credentials::Authenticator,
+        key::{ApiKey, DeletedKey, KeyStatus},
+        lifetime::GracePeriod,
         new_key::NewKey,
         service, store,
     },
@@ -30,35 +30,35 @@ use crate::{
     ids::PublicKey,
     usage,
     web::{
-        body::Fields,
-        page::{Layout, Section, respond, see_other},
+        body::FormFields,
+        page::{NavSection, PageLayout, respond, see_other},
     },
 };
 
 #[derive(Template)]
 #[template(path = "api_keys/one_key.html")]
-struct Show {
-    layout: Layout,
-    key: Row,
+struct OneKeyPage {
+    layout: PageLayout,
+    key: KeyRow,
     form: KeyForm,
     may_manage: bool,
 }
 
 #[derive(Template)]
 #[template(path = "api_keys/delete.html")]
-struct Delete {
-    layout: Layout,
-    key: Row,
+struct DeleteKeyPage {
+    layout: PageLayout,
+    key: KeyRow,
 }
 
 #[derive(Template)]
 #[template(path = "api_keys/replacement.html")]
-struct Replacement {
-    layout: Layout,
-    key: Row,
+struct ReplaceKeyPage {
+    layout: PageLayout,
+    key: KeyRow,
     form_nonce: String,
     /// Each grace: its seconds and what is chosen.
-    graces: [Grace; Grace::ALL.len()],
+    graces: [GracePeriod; GracePeriod::ALL.len()],
 }
 
 pub(crate) async fn show(
@@ -66,9 +66,10 @@ pub(crate) async fn show(
     public_key: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("API key", Section::ApiKeys)?;
+    let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
     let (key, row) = known(&signed_in, &public_key, &db).await?;
-    let page = Show { layout, form: KeyForm::of(&key), key: row, may_manage: signed_in.may_manage_keys() };
+    let page =
+        OneKeyPage { layout, form: KeyForm::of(&key), key: row, may_manage: signed_in.may_manage_keys() };
     respond(StatusCode::OK, &page)
 }
 
@@ -76,16 +77,16 @@ pub(crate) async fn change(
     visitor: MaybeSignedIn,
     session: Session,
     public_key: Path<String>,
-    fields: Fields<FORM_LIMIT>,
+    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("API key", Section::ApiKeys)?;
+    let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
     refuse_without_right(&signed_in, &fields)?;
     let (before, row) = known(&signed_in, &public_key, &db).await?;
     let key = parse(&public_key)?;
     let mut form = KeyForm::changed(&fields, &before);
     let Some(rights) = form.rights() else {
-        let page = Show { layout, key: row, form, may_manage: true };
+        let page = OneKeyPage { layout, key: row, form, may_manage: true };
         return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     let manager = manager(&signed_in);
@@ -101,17 +102,17 @@ pub(crate) async fn confirm_delete(
     public_key: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Delete API key", Section::ApiKeys)?;
+    let (signed_in, layout) = visitor.required("Delete API key", NavSection::ApiKeys)?;
     refuse_member(&signed_in)?;
     let (_key, key) = known(&signed_in, &public_key, &db).await?;
-    respond(StatusCode::OK, &Delete { layout, key })
+    respond(StatusCode::OK, &DeleteKeyPage { layout, key })
 }
 
 pub(crate) async fn delete(
     signed_in: SignedIn,
     session: Session,
     public_key: Path<String>,
-    fields: Fields<FORM_LIMIT>,
+    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     refuse_without_right(&signed_in, &fields)?;
@@ -119,10 +120,10 @@ pub(crate) async fn delete(
     let manager = manager(&signed_in);
     let deleted = db.run(move |connection| service::delete(connection, &manager, &key)).await?;
     let message = match deleted {
-        Deleted::Now(key) => {
+        DeletedKey::Now(key) => {
             format!("The key “{}” is deleted. Programs that use it are refused from now on.", key.name)
         }
-        Deleted::Before(key) => format!("The key “{}” was deleted already.", key.name),
+        DeletedKey::Before(key) => format!("The key “{}” was deleted already.", key.name),
     };
     leave_message(&session, &message)?;
     Ok(see_other(INDEX))
@@ -134,30 +135,33 @@ pub(crate) async fn confirm_replacement(
     public_key: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Replace API key", Section::ApiKeys)?;
+    let (signed_in, layout) = visitor.required("Replace API key", NavSection::ApiKeys)?;
     refuse_member(&signed_in)?;
     let (_key, key) = known(&signed_in, &public_key, &db).await?;
     if let Some(by) = &key.replaced_by {
         leave_message(&session, &format!("This key was replaced already, by {by}."))?;
         return Ok(see_other(&format!("{INDEX}/{}", key.public_key)));
     }
-    respond(StatusCode::OK, &Replacement { layout, key, form_nonce: new_nonce()?, graces: Grace::ALL })
+    respond(
+        StatusCode::OK,
+        &ReplaceKeyPage { layout, key, form_nonce: new_nonce()?, graces: GracePeriod::ALL },
+    )
 }
 
 pub(crate) async fn replace(
     visitor: MaybeSignedIn,
     public_key: Path<String>,
-    fields: Fields<FORM_LIMIT>,
+    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
-    gate: Data<Gate>,
+    gate: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     refuse_without_right(&signed_in, &fields)?;
     let old = parse(&public_key)?;
-    let grace: Grace = fields
-        .text("graceSeconds")
-        .parse()
-        .map_err(|error: crate::api_keys::GraceError| AppError::invalid("graceSeconds", error.to_string()))?;
+    let grace: GracePeriod =
+        fields.text("graceSeconds").parse().map_err(|error: crate::api_keys::GracePeriodError| {
+            AppError::invalid("graceSeconds", error.to_string())
+        })?;
     let manager = manager(&signed_in);
     let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
     match run(&db, move |connection| service::replace(connection, &manager, &old, grace, &new_key)).await? {
@@ -166,10 +170,10 @@ pub(crate) async fn replace(
     }
 }
 
-fn what_happened(old: &Key) -> String {
-    let row = Row::of(old.clone(), None);
+fn what_happened(old: &ApiKey) -> String {
+    let row = KeyRow::of(old.clone(), None);
     match (old.status(), row.ends) {
-        (Status::Replaced, Some(ends)) if old.deleted_at.is_none() => {
+        (KeyStatus::Replaced, Some(ends)) if old.deleted_at.is_none() => {
             format!("The new key “{}” is ready. The old one {}, on {}.", old.name, row.end, ends.text)
         }
         _ => format!("The new key “{}” is ready. The old one is refused from now on.", old.name),
@@ -177,7 +181,7 @@ fn what_happened(old: &Key) -> String {
 }
 
 /// The key of the address, and how pages show it.
-async fn known(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(Key, Row), AppError> {
+async fn known(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(ApiKey, KeyRow), AppError> {
     let key = parse(public_key)?;
     let client = signed_in.client();
     let (key, usage) = db
@@ -187,7 +191,7 @@ async fn known(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(Key, 
             Ok::<_, AppError>((found, usage))
         })
         .await?;
-    Ok((key.clone(), Row::of(key, Some(&usage))))
+    Ok((key.clone(), KeyRow::of(key, Some(&usage))))
 }
 
 fn parse(public_key: &str) -> Result<PublicKey, AppError> {

@@ -5,41 +5,41 @@ use chrono::TimeDelta;
 use crate::{
     api_keys::{
         client_key::ClientKey,
-        key::{Key, Status},
+        key::{ApiKey, KeyStatus},
     },
     usage::KeyUse,
     web::{
         format::grouped,
-        time::{Moment, Past},
+        time::{DisplayTime, RelativeTime},
     },
 };
 
 /// One key, in words.
-pub(crate) struct Row {
+pub(crate) struct KeyRow {
     pub(crate) name: String,
     pub(crate) public_key: String,
     pub(crate) client_id: String,
-    pub(crate) created: Moment,
+    pub(crate) created: DisplayTime,
     /// Who made it: a user's name, a public key, or the command line.
     pub(crate) creator: String,
     pub(crate) scopes: String,
     pub(crate) limit: String,
     pub(crate) networks: Vec<String>,
-    pub(crate) status: Status,
+    pub(crate) status: KeyStatus,
     /// `expires in 12 days`.
     pub(crate) end: String,
     /// When that is; `None`: never.
-    pub(crate) ends: Option<Moment>,
+    pub(crate) ends: Option<DisplayTime>,
     pub(crate) replaced_by: Option<String>,
     /// When it was last used; `None`: never, as far as we know.
-    pub(crate) used: Option<Used>,
+    pub(crate) used: Option<KeyUseSummary>,
     /// The whole key, in the answer that made it and never again.
     pub(crate) whole_key: Option<String>,
 }
 
 /// The last use of a key, and how much it is used.
-pub(crate) struct Used {
-    pub(crate) when: Past,
+pub(crate) struct KeyUseSummary {
+    pub(crate) when: RelativeTime,
     /// From where.
     pub(crate) address: String,
     /// What the program calls itself, if it says.
@@ -50,8 +50,8 @@ pub(crate) struct Used {
     pub(crate) is_lately: bool,
 }
 
-impl Row {
-    pub(crate) fn of(key: Key, usage: Option<&KeyUse>) -> Self {
+impl KeyRow {
+    pub(crate) fn of(key: ApiKey, usage: Option<&KeyUse>) -> Self {
         let status = key.status();
         Self {
             creator: creator(&key),
@@ -59,8 +59,8 @@ impl Row {
             limit: limit(key.requests_per_minute),
             networks: key.rights().networks.texts(),
             end: end(status, key.time_left()),
-            ends: key.expires_at.map(Moment::from),
-            used: usage.and_then(|usage| Used::of(usage, &key)),
+            ends: key.expires_at.map(DisplayTime::from),
+            used: usage.and_then(|usage| KeyUseSummary::of(usage, &key)),
             created: key.created_at.into(),
             name: key.name,
             public_key: key.public_key,
@@ -83,13 +83,13 @@ impl Row {
     }
 }
 
-impl Used {
-    fn of(usage: &KeyUse, key: &Key) -> Option<Self> {
+impl KeyUseSummary {
+    fn of(usage: &KeyUse, key: &ApiKey) -> Option<Self> {
         let last = usage.last.as_ref()?;
         let of_day = if usage.calls_of_day == 1 { "call" } else { "calls" };
         let (day, week) = (grouped(usage.calls_of_day), grouped(usage.calls_of_week));
         Some(Self {
-            when: Past::of(last.at, key.as_of),
+            when: RelativeTime::of(last.at, key.as_of),
             address: last.address.to_string(),
             program: last.user_agent.clone(),
             calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),
@@ -98,7 +98,7 @@ impl Used {
     }
 }
 
-fn creator(key: &Key) -> String {
+fn creator(key: &ApiKey) -> String {
     match (&key.creator, &key.created_by_key) {
         (Some(name), _) => name.clone(),
         (None, Some(maker)) => maker.clone(),
@@ -116,13 +116,13 @@ fn limit(requests_per_minute: i32) -> String {
 }
 
 /// What becomes of the key, and when.
-fn end(status: Status, left: Option<TimeDelta>) -> String {
+fn end(status: KeyStatus, left: Option<TimeDelta>) -> String {
     let Some(left) = left else { return "never expires".to_owned() };
     let span = span(left.abs());
     match status {
-        Status::Active | Status::Expiring => format!("expires in {span}"),
-        Status::Replaced => format!("ends in {span}"),
-        Status::Expired => format!("ended {span} ago"),
+        KeyStatus::Active | KeyStatus::Expiring => format!("expires in {span}"),
+        KeyStatus::Replaced => format!("ends in {span}"),
+        KeyStatus::Expired => format!("ended {span} ago"),
     }
 }
 
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn an_end_says_what_becomes_of_the_key() {
         let hours = |hours| Some(TimeDelta::hours(hours));
-        assert_eq!(end(Status::Active, None), "never expires");
-        assert_eq!(end(Status::Expiring, hours(72)), "expires in 3 days");
-        assert_eq!(end(Status::Replaced, hours(23)), "ends in 23 hours");
-        assert_eq!(end(Status::Expired, hours(-72)), "ended 3 days ago");
+        assert_eq!(end(KeyStatus::Active, None), "never expires");
+        assert_eq!(end(KeyStatus::Expiring, hours(72)), "expires in 3 days");
+        assert_eq!(end(KeyStatus::Replaced, hours(23)), "ends in 23 hours");
+        assert_eq!(end(KeyStatus::Expired, hours(-72)), "ended 3 days ago");
     }
 }

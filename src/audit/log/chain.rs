@@ -11,10 +11,10 @@ use std::fmt;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::record::Record;
+use super::record::AuditRecord;
 use crate::{
     ids::ClientId,
-    secret::{InstallationSecret, Purpose},
+    secret::{InstallationSecret, KeyPurpose},
 };
 
 /// Hash and seal before the first record.
@@ -24,31 +24,31 @@ const PSEUDONYM_LENGTH: usize = 16;
 
 /// The key of the chains of this installation.
 #[derive(Clone)]
-pub struct Chain {
+pub struct ChainKey {
     mac: Hmac<Sha256>,
 }
 
 /// It never prints.
-impl fmt::Debug for Chain {
+impl fmt::Debug for ChainKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Chain")
     }
 }
 
-impl Chain {
+impl ChainKey {
     /// The key that derives from this secret.
     ///
     /// # Panics
     /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn new(secret: &InstallationSecret) -> Self {
-        let mac =
-            Hmac::new_from_slice(&secret.derive(Purpose::AuditLog)).expect("HMAC takes a key of any length");
+        let mac = Hmac::new_from_slice(&secret.derive(KeyPurpose::AuditLog))
+            .expect("HMAC takes a key of any length");
         Self { mac }
     }
 
     /// The hash of a record, where the one before has this seal. It covers every column but the hash itself.
-    pub(crate) fn hash(&self, seal: &[u8], record: &Record) -> Vec<u8> {
+    pub(crate) fn hash(&self, seal: &[u8], record: &AuditRecord) -> Vec<u8> {
         self.begin("uptok audit record v1")
             .part(seal)
             .part(&record.previous_hash)
@@ -80,15 +80,15 @@ impl Chain {
         hex(&hash.end()[..PSEUDONYM_LENGTH])
     }
 
-    fn begin(&self, label: &str) -> Parts {
-        Parts(self.mac.clone()).part(label.as_bytes())
+    fn begin(&self, label: &str) -> HashInput {
+        HashInput(self.mac.clone()).part(label.as_bytes())
     }
 }
 
 /// Bytes to be hashed, each part with its length before it: no part can run into the next.
-struct Parts(Hmac<Sha256>);
+struct HashInput(Hmac<Sha256>);
 
-impl Parts {
+impl HashInput {
     fn part(mut self, bytes: &[u8]) -> Self {
         let length = u64::try_from(bytes.len()).expect("a part in memory has a length of 64 bits");
         self.0.update(&length.to_be_bytes());
@@ -127,12 +127,12 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(in crate::audit) fn chain() -> Chain {
-        Chain::new(&InstallationSecret::new("0123456789abcdef0123456789abcdef".into()))
+    pub(in crate::audit) fn chain() -> ChainKey {
+        ChainKey::new(&InstallationSecret::new("0123456789abcdef0123456789abcdef".into()))
     }
 
-    pub(in crate::audit) fn sample(sequence: i64) -> Record {
-        Record {
+    pub(in crate::audit) fn sample(sequence: i64) -> AuditRecord {
+        AuditRecord {
             client_id: "cl_4f9k2m7qxw".to_owned(),
             sequence,
             at: "2026-11-25T10:45:06.123456Z".parse().unwrap(),
@@ -166,7 +166,7 @@ pub(crate) mod tests {
         let chain = chain();
         let record = sample(1);
         let hash = chain.hash(&START, &record);
-        let changes: [fn(&mut Record); 13] = [
+        let changes: [fn(&mut AuditRecord); 13] = [
             |it| it.client_id = "cl_4f9k2m7qxx".to_owned(),
             |it| it.sequence = 2,
             |it| it.at += chrono::TimeDelta::microseconds(1),

@@ -8,7 +8,7 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use uuid::Uuid;
 
-use super::chain::Chain;
+use super::chain::ChainKey;
 use crate::{
     config::Settings,
     error::AppError,
@@ -58,17 +58,17 @@ impl Actor {
 /// [`SignedIn::trail`](crate::accounts::SignedIn::trail) is that of a page. A handler that knows nobody asks for it like
 /// for any argument.
 #[derive(Clone, Debug)]
-pub struct Trail {
-    pub(crate) chain: Chain,
+pub struct AuditContext {
+    pub(crate) chain: ChainKey,
     pub(crate) actor: Actor,
     pub(crate) address: Option<IpAddr>,
     pub(crate) request_id: Option<Uuid>,
 }
 
-impl Trail {
+impl AuditContext {
     /// Of what nobody sent: the command line, the system.
     #[must_use]
-    pub fn new(chain: &Chain, actor: Actor) -> Self {
+    pub fn new(chain: &ChainKey, actor: Actor) -> Self {
         Self { chain: chain.clone(), actor, address: None, request_id: None }
     }
 
@@ -77,7 +77,7 @@ impl Trail {
     /// # Errors
     /// [`AppError::Broken`] when the application does not provide the chain.
     pub fn of(request: &HttpRequest, actor: Actor) -> Result<Self, AppError> {
-        let parts = request.app_data::<Data<Chain>>().zip(request.app_data::<Data<Settings>>());
+        let parts = request.app_data::<Data<ChainKey>>().zip(request.app_data::<Data<Settings>>());
         let (chain, settings) =
             parts.ok_or_else(|| AppError::broken("app.rs does not provide what the audit log needs"))?;
         let address = client_address(request, &settings.trusted_proxies);
@@ -123,15 +123,15 @@ impl Trail {
         if let Actor::Key(public_key) = &self.actor { Some(public_key) } else { None }
     }
 
-    /// [`Chain::pseudonym`].
+    /// [`ChainKey::pseudonym`].
     #[must_use]
     pub fn pseudonym(&self, client: &ClientId, text: &str) -> String {
         self.chain.pseudonym(client, text)
     }
 }
 
-/// What a visitor leaves: whoever knows more of the caller says so with [`Trail::by`].
-impl FromRequest for Trail {
+/// What a visitor leaves: whoever knows more of the caller says so with [`AuditContext::by`].
+impl FromRequest for AuditContext {
     type Error = AppError;
     type Future = Ready<Result<Self, AppError>>;
 

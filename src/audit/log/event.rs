@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// What a record tells. Its words are for programs and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EventKind {
     /// A key was made.
     KeyCreated,
     /// A key was replaced; related: the new one.
@@ -35,7 +35,7 @@ pub enum Kind {
     ShopperErased,
 }
 
-impl Kind {
+impl EventKind {
     /// Every one, in the order of the form.
     pub const ALL: [Self; 14] = [
         Self::KeyCreated,
@@ -80,17 +80,17 @@ impl Kind {
 ///
 /// What is said here is kept for ever and cannot be erased: no secret, no password, nothing that tells of a shopper.
 #[derive(Clone, Debug)]
-pub struct Act {
-    pub(crate) kind: Kind,
+pub struct AuditEvent {
+    pub(crate) kind: EventKind,
     pub(crate) target: Option<String>,
     pub(crate) related: Option<String>,
     details: BTreeMap<&'static str, String>,
 }
 
-impl Act {
+impl AuditEvent {
     /// Something that happened to the client.
     #[must_use]
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: EventKind) -> Self {
         Self { kind, target: None, related: None, details: BTreeMap::new() }
     }
 
@@ -130,14 +130,16 @@ mod tests {
 
     #[test]
     fn details_are_a_json_object_by_name_without_what_is_empty() {
-        let act = Act::new(Kind::KeyCreated).with("scopes", "a b").with("name", "“x”").with("note", "");
+        let act =
+            AuditEvent::new(EventKind::KeyCreated).with("scopes", "a b").with("name", "“x”").with("note", "");
         assert_eq!(act.details(), r#"{"name":"“x”","scopes":"a b"}"#);
-        assert_eq!(Act::new(Kind::KeyDeleted).details(), "{}");
+        assert_eq!(AuditEvent::new(EventKind::KeyDeleted).details(), "{}");
     }
 
     #[test]
     fn every_act_has_words_of_its_own() {
-        let words: std::collections::BTreeSet<_> = Kind::ALL.map(Kind::as_str).into_iter().collect();
-        assert_eq!(words.len(), Kind::ALL.len());
+        let words: std::collections::BTreeSet<_> =
+            EventKind::ALL.map(EventKind::as_str).into_iter().collect();
+        assert_eq!(words.len(), EventKind::ALL.len());
     }
 }

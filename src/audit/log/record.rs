@@ -10,7 +10,7 @@ use crate::schema::audit_log;
 /// One row of the table `audit_log`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit_log, check_for_backend(diesel::pg::Pg))]
-pub(crate) struct Record {
+pub(crate) struct AuditRecord {
     pub(crate) client_id: String,
     pub(crate) sequence: i64,
     /// In microseconds, as the database keeps it.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::{context::Trail, event::Act, record::Record};
+use super::{context::AuditContext, event::AuditEvent, record::AuditRecord};
 use crate::{
     ids::ClientId,
     schema::{audit_heads, audit_log, clients},
@@ -17,7 +17,7 @@ define_sql_function! {
 /// Where the chain of a client ends.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = audit_heads, check_for_backend(diesel::pg::Pg))]
-pub(crate) struct Head {
+pub(crate) struct ChainHead {
     pub(crate) sequence: i64,
     pub(crate) hash: Vec<u8>,
     pub(crate) seal: Vec<u8>,
@@ -30,10 +30,15 @@ pub(crate) struct Head {
 ///
 /// # Errors
 /// Those of the database.
-pub fn record(connection: &mut PgConnection, client: &ClientId, trail: &Trail, act: &Act) -> QueryResult<()> {
+pub fn record(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    trail: &AuditContext,
+    act: &AuditEvent,
+) -> QueryResult<()> {
     connection.transaction(|connection| {
         let (head, at) = next(connection, client)?;
-        let mut record = Record {
+        let mut record = AuditRecord {
             client_id: client.to_string(),
             sequence: head.sequence,
             at,
@@ -60,13 +65,13 @@ pub fn record(connection: &mut PgConnection, client: &ClientId, trail: &Trail, a
 
 /// Takes the next sequence: hash and seal are still those of the record before. A client that has no head, as one that
 /// an older version made, gets it here.
-fn next(connection: &mut PgConnection, client: &ClientId) -> QueryResult<(Head, DateTime<Utc>)> {
+fn next(connection: &mut PgConnection, client: &ClientId) -> QueryResult<(ChainHead, DateTime<Utc>)> {
     diesel::insert_into(audit_heads::table)
         .values((audit_heads::client_id.eq(client.as_str()), audit_heads::sequence.eq(1)))
         .on_conflict(audit_heads::client_id)
         .do_update()
         .set(audit_heads::sequence.eq(audit_heads::sequence + 1))
-        .returning((Head::as_returning(), clock_timestamp()))
+        .returning((ChainHead::as_returning(), clock_timestamp()))
         .get_result(connection)
 }
 
@@ -76,8 +81,8 @@ pub(crate) fn is_from_start(connection: &mut PgConnection, client: &ClientId) ->
 }
 
 /// The head of the client's chain.
-pub(crate) fn head(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Option<Head>> {
-    audit_heads::table.find(client.as_str()).select(Head::as_select()).first(connection).optional()
+pub(crate) fn head(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Option<ChainHead>> {
+    audit_heads::table.find(client.as_str()).select(ChainHead::as_select()).first(connection).optional()
 }
 
 /// Up to `limit` records of the client after `sequence`, in their order.
@@ -86,12 +91,12 @@ pub(crate) fn records_after(
     client: &ClientId,
     sequence: i64,
     limit: i64,
-) -> QueryResult<Vec<Record>> {
+) -> QueryResult<Vec<AuditRecord>> {
     audit_log::table
         .filter(audit_log::client_id.eq(client.as_str()).and(audit_log::sequence.gt(sequence)))
         .order(audit_log::sequence)
         .limit(limit)
-        .select(Record::as_select())
+        .select(AuditRecord::as_select())
         .load(connection)
 }
 

@@ -12,10 +12,10 @@ use crate::{
     error::AppError,
     sessions::queries,
     web::{
-        body::Fields,
+        body::FormFields,
         form::FormState,
         format::grouped,
-        page::{Layout, Section, respond, see_other},
+        page::{NavSection, PageLayout, respond, see_other},
     },
 };
 
@@ -25,15 +25,15 @@ const NO_RIGHT: &str = "Only owners and admins of the client erase shoppers.";
 
 #[derive(Template)]
 #[template(path = "sessions/erasure/erase.html")]
-struct Erase {
-    layout: Layout,
+struct ErasePage {
+    layout: PageLayout,
     client_id: String,
     form: FormState,
     /// Who was found, before it is done.
-    found: Option<Found>,
+    found: Option<ErasePreview>,
 }
 
-struct Found {
+struct ErasePreview {
     field: &'static str,
     text: String,
     sessions: String,
@@ -46,7 +46,7 @@ pub(crate) async fn ask(
     visitor: MaybeSignedIn,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Erase a shopper", Section::Sessions)?;
+    let (signed_in, layout) = visitor.required("Erase a shopper", NavSection::Sessions)?;
     refuse_without_right(&signed_in)?;
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let session_id = query.find(|(name, _)| name == "session").and_then(|(_, id)| id.parse::<Uuid>().ok());
@@ -67,10 +67,10 @@ pub(crate) async fn ask(
 pub(crate) async fn carry_out(
     visitor: MaybeSignedIn,
     cookie: Cookie,
-    fields: Fields<FORM_LIMIT>,
+    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Erase a shopper", Section::Sessions)?;
+    let (signed_in, layout) = visitor.required("Erase a shopper", NavSection::Sessions)?;
     refuse_without_right(&signed_in)?;
     refuse_other_client(&signed_in, &fields)?;
     let (id, email) = (fields.text("shopperId"), fields.text("email"));
@@ -92,7 +92,7 @@ pub(crate) async fn carry_out(
         let message = "No session tells of this shopper. Check how it is written.".into();
         return refuse(&signed_in, layout, form, (shopper.field().to_owned(), message));
     }
-    let found = Found {
+    let found = ErasePreview {
         field: shopper.field(),
         text: shopper.text().to_owned(),
         sessions: grouped(count),
@@ -112,15 +112,15 @@ fn done(count: usize) -> String {
 fn show(
     status: StatusCode,
     signed_in: &SignedIn,
-    layout: Layout,
-    (form, found): (FormState, Option<Found>),
+    layout: PageLayout,
+    (form, found): (FormState, Option<ErasePreview>),
 ) -> Result<HttpResponse, AppError> {
-    respond(status, &Erase { layout, client_id: signed_in.client().to_string(), form, found })
+    respond(status, &ErasePage { layout, client_id: signed_in.client().to_string(), form, found })
 }
 
 fn refuse(
     signed_in: &SignedIn,
-    layout: Layout,
+    layout: PageLayout,
     form: FormState,
     (field, message): (String, std::borrow::Cow<'static, str>),
 ) -> Result<HttpResponse, AppError> {
@@ -133,7 +133,7 @@ fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {
 }
 
 /// A form rendered for one client must not erase in another that was chosen in a second tab.
-fn refuse_other_client(signed_in: &SignedIn, fields: &Fields<FORM_LIMIT>) -> Result<(), AppError> {
+fn refuse_other_client(signed_in: &SignedIn, fields: &FormFields<FORM_LIMIT>) -> Result<(), AppError> {
     match fields.get("clientId") {
         Some(rendered_for) if rendered_for != signed_in.client().as_str() => Err(AppError::Conflict(
             "This form was opened for another client. Open the page again and check which client is active."

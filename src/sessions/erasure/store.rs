@@ -4,7 +4,7 @@ use diesel::{dsl::now, pg::Pg, prelude::*, sql_types};
 
 use super::shopper::Shopper;
 use crate::{
-    audit::{self, Act, Kind, Trail},
+    audit::{self, AuditContext, AuditEvent, EventKind},
     db::sql::lower,
     ids::ClientId,
     schema::{session_counters, sessions},
@@ -37,7 +37,7 @@ pub fn sessions_of(connection: &mut PgConnection, client: &ClientId, shopper: &S
 /// Those of the database; `NotFound` when there is no such client.
 pub fn erase(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     client: &ClientId,
     shopper: &Shopper,
 ) -> QueryResult<usize> {
@@ -53,7 +53,7 @@ pub fn erase(
 /// `None`: there is no session after this one.
 fn erase_piece(
     connection: &mut PgConnection,
-    trail: &Trail,
+    trail: &AuditContext,
     client: &ClientId,
     (shopper, after): (&Shopper, i64),
 ) -> QueryResult<Option<usize>> {
@@ -68,7 +68,7 @@ fn erase_piece(
             diesel::update(counter)
                 .set(session_counters::revision.eq(session_counters::revision + 1))
                 .execute(connection)?;
-            let act = Act::new(Kind::ShopperErased)
+            let act = AuditEvent::new(EventKind::ShopperErased)
                 .on(&trail.pseudonym(client, shopper.text()))
                 .with("by", shopper.field())
                 .with("sessions", &count);
@@ -102,11 +102,11 @@ fn blank(
         .execute(connection)
 }
 
-type Condition<'a> =
+type SqlCondition<'a> =
     Box<dyn BoxableExpression<sessions::table, Pg, SqlType = sql_types::Nullable<sql_types::Bool>> + 'a>;
 
 /// The shopper's sessions in the piece after this sequence.
-fn of_shopper<'a>(client: &'a ClientId, shopper: &'a Shopper, after: i64) -> Condition<'a> {
+fn of_shopper<'a>(client: &'a ClientId, shopper: &'a Shopper, after: i64) -> SqlCondition<'a> {
     let piece = sessions::client_id
         .eq(client.as_str())
         .and(sessions::sequence.gt(after))

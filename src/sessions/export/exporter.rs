@@ -3,28 +3,28 @@
 use std::sync::Arc;
 
 use super::{
-    page_cache::{KeptPages, Place},
-    pipeline_store::{self, Asking},
-    query::Asked,
-    response::{self, Written},
+    page_cache::{PageCache, PageKey},
+    pipeline_store::{self, PipelineReply},
+    query::ExportQuery,
+    response::{self, EncodedPage},
     store,
 };
 use crate::{
-    api_keys::{Credentials, Presented},
+    api_keys::{Credentials, PresentedKey},
     db::{Db, pipeline::Pipeline},
     error::AppError,
 };
 
 /// What a worker reads with.
-pub struct Desk {
+pub struct Exporter {
     pipeline: Pipeline,
-    kept: Arc<KeptPages>,
+    kept: Arc<PageCache>,
 }
 
-impl Desk {
+impl Exporter {
     /// The desk of a worker, to be used on its thread; the pages that are kept are those of all workers.
     #[must_use]
-    pub fn new(db: &Db, kept: Arc<KeptPages>) -> Self {
+    pub fn new(db: &Db, kept: Arc<PageCache>) -> Self {
         Self { pipeline: db.pipeline(), kept }
     }
 
@@ -33,13 +33,17 @@ impl Desk {
     }
 
     /// The page that is asked for.
-    pub(crate) async fn page_of(&self, key: &Presented, asked: &Asked) -> Result<Arc<Written>, AppError> {
+    pub(crate) async fn page_of(
+        &self,
+        key: &PresentedKey,
+        asked: &ExportQuery,
+    ) -> Result<Arc<EncodedPage>, AppError> {
         if asked.request.is_plain() {
             let credentials = key.credentials().await?;
             match self.plain_page_of(&credentials, asked).await? {
-                Asking::Found(page) => return key.settle(&credentials, Ok(Some(page))).await,
-                Asking::Refused => return key.settle(&credentials, Ok(None)).await,
-                Asking::Unanswered => {}
+                PipelineReply::Found(page) => return key.settle(&credentials, Ok(Some(page))).await,
+                PipelineReply::Refused => return key.settle(&credentials, Ok(None)).await,
+                PipelineReply::Unanswered => {}
             }
         }
         pooled_page_of(key, asked).await.map(Arc::new)
@@ -49,28 +53,30 @@ impl Desk {
     async fn plain_page_of(
         &self,
         credentials: &Credentials,
-        asked: &Asked,
-    ) -> Result<Asking<Arc<Written>>, AppError> {
-        let place = Place::of(&credentials.client, asked);
+        asked: &ExportQuery,
+    ) -> Result<PipelineReply<Arc<EncodedPage>>, AppError> {
+        let place = PageKey::of(&credentials.client, asked);
         if let Some(kept) = self.kept.get(&place) {
             match pipeline_store::revision_of(&self.pipeline, credentials).await? {
-                Asking::Found(revision) if revision == kept.revision => {
-                    return Ok(Asking::Found(Arc::clone(&kept.page)));
+                PipelineReply::Found(revision) if revision == kept.revision => {
+                    return Ok(PipelineReply::Found(Arc::clone(&kept.page)));
                 }
-                Asking::Found(_newer) => {}
-                Asking::Refused => return Ok(Asking::Refused),
-                Asking::Unanswered => return Ok(Asking::Unanswered),
+                PipelineReply::Found(_newer) => {}
+                PipelineReply::Refused => return Ok(PipelineReply::Refused),
+                PipelineReply::Unanswered => return Ok(PipelineReply::Unanswered),
             }
         }
         Ok(match pipeline_store::page_of(&self.pipeline, credentials, asked).await? {
-            Asking::Found((page, revision)) => Asking::Found(self.kept.keep(place, page, revision)),
-            Asking::Refused => Asking::Refused,
-            Asking::Unanswered => Asking::Unanswered,
+            PipelineReply::Found((page, revision)) => {
+                PipelineReply::Found(self.kept.keep(place, page, revision))
+            }
+            PipelineReply::Refused => PipelineReply::Refused,
+            PipelineReply::Unanswered => PipelineReply::Unanswered,
         })
     }
 }
 
-async fn pooled_page_of(key: &Presented, asked: &Asked) -> Result<Written, AppError> {
+async fn pooled_page_of(key: &PresentedKey, asked: &ExportQuery) -> Result<EncodedPage, AppError> {
     let request = asked.request.clone();
     let page = key.run(move |connection, credentials| {
         let page = if request.is_plain() {

@@ -9,14 +9,14 @@ use actix_web::{
 use uuid::Uuid;
 
 use super::{
-    exporter::Desk,
-    query::{Asked, Format, PageRequest},
+    exporter::Exporter,
+    query::{ExportFormat, ExportQuery, PageRequest},
     response::{self, tag_of},
-    store::{self, Lookup},
+    store::{self, SessionLookup},
     stream,
 };
 use crate::{
-    api_keys::{ApiQuery, FormCall, Presented},
+    api_keys::{ApiQuery, FormWithKey, PresentedKey},
     config::Settings,
     db::Db,
     error::AppError,
@@ -26,11 +26,11 @@ use crate::{
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 pub(crate) async fn export(
-    call: FormCall<BODY_LIMIT>,
-    desk: Data<Desk>,
+    call: FormWithKey<BODY_LIMIT>,
+    desk: Data<Exporter>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let asked = call.key.readable(Asked::parse(|name| call.get(name))).await?;
+    let asked = call.key.readable(ExportQuery::parse(|name| call.get(name))).await?;
     if asked.is_stream {
         return stream::everything(&call.key, asked, (desk, db)).await;
     }
@@ -40,18 +40,18 @@ pub(crate) async fn export(
 
 pub(crate) async fn list(
     request: HttpRequest,
-    key: Presented,
+    key: PresentedKey,
     query: Result<ApiQuery, AppError>,
-    shared: (Data<Desk>, Data<Db>, Data<Settings>),
+    shared: (Data<Exporter>, Data<Db>, Data<Settings>),
 ) -> Result<HttpResponse, AppError> {
     let (desk, db, settings) = shared;
     let query = key.readable(query).await?;
-    let asked = key.readable(Asked::parse(|name| query.get(name))).await?;
+    let asked = key.readable(ExportQuery::parse(|name| query.get(name))).await?;
     if asked.is_stream {
         return stream::everything(&key, asked, (desk, db)).await;
     }
     let page = desk.page_of(&key, &asked).await?;
-    if asked.format != Format::Json {
+    if asked.format != ExportFormat::Json {
         return Ok(response::page(asked.format, &page));
     }
     let address = format!("{}{}", settings.public_url.origin(), request.path());
@@ -65,14 +65,14 @@ pub(crate) async fn list(
 
 pub(crate) async fn show(
     request: HttpRequest,
-    key: Presented,
+    key: PresentedKey,
     session_id: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     // An id that is none is looked for too, so that a bad key is told first.
     let session_id = session_id.parse::<Uuid>().unwrap_or(Uuid::nil());
     let found =
         key.run(move |connection, credentials| Ok(store::find_session(connection, credentials, session_id)?));
-    let Lookup::Found(session) = found.await? else { return Err(AppError::NotFound) };
+    let SessionLookup::Found(session) = found.await? else { return Err(AppError::NotFound) };
     let body = serde_json::to_vec(&session).map_err(AppError::broken)?;
     let tag = tag_of(&body);
     Ok(tagged(&request, body.into(), &tag))

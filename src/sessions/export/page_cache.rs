@@ -14,8 +14,8 @@ use std::{
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
-    query::{Asked, Format, PageRequest},
-    response::Written,
+    query::{ExportFormat, ExportQuery, PageRequest},
+    response::EncodedPage,
 };
 use crate::ids::ClientId;
 
@@ -25,73 +25,73 @@ const PAGE_BYTES: usize = 64 * 1024;
 const RECOGNISED: usize = 1024;
 
 /// The pages of one process.
-pub struct KeptPages {
-    pages: Option<Cache<Place, Arc<Kept>, ByBytes>>,
+pub struct PageCache {
+    pages: Option<Cache<PageKey, Arc<CachedPage>, WeightInBytes>>,
     hasher: RandomState,
     asked: Vec<AtomicU64>,
 }
 
 /// What was asked, and whose sessions were meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct PageKey {
     client: ClientId,
-    format: Format,
+    format: ExportFormat,
     request: PageRequest,
 }
 
-impl Place {
-    pub(crate) fn of(client: &ClientId, asked: &Asked) -> Self {
+impl PageKey {
+    pub(crate) fn of(client: &ClientId, asked: &ExportQuery) -> Self {
         Self { client: client.clone(), format: asked.format, request: asked.request.clone() }
     }
 }
 
 /// A page, and the revision it was made at.
-pub(crate) struct Kept {
-    pub(crate) page: Arc<Written>,
+pub(crate) struct CachedPage {
+    pub(crate) page: Arc<EncodedPage>,
     pub(crate) revision: i64,
 }
 
 /// Pages weigh what they take.
 #[derive(Clone)]
-struct ByBytes;
+struct WeightInBytes;
 
-impl Weighter<Place, Arc<Kept>> for ByBytes {
-    fn weight(&self, _place: &Place, kept: &Arc<Kept>) -> u64 {
-        let rest = size_of::<Place>() + size_of::<Kept>() + size_of::<Written>();
+impl Weighter<PageKey, Arc<CachedPage>> for WeightInBytes {
+    fn weight(&self, _place: &PageKey, kept: &Arc<CachedPage>) -> u64 {
+        let rest = size_of::<PageKey>() + size_of::<CachedPage>() + size_of::<EncodedPage>();
         u64::try_from(kept.page.body.len() + rest).unwrap_or(u64::MAX)
     }
 }
 
-impl KeptPages {
+impl PageCache {
     /// Keeps up to so many bytes; 0: nothing.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         let items = usize::try_from(bytes).unwrap_or(usize::MAX) / PAGE_BYTES;
         Self {
-            pages: (bytes > 0).then(|| Cache::with_weighter(items, bytes, ByBytes)),
+            pages: (bytes > 0).then(|| Cache::with_weighter(items, bytes, WeightInBytes)),
             hasher: RandomState::new(),
             asked: (0..RECOGNISED).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
     /// The page that was sent last time, if it is kept.
-    pub(crate) fn get(&self, place: &Place) -> Option<Arc<Kept>> {
+    pub(crate) fn get(&self, place: &PageKey) -> Option<Arc<CachedPage>> {
         self.pages.as_ref()?.get(place)
     }
 
     /// Keeps the page, unless it is asked for the first time in a while: walking through all pages once keeps none.
-    pub(crate) fn keep(&self, place: Place, page: Written, revision: i64) -> Arc<Written> {
+    pub(crate) fn keep(&self, place: PageKey, page: EncodedPage, revision: i64) -> Arc<EncodedPage> {
         match &self.pages {
             Some(pages) if self.comes_again(&place) => {
                 let page = Arc::new(page.compact());
-                pages.insert(place, Arc::new(Kept { page: Arc::clone(&page), revision }));
+                pages.insert(place, Arc::new(CachedPage { page: Arc::clone(&page), revision }));
                 page
             }
             _ => Arc::new(page),
         }
     }
 
-    fn comes_again(&self, place: &Place) -> bool {
+    fn comes_again(&self, place: &PageKey) -> bool {
         let hash = self.hasher.hash_one(place);
         let slot = usize::try_from(hash % (1 << 32)).unwrap_or_default() % RECOGNISED;
         self.asked[slot].swap(hash, Ordering::Relaxed) == hash
@@ -102,20 +102,20 @@ impl KeptPages {
 mod tests {
     use super::*;
 
-    fn place(client: &ClientId, page: i64) -> Place {
+    fn place(client: &ClientId, page: i64) -> PageKey {
         let page = page.to_string();
-        let asked = Asked::parse(|name| (name == "page").then_some(page.as_str())).unwrap();
-        Place::of(client, &asked)
+        let asked = ExportQuery::parse(|name| (name == "page").then_some(page.as_str())).unwrap();
+        PageKey::of(client, &asked)
     }
 
-    fn written(text: &str) -> Written {
-        Written::new(text.as_bytes().to_vec(), 1, None)
+    fn written(text: &str) -> EncodedPage {
+        EncodedPage::new(text.as_bytes().to_vec(), 1, None)
     }
 
     #[test]
     fn what_comes_again_is_kept_for_its_client_alone() {
         let (ours, theirs) = (ClientId::generate().unwrap(), ClientId::generate().unwrap());
-        let kept = KeptPages::new(1024 * 1024);
+        let kept = PageCache::new(1024 * 1024);
 
         kept.keep(place(&ours, 1), written("a"), 1);
         assert!(kept.get(&place(&ours, 1)).is_none());
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_none_is_none() {
         let client = ClientId::generate().unwrap();
-        let (kept, none) = (KeptPages::new(1024 * 1024), KeptPages::new(0));
+        let (kept, none) = (PageCache::new(1024 * 1024), PageCache::new(0));
         let large = "x".repeat(10_000);
         for page in 1..=1000 {
             for _ in 0..2 {

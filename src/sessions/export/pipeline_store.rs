@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 
 use super::{
-    query::{Asked, Order, PER_PAGE_MAX},
-    response::{self, Written},
-    row_encoder::{Counter, Writer, whole},
+    query::{ExportQuery, PER_PAGE_MAX, SortOrder},
+    response::{self, EncodedPage},
+    row_encoder::{RowEncoder, SessionCounter, whole},
 };
 use crate::{
     api_keys::{ADMITS, Credentials, Scope},
-    db::pipeline::{Parameter, Pipeline, Question, Row},
+    db::pipeline::{Parameter, Pipeline, PipelineQuery, PipelineRow},
     error::AppError,
     sessions::session::COLUMNS,
 };
@@ -75,7 +75,7 @@ fn in_sql(name: &str) -> String {
 }
 
 /// What became of asking a pipeline.
-pub(crate) enum Asking<T> {
+pub(crate) enum PipelineReply<T> {
     /// There is no answer; the pool has one.
     Unanswered,
     /// The key is not let in.
@@ -91,33 +91,33 @@ pub(crate) enum Asking<T> {
 pub(crate) async fn page_of(
     pipeline: &Pipeline,
     credentials: &Credentials,
-    asked: &Asked,
-) -> Result<Asking<(Written, i64)>, AppError> {
+    asked: &ExportQuery,
+) -> Result<PipelineReply<(EncodedPage, i64)>, AppError> {
     let request = &asked.request;
     let after = request.skipped();
-    let range = Range { after, last: after.saturating_add(request.per_page) };
-    let sql = if request.order == Order::Ascending { &ASCENDING } else { &DESCENDING };
+    let range = SequenceRange { after, last: after.saturating_add(request.per_page) };
+    let sql = if request.order == SortOrder::Ascending { &ASCENDING } else { &DESCENDING };
     let mut out = response::opening(asked.format)?;
     out.reserve(bytes_of(request.per_page));
-    let mut writer = Writer::new(asked.format, out);
+    let mut writer = RowEncoder::new(asked.format, out);
     if !ask(pipeline, credentials, sql, Some(range), |row| writer.take(row)).await? {
-        return Ok(Asking::Unanswered);
+        return Ok(PipelineReply::Unanswered);
     }
-    let Some(Counter { total, revision, requests_per_minute }) = writer.counter else {
-        return Ok(Asking::Refused);
+    let Some(SessionCounter { total, revision, requests_per_minute }) = writer.counter else {
+        return Ok(PipelineReply::Refused);
     };
     credentials.let_in(requests_per_minute);
     let more_after = writer.last.filter(|last| match request.order {
-        Order::Ascending => *last < total,
-        Order::Descending => *last > 1,
+        SortOrder::Ascending => *last < total,
+        SortOrder::Descending => *last > 1,
     });
     writer.out.extend(response::closing(asked.format, request, total, more_after)?);
-    Ok(Asking::Found((Written::new(writer.out, total, more_after), revision)))
+    Ok(PipelineReply::Found((EncodedPage::new(writer.out, total, more_after), revision)))
 }
 
 /// A range of sessions: how many come before it, how many up to its end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Range {
+pub(crate) struct SequenceRange {
     pub(crate) after: i64,
     pub(crate) last: i64,
 }
@@ -129,16 +129,16 @@ pub(crate) struct Range {
 pub(crate) async fn piece_of(
     pipeline: &Pipeline,
     credentials: &Credentials,
-    asked: &Asked,
-    range: Range,
-) -> Result<Asking<Vec<u8>>, AppError> {
-    let sql = if asked.request.order == Order::Ascending { &ASCENDING } else { &ASCENDING_REVERSED };
+    asked: &ExportQuery,
+    range: SequenceRange,
+) -> Result<PipelineReply<Vec<u8>>, AppError> {
+    let sql = if asked.request.order == SortOrder::Ascending { &ASCENDING } else { &ASCENDING_REVERSED };
     let out = Vec::with_capacity(bytes_of(range.last - range.after));
-    let mut writer = Writer::new(asked.format, out);
+    let mut writer = RowEncoder::new(asked.format, out);
     if !ask(pipeline, credentials, sql, Some(range), |row| writer.take(row)).await? {
-        return Ok(Asking::Unanswered);
+        return Ok(PipelineReply::Unanswered);
     }
-    Ok(if writer.counter.is_some() { Asking::Found(writer.out) } else { Asking::Refused })
+    Ok(if writer.counter.is_some() { PipelineReply::Found(writer.out) } else { PipelineReply::Refused })
 }
 
 /// About how much memory an answer with so many sessions takes.
@@ -153,19 +153,19 @@ fn bytes_of(sessions: i64) -> usize {
 pub(crate) async fn revision_of(
     pipeline: &Pipeline,
     credentials: &Credentials,
-) -> Result<Asking<i64>, AppError> {
+) -> Result<PipelineReply<i64>, AppError> {
     let mut found = None;
-    let take = |row: Row<'_>| {
+    let take = |row: PipelineRow<'_>| {
         let limit = i32::try_from(whole(row.bytes(1)?)?).ok()?;
         found = Some((whole(row.bytes(0)?)?, limit));
         Some(())
     };
     if !ask(pipeline, credentials, &REVISION, None, take).await? {
-        return Ok(Asking::Unanswered);
+        return Ok(PipelineReply::Unanswered);
     }
-    let Some((revision, requests_per_minute)) = found else { return Ok(Asking::Refused) };
+    let Some((revision, requests_per_minute)) = found else { return Ok(PipelineReply::Refused) };
     credentials.let_in(requests_per_minute);
-    Ok(Asking::Found(revision))
+    Ok(PipelineReply::Found(revision))
 }
 
 /// Asks for the sessions of a range, or for none.
@@ -173,11 +173,11 @@ async fn ask(
     pipeline: &Pipeline,
     credentials: &Credentials,
     sql: &'static str,
-    range: Option<Range>,
-    take: impl FnMut(Row<'_>) -> Option<()>,
+    range: Option<SequenceRange>,
+    take: impl FnMut(PipelineRow<'_>) -> Option<()>,
 ) -> Result<bool, AppError> {
     let scopes: Vec<&str> = credentials.scope.map(Scope::as_str).into_iter().collect();
-    let Range { after, last } = range.unwrap_or(Range { after: 0, last: 0 });
+    let SequenceRange { after, last } = range.unwrap_or(SequenceRange { after: 0, last: 0 });
     let parameters: [Parameter<'_>; 7] = [
         &credentials.client.as_str(),
         &credentials.public_key.as_str(),
@@ -193,5 +193,5 @@ async fn ask(
         }
         None => (&parameters[..5], 1),
     };
-    pipeline.ask(&Question { sql, parameters, rows_max }, take).await
+    pipeline.ask(&PipelineQuery { sql, parameters, rows_max }, take).await
 }

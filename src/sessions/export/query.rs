@@ -2,7 +2,7 @@
 
 use crate::{
     error::{AppError, FieldError},
-    sessions::filter::Filter,
+    sessions::filter::SessionFilter,
     web::form::FieldReader,
 };
 
@@ -13,7 +13,7 @@ pub const PER_PAGE_MAX: i64 = 1000;
 
 /// In which order sessions come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Order {
+pub enum SortOrder {
     /// As recorded, the oldest first. A page that is full never changes.
     Ascending,
     /// The last recorded first.
@@ -28,9 +28,9 @@ pub struct PageRequest {
     /// 1 to [`PER_PAGE_MAX`].
     pub per_page: i64,
     /// The order.
-    pub order: Order,
+    pub order: SortOrder,
     /// The filter.
-    pub filter: Filter,
+    pub filter: SessionFilter,
     /// The sequence of the last session that was read: those beyond it are wanted, whatever the page.
     pub cursor: Option<i64>,
 }
@@ -45,9 +45,9 @@ impl PageRequest {
         let request = Self {
             page: reader.read("page", parse_page).unwrap_or(1),
             per_page: reader.read("perPage", parse_per_page).unwrap_or(PER_PAGE_DEFAULT),
-            order: reader.read("order", parse_order).unwrap_or(Order::Ascending),
+            order: reader.read("order", parse_order).unwrap_or(SortOrder::Ascending),
             cursor: reader.read("cursor", parse_cursor),
-            filter: Filter::read(&mut reader),
+            filter: SessionFilter::read(&mut reader),
         };
         if request.cursor.is_some() && reader.has("page") {
             reader.refuse("cursor", "Send page or cursor, not both.");
@@ -58,7 +58,7 @@ impl PageRequest {
     /// Whether pages can be found by their sequences alone.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.filter == Filter::default() && self.cursor.is_none()
+        self.filter == SessionFilter::default() && self.cursor.is_none()
     }
 
     /// The cursor that goes on after this session.
@@ -81,21 +81,22 @@ impl PageRequest {
 }
 
 /// What a caller asks for, in whatever way it is written.
-pub(crate) struct Asked {
-    pub(crate) format: Format,
+pub(crate) struct ExportQuery {
+    pub(crate) format: ExportFormat,
     pub(crate) request: PageRequest,
     /// Everything, not a page.
     pub(crate) is_stream: bool,
 }
 
-impl Asked {
+impl ExportQuery {
     /// Parses the fields that `field` gives by name; `None` is absent.
     pub(crate) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
-        let format = Format::parse(field("format"));
+        let format = ExportFormat::parse(field("format"));
         let request = PageRequest::parse(&field);
         match (format, request) {
             (Ok(format), Ok(request)) => {
-                let is_stream = format != Format::Json && field("page").is_none() && request.cursor.is_none();
+                let is_stream =
+                    format != ExportFormat::Json && field("page").is_none() && request.cursor.is_none();
                 Ok(Self { format, request, is_stream })
             }
             (format, request) => {
@@ -109,13 +110,13 @@ impl Asked {
 
 /// What the answer is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Format {
+pub(crate) enum ExportFormat {
     Json,
     Csv,
     Ndjson,
 }
 
-impl Format {
+impl ExportFormat {
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, FieldError> {
         match text {
             None | Some("json") => Ok(Self::Json),
@@ -151,10 +152,10 @@ fn parse_per_page(text: &str) -> Result<i64, String> {
     Ok(text.parse().map_or(PER_PAGE_MAX, |number: i64| number.min(PER_PAGE_MAX)))
 }
 
-fn parse_order(text: &str) -> Result<Order, String> {
+fn parse_order(text: &str) -> Result<SortOrder, String> {
     match text {
-        "asc" => Ok(Order::Ascending),
-        "desc" => Ok(Order::Descending),
+        "asc" => Ok(SortOrder::Ascending),
+        "desc" => Ok(SortOrder::Descending),
         _ => Err("Use asc or desc.".to_owned()),
     }
 }
@@ -177,8 +178,8 @@ mod tests {
     #[test]
     fn nothing_said_is_the_first_fifty_in_the_order_recorded() {
         let request = parse(&[]).unwrap();
-        assert_eq!((request.page, request.per_page, request.order), (1, 50, Order::Ascending));
-        assert_eq!(request.filter, Filter::default());
+        assert_eq!((request.page, request.per_page, request.order), (1, 50, SortOrder::Ascending));
+        assert_eq!(request.filter, SessionFilter::default());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    query::{Format, PageRequest},
-    store::PageOf,
+    query::{ExportFormat, PageRequest},
+    store::SessionPage,
 };
 use crate::{
     error::AppError,
@@ -16,7 +16,7 @@ use crate::{
     web::csv,
 };
 
-impl Format {
+impl ExportFormat {
     /// What comes before the first session.
     pub(crate) fn head(self) -> Result<Vec<u8>, AppError> {
         if self == Self::Csv { csv::lines([COLUMNS]) } else { Ok(Vec::new()) }
@@ -38,14 +38,14 @@ impl Format {
 
 /// A page as it is sent, and what else is known of it.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct EncodedPage {
     pub(crate) body: Bytes,
     pub(crate) total: i64,
     pub(crate) more_after: Option<i64>,
     tag: OnceLock<String>,
 }
 
-impl Written {
+impl EncodedPage {
     pub(crate) fn new(body: Vec<u8>, total: i64, more_after: Option<i64>) -> Self {
         Self { body: body.into(), total, more_after, tag: OnceLock::new() }
     }
@@ -71,7 +71,7 @@ pub(crate) fn tag_of(body: &[u8]) -> String {
 /// What stands behind the sessions of a page in JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Totals {
+struct PageTotals {
     page: i64,
     records_per_page: i64,
     total_sessions: i64,
@@ -81,21 +81,21 @@ struct Totals {
 }
 
 /// What comes before the first session of a page.
-pub(crate) fn opening(format: Format) -> Result<Vec<u8>, AppError> {
-    if format == Format::Json { Ok(br#"{"data":["#.to_vec()) } else { format.head() }
+pub(crate) fn opening(format: ExportFormat) -> Result<Vec<u8>, AppError> {
+    if format == ExportFormat::Json { Ok(br#"{"data":["#.to_vec()) } else { format.head() }
 }
 
 /// What comes after the last session of a page.
 pub(crate) fn closing(
-    format: Format,
+    format: ExportFormat,
     request: &PageRequest,
     total: i64,
     more_after: Option<i64>,
 ) -> Result<Vec<u8>, AppError> {
-    if format != Format::Json {
+    if format != ExportFormat::Json {
         return Ok(Vec::new());
     }
-    let totals = Totals {
+    let totals = PageTotals {
         page: request.page,
         records_per_page: request.per_page,
         total_sessions: total,
@@ -109,9 +109,13 @@ pub(crate) fn closing(
 }
 
 /// The page as it is sent.
-pub(crate) fn written(format: Format, request: &PageRequest, page: &PageOf) -> Result<Written, AppError> {
+pub(crate) fn written(
+    format: ExportFormat,
+    request: &PageRequest,
+    page: &SessionPage,
+) -> Result<EncodedPage, AppError> {
     let mut body = opening(format)?;
-    if format == Format::Json {
+    if format == ExportFormat::Json {
         for (index, session) in page.sessions.iter().enumerate() {
             if index > 0 {
                 body.push(b',');
@@ -122,21 +126,24 @@ pub(crate) fn written(format: Format, request: &PageRequest, page: &PageOf) -> R
         body.extend(format.lines(&page.sessions)?);
     }
     body.extend(closing(format, request, page.total, page.more_after)?);
-    Ok(Written::new(body, page.total, page.more_after))
+    Ok(EncodedPage::new(body, page.total, page.more_after))
 }
 
 /// The page, in whatever it is written as.
-pub(crate) fn page(format: Format, page: &Written) -> HttpResponse {
+pub(crate) fn page(format: ExportFormat, page: &EncodedPage) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.content_type(format.content_type());
-    if format != Format::Json {
+    if format != ExportFormat::Json {
         attachment(&mut response, format);
     }
     response.body(page.body.clone())
 }
 
 /// The name under which a browser keeps the file.
-pub(crate) fn attachment(response: &mut HttpResponseBuilder, format: Format) -> &mut HttpResponseBuilder {
-    let name = if format == Format::Csv { "sessions.csv" } else { "sessions.ndjson" };
+pub(crate) fn attachment(
+    response: &mut HttpResponseBuilder,
+    format: ExportFormat,
+) -> &mut HttpResponseBuilder {
+    let name = if format == ExportFormat::Csv { "sessions.csv" } else { "sessions.ndjson" };
     response.insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
 }

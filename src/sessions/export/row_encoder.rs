@@ -5,23 +5,23 @@ use std::sync::LazyLock;
 
 use uuid::Uuid;
 
-use super::query::Format;
+use super::query::ExportFormat;
 use crate::{
-    db::pipeline::Row,
+    db::pipeline::PipelineRow,
     sessions::session::COLUMNS,
     web::{csv, time::Rfc3339Writer},
 };
 
 /// The place of `sequence` in [`COLUMNS`].
 const SEQUENCE: usize = 1;
-/// After the columns of the session: what [`Counter`] holds.
+/// After the columns of the session: what [`SessionCounter`] holds.
 const TOTAL: usize = COLUMNS.len();
 const REVISION: usize = TOTAL + 1;
 const REQUESTS_PER_MINUTE: usize = TOTAL + 2;
 
 /// What every row says again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Counter {
+pub(crate) struct SessionCounter {
     /// How many sessions the client has.
     pub(crate) total: i64,
     /// At which revision they are.
@@ -32,7 +32,7 @@ pub(crate) struct Counter {
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ColumnKind {
     Id,
     Whole,
     Text,
@@ -41,37 +41,38 @@ enum Kind {
 }
 
 /// A column as it stands in JSON. Most of a row is such constant text, so each of it is copied at once.
-struct Column {
-    kind: Kind,
+struct JsonColumn {
+    kind: ColumnKind,
     /// What stands before its value, up to the quote where it has one.
     before: String,
     /// What stands there instead of both without a value.
     null: String,
 }
 
-static LAYOUT: LazyLock<Vec<Column>> = LazyLock::new(|| {
+static LAYOUT: LazyLock<Vec<JsonColumn>> = LazyLock::new(|| {
     let column = |(index, name): (usize, &&str)| {
         let (kind, open) = (kind_of(name), if index == 0 { '{' } else { ',' });
-        let quote = if matches!(kind, Kind::Id | Kind::Text | Kind::Time) { "\"" } else { "" };
+        let quote =
+            if matches!(kind, ColumnKind::Id | ColumnKind::Text | ColumnKind::Time) { "\"" } else { "" };
         let before = format!("{open}\"{name}\":{quote}");
-        Column { kind, before, null: format!("{open}\"{name}\":null") }
+        JsonColumn { kind, before, null: format!("{open}\"{name}\":null") }
     };
     COLUMNS.iter().enumerate().map(column).collect()
 });
 
-fn kind_of(column: &str) -> Kind {
+fn kind_of(column: &str) -> ColumnKind {
     match column {
-        "sessionId" => Kind::Id,
-        "sequence" | "waitSeconds" | "durationSeconds" | "rating" | "orderValueMinor" => Kind::Whole,
-        "tags" => Kind::Tags,
-        time if time.ends_with("At") => Kind::Time,
-        _ => Kind::Text,
+        "sessionId" => ColumnKind::Id,
+        "sequence" | "waitSeconds" | "durationSeconds" | "rating" | "orderValueMinor" => ColumnKind::Whole,
+        "tags" => ColumnKind::Tags,
+        time if time.ends_with("At") => ColumnKind::Time,
+        _ => ColumnKind::Text,
     }
 }
 
 /// Rows on their way to an answer.
-pub(crate) struct Writer {
-    format: Format,
+pub(crate) struct RowEncoder {
+    format: ExportFormat,
     pub(crate) out: Vec<u8>,
     times: Rfc3339Writer,
     /// How many sessions are written.
@@ -79,33 +80,36 @@ pub(crate) struct Writer {
     /// The sequence of the last of them.
     pub(crate) last: Option<i64>,
     /// `None` as long as there was no row.
-    pub(crate) counter: Option<Counter>,
+    pub(crate) counter: Option<SessionCounter>,
 }
 
-impl Writer {
+impl RowEncoder {
     /// Writes behind what is in `out`.
-    pub(crate) fn new(format: Format, out: Vec<u8>) -> Self {
+    pub(crate) fn new(format: ExportFormat, out: Vec<u8>) -> Self {
         Self { format, out, times: Rfc3339Writer::default(), count: 0, last: None, counter: None }
     }
 
     /// Writes the session of a row, if it has one; `None`: there is something in it that we cannot read.
-    pub(crate) fn take(&mut self, row: Row<'_>) -> Option<()> {
+    pub(crate) fn take(&mut self, row: PipelineRow<'_>) -> Option<()> {
         if self.counter.is_none() {
             let column = |column| whole(row.bytes(column)?);
             let requests_per_minute = column(REQUESTS_PER_MINUTE)?.try_into().ok()?;
-            self.counter =
-                Some(Counter { total: column(TOTAL)?, revision: column(REVISION)?, requests_per_minute });
+            self.counter = Some(SessionCounter {
+                total: column(TOTAL)?,
+                revision: column(REVISION)?,
+                requests_per_minute,
+            });
         }
         // The key is let in, and the page is empty.
         let Some(sequence) = row.bytes(SEQUENCE) else { return Some(()) };
         self.last = Some(whole(sequence)?);
         match self.format {
-            Format::Csv => self.take_csv(row)?,
-            Format::Ndjson => {
+            ExportFormat::Csv => self.take_csv(row)?,
+            ExportFormat::Ndjson => {
                 self.take_json(row)?;
                 self.out.push(b'\n');
             }
-            Format::Json => {
+            ExportFormat::Json => {
                 if self.count > 0 {
                     self.out.push(b',');
                 }
@@ -116,7 +120,7 @@ impl Writer {
         Some(())
     }
 
-    fn take_json(&mut self, row: Row<'_>) -> Option<()> {
+    fn take_json(&mut self, row: PipelineRow<'_>) -> Option<()> {
         for (index, column) in LAYOUT.iter().enumerate() {
             let Some(bytes) = row.bytes(index) else {
                 self.out.extend_from_slice(column.null.as_bytes());
@@ -129,7 +133,7 @@ impl Writer {
         Some(())
     }
 
-    fn take_csv(&mut self, row: Row<'_>) -> Option<()> {
+    fn take_csv(&mut self, row: PipelineRow<'_>) -> Option<()> {
         for (index, column) in LAYOUT.iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
@@ -143,22 +147,22 @@ impl Writer {
     }
 }
 
-/// The value behind [`Column::before`].
-fn push_json(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: Kind, bytes: &[u8]) -> Option<()> {
+/// The value behind [`JsonColumn::before`].
+fn push_json(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnKind, bytes: &[u8]) -> Option<()> {
     match kind {
-        Kind::Text => push_json_text(out, bytes),
-        Kind::Whole => serde_json::to_writer(out, &whole(bytes)?).ok(),
-        Kind::Id => {
+        ColumnKind::Text => push_json_text(out, bytes),
+        ColumnKind::Whole => serde_json::to_writer(out, &whole(bytes)?).ok(),
+        ColumnKind::Id => {
             push_id(out, bytes)?;
             out.push(b'"');
             Some(())
         }
-        Kind::Time => {
+        ColumnKind::Time => {
             times.push(out, whole(bytes)?)?;
             out.push(b'"');
             Some(())
         }
-        Kind::Tags => {
+        ColumnKind::Tags => {
             let mut open = b'[';
             each_tag(bytes, |tag| {
                 out.push(open);
@@ -199,14 +203,14 @@ fn needs_escapes(text: &[u8]) -> bool {
     }
 }
 
-fn push_csv(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: Kind, bytes: &[u8]) -> Option<()> {
+fn push_csv(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnKind, bytes: &[u8]) -> Option<()> {
     match kind {
-        Kind::Text => csv::push_cell(out, bytes),
-        Kind::Whole => csv::push_cell(out, whole(bytes)?.to_string().as_bytes()),
+        ColumnKind::Text => csv::push_cell(out, bytes),
+        ColumnKind::Whole => csv::push_cell(out, whole(bytes)?.to_string().as_bytes()),
         // Neither needs quotes.
-        Kind::Id => push_id(out, bytes)?,
-        Kind::Time => times.push(out, whole(bytes)?)?,
-        Kind::Tags => {
+        ColumnKind::Id => push_id(out, bytes)?,
+        ColumnKind::Time => times.push(out, whole(bytes)?)?,
+        ColumnKind::Tags => {
             let mut joined = Vec::new();
             let mut count = 0;
             each_tag(bytes, |tag| {
@@ -272,12 +276,12 @@ mod tests {
 
     use super::*;
 
-    fn json(kind: Kind, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn json(kind: ColumnKind, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         push_json(&mut out, &mut Rfc3339Writer::default(), kind, bytes).map(|()| out)
     }
 
-    fn csv(kind: Kind, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn csv(kind: ColumnKind, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         push_csv(&mut out, &mut Rfc3339Writer::default(), kind, bytes).map(|()| out)
     }
@@ -300,21 +304,21 @@ mod tests {
         #[test]
         fn text_is_written_as_serde_does(text in any::<String>()) {
             let mut out = b"\"".to_vec();
-            push_json(&mut out, &mut Rfc3339Writer::default(), Kind::Text, text.as_bytes()).unwrap();
+            push_json(&mut out, &mut Rfc3339Writer::default(), ColumnKind::Text, text.as_bytes()).unwrap();
             prop_assert_eq!(out, serde_json::to_vec(&text).unwrap());
         }
 
         #[test]
         fn tags_are_written_as_serde_does(tags in proptest::collection::vec("[a\"é]{0,3}", 0..4)) {
-            prop_assert_eq!(json(Kind::Tags, &array(&tags)), Some(serde_json::to_vec(&tags).unwrap()));
+            prop_assert_eq!(json(ColumnKind::Tags, &array(&tags)), Some(serde_json::to_vec(&tags).unwrap()));
             let mut cell = Vec::new();
             csv::push_cell(&mut cell, tags.join(";").as_bytes());
-            prop_assert_eq!(csv(Kind::Tags, &array(&tags)), Some(cell));
+            prop_assert_eq!(csv(ColumnKind::Tags, &array(&tags)), Some(cell));
         }
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            for kind in [Kind::Id, Kind::Whole, Kind::Text, Kind::Time, Kind::Tags] {
+            for kind in [ColumnKind::Id, ColumnKind::Whole, ColumnKind::Text, ColumnKind::Time, ColumnKind::Tags] {
                 let _read = (json(kind, &bytes), csv(kind, &bytes));
             }
         }
@@ -324,7 +328,7 @@ mod tests {
     fn what_is_cut_off_is_not_read() {
         let whole = array(&["vip".to_owned(), "returning".to_owned()]);
         for length in 0..whole.len() {
-            assert_eq!(json(Kind::Tags, &whole[..length]), None, "{length}");
+            assert_eq!(json(ColumnKind::Tags, &whole[..length]), None, "{length}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use diesel::{pg::Pg, prelude::*, query_dsl::methods::LoadQuery};
 use uuid::Uuid;
 
-use super::query::{Order, PER_PAGE_MAX, PageRequest};
+use super::query::{PER_PAGE_MAX, PageRequest, SortOrder};
 use crate::{
     accounts,
     api_keys::{Credentials, admits, is_admitted},
@@ -17,7 +17,7 @@ use crate::{
 
 /// A page of sessions and how many there are in all, from one snapshot.
 #[derive(Debug, PartialEq)]
-pub(crate) struct PageOf {
+pub(crate) struct SessionPage {
     /// The sessions of the page, in the order asked for.
     pub(crate) sessions: Vec<Session>,
     /// How many sessions there are, after the filter.
@@ -37,34 +37,34 @@ pub(crate) fn load_plain_page(
     connection: &mut PgConnection,
     credentials: &Credentials,
     request: &PageRequest,
-) -> QueryResult<Option<PageOf>> {
-    let rows: QueryResult<Vec<Row>> = match request.order {
-        Order::Ascending => ascending_page(credentials, request).internal_load(connection)?.collect(),
-        Order::Descending => descending_page(credentials, request).internal_load(connection)?.collect(),
+) -> QueryResult<Option<SessionPage>> {
+    let rows: QueryResult<Vec<PageRow>> = match request.order {
+        SortOrder::Ascending => ascending_page(credentials, request).internal_load(connection)?.collect(),
+        SortOrder::Descending => descending_page(credentials, request).internal_load(connection)?.collect(),
     };
     rows.map(|rows| gathered(rows, credentials, request.order))
 }
 
 /// No row: the key is not let in. A row without a session: the page is empty.
-fn gathered(rows: Vec<Row>, credentials: &Credentials, order: Order) -> Option<PageOf> {
+fn gathered(rows: Vec<PageRow>, credentials: &Credentials, order: SortOrder) -> Option<SessionPage> {
     let &(limit, total, _) = rows.first()?;
     credentials.let_in(limit);
     let sessions: Vec<Session> = rows.into_iter().filter_map(|(.., session)| session).collect();
     let last = sessions.last().map(|session| session.sequence);
     let more_after = last.filter(|last| match order {
-        Order::Ascending => *last < total,
-        Order::Descending => *last > 1,
+        SortOrder::Ascending => *last < total,
+        SortOrder::Descending => *last > 1,
     });
-    Some(PageOf { sessions, total, more_after })
+    Some(SessionPage { sessions, total, more_after })
 }
 
 /// The limit of the key, the total, a session of the page.
-type Row = (i32, i64, Option<Session>);
+type PageRow = (i32, i64, Option<Session>);
 
 fn ascending_page<'a>(
     credentials: &'a Credentials,
     request: &PageRequest,
-) -> impl LoadQuery<'a, PgConnection, Row> {
+) -> impl LoadQuery<'a, PgConnection, PageRow> {
     let before = request.skipped();
     let last = before.saturating_add(request.per_page);
     let of_page = sessions::client_id
@@ -82,7 +82,7 @@ fn ascending_page<'a>(
 fn descending_page<'a>(
     credentials: &'a Credentials,
     request: &PageRequest,
-) -> impl LoadQuery<'a, PgConnection, Row> {
+) -> impl LoadQuery<'a, PgConnection, PageRow> {
     let after = request.skipped();
     let last = after.saturating_add(request.per_page);
     let of_page = sessions::client_id
@@ -115,7 +115,7 @@ pub(crate) fn newest_sequence(
 }
 
 /// What became of looking for one session.
-pub(crate) enum Lookup {
+pub(crate) enum SessionLookup {
     /// The client has no such session.
     Missing,
     /// Here it is.
@@ -127,7 +127,7 @@ pub(crate) fn find_session(
     connection: &mut PgConnection,
     credentials: &Credentials,
     session_id: Uuid,
-) -> QueryResult<Option<Lookup>> {
+) -> QueryResult<Option<SessionLookup>> {
     let of_client = sessions::client_id.eq(api_keys::client_id).and(sessions::session_id.eq(session_id));
     let row: Option<(i32, Option<Session>)> = api_keys::table
         .left_join(sessions::table.on(of_client))
@@ -137,7 +137,7 @@ pub(crate) fn find_session(
         .optional()?;
     Ok(row.map(|(limit, session)| {
         credentials.let_in(limit);
-        session.map_or(Lookup::Missing, |session| Lookup::Found(Box::new(session)))
+        session.map_or(SessionLookup::Missing, |session| SessionLookup::Found(Box::new(session)))
     }))
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn load_filtered_page(
     connection: &mut PgConnection,
     credentials: &Credentials,
     request: &PageRequest,
-) -> QueryResult<Option<PageOf>> {
+) -> QueryResult<Option<SessionPage>> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
         if !is_admitted(connection, credentials)? {
             return Ok(None);
@@ -162,7 +162,7 @@ pub(crate) fn load_filtered_page(
         let total = total_of(connection, client, &request.filter)?;
         let skipped = if request.cursor.is_some() { 0 } else { request.skipped() };
         if total <= skipped {
-            return Ok(Some(PageOf { sessions: Vec::new(), total, more_after: None }));
+            return Ok(Some(SessionPage { sessions: Vec::new(), total, more_after: None }));
         }
         let mut places = page_sequences(connection, client, request, (total, skipped))?;
         // One more than the page has says whether there is a next.
@@ -172,7 +172,7 @@ pub(crate) fn load_filtered_page(
         }
         let more_after = places.last().copied().filter(|_| has_more);
         let sessions = load_by_sequence(connection, client, &places, request.order)?;
-        Ok(Some(PageOf { sessions, total, more_after }))
+        Ok(Some(SessionPage { sessions, total, more_after }))
     })
 }
 
@@ -188,8 +188,8 @@ fn page_sequences(
         // No index has an order by this, so what is few is not looked for among all the others.
         let place = sessions::sequence + 0_i64;
         query = match request.order {
-            Order::Ascending => query.order(place.asc()),
-            Order::Descending => query.order(place.desc()),
+            SortOrder::Ascending => query.order(place.asc()),
+            SortOrder::Descending => query.order(place.desc()),
         };
     }
     query.offset(skipped).limit(request.per_page + 1).select(sessions::sequence).load(connection)
@@ -200,14 +200,14 @@ fn load_by_sequence(
     connection: &mut PgConnection,
     client: &ClientId,
     places: &[i64],
-    order: Order,
+    order: SortOrder,
 ) -> QueryResult<Vec<Session>> {
     let query = sessions::table
         .into_boxed()
         .filter(sessions::client_id.eq(client.as_str()).and(sessions::sequence.eq_any(places)));
     let query = match order {
-        Order::Ascending => query.order(sessions::sequence.asc()),
-        Order::Descending => query.order(sessions::sequence.desc()),
+        SortOrder::Ascending => query.order(sessions::sequence.asc()),
+        SortOrder::Descending => query.order(sessions::sequence.desc()),
     };
     query.select(Session::as_select()).load(connection)
 }
@@ -216,7 +216,7 @@ fn load_by_sequence(
 /// reader is not let in (any more).
 pub(crate) fn load_chunk(
     connection: &mut PgConnection,
-    reader: &Reader,
+    reader: &ExportReader,
     request: &PageRequest,
     cursor: Option<i64>,
     newest: i64,
@@ -240,18 +240,18 @@ fn beyond<'a>(
 ) -> sessions::BoxedQuery<'a, Pg> {
     let query = filtered(client, &request.filter);
     match request.order {
-        Order::Ascending => {
+        SortOrder::Ascending => {
             query.filter(sessions::sequence.gt(cursor.unwrap_or(0))).order(sessions::sequence.asc())
         }
-        Order::Descending => {
+        SortOrder::Descending => {
             query.filter(sessions::sequence.lt(cursor.unwrap_or(i64::MAX))).order(sessions::sequence.desc())
         }
     }
 }
 
-/// Somebody who may read a client's sessions as long as [`Reader::is_admitted`] says so.
+/// Somebody who may read a client's sessions as long as [`ExportReader::is_admitted`] says so.
 #[derive(Clone, Debug)]
-pub(crate) enum Reader {
+pub(crate) enum ExportReader {
     /// A program, with what its key proves.
     Program(Credentials),
     /// A user who is logged in.
@@ -263,7 +263,7 @@ pub(crate) enum Reader {
     },
 }
 
-impl Reader {
+impl ExportReader {
     /// Whose sessions are read.
     pub(crate) fn client(&self) -> &ClientId {
         match self {

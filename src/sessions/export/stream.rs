@@ -10,25 +10,25 @@ use actix_web::{
 use futures_util::{Stream, StreamExt as _, future::ready, stream};
 
 use super::{
-    exporter::Desk,
-    pipeline_store::{self, Asking, Range},
-    query::{Asked, Format, Order, PER_PAGE_MAX, PageRequest},
+    exporter::Exporter,
+    pipeline_store::{self, PipelineReply, SequenceRange},
+    query::{ExportFormat, ExportQuery, PER_PAGE_MAX, PageRequest, SortOrder},
     response,
-    store::{self, Reader},
+    store::{self, ExportReader},
 };
 use crate::{
-    api_keys::{Credentials, Presented},
+    api_keys::{Credentials, PresentedKey},
     db::Db,
     error::AppError,
-    sessions::{filter::Filter, queries::total_of},
+    sessions::{filter::SessionFilter, queries::total_of},
 };
 
 /// Everything there was when the call began, a thousand sessions at a time: memory does not grow with their number,
 /// and a key that is deleted meanwhile ends the stream (the connection is cut, so that it does not look complete).
 pub(crate) async fn everything(
-    key: &Presented,
-    asked: Asked,
-    (desk, db): (Data<Desk>, Data<Db>),
+    key: &PresentedKey,
+    asked: ExportQuery,
+    (desk, db): (Data<Exporter>, Data<Db>),
 ) -> Result<HttpResponse, AppError> {
     let found = key.run(|connection, credentials| {
         let newest = store::newest_sequence(connection, credentials)?;
@@ -36,31 +36,31 @@ pub(crate) async fn everything(
     });
     let (credentials, newest) = found.await?;
     if asked.request.is_plain() {
-        return Ok(plain(desk, db, Plain { credentials, asked, newest }));
+        return Ok(plain(desk, db, PlainStream { credentials, asked, newest }));
     }
-    Ok(answer_with(Reader::Program(credentials), asked.format, asked.request, newest, db))
+    Ok(answer_with(ExportReader::Program(credentials), asked.format, asked.request, newest, db))
 }
 
 /// Everything that a member who is logged in may read.
 pub(crate) async fn for_member(
-    reader: Reader,
-    format: Format,
+    reader: ExportReader,
+    format: ExportFormat,
     request: PageRequest,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let client = reader.client().clone();
-    let newest = db.run(move |connection| total_of(connection, &client, &Filter::default())).await?;
+    let newest = db.run(move |connection| total_of(connection, &client, &SessionFilter::default())).await?;
     Ok(answer_with(reader, format, request, newest, db))
 }
 
 fn answer_with(
-    reader: Reader,
-    format: Format,
+    reader: ExportReader,
+    format: ExportFormat,
     request: PageRequest,
     newest: i64,
     db: Data<Db>,
 ) -> HttpResponse {
-    let walk = Walk { reader, format, request, newest, cursor: None, has_begun: false };
+    let walk = StreamState { reader, format, request, newest, cursor: None, has_begun: false };
     let mut response = HttpResponse::Ok();
     response.content_type(format.content_type());
     response::attachment(&mut response, format).streaming(chunks(db, walk))
@@ -68,16 +68,16 @@ fn answer_with(
 
 /// How far a stream has come.
 #[derive(Clone)]
-struct Walk {
-    reader: Reader,
-    format: Format,
+struct StreamState {
+    reader: ExportReader,
+    format: ExportFormat,
     request: PageRequest,
     newest: i64,
     cursor: Option<i64>,
     has_begun: bool,
 }
 
-fn chunks(db: Data<Db>, walk: Walk) -> impl Stream<Item = Result<Bytes, AppError>> {
+fn chunks(db: Data<Db>, walk: StreamState) -> impl Stream<Item = Result<Bytes, AppError>> {
     stream::try_unfold(Some(walk), move |walk| {
         let db = db.clone();
         async move {
@@ -87,7 +87,7 @@ fn chunks(db: Data<Db>, walk: Walk) -> impl Stream<Item = Result<Bytes, AppError
     })
 }
 
-async fn next_chunk(db: &Db, mut walk: Walk) -> Result<(Bytes, Option<Walk>), AppError> {
+async fn next_chunk(db: &Db, mut walk: StreamState) -> Result<(Bytes, Option<StreamState>), AppError> {
     let asked = walk.clone();
     let found = db.run(move |connection| {
         store::load_chunk(connection, &asked.reader, &asked.request, asked.cursor, asked.newest)
@@ -111,14 +111,14 @@ async fn next_chunk(db: &Db, mut walk: Walk) -> Result<(Bytes, Option<Walk>), Ap
 const AHEAD: usize = 2;
 
 /// What is streamed, to whom, and the newest session there was at the beginning.
-struct Plain {
+struct PlainStream {
     pub(crate) credentials: Credentials,
-    pub(crate) asked: Asked,
+    pub(crate) asked: ExportQuery,
     pub(crate) newest: i64,
 }
 
 /// The stream. With every piece of it the key is asked for again; once it is not let in, the stream is cut.
-fn plain(desk: Data<Desk>, db: Data<Db>, plain: Plain) -> HttpResponse {
+fn plain(desk: Data<Exporter>, db: Data<Db>, plain: PlainStream) -> HttpResponse {
     let format = plain.asked.format;
     let head = stream::once(ready(format.head().map(Bytes::from)));
     let plain = Arc::new(plain);
@@ -134,29 +134,29 @@ fn plain(desk: Data<Desk>, db: Data<Db>, plain: Plain) -> HttpResponse {
 }
 
 /// The sequences up to `newest` in pieces of a thousand.
-fn ranges(newest: i64, order: Order) -> impl Iterator<Item = Range> {
+fn ranges(newest: i64, order: SortOrder) -> impl Iterator<Item = SequenceRange> {
     let count = (newest + PER_PAGE_MAX - 1) / PER_PAGE_MAX;
     (0..count).map(move |number| {
-        let number = if order == Order::Ascending { number } else { count - 1 - number };
+        let number = if order == SortOrder::Ascending { number } else { count - 1 - number };
         let after = number * PER_PAGE_MAX;
-        Range { after, last: newest.min(after + PER_PAGE_MAX) }
+        SequenceRange { after, last: newest.min(after + PER_PAGE_MAX) }
     })
 }
 
 async fn piece_of(
-    desk: Data<Desk>,
+    desk: Data<Exporter>,
     db: Data<Db>,
-    plain: Arc<Plain>,
-    range: Range,
+    plain: Arc<PlainStream>,
+    range: SequenceRange,
 ) -> Result<Bytes, AppError> {
     match pipeline_store::piece_of(desk.pipeline(), &plain.credentials, &plain.asked, range).await? {
-        Asking::Found(lines) => return Ok(lines.into()),
-        Asking::Refused => return Err(AppError::UnknownKey),
-        Asking::Unanswered => {}
+        PipelineReply::Found(lines) => return Ok(lines.into()),
+        PipelineReply::Refused => return Err(AppError::UnknownKey),
+        PipelineReply::Unanswered => {}
     }
-    let (reader, request) = (Reader::Program(plain.credentials.clone()), plain.asked.request.clone());
+    let (reader, request) = (ExportReader::Program(plain.credentials.clone()), plain.asked.request.clone());
     let found = db.run(move |connection| {
-        let before = if request.order == Order::Ascending { range.after } else { range.last + 1 };
+        let before = if request.order == SortOrder::Ascending { range.after } else { range.last + 1 };
         store::load_chunk(connection, &reader, &request, Some(before), range.last)
     });
     plain.asked.format.lines(&found.await?.ok_or(AppError::UnknownKey)?).map(Bytes::from)
@@ -169,17 +169,17 @@ mod tests {
     #[test]
     fn pieces_cover_everything_once_in_both_orders() {
         for newest in [0, 1, 999, 1000, 1001, 2500] {
-            for order in [Order::Ascending, Order::Descending] {
+            for order in [SortOrder::Ascending, SortOrder::Descending] {
                 let mut sequences: Vec<i64> = Vec::new();
-                for Range { after, last } in ranges(newest, order) {
+                for SequenceRange { after, last } in ranges(newest, order) {
                     let piece = after + 1..=last;
-                    if order == Order::Ascending {
+                    if order == SortOrder::Ascending {
                         sequences.extend(piece);
                     } else {
                         sequences.extend(piece.rev());
                     }
                 }
-                if order == Order::Descending {
+                if order == SortOrder::Descending {
                     sequences.reverse();
                 }
                 assert_eq!(sequences, (1..=newest).collect::<Vec<_>>(), "{newest} {order:?}");

@@ -9,12 +9,12 @@ const REQUIRED: [&str; 4] = ["status", "channel", "createdAt", "endedAt"];
 
 /// How a column of a file is called there, and which of [`COLUMNS`] it is; `None`: it is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mapped {
+pub struct ColumnMapping {
     theirs: String,
     ours: Option<&'static str>,
 }
 
-impl FromStr for Mapped {
+impl FromStr for ColumnMapping {
     type Err = String;
 
     /// `Their Name=ourName`; `Their Name=` leaves the column out.
@@ -28,7 +28,7 @@ impl FromStr for Mapped {
     }
 }
 
-impl Mapped {
+impl ColumnMapping {
     /// Whether a column of this name is meant. Only of a name without letters and digits every sign matters.
     fn is_of(&self, name: &str) -> bool {
         let theirs = letters(&self.theirs);
@@ -57,7 +57,7 @@ pub fn understood(names: &[String]) -> Result<(), String> {
         return Err(format!("“{name}” is no field of the record"));
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    Header::named(&names, &[]).map(|_header| ())
+    ColumnPositions::named(&names, &[]).map(|_header| ())
 }
 
 /// Whether these are the columns of a file; `None`: the column is left out.
@@ -65,7 +65,7 @@ pub fn understood(names: &[String]) -> Result<(), String> {
 /// # Errors
 /// A column that is there twice or missing, as a sentence.
 pub fn placed(columns: &[Option<&'static str>]) -> Result<(), String> {
-    Header::placed(columns).map(|_header| ())
+    ColumnPositions::placed(columns).map(|_header| ())
 }
 
 fn letters(name: &str) -> String {
@@ -78,17 +78,17 @@ fn unknown(name: &str) -> String {
 
 /// Which column stands where.
 #[derive(Debug)]
-pub(crate) struct Header {
+pub(crate) struct ColumnPositions {
     places: HashMap<&'static str, usize>,
     pub(crate) width: usize,
 }
 
-impl Header {
+impl ColumnPositions {
     /// The header of a file whose columns have these names; where `mapped` says nothing of a column, its name does.
     ///
     /// # Errors
     /// A column that is unknown, there twice or missing, as a sentence.
-    pub(crate) fn named(names: &[&str], mapped: &[Mapped]) -> Result<Self, String> {
+    pub(crate) fn named(names: &[&str], mapped: &[ColumnMapping]) -> Result<Self, String> {
         if let Some(lost) = mapped.iter().find(|it| !names.iter().any(|name| it.is_of(name))) {
             return Err(format!("the file has no column “{}”", lost.theirs));
         }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn case_spaces_and_signs_do_not_matter() {
-        let header = Header::named(&NAMES, &[]).unwrap();
+        let header = ColumnPositions::named(&NAMES, &[]).unwrap();
         assert_eq!(header.cell(&["a", "b", "c", "d", "e"], "agentName"), "e");
         assert_eq!(header.cell(&["a", "b", "c", "d", "e"], "notes"), "");
     }
@@ -140,16 +140,16 @@ mod tests {
     #[test]
     fn what_is_called_otherwise_is_mapped_or_left_out() {
         let names = ["state", "channel", "createdAt", "endedAt", "a=b"];
-        assert!(Header::named(&names, &[]).unwrap_err().contains("“state”"));
+        assert!(ColumnPositions::named(&names, &[]).unwrap_err().contains("“state”"));
         let mapped = ["state=status".parse().unwrap(), "a=b=".parse().unwrap()];
-        assert_eq!(Header::named(&names, &mapped).unwrap().cell(&["x"; 5], "status"), "x");
-        assert!(Header::named(&NAMES, &mapped).unwrap_err().contains("has no column “state”"));
-        assert!("a=b".parse::<Mapped>().is_err() && "a".parse::<Mapped>().is_err());
+        assert_eq!(ColumnPositions::named(&names, &mapped).unwrap().cell(&["x"; 5], "status"), "x");
+        assert!(ColumnPositions::named(&NAMES, &mapped).unwrap_err().contains("has no column “state”"));
+        assert!("a=b".parse::<ColumnMapping>().is_err() && "a".parse::<ColumnMapping>().is_err());
     }
 
     #[test]
     fn a_column_is_neither_missing_nor_there_twice() {
-        assert!(Header::named(&["status", "Status"], &[]).unwrap_err().contains("twice"));
-        assert!(Header::named(&NAMES[..3], &[]).unwrap_err().contains("“endedAt” is missing"));
+        assert!(ColumnPositions::named(&["status", "Status"], &[]).unwrap_err().contains("twice"));
+        assert!(ColumnPositions::named(&NAMES[..3], &[]).unwrap_err().contains("“endedAt” is missing"));
     }
 }

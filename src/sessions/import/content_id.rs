@@ -8,18 +8,18 @@ use uuid::{Builder, Uuid};
 
 use crate::{
     ids::ClientId,
-    sessions::record::{Given, Record},
+    sessions::record::{IncomingSession, SessionRecord},
 };
 
 /// How often each nameless record stood in a file so far, by the beginning of its fingerprint. Two records that begin
 /// alike would only share their counting, and have ids of their own all the same.
 #[derive(Debug, Default)]
-pub(crate) struct Nameless(HashMap<u64, u32>);
+pub(crate) struct ContentIds(HashMap<u64, u32>);
 
-impl Nameless {
+impl ContentIds {
     /// Gives the record an id, if it has none: of version 7, from its `createdAt`, the client, what it says and how
     /// often that was said before.
-    pub(crate) fn name(&mut self, client: &ClientId, given: &mut Given) {
+    pub(crate) fn name(&mut self, client: &ClientId, given: &mut IncomingSession) {
         if given.record.external_id.is_some() || given.session_id.is_some() {
             return;
         }
@@ -34,7 +34,7 @@ impl Nameless {
     }
 }
 
-fn id(record: &Record, print: &[u8; 32]) -> Uuid {
+fn id(record: &SessionRecord, print: &[u8; 32]) -> Uuid {
     let (random, _) = print.split_first_chunk().unwrap_or((&[0; 10], &[]));
     let millis = u64::try_from(record.created_at.timestamp_millis()).unwrap_or_default();
     Builder::from_unix_timestamp_millis(millis, random).into_uuid()
@@ -42,7 +42,7 @@ fn id(record: &Record, print: &[u8; 32]) -> Uuid {
 
 /// SHA-256 over the client and the fields that the record has. A field that is added to the record one day changes
 /// nothing for those that lack it.
-pub(crate) fn fingerprint(client: &ClientId, record: &Record) -> [u8; 32] {
+pub(crate) fn fingerprint(client: &ClientId, record: &SessionRecord) -> [u8; 32] {
     let mut hash = Sha256::new().chain_update(client.as_str());
     for (name, text) in texts(record).into_iter().filter(|(_, text)| !text.is_empty()) {
         // No text holds a NUL, so nothing can pass for something else.
@@ -55,7 +55,7 @@ pub(crate) fn fingerprint(client: &ClientId, record: &Record) -> [u8; 32] {
 }
 
 /// The fields of a record as text; the empty text: it has none.
-fn texts(record: &Record) -> [(&'static str, Cow<'_, str>); 26] {
+fn texts(record: &SessionRecord) -> [(&'static str, Cow<'_, str>); 26] {
     fn text(value: Option<&String>) -> Cow<'_, str> {
         value.map_or("".into(), |text| text.as_str().into())
     }
@@ -97,9 +97,9 @@ fn texts(record: &Record) -> [(&'static str, Cow<'_, str>); 26] {
 mod tests {
     use super::*;
 
-    fn given(notes: &str) -> Given {
+    fn given(notes: &str) -> IncomingSession {
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
-        Record::parse(now, |name| match name {
+        SessionRecord::parse(now, |name| match name {
             "status" => "missed",
             "channel" => "chat",
             "createdAt" | "endedAt" => "2026-11-23T10:00:00.123456Z",
@@ -111,7 +111,7 @@ mod tests {
 
     fn ids(client: &str, notes: &[&str]) -> Vec<Uuid> {
         let client = client.parse().unwrap();
-        let mut nameless = Nameless::default();
+        let mut nameless = ContentIds::default();
         let named = |notes: &&str| {
             let mut given = given(notes);
             nameless.name(&client, &mut given);
@@ -145,7 +145,7 @@ mod tests {
     fn who_has_an_id_keeps_it() {
         let mut named = given("a");
         named.session_id = Some(Uuid::nil());
-        Nameless::default().name(&"cl_0000000001".parse().unwrap(), &mut named);
+        ContentIds::default().name(&"cl_0000000001".parse().unwrap(), &mut named);
         assert_eq!(named.session_id, Some(Uuid::nil()));
     }
 }

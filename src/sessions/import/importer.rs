@@ -11,13 +11,13 @@ use diesel::PgConnection;
 
 use super::{
     dry_run::DryRun,
-    parser::{Line, Parser},
+    parser::{ParsedLine, SessionFileParser},
 };
 use crate::{
     error::FieldError,
     sessions::{
-        record::Given,
-        recording::store::{Outcome, record_all},
+        record::IncomingSession,
+        recording::store::{RecordOutcome, record_all},
     },
 };
 
@@ -31,7 +31,7 @@ const WAITING_MAX: usize = 2;
 
 /// What an import did, or would do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct ImportSummary {
     /// New sessions.
     pub created: u64,
     /// Sessions that were known and are now different.
@@ -44,7 +44,7 @@ pub struct Summary {
 
 /// A line that was left out.
 #[derive(Debug)]
-pub struct BadLine {
+pub struct RejectedLine {
     /// The number of the line in the file, from 1.
     pub line: u64,
     /// What is wrong with it.
@@ -53,14 +53,14 @@ pub struct BadLine {
 
 /// What the sessions of a file go through.
 #[derive(Debug)]
-pub enum Mode {
+pub enum ImportMode {
     /// They are stored.
     Real,
     /// It is only found out what would become of them.
     Dry(DryRun),
 }
 
-impl Mode {
+impl ImportMode {
     /// Stores these sessions of a file, or finds out what would become of them, and counts it.
     ///
     /// # Errors
@@ -69,15 +69,15 @@ impl Mode {
         &mut self,
         connection: &mut PgConnection,
         client: &crate::ids::ClientId,
-        given: &[Given],
-    ) -> diesel::QueryResult<Summary> {
-        let outcomes: Vec<Outcome> = match self {
+        given: &[IncomingSession],
+    ) -> diesel::QueryResult<ImportSummary> {
+        let outcomes: Vec<RecordOutcome> = match self {
             Self::Real => {
                 record_all(connection, client, given)?.into_iter().map(|recorded| recorded.outcome).collect()
             }
             Self::Dry(dry_run) => dry_run.outcomes(connection, client, given)?,
         };
-        Ok(outcomes.into_iter().fold(Summary::default(), Summary::with))
+        Ok(outcomes.into_iter().fold(ImportSummary::default(), ImportSummary::with))
     }
 }
 
@@ -90,13 +90,13 @@ impl Mode {
 pub fn import(
     connection: &mut PgConnection,
     file: impl Read + Send,
-    parser: Parser,
-    mut mode: Mode,
-    mut hears: impl Listener,
-) -> anyhow::Result<Summary> {
+    parser: SessionFileParser,
+    mut mode: ImportMode,
+    mut hears: impl ImportProgress,
+) -> anyhow::Result<ImportSummary> {
     let client = parser.client().clone();
-    let mut summary = Summary::default();
-    let (batches, to_store) = sync_channel::<Batch>(WAITING_MAX);
+    let mut summary = ImportSummary::default();
+    let (batches, to_store) = sync_channel::<ImportBatch>(WAITING_MAX);
     thread::scope(|scope| {
         let reading = scope.spawn(move || read(file, parser, &batches));
         let storing = to_store.iter().try_for_each(|batch| -> anyhow::Result<()> {
@@ -118,22 +118,26 @@ pub fn import(
 }
 
 /// Hears how an import goes.
-pub trait Listener {
+pub trait ImportProgress {
     /// A line was left out.
-    fn bad_line(&mut self, bad: &BadLine);
+    fn bad_line(&mut self, bad: &RejectedLine);
     /// A batch is stored; `bytes` of the file are read.
-    fn batch(&mut self, bytes: u64, so_far: &Summary);
+    fn batch(&mut self, bytes: u64, so_far: &ImportSummary);
 }
 
 /// Lines that were read one after the other.
-struct Batch {
-    good: Vec<Given>,
-    bad: Vec<BadLine>,
+struct ImportBatch {
+    good: Vec<IncomingSession>,
+    bad: Vec<RejectedLine>,
     /// How much of the file was read until here.
     bytes: u64,
 }
 
-fn read(mut file: impl Read, mut parser: Parser, batches: &SyncSender<Batch>) -> anyhow::Result<()> {
+fn read(
+    mut file: impl Read,
+    mut parser: SessionFileParser,
+    batches: &SyncSender<ImportBatch>,
+) -> anyhow::Result<()> {
     let mut buffer = vec![0; READ_BYTES];
     let (mut lines, mut bytes) = (Vec::new(), 0);
     loop {
@@ -155,29 +159,29 @@ fn read(mut file: impl Read, mut parser: Parser, batches: &SyncSender<Batch>) ->
     }
 }
 
-fn batch(lines: Vec<Line>, bytes: u64) -> Batch {
+fn batch(lines: Vec<ParsedLine>, bytes: u64) -> ImportBatch {
     let (mut good, mut bad) = (Vec::with_capacity(lines.len()), Vec::new());
-    for Line { number, given } in lines {
+    for ParsedLine { number, given } in lines {
         match given {
             Ok(given) => good.push(given),
-            Err(errors) => bad.push(BadLine { line: number, errors }),
+            Err(errors) => bad.push(RejectedLine { line: number, errors }),
         }
     }
-    Batch { good, bad, bytes }
+    ImportBatch { good, bad, bytes }
 }
 
-impl Summary {
-    fn with(mut self, outcome: Outcome) -> Self {
+impl ImportSummary {
+    fn with(mut self, outcome: RecordOutcome) -> Self {
         match outcome {
-            Outcome::Created => self.created += 1,
-            Outcome::Updated => self.updated += 1,
-            Outcome::Unchanged => self.unchanged += 1,
+            RecordOutcome::Created => self.created += 1,
+            RecordOutcome::Updated => self.updated += 1,
+            RecordOutcome::Unchanged => self.unchanged += 1,
         }
         self
     }
 }
 
-impl std::ops::Add for Summary {
+impl std::ops::Add for ImportSummary {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::{columns::column, importer::Summary, parser::Format};
+use super::{columns::column, importer::ImportSummary, parser::FileFormat};
 use crate::schema::imports;
 
 /// How far an import is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ImportState {
     /// Its file is coming in.
     Uploading,
     /// Somebody has to say what its columns are.
@@ -28,7 +28,7 @@ pub(crate) enum State {
     Discarded,
 }
 
-impl State {
+impl ImportState {
     const ALL: [(Self, &str); 8] = [
         (Self::Uploading, "uploading"),
         (Self::Mapping, "mapping"),
@@ -79,7 +79,7 @@ impl State {
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = imports, check_for_backend(diesel::pg::Pg))]
 #[expect(clippy::struct_field_names, reason = "the names are those of the table")]
-pub(crate) struct Import {
+pub(crate) struct ImportJob {
     pub(crate) client_id: String,
     pub(crate) import_id: Uuid,
     pub(crate) file_name: String,
@@ -98,24 +98,27 @@ pub(crate) struct Import {
     pub(crate) created_at: DateTime<Utc>,
 }
 
-impl Import {
-    pub(crate) fn state(&self) -> State {
-        State::ALL.into_iter().find(|(_, word)| *word == self.state).map_or(State::Failed, |(state, _)| state)
+impl ImportJob {
+    pub(crate) fn state(&self) -> ImportState {
+        ImportState::ALL
+            .into_iter()
+            .find(|(_, word)| *word == self.state)
+            .map_or(ImportState::Failed, |(state, _)| state)
     }
 
     /// How its sessions are written.
-    pub(crate) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> FileFormat {
         match &self.mapping {
-            _ if self.is_json => Format::Ndjson,
-            Some(mapping) => Format::PlacedCsv(mapping.iter().map(|name| column(name)).collect()),
-            None => Format::Csv(Vec::new()),
+            _ if self.is_json => FileFormat::Ndjson,
+            Some(mapping) => FileFormat::PlacedCsv(mapping.iter().map(|name| column(name)).collect()),
+            None => FileFormat::Csv(Vec::new()),
         }
     }
 
     /// What was counted so far.
-    pub(crate) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> ImportSummary {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
-        Summary {
+        ImportSummary {
             created: count(self.created),
             updated: count(self.updated),
             unchanged: count(self.unchanged),

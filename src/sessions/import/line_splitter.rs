@@ -7,7 +7,7 @@ pub(crate) const LINE_MAX: usize = 1024 * 1024;
 
 /// A line of the file; in a CSV it may go over several, where a cell does.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cut {
+pub(crate) struct RawLine {
     /// The number of its first line in the file, from 1.
     pub(crate) number: u64,
     /// It had more than [`LINE_MAX`] bytes, so they are not all here.
@@ -18,7 +18,7 @@ pub(crate) struct Cut {
     ends: Vec<usize>,
 }
 
-impl Cut {
+impl RawLine {
     /// All of it, where it has no cells.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -54,7 +54,7 @@ impl Cut {
 
 /// Where in a line the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum SplitterState {
     LineStart,
     CellStart,
     Plain,
@@ -65,20 +65,26 @@ enum Place {
 
 /// Cuts a file.
 #[derive(Debug)]
-pub(crate) struct Cutter {
+pub(crate) struct LineSplitter {
     /// What stands between cells; `None`: lines have no cells, and quotes no meaning.
     delimiter: Option<u8>,
-    place: Place,
+    place: SplitterState,
     line: u64,
     /// The last byte was a carriage return, so a line feed ends no other line.
     is_after_return: bool,
-    cut: Cut,
+    cut: RawLine,
 }
 
-impl Cutter {
+impl LineSplitter {
     /// At the beginning of a file.
     pub(crate) fn new(delimiter: Option<u8>) -> Self {
-        Self { delimiter, place: Place::LineStart, line: 1, is_after_return: false, cut: Cut::default() }
+        Self {
+            delimiter,
+            place: SplitterState::LineStart,
+            line: 1,
+            is_after_return: false,
+            cut: RawLine::default(),
+        }
     }
 
     /// Takes the next bytes of the file; `on_line` gets every line that ends in them and is not empty.
@@ -88,7 +94,7 @@ impl Cutter {
     pub(crate) fn feed<E>(
         &mut self,
         bytes: &[u8],
-        mut on_line: impl FnMut(&Cut) -> Result<(), E>,
+        mut on_line: impl FnMut(&RawLine) -> Result<(), E>,
     ) -> Result<(), E> {
         for byte in bytes {
             if self.take(*byte) {
@@ -99,11 +105,11 @@ impl Cutter {
     }
 
     /// The file ends here; the last line may lack its end.
-    pub(crate) fn end(&mut self) -> Option<&Cut> {
-        if self.place == Place::LineStart {
+    pub(crate) fn end(&mut self) -> Option<&RawLine> {
+        if self.place == SplitterState::LineStart {
             return None;
         }
-        self.cut.is_unclosed = self.place == Place::Quoted;
+        self.cut.is_unclosed = self.place == SplitterState::Quoted;
         self.end_line();
         Some(&self.cut)
     }
@@ -111,7 +117,7 @@ impl Cutter {
     /// Whether a line ends with this byte.
     fn take(&mut self, byte: u8) -> bool {
         let is_line_end = self.count_lines(byte);
-        if self.place == Place::LineStart {
+        if self.place == SplitterState::LineStart {
             if is_line_end {
                 return false;
             }
@@ -119,26 +125,26 @@ impl Cutter {
             self.cut.clear(self.line);
         }
         match (self.place, byte) {
-            (Place::Quoted, b'"') => self.place = Place::Quote,
-            (Place::Quoted, _) => self.cut.push(byte),
+            (SplitterState::Quoted, b'"') => self.place = SplitterState::Quote,
+            (SplitterState::Quoted, _) => self.cut.push(byte),
             _ if is_line_end => {
                 self.end_line();
                 return true;
             }
             _ if Some(byte) == self.delimiter => {
                 self.cut.ends.push(self.cut.bytes.len());
-                self.place = Place::CellStart;
+                self.place = SplitterState::CellStart;
             }
-            (Place::LineStart | Place::CellStart, b'"') if self.delimiter.is_some() => {
-                self.place = Place::Quoted;
+            (SplitterState::LineStart | SplitterState::CellStart, b'"') if self.delimiter.is_some() => {
+                self.place = SplitterState::Quoted;
             }
-            (Place::Quote, b'"') => {
+            (SplitterState::Quote, b'"') => {
                 self.cut.push(byte);
-                self.place = Place::Quoted;
+                self.place = SplitterState::Quoted;
             }
             _ => {
                 self.cut.push(byte);
-                self.place = Place::Plain;
+                self.place = SplitterState::Plain;
             }
         }
         false
@@ -156,7 +162,7 @@ impl Cutter {
 
     fn end_line(&mut self) {
         self.cut.ends.push(self.cut.bytes.len());
-        self.place = Place::LineStart;
+        self.place = SplitterState::LineStart;
     }
 }
 
@@ -166,8 +172,8 @@ mod tests {
 
     use super::*;
 
-    fn cut(bytes: &[u8], step: usize) -> Vec<Cut> {
-        let mut cutter = Cutter::new(Some(b','));
+    fn cut(bytes: &[u8], step: usize) -> Vec<RawLine> {
+        let mut cutter = LineSplitter::new(Some(b','));
         let mut lines = Vec::new();
         for bytes in bytes.chunks(step) {
             let kept: Result<(), ()> = cutter.feed(bytes, |line| {

@@ -9,11 +9,11 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
-    importer::Summary,
-    job::{Import, State},
-    parser::Format,
+    importer::ImportSummary,
+    job::{ImportJob, ImportState},
+    parser::FileFormat,
     rejected_lines, store,
-    worker::Worker,
+    worker::ImportWorker,
 };
 use crate::{
     accounts::{MaybeSignedIn, Role, SignedIn},
@@ -23,11 +23,11 @@ use crate::{
     ids::ClientId,
     sessions::{self, session::COLUMNS},
     web::{
-        body::Body,
+        body::RawBody,
         format::{bytes, grouped},
-        page::{Layout, Section, respond, see_other},
-        time::Moment,
-        upload::Upload,
+        page::{NavSection, PageLayout, respond, see_other},
+        time::DisplayTime,
+        upload::FileUpload,
     },
 };
 
@@ -59,29 +59,29 @@ pub fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "sessions/import/index.html")]
-struct Index {
-    layout: Layout,
+struct ImportListPage {
+    layout: PageLayout,
     client_id: String,
     may_import: bool,
     limit_mib: u32,
     error: Option<String>,
-    imports: Vec<Row>,
+    imports: Vec<ImportRow>,
 }
 
 /// An import in the list.
-struct Row {
+struct ImportRow {
     import_id: Uuid,
     file_name: String,
-    state: State,
-    created: Moment,
+    state: ImportState,
+    created: DisplayTime,
     by: String,
-    summary: Summary,
+    summary: ImportSummary,
 }
 
-impl Row {
+impl ImportRow {
     /// What was stored, by the columns of the list; of what was not, nothing is said.
     fn counts(&self) -> [(&'static str, String); 4] {
-        let Summary { created, updated, unchanged, rejected } = self.summary;
+        let ImportSummary { created, updated, unchanged, rejected } = self.summary;
         [("Created", created), ("Updated", updated), ("Unchanged", unchanged), ("Rejected", rejected)].map(
             |(name, count)| (name, if self.state.has_stored() { count.to_string() } else { "–".to_owned() }),
         )
@@ -102,10 +102,10 @@ async fn show_index(
     settings: &Settings,
     refusal: Option<(StatusCode, String)>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Import sessions", Section::Sessions)?;
+    let (signed_in, layout) = visitor.required("Import sessions", NavSection::Sessions)?;
     let client = signed_in.client();
     let found = db.run(move |connection| store::list(connection, &client)).await?;
-    let row = |(import, by): (Import, Option<String>)| Row {
+    let row = |(import, by): (ImportJob, Option<String>)| ImportRow {
         import_id: import.import_id,
         state: import.state(),
         created: import.created_at.into(),
@@ -114,7 +114,7 @@ async fn show_index(
         file_name: import.file_name,
     };
     let (status, error) = refusal.unzip();
-    let page = Index {
+    let page = ImportListPage {
         layout,
         client_id: signed_in.client().to_string(),
         may_import: may_import(&signed_in),
@@ -140,13 +140,13 @@ async fn create(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     payload: Payload,
-    desk: (Data<Db>, Data<Settings>, Data<Worker>),
+    desk: (Data<Db>, Data<Settings>, Data<ImportWorker>),
 ) -> Result<HttpResponse, AppError> {
     let (db, settings, worker) = desk;
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     refuse_without_right(&signed_in)?;
     let limit = settings.import_bytes() + FORM_BYTES;
-    let mut upload = Upload::begin(&request, payload, "file", limit).await?;
+    let mut upload = FileUpload::begin(&request, payload, "file", limit).await?;
     if upload.text("clientId") != signed_in.client().as_str() {
         return Err(AppError::Conflict("This form is of another client. Open the page again.".into()));
     }
@@ -174,14 +174,14 @@ fn too_large(limit_mib: u32) -> String {
     )
 }
 
-fn name_of(upload: &Upload) -> String {
+fn name_of(upload: &FileUpload) -> String {
     let name = upload.file_name().chars().filter(|it| !it.is_control()).take(NAME_MAX).collect::<String>();
     if name.trim().is_empty() { "without a name".to_owned() } else { name }
 }
 
 /// Stores the file as it comes in; says what is wrong if it cannot be imported.
 async fn receive(
-    upload: &mut Upload,
+    upload: &mut FileUpload,
     db: &Db,
     (client, import_id): (&ClientId, Uuid),
 ) -> Result<Option<String>, AppError> {
@@ -206,9 +206,9 @@ async fn receive(
 }
 
 /// What happens to a file that begins so, and whether it is NDJSON.
-fn what_next(start: &[u8]) -> Result<(State, bool), String> {
-    if Format::is_json(start) {
-        return Ok((State::Checking, true));
+fn what_next(start: &[u8]) -> Result<(ImportState, bool), String> {
+    if FileFormat::is_json(start) {
+        return Ok((ImportState::Checking, true));
     }
     let (names, _) = sessions::columns(start, 0).map_err(|error| {
         format!("This is no file of sessions: {error}. Choose a CSV or NDJSON file in UTF-8.")
@@ -226,22 +226,22 @@ fn what_next(start: &[u8]) -> Result<(State, bool), String> {
         );
     }
     let is_understood = sessions::understood(&names).is_ok();
-    Ok((if is_understood { State::Checking } else { State::Mapping }, false))
+    Ok((if is_understood { ImportState::Checking } else { ImportState::Mapping }, false))
 }
 
 #[derive(Template)]
 #[template(path = "sessions/import/show.html")]
-struct Show {
-    layout: Layout,
-    import: Import,
-    state: State,
-    created: Moment,
+struct ImportPage {
+    layout: PageLayout,
+    import: ImportJob,
+    state: ImportState,
+    created: DisplayTime,
     size: String,
-    summary: Summary,
+    summary: ImportSummary,
     bad_lines: Vec<(i64, String, String)>,
     /// How much is wrong in them, where that is more than is shown.
     all_wrong: Option<String>,
-    columns: Vec<Column>,
+    columns: Vec<ColumnChoice>,
     /// Why somebody has to name them, in a sentence.
     why: Option<String>,
     fields: &'static [&'static str],
@@ -250,7 +250,7 @@ struct Show {
 }
 
 /// A column of the file that somebody has to name.
-struct Column {
+struct ColumnChoice {
     theirs: String,
     samples: String,
     ours: &'static str,
@@ -266,7 +266,7 @@ async fn show_with(
     db: &Db,
     wrong: Option<(Vec<Option<&'static str>>, String)>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Import", Section::Sessions)?;
+    let (signed_in, layout) = visitor.required("Import", NavSection::Sessions)?;
     let client = signed_in.client();
     let (import, start, mut bad_lines) =
         db.run(move |connection| store::view(connection, &client, import_id)).await?;
@@ -275,7 +275,7 @@ async fn show_with(
     bad_lines.truncate(BAD_LINES_SHOWN);
     let (chosen, error) = wrong.unzip();
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let page = Show {
+    let page = ImportPage {
         layout,
         state: import.state(),
         created: import.created_at.into(),
@@ -299,14 +299,14 @@ fn why(start: &[u8]) -> Option<String> {
     sessions::understood(&names).err()
 }
 
-fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<Column> {
+fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<ColumnChoice> {
     let (names, rows) = sessions::columns(start, SAMPLES).unwrap_or_default();
     let column = |(place, theirs): (usize, String)| {
         let samples = rows.iter().filter_map(|row| row.get(place)).filter(|cell| !cell.is_empty());
         let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
         let guessed = sessions::alike(&theirs);
         let ours = chosen.map_or(guessed, |chosen| chosen.get(place).copied().flatten()).unwrap_or_default();
-        Column { theirs, samples: samples.join(" · "), ours }
+        ColumnChoice { theirs, samples: samples.join(" · "), ours }
     };
     names.into_iter().enumerate().map(column).collect()
 }
@@ -314,8 +314,8 @@ fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<Column>
 async fn map(
     visitor: MaybeSignedIn,
     path: Path<Uuid>,
-    Body(form): Body<FORM_LIMIT>,
-    desk: (Data<Db>, Data<Worker>),
+    RawBody(form): RawBody<FORM_LIMIT>,
+    desk: (Data<Db>, Data<ImportWorker>),
 ) -> Result<HttpResponse, AppError> {
     let (db, worker) = desk;
     let import_id = *path;
@@ -324,7 +324,7 @@ async fn map(
     let client = signed_in.client();
     let of = client.clone();
     let (import, start, _) = db.run(move |connection| store::view(connection, &of, import_id)).await?;
-    if import.state() != State::Mapping {
+    if import.state() != ImportState::Mapping {
         return Ok(see_other(&address(import_id)));
     }
     let (names, _) = sessions::columns(&start, 0).unwrap_or_default();
@@ -334,7 +334,7 @@ async fn map(
         return show_with(visitor, import_id, &db, Some((chosen, message))).await;
     }
     let columns = chosen.into_iter().map(|name| name.unwrap_or_default().to_owned()).collect();
-    let step = (&[State::Mapping][..], State::Checking);
+    let step = (&[ImportState::Mapping][..], ImportState::Checking);
     db.run(move |connection| store::move_on(connection, (&client, import_id), step, Some(columns))).await?;
     worker.wake();
     Ok(see_other(&address(import_id)))
@@ -358,26 +358,26 @@ fn address(import_id: Uuid) -> String {
 async fn start(
     signed_in: SignedIn,
     path: Path<Uuid>,
-    desk: (Data<Db>, Data<Worker>),
+    desk: (Data<Db>, Data<ImportWorker>),
 ) -> Result<HttpResponse, AppError> {
-    move_on(&signed_in, *path, &desk, (&[State::Checked], State::Importing)).await
+    move_on(&signed_in, *path, &desk, (&[ImportState::Checked], ImportState::Importing)).await
 }
 
 async fn discard(
     signed_in: SignedIn,
     path: Path<Uuid>,
-    desk: (Data<Db>, Data<Worker>),
+    desk: (Data<Db>, Data<ImportWorker>),
 ) -> Result<HttpResponse, AppError> {
-    const FROM: &[State] = &[State::Mapping, State::Checking, State::Checked];
-    move_on(&signed_in, *path, &desk, (FROM, State::Discarded)).await
+    const FROM: &[ImportState] = &[ImportState::Mapping, ImportState::Checking, ImportState::Checked];
+    move_on(&signed_in, *path, &desk, (FROM, ImportState::Discarded)).await
 }
 
 /// Moves the import on, if it can be; a second click finds it moved, and sees how far it is.
 async fn move_on(
     signed_in: &SignedIn,
     import_id: Uuid,
-    (db, worker): &(Data<Db>, Data<Worker>),
-    (from, to): (&'static [State], State),
+    (db, worker): &(Data<Db>, Data<ImportWorker>),
+    (from, to): (&'static [ImportState], ImportState),
 ) -> Result<HttpResponse, AppError> {
     refuse_without_right(signed_in)?;
     let client = signed_in.client();

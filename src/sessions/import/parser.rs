@@ -3,15 +3,15 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    columns::{Header, Mapped},
-    content_id::Nameless,
-    line_splitter::{Cut, Cutter, LINE_MAX},
+    columns::{ColumnMapping, ColumnPositions},
+    content_id::ContentIds,
+    line_splitter::{LINE_MAX, LineSplitter, RawLine},
 };
 use crate::{
     error::FieldError,
     ids::ClientId,
     sessions::{
-        record::{Given, Record},
+        record::{IncomingSession, SessionRecord},
         record_json,
     },
     web::csv::unescape_formula,
@@ -26,16 +26,16 @@ const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// How the sessions of a file are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum FileFormat {
     /// With a header; names that are not ours are mapped.
-    Csv(Vec<Mapped>),
+    Csv(Vec<ColumnMapping>),
     /// With a header that does not matter, because these are its columns; `None`: left out.
     PlacedCsv(Vec<Option<&'static str>>),
     /// One JSON object a line.
     Ndjson,
 }
 
-impl Format {
+impl FileFormat {
     /// Whether a file that begins so holds JSON.
     #[must_use]
     pub fn is_json(start: &[u8]) -> bool {
@@ -46,36 +46,36 @@ impl Format {
 
 /// A line of the file that holds a session, or should.
 #[derive(Debug)]
-pub struct Line {
+pub struct ParsedLine {
     /// Its number in the file, from 1.
     pub number: u64,
     /// The session, or what is wrong with it.
-    pub given: Result<Given, Vec<FieldError>>,
+    pub given: Result<IncomingSession, Vec<FieldError>>,
 }
 
 /// Why nothing of the file can be read: a sentence.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unreadable(pub String);
+pub struct UnreadableFile(pub String);
 
 /// Reads a file from its beginning.
 #[derive(Debug)]
-pub struct Parser {
+pub struct SessionFileParser {
     client: ClientId,
     now: DateTime<Utc>,
-    format: Format,
+    format: FileFormat,
     /// `None`: no bytes came yet.
-    cutter: Option<Cutter>,
+    cutter: Option<LineSplitter>,
     /// `None`: not read yet, or there is none in this format.
-    header: Option<Header>,
-    nameless: Nameless,
+    header: Option<ColumnPositions>,
+    nameless: ContentIds,
 }
 
-impl Parser {
+impl SessionFileParser {
     /// For sessions of `client`; `now` bounds their times.
     #[must_use]
-    pub fn new(client: ClientId, now: DateTime<Utc>, format: Format) -> Self {
-        Self { client, now, format, cutter: None, header: None, nameless: Nameless::default() }
+    pub fn new(client: ClientId, now: DateTime<Utc>, format: FileFormat) -> Self {
+        Self { client, now, format, cutter: None, header: None, nameless: ContentIds::default() }
     }
 
     /// The client that the sessions are of.
@@ -88,7 +88,7 @@ impl Parser {
     ///
     /// # Errors
     /// When the header is wrong, or this is no text.
-    pub fn feed(&mut self, mut bytes: &[u8], lines: &mut Vec<Line>) -> Result<(), Unreadable> {
+    pub fn feed(&mut self, mut bytes: &[u8], lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
         let mut cutter = match self.cutter.take() {
             Some(cutter) => cutter,
             None if bytes.is_empty() => return Ok(()),
@@ -106,36 +106,38 @@ impl Parser {
     ///
     /// # Errors
     /// When the header is wrong or missing.
-    pub fn end(&mut self, lines: &mut Vec<Line>) -> Result<(), Unreadable> {
+    pub fn end(&mut self, lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
         if let Some(mut cutter) = self.cutter.take()
             && let Some(cut) = cutter.end()
         {
             self.read(cut, lines)?;
         }
-        if self.header.is_none() && self.format != Format::Ndjson {
-            return Err(Unreadable("line 1: the header is missing: status, channel, createdAt …".to_owned()));
+        if self.header.is_none() && self.format != FileFormat::Ndjson {
+            return Err(UnreadableFile(
+                "line 1: the header is missing: status, channel, createdAt …".to_owned(),
+            ));
         }
         Ok(())
     }
 
-    fn begin(&self, bytes: &[u8]) -> Result<Cutter, Unreadable> {
+    fn begin(&self, bytes: &[u8]) -> Result<LineSplitter, UnreadableFile> {
         if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
-            return Err(Unreadable("line 1: this is UTF-16; save the file as UTF-8".to_owned()));
+            return Err(UnreadableFile("line 1: this is UTF-16; save the file as UTF-8".to_owned()));
         }
-        if self.format == Format::Ndjson {
+        if self.format == FileFormat::Ndjson {
             if bytes.trim_ascii_start().starts_with(b"[") {
                 let message = "line 1: this is a JSON array; write one object a line (NDJSON)";
-                return Err(Unreadable(message.to_owned()));
+                return Err(UnreadableFile(message.to_owned()));
             }
-            return Ok(Cutter::new(None));
+            return Ok(LineSplitter::new(None));
         }
-        Ok(Cutter::new(Some(delimiter(bytes))))
+        Ok(LineSplitter::new(Some(delimiter(bytes))))
     }
 
-    fn read(&mut self, cut: &Cut, lines: &mut Vec<Line>) -> Result<(), Unreadable> {
+    fn read(&mut self, cut: &RawLine, lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
         let given = match (&self.format, &self.header) {
-            (Format::Ndjson, _) if cut.bytes().trim_ascii().is_empty() => return Ok(()),
-            (Format::Ndjson, _) => whole(cut).and_then(|()| self.object(cut)),
+            (FileFormat::Ndjson, _) if cut.bytes().trim_ascii().is_empty() => return Ok(()),
+            (FileFormat::Ndjson, _) => whole(cut).and_then(|()| self.object(cut)),
             (_, Some(header)) => whole(cut).and_then(|()| self.row(header, cut)),
             (format, None) => {
                 self.header = Some(header(format, cut)?);
@@ -146,23 +148,23 @@ impl Parser {
             self.nameless.name(&self.client, &mut given);
             given
         });
-        lines.push(Line { number: cut.number, given });
+        lines.push(ParsedLine { number: cut.number, given });
         Ok(())
     }
 
-    fn object(&self, cut: &Cut) -> Result<Given, Vec<FieldError>> {
+    fn object(&self, cut: &RawLine) -> Result<IncomingSession, Vec<FieldError>> {
         let value = serde_json::from_slice(cut.bytes())
             .map_err(|error| of_line(format!("The JSON cannot be read: {}.", in_line(&error))))?;
         record_json::parse(self.now, &value)
     }
 
-    fn row(&self, header: &Header, cut: &Cut) -> Result<Given, Vec<FieldError>> {
+    fn row(&self, header: &ColumnPositions, cut: &RawLine) -> Result<IncomingSession, Vec<FieldError>> {
         if cut.width() != header.width {
             let message = format!("The line has {} cells, the header has {}.", cut.width(), header.width);
             return Err(of_line(message));
         }
         let cells = cut.cells().ok_or_else(|| of_line("The line is not UTF-8 text."))?;
-        Record::parse(self.now, |name| unescape_formula(header.cell(&cells, name)))
+        SessionRecord::parse(self.now, |name| unescape_formula(header.cell(&cells, name)))
     }
 }
 
@@ -175,9 +177,9 @@ pub(crate) fn in_line(error: &serde_json::Error) -> String {
 ///
 /// # Errors
 /// When there is no header that could be read.
-pub fn columns(bytes: &[u8], samples: usize) -> Result<(Vec<String>, Vec<Vec<String>>), Unreadable> {
+pub fn columns(bytes: &[u8], samples: usize) -> Result<(Vec<String>, Vec<Vec<String>>), UnreadableFile> {
     let bytes = bytes.strip_prefix(UTF_8_MARK).unwrap_or(bytes);
-    let mut cutter = Cutter::new(Some(delimiter(bytes)));
+    let mut cutter = LineSplitter::new(Some(delimiter(bytes)));
     let mut rows: Vec<Vec<String>> = Vec::new();
     // The end is told by an error: the other lines are not wanted.
     let _is_enough = cutter.feed(bytes, |cut| {
@@ -186,14 +188,14 @@ pub fn columns(bytes: &[u8], samples: usize) -> Result<(Vec<String>, Vec<Vec<Str
         if rows.len() > samples { Err(()) } else { Ok(()) }
     });
     if rows.len() <= samples
-        && let Some(cells) = cutter.end().and_then(Cut::cells)
+        && let Some(cells) = cutter.end().and_then(RawLine::cells)
     {
         rows.push(cells.into_iter().map(|cell| cell.trim().to_owned()).collect());
     }
     let mut rows = rows.into_iter();
     match rows.next() {
         Some(names) if !names.is_empty() => Ok((names, rows.collect())),
-        _ => Err(Unreadable("line 1: the header is missing or not UTF-8 text".to_owned())),
+        _ => Err(UnreadableFile("line 1: the header is missing or not UTF-8 text".to_owned())),
     }
 }
 
@@ -205,18 +207,18 @@ fn delimiter(bytes: &[u8]) -> u8 {
     DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
 }
 
-fn header(format: &Format, cut: &Cut) -> Result<Header, Unreadable> {
-    let at_line = |message: String| Unreadable(format!("line {}: {message}", cut.number));
+fn header(format: &FileFormat, cut: &RawLine) -> Result<ColumnPositions, UnreadableFile> {
+    let at_line = |message: String| UnreadableFile(format!("line {}: {message}", cut.number));
     let names = cut.cells().ok_or_else(|| at_line("the header is not UTF-8 text".to_owned()))?;
     match format {
-        Format::PlacedCsv(columns) => Header::placed(columns),
-        Format::Csv(mapped) => Header::named(&names, mapped),
-        Format::Ndjson => Header::named(&names, &[]),
+        FileFormat::PlacedCsv(columns) => ColumnPositions::placed(columns),
+        FileFormat::Csv(mapped) => ColumnPositions::named(&names, mapped),
+        FileFormat::Ndjson => ColumnPositions::named(&names, &[]),
     }
     .map_err(at_line)
 }
 
-fn whole(cut: &Cut) -> Result<(), Vec<FieldError>> {
+fn whole(cut: &RawLine) -> Result<(), Vec<FieldError>> {
     if cut.is_unclosed {
         return Err(of_line(
             "A quote is opened in this line and never closed, so the rest of the file is in it.",

@@ -8,8 +8,8 @@ use diesel::{
 use uuid::Uuid;
 
 use super::{
-    importer::{BadLine, Summary},
-    job::{Import, State},
+    importer::{ImportSummary, RejectedLine},
+    job::{ImportJob, ImportState},
 };
 use crate::{
     ids::ClientId,
@@ -38,7 +38,7 @@ pub(crate) fn begin(
             imports::client_id.eq(client.as_str()),
             imports::import_id.eq(import_id),
             imports::file_name.eq(file_name),
-            imports::state.eq(State::Uploading.as_str()),
+            imports::state.eq(ImportState::Uploading.as_str()),
             imports::created_by.eq(user_id),
         ))
         .execute(connection)
@@ -68,7 +68,7 @@ pub(crate) fn end_upload(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
     (chunks, bytes): (i32, i64),
-    (state, is_json): (State, bool),
+    (state, is_json): (ImportState, bool),
 ) -> QueryResult<()> {
     diesel::update(imports::table.find((client.as_str(), import_id)))
         .set((
@@ -87,22 +87,22 @@ pub(crate) fn forget(connection: &mut PgConnection, client: &ClientId, import_id
 }
 
 /// One import of the client.
-fn find(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<Import> {
-    imports::table.find((client.as_str(), import_id)).select(Import::as_select()).first(connection)
+fn find(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<ImportJob> {
+    imports::table.find((client.as_str(), import_id)).select(ImportJob::as_select()).first(connection)
 }
 
 /// What is wrong: line, field, message.
-pub(crate) type Wrong = (i64, String, String);
+pub(crate) type RejectedField = (i64, String, String);
 
 /// One import of the client, the first bytes of its file where its columns are asked for, and what is wrong in it.
 pub(crate) fn view(
     connection: &mut PgConnection,
     client: &ClientId,
     import_id: Uuid,
-) -> QueryResult<(Import, Vec<u8>, Vec<Wrong>)> {
+) -> QueryResult<(ImportJob, Vec<u8>, Vec<RejectedField>)> {
     let import = find(connection, client, import_id)?;
     let start = match import.state() {
-        State::Mapping => chunk(connection, (client, import_id), 0)?,
+        ImportState::Mapping => chunk(connection, (client, import_id), 0)?,
         _ => Vec::new(),
     };
     let wrong = bad_lines(connection, client, import_id)?;
@@ -120,7 +120,11 @@ fn chunk(
         .first(connection)
 }
 
-fn bad_lines(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<Vec<Wrong>> {
+fn bad_lines(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    import_id: Uuid,
+) -> QueryResult<Vec<RejectedField>> {
     import_bad_lines::table
         .filter(import_bad_lines::client_id.eq(client.as_str()))
         .filter(import_bad_lines::import_id.eq(import_id))
@@ -133,13 +137,13 @@ fn bad_lines(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) 
 pub(crate) fn list(
     connection: &mut PgConnection,
     client: &ClientId,
-) -> QueryResult<Vec<(Import, Option<String>)>> {
-    let rows: Vec<Import> = imports::table
+) -> QueryResult<Vec<(ImportJob, Option<String>)>> {
+    let rows: Vec<ImportJob> = imports::table
         .filter(imports::client_id.eq(client.as_str()))
-        .filter(imports::state.ne(State::Uploading.as_str()))
+        .filter(imports::state.ne(ImportState::Uploading.as_str()))
         .order((imports::created_at.desc(), imports::import_id.desc()))
         .limit(LISTED_MAX)
-        .select(Import::as_select())
+        .select(ImportJob::as_select())
         .load(connection)?;
     // Users are not distributed by client, so they are asked for apart.
     let ids: Vec<Uuid> = rows.iter().filter_map(|import| import.created_by).collect();
@@ -147,7 +151,7 @@ pub(crate) fn list(
         .filter(users::user_id.eq_any(ids))
         .select((users::user_id, users::name))
         .load(connection)?;
-    let with_uploader = |import: Import| {
+    let with_uploader = |import: ImportJob| {
         let user = names.iter().find(|(id, _)| Some(*id) == import.created_by);
         let name = user.map(|(_, name)| name.clone());
         (import, name)
@@ -162,7 +166,7 @@ pub(crate) fn list(
 pub(crate) fn move_on(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
-    (from, to): (&[State], State),
+    (from, to): (&[ImportState], ImportState),
     mapping: Option<Vec<String>>,
 ) -> QueryResult<()> {
     connection.transaction(|connection| {
@@ -226,14 +230,14 @@ fn end(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> Que
 /// Takes an import that waits for a node, or whose node was not heard of; it is this worker's from now on.
 ///
 /// The one question to all clients: who has work.
-pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<Option<Import>> {
+pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<Option<ImportJob>> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - LEASE_SECONDS.seconds();
-        let waiting: Option<Import> = imports::table
-            .filter(imports::state.eq_any([State::Checking.as_str(), State::Importing.as_str()]))
+        let waiting: Option<ImportJob> = imports::table
+            .filter(imports::state.eq_any([ImportState::Checking.as_str(), ImportState::Importing.as_str()]))
             .filter(imports::heartbeat_at.is_null().or(imports::heartbeat_at.lt(oldest.nullable())))
             .order(imports::created_at)
-            .select(Import::as_select())
+            .select(ImportJob::as_select())
             .for_update()
             .skip_locked()
             .first(connection)
@@ -250,7 +254,7 @@ pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<
 pub(crate) fn next_chunk(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
-    (worker, state): (Uuid, State),
+    (worker, state): (Uuid, ImportState),
     number: i32,
 ) -> QueryResult<Option<Vec<u8>>> {
     let mine = imports::table
@@ -265,13 +269,13 @@ pub(crate) fn next_chunk(
 }
 
 /// What was found in a chunk.
-pub(crate) struct Found<'a> {
-    pub(crate) summary: Summary,
-    pub(crate) bad: &'a [BadLine],
+pub(crate) struct ImportSnapshot<'a> {
+    pub(crate) summary: ImportSummary,
+    pub(crate) bad: &'a [RejectedLine],
     /// How many bad lines were told before.
     pub(crate) told: usize,
     /// After the last chunk: what the import is now.
-    pub(crate) becomes: Option<State>,
+    pub(crate) becomes: Option<ImportState>,
     pub(crate) failure: Option<&'a str>,
 }
 
@@ -279,7 +283,7 @@ pub(crate) struct Found<'a> {
 pub(crate) fn advance(
     connection: &mut PgConnection,
     (client, import_id): (&ClientId, Uuid),
-    found: &Found<'_>,
+    found: &ImportSnapshot<'_>,
 ) -> QueryResult<()> {
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     diesel::update(imports::table.find((client.as_str(), import_id)))
@@ -327,13 +331,15 @@ pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) 
     connection.transaction(|connection| {
         let waiting: Vec<Uuid> = imports::table
             .filter(imports::client_id.eq(client.as_str()))
-            .filter(imports::state.eq_any([State::Mapping, State::Checked].map(State::as_str)))
+            .filter(
+                imports::state.eq_any([ImportState::Mapping, ImportState::Checked].map(ImportState::as_str)),
+            )
             .select(imports::import_id)
             .for_update()
             .load(connection)?;
         for import_id in &waiting {
             diesel::update(imports::table.find((client.as_str(), import_id)))
-                .set(imports::state.eq(State::Discarded.as_str()))
+                .set(imports::state.eq(ImportState::Discarded.as_str()))
                 .execute(connection)?;
             end(connection, client, *import_id)?;
         }
@@ -345,7 +351,7 @@ pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) 
 pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - KEPT_HOURS.hours();
-        let over = [State::Done, State::Failed, State::Discarded].map(State::as_str);
+        let over = [ImportState::Done, ImportState::Failed, ImportState::Discarded].map(ImportState::as_str);
         let old: Vec<(String, Uuid)> = imports::table
             .filter(imports::created_at.lt(oldest))
             .filter(imports::state.ne_all(over))
@@ -356,7 +362,7 @@ pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
         for (client, import_id) in old {
             let client = ClientId::from_database(client);
             diesel::update(imports::table.find((client.as_str(), import_id)))
-                .set(imports::state.eq(State::Discarded.as_str()))
+                .set(imports::state.eq(ImportState::Discarded.as_str()))
                 .execute(connection)?;
             end(connection, &client, import_id)?;
         }

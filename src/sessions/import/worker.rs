@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::{
     dry_run::DryRun,
-    importer::{BadLine, Mode, Summary},
-    job::{Import, State},
-    parser::{Line, Parser, Unreadable},
-    store::{self, BAD_LINES_MAX, Found},
+    importer::{ImportMode, ImportSummary, RejectedLine},
+    job::{ImportJob, ImportState},
+    parser::{ParsedLine, SessionFileParser, UnreadableFile},
+    store::{self, BAD_LINES_MAX, ImportSnapshot},
 };
 use crate::{
-    audit::{self, Act, Actor, Chain, Kind, Trail},
+    audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::Db,
     error::AppError,
     ids::ClientId,
@@ -27,17 +27,17 @@ const EVERY: Duration = Duration::from_secs(2);
 const ROUNDS_PER_SWEEP: u32 = 300;
 
 /// One for each node.
-pub struct Worker {
+pub struct ImportWorker {
     db: Db,
-    chain: Chain,
+    chain: ChainKey,
     id: Uuid,
     bell: Notify,
 }
 
-impl Worker {
+impl ImportWorker {
     /// A worker that has not begun. What it finishes it writes into the audit log, under the key of `chain`.
     #[must_use]
-    pub fn new(db: Db, chain: Chain) -> Self {
+    pub fn new(db: Db, chain: ChainKey) -> Self {
         Self { db, chain, id: Uuid::now_v7(), bell: Notify::new() }
     }
 
@@ -85,17 +85,17 @@ impl Worker {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn claim(&self) -> Result<Option<Work>, AppError> {
+    pub async fn claim(&self) -> Result<Option<ClaimedImport>, AppError> {
         let id = self.id;
         let claimed = self.db.run(move |connection| store::claim(connection, id)).await?;
-        Ok(claimed.map(Work::of))
+        Ok(claimed.map(ClaimedImport::of))
     }
 
     /// Goes through the next chunk, in one transaction; `None`: there is nothing more to do.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn step(&self, mut work: Work) -> Result<Option<Work>, AppError> {
+    pub async fn step(&self, mut work: ClaimedImport) -> Result<Option<ClaimedImport>, AppError> {
         let (id, chain) = (self.id, self.chain.clone());
         self.db
             .run(move |connection| {
@@ -113,11 +113,11 @@ impl Worker {
 }
 
 /// An import that is gone through.
-pub struct Work {
+pub struct ClaimedImport {
     client: ClientId,
-    import: Import,
-    parser: Parser,
-    mode: Mode,
+    import: ImportJob,
+    parser: SessionFileParser,
+    mode: ImportMode,
     /// The next chunk.
     next: i32,
     told: usize,
@@ -125,12 +125,12 @@ pub struct Work {
     is_done: bool,
 }
 
-impl Work {
-    fn of(import: Import) -> Self {
+impl ClaimedImport {
+    fn of(import: ImportJob) -> Self {
         let client = ClientId::from_database(import.client_id.clone());
-        let parser = Parser::new(client.clone(), time::now(), import.format());
-        let is_real = import.state() == State::Importing;
-        let mode = if is_real { Mode::Real } else { Mode::Dry(DryRun::default()) };
+        let parser = SessionFileParser::new(client.clone(), time::now(), import.format());
+        let is_real = import.state() == ImportState::Importing;
+        let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRun::default()) };
         Self { client, import, parser, mode, next: 0, told: 0, is_done: false }
     }
 
@@ -138,7 +138,7 @@ impl Work {
     fn step(&mut self, connection: &mut PgConnection, worker: Uuid) -> diesel::QueryResult<bool> {
         let (client, state) = (self.client.clone(), self.import.state());
         let id = (&client, self.import.import_id);
-        if self.next == 0 && state == State::Checking && self.import.chunks_done > 0 {
+        if self.next == 0 && state == ImportState::Checking && self.import.chunks_done > 0 {
             // What is found out is not stored: it begins anew.
             store::start_over(connection, id.0, id.1)?;
             self.import.chunks_done = 0;
@@ -158,29 +158,32 @@ impl Work {
         }
         let mut summary = self.mode.take(connection, &self.client, &good)?;
         summary = summary
-            + Summary { rejected: u64::try_from(bad.len()).unwrap_or(u64::MAX), ..Summary::default() };
-        let after = if state == State::Importing { State::Done } else { State::Checked };
+            + ImportSummary {
+                rejected: u64::try_from(bad.len()).unwrap_or(u64::MAX),
+                ..ImportSummary::default()
+            };
+        let after = if state == ImportState::Importing { ImportState::Done } else { ImportState::Checked };
         let becomes = match &failure {
-            Some(_) => Some(State::Failed),
+            Some(_) => Some(ImportState::Failed),
             None => is_last.then_some(after),
         };
         let failure = failure.as_ref().map(|error| error.0.as_str());
         let told = told.min(BAD_LINES_MAX);
-        store::advance(connection, id, &Found { summary, bad: &bad, told, becomes, failure })?;
-        self.is_done = becomes == Some(State::Done);
+        store::advance(connection, id, &ImportSnapshot { summary, bad: &bad, told, becomes, failure })?;
+        self.is_done = becomes == Some(ImportState::Done);
         Ok(becomes.is_none())
     }
 
     /// Writes into the audit log, in the transaction of the last chunk, that it is done. Whoever uploaded the file did it.
-    fn tell(&self, connection: &mut PgConnection, chain: &Chain) -> diesel::QueryResult<()> {
+    fn tell(&self, connection: &mut PgConnection, chain: &ChainKey) -> diesel::QueryResult<()> {
         let id = self.import.import_id;
         let (import, _, _) = store::view(connection, &self.client, id)?;
         let actor = import.created_by.map_or(Actor::System, Actor::User);
         let act = imported(&import.summary()).on(&id);
-        audit::record(connection, &self.client, &Trail::new(chain, actor), &act)
+        audit::record(connection, &self.client, &AuditContext::new(chain, actor), &act)
     }
 
-    fn lines(&mut self, bytes: &[u8], is_last: bool) -> (Vec<Line>, Option<Unreadable>) {
+    fn lines(&mut self, bytes: &[u8], is_last: bool) -> (Vec<ParsedLine>, Option<UnreadableFile>) {
         let mut lines = Vec::new();
         let mut read = self.parser.feed(bytes, &mut lines);
         if read.is_ok() && is_last {
@@ -191,21 +194,21 @@ impl Work {
 }
 
 /// What the audit log says of an import: the counts, not the name of the file, which may be a person's.
-pub(crate) fn imported(summary: &Summary) -> Act {
-    let Summary { created, updated, unchanged, rejected } = summary;
-    Act::new(Kind::ImportFinished)
+pub(crate) fn imported(summary: &ImportSummary) -> AuditEvent {
+    let ImportSummary { created, updated, unchanged, rejected } = summary;
+    AuditEvent::new(EventKind::ImportFinished)
         .with("created", created)
         .with("updated", updated)
         .with("unchanged", unchanged)
         .with("rejected", rejected)
 }
 
-fn parted(lines: Vec<Line>) -> (Vec<crate::sessions::Given>, Vec<BadLine>) {
+fn parted(lines: Vec<ParsedLine>) -> (Vec<crate::sessions::IncomingSession>, Vec<RejectedLine>) {
     let (mut good, mut bad) = (Vec::with_capacity(lines.len()), Vec::new());
-    for Line { number, given } in lines {
+    for ParsedLine { number, given } in lines {
         match given {
             Ok(given) => good.push(given),
-            Err(errors) => bad.push(BadLine { line: number, errors }),
+            Err(errors) => bad.push(RejectedLine { line: number, errors }),
         }
     }
     (good, bad)

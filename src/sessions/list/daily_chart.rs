@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::{
     ids::ClientId,
     schema::session_days,
-    sessions::filter::Filter,
+    sessions::filter::SessionFilter,
     web::{
         chart::{Chart, Point, Series},
         format::{grouped, percent},
@@ -24,7 +24,7 @@ const SERIES: [Series; 2] =
 
 /// The first day and how many there are, for a list that is filtered like this; `None`: what is kept by day does not
 /// know this filter.
-pub(crate) fn days_of(filter: &Filter, now: DateTime<Utc>) -> Option<(NaiveDate, u64)> {
+pub(crate) fn days_of(filter: &SessionFilter, now: DateTime<Utc>) -> Option<(NaiveDate, u64)> {
     if filter.agent_name.is_some() || filter.updated_since.is_some() {
         return None;
     }
@@ -42,7 +42,10 @@ pub(crate) fn days_of(filter: &Filter, now: DateTime<Utc>) -> Option<(NaiveDate,
 }
 
 /// The picture, and the share of what was answered in a sentence; `None`: nothing happened on these days.
-pub(crate) fn drawn(filter: &Filter, days: &[(NaiveDate, OfDay)]) -> Option<(Chart, Option<String>)> {
+pub(crate) fn drawn(
+    filter: &SessionFilter,
+    days: &[(NaiveDate, DayCount)],
+) -> Option<(Chart, Option<String>)> {
     let answered: i64 = days.iter().map(|(_, of)| of.answered).sum();
     let all: i64 = answered + days.iter().map(|(_, of)| of.others).sum::<i64>();
     if all == 0 {
@@ -58,7 +61,7 @@ pub(crate) fn drawn(filter: &Filter, days: &[(NaiveDate, OfDay)]) -> Option<(Cha
     Some((chart, share))
 }
 
-fn point((day, of): &(NaiveDate, OfDay)) -> Point {
+fn point((day, of): &(NaiveDate, DayCount)) -> Point {
     Point { label: day.format("%-d %b").to_string(), iso: day.to_string(), values: [of.answered, of.others] }
 }
 
@@ -67,7 +70,7 @@ const ANSWERED: &str = "completed";
 
 /// How many sessions began on a day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OfDay {
+pub(crate) struct DayCount {
     /// Agent and shopper talked.
     pub(crate) answered: i64,
     /// They did not.
@@ -78,9 +81,9 @@ pub(crate) struct OfDay {
 pub(crate) fn by_day(
     connection: &mut PgConnection,
     client: &ClientId,
-    filter: &Filter,
+    filter: &SessionFilter,
     (first, count): (NaiveDate, u64),
-) -> QueryResult<Vec<(NaiveDate, OfDay)>> {
+) -> QueryResult<Vec<(NaiveDate, DayCount)>> {
     let mut query = session_days::table
         .into_boxed()
         .filter(session_days::client_id.eq(client.as_str()))
@@ -99,7 +102,7 @@ pub(crate) fn by_day(
     let mut days: Vec<_> = first
         .iter_days()
         .take(usize::try_from(count).unwrap_or(0))
-        .map(|day| (day, OfDay::default()))
+        .map(|day| (day, DayCount::default()))
         .collect();
     for (day, status, sessions) in rows {
         let place = usize::try_from((day - first).num_days()).unwrap_or(0);
@@ -116,7 +119,7 @@ mod tests {
 
     fn days(from: &str, to: &str) -> Option<(String, u64)> {
         let time = |text: &str| text.parse::<DateTime<Utc>>().ok();
-        let filter = Filter { from: time(from), to: time(to), ..Filter::default() };
+        let filter = SessionFilter { from: time(from), to: time(to), ..SessionFilter::default() };
         days_of(&filter, time("2026-11-25T10:00:00Z").unwrap())
             .map(|(first, count)| (first.to_string(), count))
     }
@@ -138,11 +141,11 @@ mod tests {
 
     #[test]
     fn the_share_is_said_unless_a_status_is_chosen() {
-        let days = [(NaiveDate::MIN, OfDay { answered: 2, others: 1 })];
-        let (_, share) = drawn(&Filter::default(), &days).unwrap();
+        let days = [(NaiveDate::MIN, DayCount { answered: 2, others: 1 })];
+        let (_, share) = drawn(&SessionFilter::default(), &days).unwrap();
         assert_eq!(share.unwrap(), "67 % of 3 sessions in these 1 days were answered.");
-        let missed = Filter { status: Some("missed".to_owned()), ..Filter::default() };
+        let missed = SessionFilter { status: Some("missed".to_owned()), ..SessionFilter::default() };
         assert_eq!(drawn(&missed, &days).unwrap().1, None);
-        assert!(drawn(&Filter::default(), &[]).is_none());
+        assert!(drawn(&SessionFilter::default(), &[]).is_none());
     }
 }

@@ -2,29 +2,29 @@
 
 use chrono::{DateTime, Utc};
 
-use super::row::{Duration, order_value};
+use super::row::{DurationText, order_value};
 use crate::{
     sessions::session::Session,
-    web::time::{Moment, rfc3339},
+    web::time::{DisplayTime, rfc3339},
 };
 
 /// A heading and what stands below it.
-pub(crate) struct Section {
+pub(crate) struct DetailSection {
     pub(crate) title: &'static str,
-    pub(crate) facts: Vec<Fact>,
+    pub(crate) facts: Vec<DetailRow>,
 }
 
 /// What a fact is called, and what it is.
-pub(crate) struct Fact {
+pub(crate) struct DetailRow {
     pub(crate) name: &'static str,
-    pub(crate) value: Value,
+    pub(crate) value: DetailValue,
 }
 
-pub(crate) enum Value {
+pub(crate) enum DetailValue {
     Text(String),
-    Time(Moment),
+    Time(DisplayTime),
     /// A span of time, in words and exactly.
-    Span(Duration),
+    Span(DurationText),
     /// A status, with its mark.
     Status(String),
     /// An id or the like, to be copied.
@@ -34,7 +34,7 @@ pub(crate) enum Value {
 }
 
 /// The sections that have something to say.
-pub(crate) fn sections(session: &Session) -> Vec<Section> {
+pub(crate) fn sections(session: &Session) -> Vec<DetailSection> {
     [
         ("The call", call(session)),
         ("The shopper", shopper(session)),
@@ -43,41 +43,41 @@ pub(crate) fn sections(session: &Session) -> Vec<Section> {
         ("Technical", technical(session)),
     ]
     .into_iter()
-    .map(|(title, facts)| Section { title, facts: facts.into_iter().flatten().collect() })
+    .map(|(title, facts)| DetailSection { title, facts: facts.into_iter().flatten().collect() })
     .filter(|section| !section.facts.is_empty())
     .collect()
 }
 
-fn fact(name: &'static str, value: Value) -> Fact {
-    Fact { name, value }
+fn fact(name: &'static str, value: DetailValue) -> DetailRow {
+    DetailRow { name, value }
 }
 
-fn text(name: &'static str, text: Option<&String>) -> Option<Fact> {
-    Some(fact(name, Value::Text(text?.clone())))
+fn text(name: &'static str, text: Option<&String>) -> Option<DetailRow> {
+    Some(fact(name, DetailValue::Text(text?.clone())))
 }
 
-fn time(name: &'static str, instant: Option<DateTime<Utc>>) -> Option<Fact> {
+fn time(name: &'static str, instant: Option<DateTime<Utc>>) -> Option<DetailRow> {
     let instant = instant?;
     // To the second here: the list says the minute.
     let text = instant.format("%-d %b %Y, %H:%M:%S UTC").to_string();
-    Some(fact(name, Value::Time(Moment { text, iso: rfc3339(instant) })))
+    Some(fact(name, DetailValue::Time(DisplayTime { text, iso: rfc3339(instant) })))
 }
 
-fn code(name: &'static str, text: Option<&String>) -> Option<Fact> {
-    Some(fact(name, Value::Code(text?.clone())))
+fn code(name: &'static str, text: Option<&String>) -> Option<DetailRow> {
+    Some(fact(name, DetailValue::Code(text?.clone())))
 }
 
 /// Only what is surely an address of the web becomes a link: senders write what they like.
-fn link(name: &'static str, address: Option<&String>) -> Option<Fact> {
+fn link(name: &'static str, address: Option<&String>) -> Option<DetailRow> {
     let address = address?.clone();
     let is_web = url::Url::parse(&address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    Some(fact(name, if is_web { Value::Link(address) } else { Value::Text(address) }))
+    Some(fact(name, if is_web { DetailValue::Link(address) } else { DetailValue::Text(address) }))
 }
 
-fn call(session: &Session) -> Vec<Option<Fact>> {
+fn call(session: &Session) -> Vec<Option<DetailRow>> {
     vec![
-        Some(fact("Status", Value::Status(session.status.clone()))),
-        Some(fact("Channel", Value::Text(session.channel.clone()))),
+        Some(fact("Status", DetailValue::Status(session.status.clone()))),
+        Some(fact("Channel", DetailValue::Text(session.channel.clone()))),
         text("Source", session.source.as_ref()),
         text("Queue", session.queue_name.as_ref()),
         text("Agent", session.agent_name.as_ref()),
@@ -85,14 +85,14 @@ fn call(session: &Session) -> Vec<Option<Fact>> {
         time("Created", Some(session.created_at)),
         time("Started", session.started_at),
         time("Ended", Some(session.ended_at)),
-        session.wait_seconds.map(|seconds| fact("Waited", Value::Span(Some(seconds).into()))),
-        session.duration_seconds.map(|seconds| fact("Lasted", Value::Span(Some(seconds).into()))),
+        session.wait_seconds.map(|seconds| fact("Waited", DetailValue::Span(Some(seconds).into()))),
+        session.duration_seconds.map(|seconds| fact("Lasted", DetailValue::Span(Some(seconds).into()))),
         link("Page", session.page_url.as_ref()),
         link("Recording", session.recording_url.as_ref()),
     ]
 }
 
-fn shopper(session: &Session) -> Vec<Option<Fact>> {
+fn shopper(session: &Session) -> Vec<Option<DetailRow>> {
     vec![
         time("Erased", session.erased_at),
         text("Name", session.shopper_name.as_ref()),
@@ -103,27 +103,27 @@ fn shopper(session: &Session) -> Vec<Option<Fact>> {
     ]
 }
 
-fn order(session: &Session) -> Vec<Option<Fact>> {
+fn order(session: &Session) -> Vec<Option<DetailRow>> {
     vec![
         code("Order ID", session.order_id.as_ref()),
         session.order_value_minor.and_then(|_| text("Value", order_value(session).as_ref())),
     ]
 }
 
-fn words(session: &Session) -> Vec<Option<Fact>> {
+fn words(session: &Session) -> Vec<Option<DetailRow>> {
     vec![
-        session.rating.map(|stars| fact("Rating", Value::Text(format!("{stars} of 5 stars")))),
+        session.rating.map(|stars| fact("Rating", DetailValue::Text(format!("{stars} of 5 stars")))),
         text("Comment", session.rating_comment.as_ref()),
         text("Notes", session.notes.as_ref()),
     ]
 }
 
-fn technical(session: &Session) -> Vec<Option<Fact>> {
+fn technical(session: &Session) -> Vec<Option<DetailRow>> {
     let tags = Some(session.tags.join(", ")).filter(|tags| !tags.is_empty());
     vec![
-        Some(fact("Session ID", Value::Code(session.session_id.to_string()))),
+        Some(fact("Session ID", DetailValue::Code(session.session_id.to_string()))),
         code("External ID", session.external_id.as_ref()),
-        Some(fact("Sequence", Value::Code(session.sequence.to_string()))),
+        Some(fact("Sequence", DetailValue::Code(session.sequence.to_string()))),
         text("Tags", tags.as_ref()),
         time("Recorded", Some(session.recorded_at)),
         time("Changed", Some(session.updated_at)),

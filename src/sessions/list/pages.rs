@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::{
     daily_chart,
-    details::{self, Value},
-    query::{Applied, Asked},
-    row::{Duration, Row},
+    details::{self, DetailValue},
+    query::{AppliedFilter, ListQuery},
+    row::{DurationText, SessionRow},
     search::{LOOKED_THROUGH, SHOWN_MAX},
-    store::{self, Seen, View},
+    store::{self, ListPage, ListRequest},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -23,7 +23,7 @@ use crate::{
     error::AppError,
     sessions::{
         erasure::pages,
-        export::{query::Format, store::Reader, stream},
+        export::{query::ExportFormat, store::ExportReader, stream},
         queries,
         record::{CHANNELS, STATUSES},
     },
@@ -31,8 +31,8 @@ use crate::{
         chart::Chart,
         form::FormState,
         format::grouped,
-        page::{Layout, Section, respond, see_other},
-        time::{self, Moment},
+        page::{NavSection, PageLayout, respond, see_other},
+        time::{self, DisplayTime},
     },
 };
 
@@ -49,9 +49,9 @@ pub fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "sessions/list/index.html")]
-struct Index {
-    layout: Layout,
-    rows: Vec<Row>,
+struct SessionListPage {
+    layout: PageLayout,
+    rows: Vec<SessionRow>,
     /// The filter cannot be read.
     is_wrong: bool,
     /// How many there are in all, in words.
@@ -65,7 +65,7 @@ struct Index {
     statuses: [&'static str; 5],
     channels: [&'static str; 3],
     form: FormState,
-    applied: Vec<Applied>,
+    applied: Vec<AppliedFilter>,
     /// The filter as a query string, empty or with its `?`; `None`: a search cannot be downloaded.
     download: Option<String>,
     /// The list with its filter, from the top.
@@ -80,15 +80,15 @@ struct Index {
 
 #[derive(Template)]
 #[template(path = "sessions/list/show.html")]
-struct Show {
-    layout: Layout,
+struct SessionDetailsPage {
+    layout: PageLayout,
     session_id: String,
-    created: Moment,
-    wait: Duration,
-    duration: Duration,
-    erased: Option<Moment>,
+    created: DisplayTime,
+    wait: DurationText,
+    duration: DurationText,
+    erased: Option<DisplayTime>,
     may_erase: bool,
-    sections: Vec<details::Section>,
+    sections: Vec<details::DetailSection>,
 }
 
 async fn index(
@@ -97,13 +97,13 @@ async fn index(
     settings: Data<Settings>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Sessions", Section::Sessions)?;
+    let (signed_in, layout) = visitor.required("Sessions", NavSection::Sessions)?;
     let client = signed_in.client();
     let now = time::now();
-    let asked = Asked::parse(request.query_string())?;
+    let asked = ListQuery::parse(request.query_string())?;
     let search = asked.search().map(|text| (text.to_owned(), asked.back));
     let days = if search.is_none() { daily_chart::days_of(asked.filter(), now) } else { None };
-    let view = View { filter: asked.filter().clone(), towards: asked.towards, search, days };
+    let view = ListRequest { filter: asked.filter().clone(), towards: asked.towards, search, days };
     let mut seen = db.run(move |connection| store::seen(connection, &client, &view)).await?;
     let is_wrong = !asked.errors.is_empty();
     if is_wrong {
@@ -113,10 +113,10 @@ async fn index(
     let (chart, share) = daily_chart::drawn(asked.filter(), &seen.days).unzip();
     let further_back =
         asked.search().filter(|_| seen.looked_to > 0).map(|_| asked.further_back(seen.looked_to));
-    let page = Index {
+    let page = SessionListPage {
         layout,
         is_wrong,
-        rows: seen.sessions.iter().map(|session| Row::of(session, now)).collect(),
+        rows: seen.sessions.iter().map(|session| SessionRow::of(session, now)).collect(),
         total: grouped(seen.total),
         said: said(&asked, &seen),
         client_id: signed_in.client().to_string(),
@@ -138,7 +138,7 @@ async fn index(
 }
 
 /// What the list is, in a sentence.
-fn said(asked: &Asked, seen: &Seen) -> String {
+fn said(asked: &ListQuery, seen: &ListPage) -> String {
     if asked.search().is_some() {
         return said_of_search(seen, asked.back.is_some());
     }
@@ -150,7 +150,7 @@ fn said(asked: &Asked, seen: &Seen) -> String {
     }
 }
 
-fn said_of_search(seen: &Seen, is_further_back: bool) -> String {
+fn said_of_search(seen: &ListPage, is_further_back: bool) -> String {
     let place = match (is_further_back, seen.looked_to > 0) {
         (false, false) => "all sessions".to_owned(),
         (false, true) => format!("the last {} sessions recorded", grouped(LOOKED_THROUGH)),
@@ -168,18 +168,18 @@ async fn show(
     session_id: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Session", Section::Sessions)?;
+    let (signed_in, layout) = visitor.required("Session", NavSection::Sessions)?;
     let session_id = session_id.parse::<Uuid>().map_err(|_not_an_id| AppError::NotFound)?;
     let client = signed_in.client();
     let session = db.run(move |connection| queries::find_for_member(connection, &client, session_id)).await?;
     let tells_of_shopper = session.shopper_id.is_some() || session.shopper_email.is_some();
-    let page = Show {
+    let page = SessionDetailsPage {
         layout,
         session_id: session_id.to_string(),
         created: session.created_at.into(),
         wait: session.wait_seconds.into(),
         duration: session.duration_seconds.into(),
-        erased: session.erased_at.map(Moment::from),
+        erased: session.erased_at.map(DisplayTime::from),
         may_erase: tells_of_shopper && signed_in.may_manage_keys(),
         sections: details::sections(&session),
     };
@@ -191,7 +191,7 @@ async fn download_csv(
     signed_in: SignedIn,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    download(&request, &signed_in, db, Format::Csv).await
+    download(&request, &signed_in, db, ExportFormat::Csv).await
 }
 
 async fn download_ndjson(
@@ -199,7 +199,7 @@ async fn download_ndjson(
     signed_in: SignedIn,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    download(&request, &signed_in, db, Format::Ndjson).await
+    download(&request, &signed_in, db, ExportFormat::Ndjson).await
 }
 
 /// What the list is narrowed to, as a file.
@@ -207,9 +207,9 @@ async fn download(
     request: &HttpRequest,
     signed_in: &SignedIn,
     db: Data<Db>,
-    format: Format,
+    format: ExportFormat,
 ) -> Result<HttpResponse, AppError> {
-    let asked = Asked::parse(request.query_string())?;
+    let asked = ListQuery::parse(request.query_string())?;
     if asked.search().is_some() {
         return Err(AppError::invalid(
             "q",
@@ -219,6 +219,6 @@ async fn download(
     if !asked.errors.is_empty() {
         return Err(AppError::Invalid(asked.errors));
     }
-    let reader = Reader::Member { client: signed_in.client(), user_id: signed_in.user_id };
+    let reader = ExportReader::Member { client: signed_in.client(), user_id: signed_in.user_id };
     stream::for_member(reader, format, asked.request, db).await
 }

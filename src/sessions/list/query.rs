@@ -2,10 +2,10 @@
 
 use chrono::DateTime;
 
-use super::store::{Position, Towards};
+use super::store::{SessionCursor, Towards};
 use crate::{
     error::{AppError, FieldError},
-    sessions::{export::query::PageRequest, filter::Filter, session::Session},
+    sessions::{export::query::PageRequest, filter::SessionFilter, session::Session},
     web::{form::FormState, time::rfc3339},
 };
 
@@ -23,7 +23,7 @@ const FILTERS: [(&str, &str); 6] = [
 const SEARCH_MAX: usize = 200;
 
 /// What the address asks for. What is wrong with it is told in the form.
-pub(crate) struct Asked {
+pub(crate) struct ListQuery {
     pub(crate) request: PageRequest,
     pub(crate) form: FormState,
     /// The filter as pairs, for links.
@@ -36,13 +36,13 @@ pub(crate) struct Asked {
 }
 
 /// A filter that is in force, and the address without it.
-pub(crate) struct Applied {
+pub(crate) struct AppliedFilter {
     pub(crate) label: &'static str,
     pub(crate) text: String,
     pub(crate) without: String,
 }
 
-impl Asked {
+impl ListQuery {
     pub(crate) fn parse(query: &str) -> Result<Self, AppError> {
         let given: Vec<(String, String)> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -85,7 +85,7 @@ impl Asked {
         !self.pairs.is_empty()
     }
 
-    pub(crate) fn filter(&self) -> &Filter {
+    pub(crate) fn filter(&self) -> &SessionFilter {
         &self.request.filter
     }
 
@@ -106,14 +106,14 @@ impl Asked {
     }
 
     /// The filters in force, each with the address without it.
-    pub(crate) fn applied(&self) -> Vec<Applied> {
+    pub(crate) fn applied(&self) -> Vec<AppliedFilter> {
         let label =
             |name: &str| FILTERS.iter().find(|(known, _)| *known == name).map_or("", |(_, label)| label);
         let without = |name: &str| {
             let others: Vec<_> = self.pairs.iter().filter(|(known, _)| *known != name).cloned().collect();
             address("/sessions", &others, None)
         };
-        let applied = |(name, text): &(&'static str, String)| Applied {
+        let applied = |(name, text): &(&'static str, String)| AppliedFilter {
             label: label(name),
             text: text.clone(),
             without: without(name),
@@ -139,10 +139,10 @@ fn told(form: FormState, error: FieldError) -> FormState {
 }
 
 /// `2026-11-23T10:45:06Z~17`: a time and a sequence.
-fn position(text: &str) -> Option<Position> {
+fn position(text: &str) -> Option<SessionCursor> {
     let (time, sequence) = text.split_once('~')?;
     let created_at = DateTime::parse_from_rfc3339(time).ok()?.to_utc();
-    Some(Position { created_at, sequence: sequence.parse().ok()? })
+    Some(SessionCursor { created_at, sequence: sequence.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn each_filter_can_be_taken_away_alone() {
-        let asked = Asked::parse("q=nora+l&status=missed&from=&other=x").unwrap();
+        let asked = ListQuery::parse("q=nora+l&status=missed&from=&other=x").unwrap();
         let applied: Vec<_> = asked.applied().into_iter().map(|it| (it.label, it.text, it.without)).collect();
         assert_eq!(
             applied,

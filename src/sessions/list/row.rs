@@ -6,7 +6,7 @@ use crate::{
     sessions::session::Session,
     web::{
         format::{money, spoken},
-        time::Moment,
+        time::DisplayTime,
     },
 };
 
@@ -14,34 +14,34 @@ use crate::{
 const NOTHING: &str = "–";
 
 /// One line of the list.
-pub(crate) struct Row {
+pub(crate) struct SessionRow {
     pub(crate) session_id: String,
-    pub(crate) created: Moment,
+    pub(crate) created: DisplayTime,
     pub(crate) status: String,
     pub(crate) channel: String,
     pub(crate) agent: String,
     pub(crate) shopper: String,
     pub(crate) queue: String,
-    pub(crate) wait: Duration,
-    pub(crate) duration: Duration,
+    pub(crate) wait: DurationText,
+    pub(crate) duration: DurationText,
     pub(crate) rating: Option<i16>,
     pub(crate) order: String,
     pub(crate) sequence: i64,
 }
 
 /// Seconds as people say them, and exactly.
-pub(crate) struct Duration {
+pub(crate) struct DurationText {
     pub(crate) text: String,
     pub(crate) exact: Option<String>,
 }
 
-impl From<Option<i32>> for Duration {
+impl From<Option<i32>> for DurationText {
     fn from(seconds: Option<i32>) -> Self {
         Self { text: spoken(seconds), exact: seconds.map(|seconds| format!("{seconds} seconds")) }
     }
 }
 
-impl Row {
+impl SessionRow {
     /// The line of this session, as it is said at `now`.
     pub(crate) fn of(session: &Session, now: DateTime<Utc>) -> Self {
         let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| NOTHING.to_owned());
@@ -71,14 +71,14 @@ pub(crate) fn order_value(session: &Session) -> Option<String> {
 }
 
 /// `Today, 10:45`, `Yesterday, 10:45`, `3 Nov, 10:45` or, of another year, `3 Nov 2025, 10:45`. UTC.
-fn friendly(instant: DateTime<Utc>, now: DateTime<Utc>) -> Moment {
+fn friendly(instant: DateTime<Utc>, now: DateTime<Utc>) -> DisplayTime {
     let form = match (now.date_naive() - instant.date_naive()).num_days() {
         0 => "Today, %H:%M",
         1 => "Yesterday, %H:%M",
         _ if instant.year() == now.year() => "%-d %b, %H:%M",
         _ => "%-d %b %Y, %H:%M",
     };
-    Moment { text: instant.format(form).to_string(), ..Moment::from(instant) }
+    DisplayTime { text: instant.format(form).to_string(), ..DisplayTime::from(instant) }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     db::sql::like_pattern,
     ids::ClientId,
     schema::{session_counters, sessions},
-    sessions::{filter::Filter, queries::filtered, session::Session},
+    sessions::{filter::SessionFilter, queries::filtered, session::Session},
 };
 
 /// So many sessions are looked through at a time, from the last recorded back: a search costs no more than that, however
@@ -26,7 +26,7 @@ const TEXT_OF_A_SESSION: &str = "concat_ws(' ', external_id, agent_name, agent_e
      shopper_email, shopper_phone, order_id, queue_name, notes) ilike ";
 
 /// What a search found.
-pub(crate) struct Found {
+pub(crate) struct SearchResult {
     /// The newest `createdAt` first.
     pub(crate) sessions: Vec<Session>,
     /// More match than are shown.
@@ -40,10 +40,10 @@ pub(crate) struct Found {
 pub(crate) fn find(
     connection: &mut PgConnection,
     client: &ClientId,
-    filter: &Filter,
+    filter: &SessionFilter,
     text: &str,
     newest: Option<i64>,
-) -> QueryResult<Found> {
+) -> QueryResult<SearchResult> {
     let counter = session_counters::table.find(client.as_str());
     let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
     let last = newest.unwrap_or(recorded).min(recorded);
@@ -67,14 +67,14 @@ pub(crate) fn find(
     let is_cut = found.len() > SHOWN_MAX;
     found.truncate(SHOWN_MAX);
     found.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.sequence)));
-    Ok(Found { sessions: found, is_cut, looked_to })
+    Ok(SearchResult { sessions: found, is_cut, looked_to })
 }
 
 /// The sessions whose own id or sender's id this is, wherever they are.
 fn exactly(
     connection: &mut PgConnection,
     client: &ClientId,
-    filter: &Filter,
+    filter: &SessionFilter,
     text: &str,
 ) -> QueryResult<Vec<Session>> {
     let by_external_id = filtered(client, filter).filter(sessions::external_id.eq(text));

@@ -4,14 +4,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 
 use super::{
-    daily_chart::{self, OfDay},
+    daily_chart::{self, DayCount},
     search,
 };
 use crate::{
     ids::ClientId,
     schema::sessions,
     sessions::{
-        filter::Filter,
+        filter::SessionFilter,
         queries::{filtered, total_of},
         session::Session,
     },
@@ -19,7 +19,7 @@ use crate::{
 
 /// Where a list that is ordered by time goes on: at this session, exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
+pub(crate) struct SessionCursor {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) sequence: i64,
 }
@@ -28,21 +28,21 @@ pub(crate) struct Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Towards {
     /// From the newest, or from a position on, to older ones.
-    Older(Option<Position>),
+    Older(Option<SessionCursor>),
     /// From a position on to newer ones.
-    Newer(Position),
+    Newer(SessionCursor),
 }
 
 /// Up to `limit` sessions of a client, the newest `createdAt` first.
 pub(crate) fn newest_first(
     connection: &mut PgConnection,
     client: &ClientId,
-    filter: &Filter,
+    filter: &SessionFilter,
     towards: Towards,
     limit: i64,
 ) -> QueryResult<Vec<Session>> {
     let mut query = filtered(client, filter).limit(limit);
-    let at = |position: Position| (position.created_at, position.sequence);
+    let at = |position: SessionCursor| (position.created_at, position.sequence);
     query = match towards {
         Towards::Older(None) => query,
         Towards::Older(Some(position)) => {
@@ -72,8 +72,8 @@ pub(crate) fn newest_first(
 pub(crate) const ROWS: usize = 50;
 
 /// What is to be seen.
-pub(crate) struct View {
-    pub(crate) filter: Filter,
+pub(crate) struct ListRequest {
+    pub(crate) filter: SessionFilter,
     pub(crate) towards: Towards,
     /// Words to look for, and where to go on.
     pub(crate) search: Option<(String, Option<i64>)>,
@@ -82,7 +82,7 @@ pub(crate) struct View {
 }
 
 /// What there is to see.
-pub(crate) struct Seen {
+pub(crate) struct ListPage {
     pub(crate) sessions: Vec<Session>,
     pub(crate) has_newer: bool,
     pub(crate) has_older: bool,
@@ -94,13 +94,17 @@ pub(crate) struct Seen {
     pub(crate) is_cut: bool,
     /// The search has not looked before this sequence; 0: it has looked everywhere.
     pub(crate) looked_to: i64,
-    pub(crate) days: Vec<(NaiveDate, OfDay)>,
+    pub(crate) days: Vec<(NaiveDate, DayCount)>,
 }
 
 /// Everything from one snapshot.
-pub(crate) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
+pub(crate) fn seen(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    view: &ListRequest,
+) -> QueryResult<ListPage> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        let total = total_of(connection, client, &Filter::default())?;
+        let total = total_of(connection, client, &SessionFilter::default())?;
         let mut seen = match &view.search {
             Some((text, newest)) => found(connection, client, (&view.filter, text, *newest))?,
             None => page(connection, client, view)?,
@@ -113,11 +117,11 @@ pub(crate) fn seen(connection: &mut PgConnection, client: &ClientId, view: &View
     })
 }
 
-fn page(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryResult<Seen> {
+fn page(connection: &mut PgConnection, client: &ClientId, view: &ListRequest) -> QueryResult<ListPage> {
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
     let mut sessions = newest_first(connection, client, &view.filter, view.towards, limit)?;
     let (has_newer, has_older) = trim(&mut sessions, view.towards);
-    Ok(Seen {
+    Ok(ListPage {
         sessions,
         has_newer,
         has_older,
@@ -132,10 +136,10 @@ fn page(connection: &mut PgConnection, client: &ClientId, view: &View) -> QueryR
 fn found(
     connection: &mut PgConnection,
     client: &ClientId,
-    (filter, text, newest): (&Filter, &str, Option<i64>),
-) -> QueryResult<Seen> {
+    (filter, text, newest): (&SessionFilter, &str, Option<i64>),
+) -> QueryResult<ListPage> {
     let found = search::find(connection, client, filter, text, newest)?;
-    Ok(Seen {
+    Ok(ListPage {
         matching: i64::try_from(found.sessions.len()).unwrap_or(i64::MAX),
         sessions: found.sessions,
         has_newer: false,

@@ -5,25 +5,25 @@ use diesel::{Connection as _, PgConnection};
 use serde::Serialize;
 
 use super::{
-    idempotency::{self, Repeatable},
-    store::{Outcome, Recorded, record_all},
+    idempotency::{self, IdempotentRequest},
+    store::{RecordOutcome, RecordedSession, record_all},
 };
 use crate::{
     api_keys::{Credentials, is_admitted},
     error::{AppError, FieldError},
-    sessions::record::Given,
+    sessions::record::IncomingSession,
 };
 
 /// Whose sessions are recorded, and which.
-pub(crate) struct Batch {
+pub(crate) struct RecordRequest {
     pub(crate) credentials: Credentials,
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<BatchItem>,
     /// Store the good ones although others are wrong.
     pub(crate) is_partial: bool,
 }
 
 /// One item of a batch, parsed; or its `externalId` and what is wrong with it.
-pub(crate) type Item = Result<Given, (Option<String>, Vec<FieldError>)>;
+pub(crate) type BatchItem = Result<IncomingSession, (Option<String>, Vec<FieldError>)>;
 
 /// The answer, and whether it was given before; `None`: the key is not let in. Key, records and answer are of one
 /// transaction.
@@ -33,16 +33,16 @@ pub(crate) type Item = Result<Given, (Option<String>, Vec<FieldError>)>;
 /// [`idempotency::first_answer`] and of the database.
 pub(crate) fn answer_once(
     connection: &mut PgConnection,
-    batch: &Batch,
-    repeatable: Option<&Repeatable>,
+    batch: &RecordRequest,
+    repeatable: Option<&IdempotentRequest>,
 ) -> Result<Option<(String, bool)>, AppError> {
     connection.transaction(|connection| answer_in_transaction(connection, batch, repeatable))
 }
 
 fn answer_in_transaction(
     connection: &mut PgConnection,
-    batch: &Batch,
-    repeatable: Option<&Repeatable>,
+    batch: &RecordRequest,
+    repeatable: Option<&IdempotentRequest>,
 ) -> Result<Option<(String, bool)>, AppError> {
     let client = &batch.credentials.client;
     if !is_admitted(connection, &batch.credentials)? {
@@ -57,21 +57,22 @@ fn answer_in_transaction(
     Ok(Some((answer, false)))
 }
 
-fn store(connection: &mut PgConnection, batch: &Batch) -> Result<String, AppError> {
+fn store(connection: &mut PgConnection, batch: &RecordRequest) -> Result<String, AppError> {
     let wrong: Vec<_> = batch.items.iter().filter_map(|item| item.as_ref().err()).collect();
     if !wrong.is_empty() && !batch.is_partial {
         return Err(AppError::Unprocessable(
             wrong.into_iter().flat_map(|(_, errors)| errors.clone()).collect(),
         ));
     }
-    let good: Vec<Given> = batch.items.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
+    let good: Vec<IncomingSession> =
+        batch.items.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
     let recorded = record_all(connection, &batch.credentials.client, &good)?;
-    serde_json::to_string(&Answer::of(&batch.items, recorded)).map_err(AppError::broken)
+    serde_json::to_string(&RecordResponse::of(&batch.items, recorded)).map_err(AppError::broken)
 }
 
 /// The answer; its text is what an `Idempotency-Key` replays.
 #[derive(Debug, Default, Serialize)]
-struct Answer {
+struct RecordResponse {
     created: usize,
     updated: usize,
     unchanged: usize,
@@ -91,8 +92,8 @@ struct ItemResult {
     errors: Vec<FieldError>,
 }
 
-impl Answer {
-    fn of(items: &[Item], recorded: Vec<Recorded>) -> Self {
+impl RecordResponse {
+    fn of(items: &[BatchItem], recorded: Vec<RecordedSession>) -> Self {
         let mut answer = Self::default();
         let mut recorded = recorded.into_iter();
         for (index, item) in items.iter().enumerate() {
@@ -105,10 +106,15 @@ impl Answer {
         answer
     }
 
-    fn stored(&mut self, index: usize, given: &Given, recorded: Option<Recorded>) -> ItemResult {
+    fn stored(
+        &mut self,
+        index: usize,
+        given: &IncomingSession,
+        recorded: Option<RecordedSession>,
+    ) -> ItemResult {
         let (count, outcome) = match recorded.map(|it| it.outcome) {
-            Some(Outcome::Created) => (&mut self.created, "created"),
-            Some(Outcome::Updated) => (&mut self.updated, "updated"),
+            Some(RecordOutcome::Created) => (&mut self.created, "created"),
+            Some(RecordOutcome::Updated) => (&mut self.updated, "updated"),
             _ => (&mut self.unchanged, "unchanged"),
         };
         *count += 1;

@@ -5,27 +5,27 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use diesel::{prelude::*, upsert::excluded};
 
-use crate::{ids::ClientId, schema::session_days, sessions::record::Record};
+use crate::{ids::ClientId, schema::session_days, sessions::record::SessionRecord};
 
 /// How the numbers of a client's days change in a transaction.
 #[derive(Default)]
-pub(crate) struct Days(BTreeMap<Day, i64>);
+pub(crate) struct DailyCounts(BTreeMap<DayKey, i64>);
 
 /// The day of `createdAt` in UTC, the status and the channel.
-type Day = (NaiveDate, String, String);
+type DayKey = (NaiveDate, String, String);
 
-fn day_of(record: &Record) -> Day {
+fn day_of(record: &SessionRecord) -> DayKey {
     (record.created_at.date_naive(), record.status.clone(), record.channel.clone())
 }
 
-impl Days {
+impl DailyCounts {
     /// There is one session more like this.
-    pub(crate) fn add(&mut self, record: &Record) {
+    pub(crate) fn add(&mut self, record: &SessionRecord) {
         *self.0.entry(day_of(record)).or_default() += 1;
     }
 
     /// A session that was like the first is like the second now.
-    pub(crate) fn change(&mut self, before: &Record, after: &Record) {
+    pub(crate) fn change(&mut self, before: &SessionRecord, after: &SessionRecord) {
         *self.0.entry(day_of(before)).or_default() -= 1;
         self.add(after);
     }

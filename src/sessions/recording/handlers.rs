@@ -6,15 +6,15 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    batch::{self, Batch, Item},
-    idempotency::Repeatable,
+    batch::{self, BatchItem, RecordRequest},
+    idempotency::IdempotentRequest,
     store::BATCH_MAX,
 };
 use crate::{
-    api_keys::{ApiQuery, Presented},
+    api_keys::{ApiQuery, PresentedKey},
     error::{AppError, FieldError},
     sessions::{import::parser::in_line, record_json},
-    web::{body::Body, time},
+    web::{body::RawBody, time},
 };
 
 /// The body has at most so many bytes.
@@ -22,14 +22,16 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 
 pub(crate) async fn record(
     request: HttpRequest,
-    key: Presented,
-    body: Result<Body<BODY_LIMIT>, AppError>,
+    key: PresentedKey,
+    body: Result<RawBody<BODY_LIMIT>, AppError>,
     query: Result<ApiQuery, AppError>,
 ) -> Result<HttpResponse, AppError> {
-    let Sent { items, is_partial, repeatable } = key.readable(Sent::read(&request, body, query)).await?;
+    let RecordBody { items, is_partial, repeatable } =
+        key.readable(RecordBody::read(&request, body, query)).await?;
     let now = time::now();
     let answer = key.run(move |connection, credentials| {
-        let batch = Batch { credentials: credentials.clone(), items: parsed(now, &items), is_partial };
+        let batch =
+            RecordRequest { credentials: credentials.clone(), items: parsed(now, &items), is_partial };
         batch::answer_once(connection, &batch, repeatable.as_ref())
     });
     let (answer, is_replayed) = answer.await?;
@@ -41,16 +43,16 @@ pub(crate) async fn record(
 }
 
 /// What was sent, before its items are looked at.
-struct Sent {
+struct RecordBody {
     items: Vec<Value>,
     is_partial: bool,
-    repeatable: Option<Repeatable>,
+    repeatable: Option<IdempotentRequest>,
 }
 
-impl Sent {
+impl RecordBody {
     fn read(
         request: &HttpRequest,
-        body: Result<Body<BODY_LIMIT>, AppError>,
+        body: Result<RawBody<BODY_LIMIT>, AppError>,
         query: Result<ApiQuery, AppError>,
     ) -> Result<Self, AppError> {
         let is_partial = match query?.get("partial") {
@@ -58,7 +60,7 @@ impl Sent {
             Some("true") => true,
             Some(_) => return Err(AppError::invalid("partial", "Use true or false.")),
         };
-        let Body(body) = body.map_err(|error| match error {
+        let RawBody(body) = body.map_err(|error| match error {
             AppError::UnsupportedType => AppError::UnsupportedJson,
             other => other,
         })?;
@@ -69,7 +71,11 @@ impl Sent {
 }
 
 /// The `Idempotency-Key` of the request, if it has one, and what the request is.
-fn repeatable(request: &HttpRequest, is_partial: bool, body: &Bytes) -> Result<Option<Repeatable>, AppError> {
+fn repeatable(
+    request: &HttpRequest,
+    is_partial: bool,
+    body: &Bytes,
+) -> Result<Option<IdempotentRequest>, AppError> {
     let Some(header) = request.headers().get("Idempotency-Key") else { return Ok(None) };
     let key = header.to_str().unwrap_or_default().trim();
     if !(1..=255).contains(&key.len()) {
@@ -82,7 +88,7 @@ fn repeatable(request: &HttpRequest, is_partial: bool, body: &Bytes) -> Result<O
     hash.update(request.content_type());
     hash.update([0]);
     hash.update(body);
-    Ok(Some(Repeatable { key: key.to_owned(), fingerprint: hash.finalize().to_vec() }))
+    Ok(Some(IdempotentRequest { key: key.to_owned(), fingerprint: hash.finalize().to_vec() }))
 }
 
 /// The items of the body: one object, an array, or one object a line (NDJSON).
@@ -116,7 +122,7 @@ fn lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
     lines.map(line).collect()
 }
 
-fn parsed(now: DateTime<Utc>, items: &[Value]) -> Vec<Item> {
+fn parsed(now: DateTime<Utc>, items: &[Value]) -> Vec<BatchItem> {
     let id = |item: &Value| item.get("externalId").and_then(Value::as_str).map(str::to_owned);
     let item = |(index, item): (usize, &Value)| {
         record_json::parse(now, item).map_err(|errors| {

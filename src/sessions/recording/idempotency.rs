@@ -16,7 +16,7 @@ define_sql_function!(fn hashtextextended(text: Text, seed: BigInt) -> BigInt);
 
 /// A request that may be sent again: the sender's `Idempotency-Key` (1–255 characters) and the SHA-256 of the request.
 #[derive(Clone, Debug)]
-pub(crate) struct Repeatable {
+pub(crate) struct IdempotentRequest {
     pub(crate) key: String,
     pub(crate) fingerprint: Vec<u8>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Repeatable {
 pub(crate) fn first_answer(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &Repeatable,
+    request: &IdempotentRequest,
 ) -> Result<Option<String>, AppError> {
     let name = format!("{client} {}", request.key);
     if !diesel::select(pg_try_advisory_xact_lock(hashtextextended(name, 0))).get_result::<bool>(connection)? {
@@ -54,7 +54,7 @@ pub(crate) fn first_answer(
 pub(crate) fn keep(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &Repeatable,
+    request: &IdempotentRequest,
     answer: &str,
 ) -> QueryResult<()> {
     diesel::insert_into(idempotency_keys::table)

@@ -8,13 +8,13 @@ use uuid::Uuid;
 use crate::{
     ids::ClientId,
     schema::sessions,
-    sessions::record::{Given, Record},
+    sessions::record::{IncomingSession, SessionRecord},
 };
 
 /// Flat, and nothing left to defaults but the times that are ours: `COPY` knows neither parts nor gaps.
 #[derive(Insertable)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
-pub(crate) struct NewRow<'a> {
+pub(crate) struct NewSessionRow<'a> {
     client_id: &'a str,
     sequence: i64,
     session_id: Uuid,
@@ -47,12 +47,17 @@ pub(crate) struct NewRow<'a> {
     sender_updated_at: Option<DateTime<Utc>>,
 }
 
-impl<'a> NewRow<'a> {
+impl<'a> NewSessionRow<'a> {
     /// The row of what was given.
-    pub(crate) fn of(client: &'a ClientId, sequence: i64, session_id: Uuid, given: &'a Given) -> Self {
-        let Given { record, updated_at, .. } = given;
-        let Record { created_at, started_at, ended_at, .. } = *record;
-        let Record { wait_seconds, duration_seconds, rating, order_value_minor, .. } = *record;
+    pub(crate) fn of(
+        client: &'a ClientId,
+        sequence: i64,
+        session_id: Uuid,
+        given: &'a IncomingSession,
+    ) -> Self {
+        let IncomingSession { record, updated_at, .. } = given;
+        let SessionRecord { created_at, started_at, ended_at, .. } = *record;
+        let SessionRecord { wait_seconds, duration_seconds, rating, order_value_minor, .. } = *record;
         Self {
             client_id: client.as_str(),
             sequence,

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use diesel::{dsl::now, prelude::*, result::Error::QueryBuilderError};
 use uuid::Uuid;
 
-use super::{daily_counts::Days, new_row::NewRow};
+use super::{daily_counts::DailyCounts, new_row::NewSessionRow};
 use crate::{
     ids::ClientId,
     schema::{session_counters, sessions},
-    sessions::record::{Given, Record},
+    sessions::record::{IncomingSession, SessionRecord},
 };
 
 /// So many records at most are stored in one go.
@@ -18,7 +18,7 @@ pub const BATCH_MAX: usize = 1000;
 
 /// What became of a recorded session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RecordOutcome {
     /// It is new.
     Created,
     /// It was there and is changed.
@@ -29,11 +29,11 @@ pub enum Outcome {
 
 /// A session that was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedSession {
     /// Our id of it.
     pub session_id: Uuid,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: RecordOutcome,
 }
 
 /// Stores records in their order, all or none: known by `externalId`, or else by our own id, they update
@@ -47,17 +47,23 @@ pub struct Recorded {
 pub fn record_all(
     connection: &mut PgConnection,
     client: &ClientId,
-    given: &[Given],
-) -> QueryResult<Vec<Recorded>> {
+    given: &[IncomingSession],
+) -> QueryResult<Vec<RecordedSession>> {
     connection.transaction(|connection| {
         let counter = session_counters::table.find(client.as_str());
         let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
-        let known = if recorded == 0 { Places::default() } else { known(connection, client, given)? };
-        let mut batch = Batch { client, next: recorded + 1, known, new: Vec::new(), days: Days::default() };
-        let outcomes: Vec<Recorded> =
+        let known = if recorded == 0 { KnownSessions::default() } else { known(connection, client, given)? };
+        let mut batch = PendingChanges {
+            client,
+            next: recorded + 1,
+            known,
+            new: Vec::new(),
+            days: DailyCounts::default(),
+        };
+        let outcomes: Vec<RecordedSession> =
             given.iter().map(|given| batch.take(connection, given)).collect::<QueryResult<_>>()?;
         // What changes nothing leaves the revision as it is: what was answered at it still holds.
-        if outcomes.iter().any(|it| it.outcome != Outcome::Unchanged) {
+        if outcomes.iter().any(|it| it.outcome != RecordOutcome::Unchanged) {
             batch.store(connection)?;
         }
         Ok(outcomes)
@@ -67,7 +73,7 @@ pub fn record_all(
 /// A stored session as far as a record of the same `externalId` is compared with it.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
-pub(crate) struct Stored {
+pub(crate) struct StoredSession {
     sequence: i64,
     pub(crate) session_id: Uuid,
     recorded_at: DateTime<Utc>,
@@ -75,17 +81,17 @@ pub(crate) struct Stored {
     sender_updated_at: Option<DateTime<Utc>>,
     pub(crate) erased_at: Option<DateTime<Utc>>,
     #[diesel(embed)]
-    pub(crate) record: Record,
+    pub(crate) record: SessionRecord,
 }
 
-impl Stored {
+impl StoredSession {
     /// Whether this record is what an export gave of the session, so that its time is ours.
-    pub(crate) fn was_exported_as(&self, given: &Given) -> bool {
+    pub(crate) fn was_exported_as(&self, given: &IncomingSession) -> bool {
         given.recorded_at == Some(self.recorded_at)
     }
 
     /// Until when it holds, by the clock that `given` goes by: as the sender said, or else since we changed it.
-    pub(crate) fn as_of(&self, given: &Given) -> DateTime<Utc> {
+    pub(crate) fn as_of(&self, given: &IncomingSession) -> DateTime<Utc> {
         let by_sender = self.sender_updated_at.filter(|_| !self.was_exported_as(given));
         by_sender.unwrap_or(self.updated_at)
     }
@@ -95,13 +101,14 @@ impl Stored {
 pub(crate) fn known(
     connection: &mut PgConnection,
     client: &ClientId,
-    given: &[Given],
-) -> QueryResult<Places> {
+    given: &[IncomingSession],
+) -> QueryResult<KnownSessions> {
     let external_ids: Vec<&str> =
         given.iter().filter_map(|given| given.record.external_id.as_deref()).collect();
     let session_ids: Vec<Uuid> = given.iter().filter_map(|given| given.session_id).collect();
-    let mine = sessions::table.filter(sessions::client_id.eq(client.as_str())).select(Stored::as_select());
-    let mut places = Places::default();
+    let mine =
+        sessions::table.filter(sessions::client_id.eq(client.as_str())).select(StoredSession::as_select());
+    let mut places = KnownSessions::default();
     if !external_ids.is_empty() {
         for stored in mine.filter(sessions::external_id.eq_any(external_ids)).load(connection)? {
             places.add_external(stored);
@@ -117,13 +124,13 @@ pub(crate) fn known(
 
 /// What a record is known by: its `externalId`, or where the sender has none, our own id of the session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Name {
+pub(crate) enum SessionKey {
     External(String),
     Ours(Uuid),
 }
 
-impl Name {
-    pub(crate) fn of(given: &Given) -> Option<Self> {
+impl SessionKey {
+    pub(crate) fn of(given: &IncomingSession) -> Option<Self> {
         match &given.record.external_id {
             Some(id) => Some(Self::External(id.clone())),
             None => given.session_id.map(Self::Ours),
@@ -133,7 +140,7 @@ impl Name {
 
 /// Where the session of a name is.
 #[derive(Clone, Copy)]
-enum Place {
+enum SessionSlot {
     /// In the table; at this index of those that were read.
     Stored(usize),
     /// Among the new rows of this batch, at this index.
@@ -142,77 +149,81 @@ enum Place {
 
 /// The place of every name in a batch. A session that two names lead to is there once.
 #[derive(Default)]
-pub(crate) struct Places {
-    names: HashMap<Name, Place>,
-    stored: Vec<Stored>,
+pub(crate) struct KnownSessions {
+    names: HashMap<SessionKey, SessionSlot>,
+    stored: Vec<StoredSession>,
 }
 
-impl Places {
-    fn add_external(&mut self, stored: Stored) {
+impl KnownSessions {
+    fn add_external(&mut self, stored: StoredSession) {
         if let Some(id) = &stored.record.external_id {
-            self.names.insert(Name::External(id.clone()), Place::Stored(self.stored.len()));
+            self.names.insert(SessionKey::External(id.clone()), SessionSlot::Stored(self.stored.len()));
         }
-        self.names.insert(Name::Ours(stored.session_id), Place::Stored(self.stored.len()));
+        self.names.insert(SessionKey::Ours(stored.session_id), SessionSlot::Stored(self.stored.len()));
         self.stored.push(stored);
     }
 
-    fn add_ours(&mut self, stored: Stored) {
-        let name = Name::Ours(stored.session_id);
+    fn add_ours(&mut self, stored: StoredSession) {
+        let name = SessionKey::Ours(stored.session_id);
         if !self.names.contains_key(&name) {
-            self.names.insert(name, Place::Stored(self.stored.len()));
+            self.names.insert(name, SessionSlot::Stored(self.stored.len()));
             self.stored.push(stored);
         }
     }
 
     /// Where the session is that the record is about. One that had no `externalId` gets it where an export says its id.
-    fn of(&self, given: &Given) -> Option<Place> {
-        let found = self.names.get(&Name::of(given)?).copied();
+    fn of(&self, given: &IncomingSession) -> Option<SessionSlot> {
+        let found = self.names.get(&SessionKey::of(given)?).copied();
         if found.is_some() {
             return found;
         }
-        let place = self.names.get(&Name::Ours(given.session_id?)).copied()?;
-        matches!(place, Place::Stored(index) if self.stored[index].record.external_id.is_none())
+        let place = self.names.get(&SessionKey::Ours(given.session_id?)).copied()?;
+        matches!(place, SessionSlot::Stored(index) if self.stored[index].record.external_id.is_none())
             .then_some(place)
     }
 
     /// The stored session that the record is about.
-    pub(crate) fn stored(&self, given: &Given) -> Option<&Stored> {
+    pub(crate) fn stored(&self, given: &IncomingSession) -> Option<&StoredSession> {
         match self.of(given)? {
-            Place::Stored(index) => Some(&self.stored[index]),
-            Place::New(_) => None,
+            SessionSlot::Stored(index) => Some(&self.stored[index]),
+            SessionSlot::New(_) => None,
         }
     }
 }
 
 /// A session that is not stored yet.
-struct New<'a> {
+struct PendingRow<'a> {
     session_id: Uuid,
-    given: &'a Given,
+    given: &'a IncomingSession,
 }
 
 /// The state of [`record_all`] between two records.
-struct Batch<'a> {
+struct PendingChanges<'a> {
     client: &'a ClientId,
     /// The sequence of the first new row.
     next: i64,
-    known: Places,
-    new: Vec<New<'a>>,
-    days: Days,
+    known: KnownSessions,
+    new: Vec<PendingRow<'a>>,
+    days: DailyCounts,
 }
 
-impl<'a> Batch<'a> {
-    fn take(&mut self, connection: &mut PgConnection, given: &'a Given) -> QueryResult<Recorded> {
-        let name = Name::of(given);
+impl<'a> PendingChanges<'a> {
+    fn take(
+        &mut self,
+        connection: &mut PgConnection,
+        given: &'a IncomingSession,
+    ) -> QueryResult<RecordedSession> {
+        let name = SessionKey::of(given);
         match self.place_of(given) {
             None => Ok(self.create(name, given)),
-            Some(Place::New(index)) => {
-                self.known.names.extend(name.map(|name| (name, Place::New(index))));
+            Some(SessionSlot::New(index)) => {
+                self.known.names.extend(name.map(|name| (name, SessionSlot::New(index))));
                 Ok(amend(&mut self.new[index], given))
             }
-            Some(Place::Stored(index)) => {
+            Some(SessionSlot::Stored(index)) => {
                 let stored = &mut self.known.stored[index];
                 let (recorded, before) = update(connection, self.client, stored, given)?;
-                self.known.names.extend(name.map(|name| (name, Place::Stored(index))));
+                self.known.names.extend(name.map(|name| (name, SessionSlot::Stored(index))));
                 if let Some(before) = before {
                     self.days.change(&before, &stored.record);
                 }
@@ -222,31 +233,31 @@ impl<'a> Batch<'a> {
     }
 
     /// Where the session is that the record is about, also if it is as new as that.
-    fn place_of(&self, given: &Given) -> Option<Place> {
+    fn place_of(&self, given: &IncomingSession) -> Option<SessionSlot> {
         let place = self.known.of(given);
         place.or_else(|| {
-            let place = self.known.names.get(&Name::Ours(given.session_id?)).copied()?;
+            let place = self.known.names.get(&SessionKey::Ours(given.session_id?)).copied()?;
             let is_nameless = |index: usize| self.new[index].given.record.external_id.is_none();
-            matches!(place, Place::New(index) if is_nameless(index)).then_some(place)
+            matches!(place, SessionSlot::New(index) if is_nameless(index)).then_some(place)
         })
     }
 
-    fn create(&mut self, name: Option<Name>, given: &'a Given) -> Recorded {
+    fn create(&mut self, name: Option<SessionKey>, given: &'a IncomingSession) -> RecordedSession {
         // Known by an id of ours, it must be found by it again; so an export may move to another installation.
-        let is_free = |id: &Uuid| !self.known.names.contains_key(&Name::Ours(*id));
+        let is_free = |id: &Uuid| !self.known.names.contains_key(&SessionKey::Ours(*id));
         let session_id = given.session_id.filter(is_free).unwrap_or_else(Uuid::now_v7);
-        for name in name.into_iter().chain([Name::Ours(session_id)]) {
-            self.known.names.insert(name, Place::New(self.new.len()));
+        for name in name.into_iter().chain([SessionKey::Ours(session_id)]) {
+            self.known.names.insert(name, SessionSlot::New(self.new.len()));
         }
-        self.new.push(New { session_id, given });
-        Recorded { session_id, outcome: Outcome::Created }
+        self.new.push(PendingRow { session_id, given });
+        RecordedSession { session_id, outcome: RecordOutcome::Created }
     }
 
     /// Stores what is new, and what is counted.
     fn store(mut self, connection: &mut PgConnection) -> QueryResult<()> {
-        let rows: Vec<NewRow> = (self.next..)
+        let rows: Vec<NewSessionRow> = (self.next..)
             .zip(&self.new)
-            .map(|(sequence, new)| NewRow::of(self.client, sequence, new.session_id, new.given))
+            .map(|(sequence, new)| NewSessionRow::of(self.client, sequence, new.session_id, new.given))
             .collect();
         if !rows.is_empty() {
             diesel::copy_from(sessions::table).from_insertable(rows).execute(connection)?;
@@ -271,11 +282,11 @@ impl<'a> Batch<'a> {
 fn update(
     connection: &mut PgConnection,
     client: &ClientId,
-    stored: &mut Stored,
-    given: &Given,
-) -> QueryResult<(Recorded, Option<Record>)> {
+    stored: &mut StoredSession,
+    given: &IncomingSession,
+) -> QueryResult<(RecordedSession, Option<SessionRecord>)> {
     let session_id = stored.session_id;
-    let unchanged = Recorded { session_id, outcome: Outcome::Unchanged };
+    let unchanged = RecordedSession { session_id, outcome: RecordOutcome::Unchanged };
     if given.updated_at.is_some_and(|it| it < stored.as_of(given)) {
         return Ok((unchanged, None));
     }
@@ -294,7 +305,7 @@ fn update(
     // Without a time it is as of now: what says that it is older is older.
     stored.sender_updated_at = by_sender.or(Some(DateTime::<Utc>::MAX_UTC));
     let before = std::mem::replace(&mut stored.record, record);
-    Ok((Recorded { session_id, outcome: Outcome::Updated }, Some(before)))
+    Ok((RecordedSession { session_id, outcome: RecordOutcome::Updated }, Some(before)))
 }
 
 /// The sender says that what is stored was still so at a later time: an older record must not overwrite it. An export
@@ -302,8 +313,8 @@ fn update(
 fn confirm(
     connection: &mut PgConnection,
     client: &ClientId,
-    stored: &mut Stored,
-    given: &Given,
+    stored: &mut StoredSession,
+    given: &IncomingSession,
 ) -> QueryResult<()> {
     let updated_at = given.updated_at.filter(|_| !stored.was_exported_as(given));
     if updated_at.is_some() && updated_at != stored.sender_updated_at {
@@ -316,13 +327,13 @@ fn confirm(
 }
 
 /// Changes a row that is not stored yet: the same name twice in one batch.
-fn amend<'a>(new: &mut New<'a>, given: &'a Given) -> Recorded {
+fn amend<'a>(new: &mut PendingRow<'a>, given: &'a IncomingSession) -> RecordedSession {
     // A record without a time is as of now: what says that it is older is older.
     let is_older = given.updated_at.is_some_and(|it| new.given.updated_at.is_none_or(|stored| it < stored));
     let is_same = new.given.record == given.record;
     if !is_older {
         new.given = given;
     }
-    let outcome = if is_older || is_same { Outcome::Unchanged } else { Outcome::Updated };
-    Recorded { session_id: new.session_id, outcome }
+    let outcome = if is_older || is_same { RecordOutcome::Unchanged } else { RecordOutcome::Updated };
+    RecordedSession { session_id: new.session_id, outcome }
 }

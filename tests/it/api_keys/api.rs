@@ -32,7 +32,7 @@ fn one(key: &str) -> String {
     format!("/api/keys/{}", &key[..18])
 }
 
-fn word(method: uptok::api::Method) -> Method {
+fn word(method: uptok::api::HttpMethod) -> Method {
     method.as_str().parse().unwrap()
 }
 

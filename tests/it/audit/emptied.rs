@@ -1,6 +1,6 @@
 //! A log that was emptied as a whole is not one that has not begun.
 
-use uptok::audit::{Fault, Touched};
+use uptok::audit::{TamperedRecord, Tampering};
 
 use super::{touch, verdict};
 use crate::support::TestApp;
@@ -20,10 +20,10 @@ async fn an_emptied_log_is_found_also_when_it_goes_on() {
     for statement in EMPTY {
         touch(&app.db, statement);
     }
-    assert_eq!(verdict(&app.db, &client), Err(Touched { sequence: 1, fault: Fault::Cut }));
+    assert_eq!(verdict(&app.db, &client), Err(TamperedRecord { sequence: 1, fault: Tampering::Cut }));
 
     app.logged_in("ada").await;
-    assert_eq!(verdict(&app.db, &client), Err(Touched { sequence: 1, fault: Fault::NotFirst }));
+    assert_eq!(verdict(&app.db, &client), Err(TamperedRecord { sequence: 1, fault: Tampering::NotFirst }));
 }
 
 #[actix_web::test]
@@ -33,5 +33,5 @@ async fn a_log_without_its_head_is_found() {
     for statement in ["delete from audit_log", "delete from audit_heads"] {
         touch(&app.db, statement);
     }
-    assert_eq!(verdict(&app.db, &client), Err(Touched { sequence: 1, fault: Fault::Cut }));
+    assert_eq!(verdict(&app.db, &client), Err(TamperedRecord { sequence: 1, fault: Tampering::Cut }));
 }

@@ -3,8 +3,8 @@
 use diesel::Connection as _;
 use uptok::{
     accounts,
-    api_keys::{self, Manager, Rights, Scope},
-    audit::{self, Act, Actor, Chain, Fault, Kind, Touched, Trail},
+    api_keys::{self, KeyActor, KeyRights, Scope},
+    audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind, TamperedRecord, Tampering},
     ids::ClientId,
     secret::InstallationSecret,
 };
@@ -38,13 +38,14 @@ async fn wait_for(app: &TestApp, client: &str, records: usize) -> Vec<String> {
     }
 }
 
-fn chain() -> Chain {
-    Chain::new(&InstallationSecret::new(SECRET.into()))
+fn chain() -> ChainKey {
+    ChainKey::new(&InstallationSecret::new(SECRET.into()))
 }
 
-fn trail() -> Trail {
+fn trail() -> AuditContext {
     let request = uuid::Uuid::from_u128(7);
-    Trail::new(&chain(), Actor::CommandLine).from_place(Some("192.0.2.7".parse().unwrap()), Some(request))
+    AuditContext::new(&chain(), Actor::CommandLine)
+        .from_place(Some("192.0.2.7".parse().unwrap()), Some(request))
 }
 
 /// A client with so many records, which is older than the log.
@@ -54,14 +55,15 @@ fn client(db: &TestDb, id: &str, records: u32) -> ClientId {
     ));
     let client: ClientId = id.parse().unwrap();
     for index in 0..records {
-        let act = Act::new(Kind::KeyReplaced).on("uptok_000000000000").related("uptok_000000000001");
+        let act =
+            AuditEvent::new(EventKind::KeyReplaced).on("uptok_000000000000").related("uptok_000000000001");
         let act = act.with("name", &format!("key {index}"));
         audit::record(&mut db.connect(), &client, &trail(), &act).unwrap();
     }
     client
 }
 
-fn verdict(db: &TestDb, client: &ClientId) -> Result<i64, Touched> {
+fn verdict(db: &TestDb, client: &ClientId) -> Result<i64, TamperedRecord> {
     audit::verify(&mut db.connect(), &chain(), client, None).unwrap().map(|last| last.sequence)
 }
 
@@ -81,9 +83,9 @@ fn a_chain_verifies_and_needs_the_secret() {
     let eve = client(&db, "cl_0000000002", 0);
 
     assert_eq!((verdict(&db, &ada), verdict(&db, &eve)), (Ok(5), Ok(0)));
-    let other = Chain::new(&InstallationSecret::new("another secret of 32 characters!".into()));
+    let other = ChainKey::new(&InstallationSecret::new("another secret of 32 characters!".into()));
     let found = audit::verify(&mut db.connect(), &other, &ada, None).unwrap();
-    assert_eq!(found, Err(Touched { sequence: 1, fault: Fault::Changed }));
+    assert_eq!(found, Err(TamperedRecord { sequence: 1, fault: Tampering::Changed }));
 }
 
 #[test]
@@ -110,40 +112,44 @@ fn a_change_of_any_column_is_found_where_it_is() {
 
         touch(&db, &format!("update audit_log set {change} where sequence = 3"));
 
-        assert_eq!(verdict(&db, &ada), Err(Touched { sequence: 3, fault: Fault::Changed }), "{change}");
+        assert_eq!(
+            verdict(&db, &ada),
+            Err(TamperedRecord { sequence: 3, fault: Tampering::Changed }),
+            "{change}"
+        );
     }
 }
 
 #[test]
 fn what_is_missing_moved_copied_added_or_cut_off_is_named() {
-    let copied = || Fault::Copied("cl_0000000001".to_owned());
+    let copied = || Tampering::Copied("cl_0000000001".to_owned());
     let swap = "update audit_log set sequence = case sequence when 3 then -4 else -3 end where sequence in (3, 4); \
                 update audit_log set sequence = -sequence where sequence < 0";
     for (statements, whose, sequence, fault) in [
-        ("delete from audit_log where sequence = 3", 1, 3, Fault::Missing),
-        ("delete from audit_log where sequence = 1", 1, 1, Fault::Missing),
-        ("delete from audit_log where sequence > 3", 1, 4, Fault::Cut),
-        ("delete from audit_log", 1, 1, Fault::Cut),
+        ("delete from audit_log where sequence = 3", 1, 3, Tampering::Missing),
+        ("delete from audit_log where sequence = 1", 1, 1, Tampering::Missing),
+        ("delete from audit_log where sequence > 3", 1, 4, Tampering::Cut),
+        ("delete from audit_log", 1, 1, Tampering::Cut),
         (
             "delete from audit_log where sequence = 3; update audit_log set sequence = sequence - 1 where sequence > 3",
             1,
             3,
-            Fault::Moved(4),
+            Tampering::Moved(4),
         ),
-        (swap, 1, 3, Fault::Moved(4)),
+        (swap, 1, 3, Tampering::Moved(4)),
         (
             "delete from audit_log where sequence > 3; update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)",
             1,
             3,
-            Fault::Head,
+            Tampering::Head,
         ),
-        ("delete from audit_heads", 1, 5, Fault::Head),
-        ("update audit_heads set seal = set_byte(seal, 0, get_byte(seal, 0) # 1)", 1, 5, Fault::Head),
+        ("delete from audit_heads", 1, 5, Tampering::Head),
+        ("update audit_heads set seal = set_byte(seal, 0, get_byte(seal, 0) # 1)", 1, 5, Tampering::Head),
         (
             "insert into audit_log select client_id, 6, at, actor_kind, actor, act, target, related, details, address, request_id, hash, hash from audit_log where sequence = 5",
             1,
             6,
-            Fault::Changed,
+            Tampering::Changed,
         ),
         (
             "insert into audit_log select 'cl_0000000002', sequence, at, actor_kind, actor, act, target, related, details, address, request_id, previous_hash, hash from audit_log",
@@ -162,7 +168,7 @@ fn what_is_missing_moved_copied_added_or_cut_off_is_named() {
         }
 
         let client = if whose == 1 { &ada } else { &eve };
-        assert_eq!(verdict(&db, client), Err(Touched { sequence, fault }), "{statements}");
+        assert_eq!(verdict(&db, client), Err(TamperedRecord { sequence, fault }), "{statements}");
     }
 }
 
@@ -173,9 +179,9 @@ fn a_record_written_after_the_end_was_cut_off_does_not_heal_it() {
     touch(&db, "delete from audit_log where sequence > 3");
     touch(&db, "update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)");
 
-    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::ImportFinished)).unwrap();
+    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::ImportFinished)).unwrap();
 
-    assert_eq!(verdict(&db, &ada), Err(Touched { sequence: 4, fault: Fault::Changed }));
+    assert_eq!(verdict(&db, &ada), Err(TamperedRecord { sequence: 4, fault: Tampering::Changed }));
 }
 
 #[test]
@@ -184,7 +190,7 @@ fn an_earlier_print_finds_what_an_old_copy_of_the_database_hides() {
     let ada = client(&db, "cl_0000000001", 3);
     let before = audit::verify(&mut db.connect(), &chain(), &ada, None).unwrap().unwrap();
     db.execute("create table kept as table audit_heads");
-    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::ImportFinished)).unwrap();
+    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::ImportFinished)).unwrap();
     let after = audit::verify(&mut db.connect(), &chain(), &ada, None).unwrap().unwrap();
     touch(&db, "delete from audit_log where sequence = 4");
     db.execute(
@@ -196,9 +202,9 @@ fn an_earlier_print_finds_what_an_old_copy_of_the_database_hides() {
     };
 
     assert_eq!(compared(&before), Ok(3));
-    assert_eq!(compared(&after), Err(Touched { sequence: 4, fault: Fault::Cut }));
-    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::ShopperErased)).unwrap();
-    assert_eq!(compared(&after), Err(Touched { sequence: 4, fault: Fault::OtherThanBefore }));
+    assert_eq!(compared(&after), Err(TamperedRecord { sequence: 4, fault: Tampering::Cut }));
+    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::ShopperErased)).unwrap();
+    assert_eq!(compared(&after), Err(TamperedRecord { sequence: 4, fault: Tampering::OtherThanBefore }));
 }
 
 #[test]
@@ -228,13 +234,13 @@ fn what_is_rolled_back_leaves_no_record() {
     let db = TestDb::new();
     let ada = client(&db, "cl_0000000001", 2);
     let failed = db.connect().transaction(|connection| {
-        audit::record(connection, &ada, &trail(), &Act::new(Kind::KeyCreated))?;
+        audit::record(connection, &ada, &trail(), &AuditEvent::new(EventKind::KeyCreated))?;
         Err::<(), _>(diesel::result::Error::RollbackTransaction)
     });
 
     assert!(failed.is_err());
     assert_eq!(verdict(&db, &ada), Ok(2));
-    audit::record(&mut db.connect(), &ada, &trail(), &Act::new(Kind::KeyCreated)).unwrap();
+    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::KeyCreated)).unwrap();
     assert_eq!(verdict(&db, &ada), Ok(3));
 }
 
@@ -248,7 +254,8 @@ fn many_at_once_make_one_chain_in_the_order_of_time() {
             scope.spawn(|| {
                 let mut connection = db.connect();
                 for _ in 0..25 {
-                    audit::record(&mut connection, &ada, &trail(), &Act::new(Kind::KeyCreated)).unwrap();
+                    audit::record(&mut connection, &ada, &trail(), &AuditEvent::new(EventKind::KeyCreated))
+                        .unwrap();
                 }
             });
         }
@@ -382,11 +389,11 @@ async fn a_change_of_rights_tells_what_is_different() {
     let ada = app.signed_up("ada").await;
     let client = ada.client_id().await;
     let key = ada.generate("laptop").await[..18].parse().unwrap();
-    let manager = Manager { client: client.parse().unwrap(), trail: TestApp::trail() };
-    let rights = Rights {
+    let manager = KeyActor { client: client.parse().unwrap(), trail: TestApp::trail() };
+    let rights = KeyRights {
         scopes: vec![Scope::SessionsRead, Scope::SessionsWrite],
         networks: "192.0.2.0/24".parse().unwrap(),
-        ..Rights::default()
+        ..KeyRights::default()
     };
 
     for _ in 0..2 {
@@ -475,7 +482,8 @@ async fn the_log_is_walked_page_by_page_in_both_directions() {
     let ada = app.signed_up("ada").await;
     let client: ClientId = ada.client_id().await.parse().unwrap();
     for _ in 0..120 {
-        audit::record(&mut app.db.connect(), &client, &trail(), &Act::new(Kind::ImportFinished)).unwrap();
+        audit::record(&mut app.db.connect(), &client, &trail(), &AuditEvent::new(EventKind::ImportFinished))
+            .unwrap();
     }
     let first = ada.get("/settings/audit?act=import.finished").await.html();
     let second = ada.get(&first.attribute("a[rel=next]", "href")).await.html();

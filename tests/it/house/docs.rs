@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uptok::{
     api,
-    api_keys::{Access, KeyError},
+    api_keys::{Access, KeyChangeError},
     config::Settings,
     error::AppError,
     sessions,
@@ -419,7 +419,7 @@ async fn the_examples_of_the_api_are_its_answers() {
         AppError::broken("x"),
         AppError::Busy,
         AppError::InProgress,
-        KeyError::Replaced("uptok_9fK2mQx7LpRt".to_owned()).into(),
+        KeyChangeError::Replaced("uptok_9fK2mQx7LpRt".to_owned()).into(),
     ];
     answers.extend(others.iter().map(made));
 

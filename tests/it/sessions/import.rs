@@ -4,7 +4,9 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use uptok::{
-    sessions::{self, BadLine, DryRun, Format, Listener, Mode, Parser, Summary},
+    sessions::{
+        self, DryRun, FileFormat, ImportMode, ImportProgress, ImportSummary, RejectedLine, SessionFileParser,
+    },
     web::time::now,
 };
 
@@ -16,12 +18,12 @@ pub(super) struct Heard {
     batches: usize,
 }
 
-impl Listener for &mut Heard {
-    fn bad_line(&mut self, bad: &BadLine) {
+impl ImportProgress for &mut Heard {
+    fn bad_line(&mut self, bad: &RejectedLine) {
         self.bad.push((bad.line, bad.errors.iter().map(|error| error.field.to_string()).collect()));
     }
 
-    fn batch(&mut self, _bytes: u64, _so_far: &Summary) {
+    fn batch(&mut self, _bytes: u64, _so_far: &ImportSummary) {
         self.batches += 1;
     }
 }
@@ -29,21 +31,21 @@ impl Listener for &mut Heard {
 pub(super) fn import_as(
     db: &TestDb,
     client: &str,
-    (format, mode): (Format, Mode),
+    (format, mode): (FileFormat, ImportMode),
     file: &[u8],
     heard: &mut Heard,
-) -> anyhow::Result<Summary> {
-    let parser = Parser::new(client.parse().unwrap(), now(), format);
+) -> anyhow::Result<ImportSummary> {
+    let parser = SessionFileParser::new(client.parse().unwrap(), now(), format);
     sessions::import(&mut db.connect(), file, parser, mode, heard)
 }
 
-fn import(db: &TestDb, client: &str, csv: &str, heard: &mut Heard) -> anyhow::Result<Summary> {
-    import_as(db, client, (Format::Csv(Vec::new()), Mode::Real), csv.as_bytes(), heard)
+fn import(db: &TestDb, client: &str, csv: &str, heard: &mut Heard) -> anyhow::Result<ImportSummary> {
+    import_as(db, client, (FileFormat::Csv(Vec::new()), ImportMode::Real), csv.as_bytes(), heard)
 }
 
 /// What an import would do.
-pub(super) fn dry_run(db: &TestDb, client: &str, format: Format, file: &str) -> Summary {
-    let mode = Mode::Dry(DryRun::default());
+pub(super) fn dry_run(db: &TestDb, client: &str, format: FileFormat, file: &str) -> ImportSummary {
+    let mode = ImportMode::Dry(DryRun::default());
     import_as(db, client, (format, mode), file.as_bytes(), &mut Heard::default()).unwrap()
 }
 
@@ -55,8 +57,8 @@ fn client() -> (TestDb, &'static str) {
     (db, "cl_0000000001")
 }
 
-pub(super) fn counts(created: u64, updated: u64, unchanged: u64, rejected: u64) -> Summary {
-    Summary { created, updated, unchanged, rejected }
+pub(super) fn counts(created: u64, updated: u64, unchanged: u64, rejected: u64) -> ImportSummary {
+    ImportSummary { created, updated, unchanged, rejected }
 }
 
 /// `count` lines with an id each, the odd ones answered.
@@ -242,9 +244,9 @@ fn lines_without_an_id_come_in_once_and_twins_stay() {
 #[test]
 fn an_import_that_is_stopped_half_way_is_completed_by_the_next() {
     struct Stopped<'a>(&'a TestDb);
-    impl Listener for Stopped<'_> {
-        fn bad_line(&mut self, _bad: &BadLine) {}
-        fn batch(&mut self, _bytes: u64, so_far: &Summary) {
+    impl ImportProgress for Stopped<'_> {
+        fn bad_line(&mut self, _bad: &RejectedLine) {}
+        fn batch(&mut self, _bytes: u64, so_far: &ImportSummary) {
             if so_far.created == 10_000 {
                 self.0.terminate_connections();
             }
@@ -257,8 +259,9 @@ fn an_import_that_is_stopped_half_way_is_completed_by_the_next() {
         db.execute("update session_counters set recorded = 0");
         db.execute("delete from session_days");
         let csv = format!("{csv}{}", csv.split_once('\n').unwrap().1.replace("id-", "more-"));
-        let parser = Parser::new(client.parse().unwrap(), now(), Format::Csv(Vec::new()));
-        sessions::import(&mut db.connect(), csv.as_bytes(), parser, Mode::Real, Stopped(&db)).unwrap_err();
+        let parser = SessionFileParser::new(client.parse().unwrap(), now(), FileFormat::Csv(Vec::new()));
+        sessions::import(&mut db.connect(), csv.as_bytes(), parser, ImportMode::Real, Stopped(&db))
+            .unwrap_err();
         let stored: u64 = db.ask("select count(*)::text as answer from sessions").parse().unwrap();
         assert!((10_000..20_000).contains(&stored), "{stored}");
 
@@ -303,7 +306,7 @@ fn a_dry_run_tells_what_the_import_then_does_and_changes_nothing() {
     }
     let before = db.ask("select string_agg(sessions::text, '' order by sequence) as answer from sessions");
 
-    let told = dry_run(&db, client, Format::Csv(Vec::new()), &csv);
+    let told = dry_run(&db, client, FileFormat::Csv(Vec::new()), &csv);
 
     assert_eq!(
         db.ask("select string_agg(sessions::text, '' order by sequence) as answer from sessions"),
@@ -311,7 +314,7 @@ fn a_dry_run_tells_what_the_import_then_does_and_changes_nothing() {
     );
     assert_eq!(import(&db, client, &csv, &mut Heard::default()).unwrap(), told);
     assert_eq!((told.rejected, told.created), (1, 3000));
-    let again = dry_run(&db, client, Format::Csv(Vec::new()), &nameless(101));
+    let again = dry_run(&db, client, FileFormat::Csv(Vec::new()), &nameless(101));
     assert_eq!(again, counts(1, 0, 100, 0));
 }
 
@@ -320,8 +323,9 @@ fn columns_of_other_names_are_found_or_mapped() {
     let (db, client) = client();
     let csv = "External ID;Status;CHANNEL;created_at;ended-at;Comment;State\r\n\
                a;missed;video;2026-01-01T10:00:00Z;2026-01-01T10:00:30Z;\"good; bad\";x\r\n";
-    let mapped = |mapping: &[&str]| Format::Csv(mapping.iter().map(|it| it.parse().unwrap()).collect());
-    let run = |format| import_as(&db, client, (format, Mode::Real), csv.as_bytes(), &mut Heard::default());
+    let mapped = |mapping: &[&str]| FileFormat::Csv(mapping.iter().map(|it| it.parse().unwrap()).collect());
+    let run =
+        |format| import_as(&db, client, (format, ImportMode::Real), csv.as_bytes(), &mut Heard::default());
 
     let unmapped = run(mapped(&["Comment=notes"])).unwrap_err().to_string();
 
@@ -347,7 +351,7 @@ fn a_line_that_cannot_be_read_is_told_and_the_rest_goes_on() {
     csv.extend(line("h", "").into_bytes());
     let mut heard = Heard::default();
 
-    let format = (Format::Csv(Vec::new()), Mode::Real);
+    let format = (FileFormat::Csv(Vec::new()), ImportMode::Real);
     let summary = import_as(&db, client, format, &csv, &mut heard).unwrap();
 
     assert_eq!(summary, counts(2, 0, 0, 5));
@@ -406,9 +410,10 @@ fn every_field_of_a_file_that_is_wrong_is_told_by_its_name() {
             names.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(","),
             names.iter().map(cell).collect::<Vec<_>>().join(",")
         );
-        for (format, file) in [(Format::Csv(Vec::new()), csv), (Format::Ndjson, record.to_string())] {
+        for (format, file) in [(FileFormat::Csv(Vec::new()), csv), (FileFormat::Ndjson, record.to_string())] {
             let mut heard = Heard::default();
-            let summary = import_as(&db, client, (format, Mode::Real), file.as_bytes(), &mut heard).unwrap();
+            let summary =
+                import_as(&db, client, (format, ImportMode::Real), file.as_bytes(), &mut heard).unwrap();
             assert_eq!(summary, counts(0, 0, 0, 1), "{field}");
             assert!(heard.bad[0].1.iter().any(|told| told == field), "{field}: {:?}", heard.bad);
         }
@@ -426,17 +431,29 @@ fn lines_of_json_come_in_and_bad_ones_are_told() {
     let file = format!("\u{feff}{}\r\n\n{{\n{{\"rating\":{deep}\n7\n{}", good("a"), good("b"));
     let mut heard = Heard::default();
 
-    let summary = import_as(&db, client, (Format::Ndjson, Mode::Real), file.as_bytes(), &mut heard).unwrap();
+    let summary =
+        import_as(&db, client, (FileFormat::Ndjson, ImportMode::Real), file.as_bytes(), &mut heard).unwrap();
 
     assert_eq!(summary, counts(2, 0, 0, 3));
     assert_eq!(heard.bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
     for (file, word) in [("[{}]", "one object a line"), ("\u{feff}[", "one object a line")] {
-        let error =
-            import_as(&db, client, (Format::Ndjson, Mode::Real), file.as_bytes(), &mut Heard::default());
+        let error = import_as(
+            &db,
+            client,
+            (FileFormat::Ndjson, ImportMode::Real),
+            file.as_bytes(),
+            &mut Heard::default(),
+        );
         assert!(error.unwrap_err().to_string().contains(word));
     }
     let utf_16: Vec<u8> = "\u{feff}status".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let error = import_as(&db, client, (Format::Csv(Vec::new()), Mode::Real), &utf_16, &mut Heard::default());
+    let error = import_as(
+        &db,
+        client,
+        (FileFormat::Csv(Vec::new()), ImportMode::Real),
+        &utf_16,
+        &mut Heard::default(),
+    );
     assert!(error.unwrap_err().to_string().contains("UTF-8"));
 }
 
@@ -449,10 +466,10 @@ async fn an_export_imports_again_as_it_was_also_where_it_never_was() {
     import(&app.db, &of_ada, &nameless(50), &mut Heard::default()).unwrap();
     let key = ada.generate("export").await;
 
-    for (name, format) in [("csv", Format::Csv(Vec::new())), ("ndjson", Format::Ndjson)] {
+    for (name, format) in [("csv", FileFormat::Csv(Vec::new())), ("ndjson", FileFormat::Ndjson)] {
         let file = app.export(&[("clientKey", &key), ("format", name)]).await.body;
         let into = |client: &str| {
-            let mode = (format.clone(), Mode::Real);
+            let mode = (format.clone(), ImportMode::Real);
             import_as(&app.db, client, mode, file.as_bytes(), &mut Heard::default()).unwrap()
         };
         assert_eq!(into(&of_ada), counts(0, 0, 100, 0), "{name}");

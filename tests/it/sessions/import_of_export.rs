@@ -2,7 +2,7 @@
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
-use uptok::sessions::{Format, Mode};
+use uptok::sessions::{FileFormat, ImportMode};
 
 use super::import::{Heard, counts, dry_run, import_as};
 use crate::support::{Reply, TestApp};
@@ -42,9 +42,9 @@ impl Client {
         self.app.export(&[("clientKey", &self.key), ("format", "ndjson")]).await.body
     }
 
-    fn import(&self, client: &str, file: &str) -> uptok::sessions::Summary {
-        let what = (Format::Ndjson, Mode::Real);
-        let would_be = dry_run(&self.app.db, client, Format::Ndjson, file);
+    fn import(&self, client: &str, file: &str) -> uptok::sessions::ImportSummary {
+        let what = (FileFormat::Ndjson, ImportMode::Real);
+        let would_be = dry_run(&self.app.db, client, FileFormat::Ndjson, file);
         let is = import_as(&self.app.db, client, what, file.as_bytes(), &mut Heard::default()).unwrap();
         assert_eq!(would_be, is, "the dry run told it");
         is

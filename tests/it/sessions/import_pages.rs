@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, multipart};
-use uptok::{audit::Chain, db::Db, secret::InstallationSecret, sessions::Worker};
+use uptok::{audit::ChainKey, db::Db, secret::InstallationSecret, sessions::ImportWorker};
 
 use crate::support::{Reply, TestApp, Visitor, test_app::SECRET};
 
@@ -174,8 +174,8 @@ async fn a_node_that_dies_doubles_nothing_and_loses_nothing() {
     let address = uploaded(&ada, "calls.csv", file).await;
     assert_eq!(counts(&settled(&ada, &address).await), ["9000", "0", "0", "0"]);
     // Held by a node that is not heard of: it did one chunk and died.
-    let chain = Chain::new(&InstallationSecret::new(SECRET.into()));
-    let dead = Worker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap(), chain);
+    let chain = ChainKey::new(&InstallationSecret::new(SECRET.into()));
+    let dead = ImportWorker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap(), chain);
     app.db.execute("update imports set state = 'importing', chunks_done = 0, created = 0, worker = null, heartbeat_at = null");
     let Some(work) = dead.claim().await.unwrap() else {
         // The node was faster, and the import is being done by it.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use uptok::{
     ids::ClientId,
-    sessions::{Given, Outcome, Record, record_all},
+    sessions::{IncomingSession, RecordOutcome, SessionRecord, record_all},
 };
 
 use crate::support::TestDb;
@@ -32,12 +32,12 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn given(&self) -> Given {
+    fn given(&self) -> IncomingSession {
         let now: DateTime<Utc> = "2026-11-23T00:00:00Z".parse().unwrap();
         // Three days, by hours on both sides of midnight in UTC.
         let time = format!("2026-01-{:02}T{:02}:30:00+02:00", 1 + self.hour / 24, self.hour % 24);
         let (id, rating) = (format!("id-{}", self.id), self.rating.to_string());
-        Record::parse(now, |name| match name {
+        SessionRecord::parse(now, |name| match name {
             // Every tenth has no name and is always new.
             "externalId" if !self.id.is_multiple_of(10) => &id,
             "status" => self.status,
@@ -93,12 +93,12 @@ proptest! {
         let db = clients();
         for (client, batch) in history {
             let client: ClientId = CLIENTS[client].parse().unwrap();
-            let batch: Vec<Given> = batch.iter().map(Drawn::given).collect();
+            let batch: Vec<IncomingSession> = batch.iter().map(Drawn::given).collect();
             let before = revision(&db, &client);
 
             let recorded = record_all(&mut db.connect(), &client, &batch).unwrap();
 
-            let changes = recorded.iter().any(|it| it.outcome != Outcome::Unchanged);
+            let changes = recorded.iter().any(|it| it.outcome != RecordOutcome::Unchanged);
             prop_assert_eq!(revision(&db, &client) - before, i64::from(changes));
             prop_assert_eq!(wrong(&db), "");
         }
@@ -112,13 +112,13 @@ fn what_changes_nothing_leaves_the_revision() {
     let one = Drawn { id: 1, status: "missed", channel: "chat", hour: 0, rating: 1 }.given();
     let mut later = one.clone();
     later.updated_at = Some("2026-11-22T00:00:00Z".parse().unwrap());
-    let outcome = |given: &Given| {
+    let outcome = |given: &IncomingSession| {
         record_all(&mut db.connect(), &client, std::slice::from_ref(given)).unwrap()[0].outcome
     };
 
-    assert_eq!((outcome(&one), revision(&db, &client)), (Outcome::Created, 1));
-    assert_eq!((outcome(&one), revision(&db, &client)), (Outcome::Unchanged, 1));
-    assert_eq!((outcome(&later), revision(&db, &client)), (Outcome::Unchanged, 1));
+    assert_eq!((outcome(&one), revision(&db, &client)), (RecordOutcome::Created, 1));
+    assert_eq!((outcome(&one), revision(&db, &client)), (RecordOutcome::Unchanged, 1));
+    assert_eq!((outcome(&later), revision(&db, &client)), (RecordOutcome::Unchanged, 1));
     record_all(&mut db.connect(), &client, &[]).unwrap();
     assert_eq!(revision(&db, &client), 1);
 }

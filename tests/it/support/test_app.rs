@@ -6,13 +6,13 @@ use clap::Parser;
 use diesel::PgConnection;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use uptok::{
-    app::Parts,
-    audit::{Actor, Chain, Trail},
+    app::AppState,
+    audit::{Actor, AuditContext, ChainKey},
     config::Settings,
     ids::ClientId,
     secret::InstallationSecret,
     server,
-    sessions::{Given, Record, record_all},
+    sessions::{IncomingSession, SessionRecord, record_all},
 };
 
 use super::{TestDb, html::Html};
@@ -78,7 +78,7 @@ impl TestApp {
         arguments.extend(more);
         let settings = Arguments::parse_from(arguments).settings;
         let secret = InstallationSecret::new(SECRET.into());
-        let parts = Parts::new(settings, database_url, &secret).unwrap();
+        let parts = AppState::new(settings, database_url, &secret).unwrap();
         let server = server::start(&parts, listener).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
@@ -86,8 +86,8 @@ impl TestApp {
     }
 
     /// What the command line leaves in the audit log.
-    pub(crate) fn trail() -> Trail {
-        Trail::new(&Chain::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
+    pub(crate) fn trail() -> AuditContext {
+        AuditContext::new(&ChainKey::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
     }
 
     /// Somebody with a new browser.
@@ -144,12 +144,12 @@ impl Drop for TestApp {
 
 fn record(connection: &mut PgConnection, client: &ClientId, count: usize) {
     let now = "2026-11-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
-    let records: Vec<Given> = (0..count)
+    let records: Vec<IncomingSession> = (0..count)
         .map(|index| {
             let status = if index % 3 == 0 { "missed" } else { "completed" };
             let created = now - chrono::TimeDelta::minutes(i64::try_from(count - index).unwrap());
             let (created, id) = (created.to_rfc3339(), format!("session-{index}"));
-            Record::parse(now, |name| match name {
+            SessionRecord::parse(now, |name| match name {
                 "externalId" => &id,
                 "status" => status,
                 "channel" => "video",
