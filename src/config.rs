@@ -15,11 +15,11 @@ pub const SECRET_LENGTH_MIN: usize = 32;
 /// The settings, from the environment or the command line.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// PostgreSQL to use, as a URL. Unset: a private PostgreSQL is started in the data directory
+    /// URL of the PostgreSQL to use. If unset, Uptok starts a private PostgreSQL in the data directory
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     pub database_url: Option<SecretString>,
 
-    /// Where the private PostgreSQL and the generated secret live
+    /// Directory of the private PostgreSQL and the generated secret
     #[arg(long, env = "UPTOK_DATA_DIR", default_value = "data", global = true)]
     pub data_dir: PathBuf,
 
@@ -27,12 +27,12 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_LISTEN", default_value = "127.0.0.1:8080", global = true)]
     pub listen: SocketAddr,
 
-    /// The address people type. With https, cookies are `Secure` and named `__Host-…`
+    /// The address people type into their browser. With https, cookies are `Secure` and named `__Host-…`
     #[arg(long, env = "UPTOK_PUBLIC_URL", default_value = "http://localhost:8080", global = true)]
     pub public_url: PublicUrl,
 
-    /// At least 32 characters; all keys derive from it. Unset: made and kept in the data directory, refused
-    /// with `DATABASE_URL`
+    /// At least 32 characters; all keys derive from it. Required with `DATABASE_URL`; otherwise, if unset, generated
+    /// and stored in the data directory
     #[arg(long, env = "UPTOK_SECRET", hide_env_values = true, value_parser = parse_secret, global = true)]
     pub secret: Option<SecretString>,
 
@@ -40,56 +40,56 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_SIGN_UP", value_enum, default_value = "first", global = true)]
     pub sign_up: SignUpPolicy,
 
-    /// Origins whose pages may read `/api`, separated by commas, or `*` for any. Never with credentials
+    /// Origins whose pages may read `/api`, separated by commas; `*` allows any. Credentials are never allowed
     #[arg(long, env = "UPTOK_CORS_ORIGINS", default_value = "*", value_delimiter = ',', global = true)]
     pub cors_origins: Vec<CorsOrigin>,
 
-    /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks separated by commas
+    /// Proxies whose `X-Forwarded-For` is trusted, as addresses or networks separated by commas
     #[arg(long, env = "UPTOK_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network, global = true)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Connections to PostgreSQL, 1 to 100
+    /// Size of the PostgreSQL connection pool, 1 to 100
     #[arg(long, env = "UPTOK_DATABASE_CONNECTIONS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=100), global = true)]
     pub database_connections: u32,
 
-    /// How long a request waits for a connection before it is answered 503, in seconds, 1 to 30
+    /// How long a request waits for a database connection before it gets 503, in seconds, 1 to 30
     #[arg(long, env = "UPTOK_DATABASE_WAIT_SECONDS", default_value = "2", value_parser = clap::value_parser!(u64).range(1..=30), global = true)]
     pub database_wait_seconds: u64,
 
-    /// Memory for pages of exports that are asked for again and again, in MiB, 0 to 4096. With every request PostgreSQL is
-    /// asked whether the key is let in and whether anything has changed
+    /// Memory for cached export pages, in MiB, 0 to 4096. Each request still checks in PostgreSQL that the key is
+    /// authorized and that nothing has changed
     #[arg(long, env = "UPTOK_PAGE_CACHE_MIB", default_value = "32", value_parser = clap::value_parser!(u64).range(0..=4096), global = true)]
     pub page_cache_mib: u64,
 
-    /// Attempts to log in per minute, for each address and for each account; registering counts for the address
+    /// Login attempts per minute, for each address and for each account; registering counts for the address
     #[arg(long, env = "UPTOK_LOGINS_PER_MINUTE", default_value = "10", global = true)]
     pub logins_per_minute: NonZeroU32,
 
-    /// Bad API keys that an address may try per minute before it is answered 429
+    /// Bad API keys an address may try per minute before it gets 429
     #[arg(long, env = "UPTOK_BAD_KEYS_PER_MINUTE", default_value = "60", global = true)]
     pub bad_keys_per_minute: NonZeroU32,
 
-    /// Threads that answer requests, 1 to 256. Unset: one per core
+    /// Threads that answer requests, 1 to 256. If unset, one per core
     #[arg(long, env = "UPTOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256), global = true)]
     pub workers: Option<u16>,
 
-    /// Whether the requests of API keys are counted
+    /// Whether to count requests made with API keys
     #[arg(long, env = "UPTOK_METERING", value_enum, default_value = "on", global = true)]
     pub metering: Metering,
 
-    /// After SIGTERM or SIGINT: how long `/readyz` says 503 before the listener closes, in seconds, 0 to 60
+    /// After SIGTERM or SIGINT, how long `/readyz` returns 503 before the listener closes, in seconds, 0 to 60
     #[arg(long, env = "UPTOK_DRAIN_SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60), global = true)]
     pub drain_seconds: u64,
 
-    /// The largest file that may be imported in the browser, in MiB, 1 to 4096
+    /// Largest file that can be imported in the browser, in MiB, 1 to 4096
     #[arg(long, env = "UPTOK_IMPORT_MIB", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=4096), global = true)]
     pub import_mib: u32,
 
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, env = "UPTOK_LOG_FORMAT", value_enum, default_value = "text", global = true)]
     pub log_format: LogFormat,
 
-    /// Which log lines are written: `error`, `warn`, `info`, `debug`, or a filter such as `uptok=debug,info`
+    /// Which log lines to write: `error`, `warn`, `info`, `debug`, or a filter such as `uptok=debug,info`
     #[arg(long, env = "UPTOK_LOG", default_value = "info", global = true)]
     pub log: String,
 }
@@ -153,11 +153,11 @@ impl FromStr for CorsOrigin {
 /// Who may register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SignUpPolicy {
-    /// Only while there is no user
+    /// Only while there are no users
     First,
-    /// Anybody
+    /// Anyone
     Open,
-    /// Nobody; users are added with `uptok user add`
+    /// Nobody; add users with `uptok user add`
     Closed,
 }
 
@@ -166,7 +166,7 @@ pub enum SignUpPolicy {
 pub enum Metering {
     /// Counted for the usage pages
     On,
-    /// Not counted, and keys show no last use
+    /// Not counted; keys show no last use
     Off,
 }
 

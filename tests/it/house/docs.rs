@@ -1,4 +1,4 @@
-//! The pages of this repository say what the code does.
+//! The Markdown pages of this repository match the code.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The paths of all pages below `dir`.
+/// The paths of all Markdown pages below `dir`.
 fn pages(dir: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -36,7 +36,7 @@ fn pages(dir: &str) -> Vec<String> {
     found
 }
 
-/// What stands between `open` and the next `close`, each time.
+/// Every text between `open` and the next `close`.
 fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str> {
     text.split(open).skip(1).filter_map(|rest| rest.split_once(close)).map(|(inside, _)| inside).collect()
 }
@@ -51,7 +51,7 @@ fn prose(page: &str) -> String {
     page.split("```").step_by(2).collect()
 }
 
-/// What is written as code inside the sentences and tables of a page.
+/// The inline code of a page, outside its code blocks.
 fn code_words(page: &str) -> Vec<String> {
     prose(page).split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -64,7 +64,7 @@ fn rows(page: &str) -> Vec<Vec<&str>> {
         .collect()
 }
 
-/// The anchors that the headings of a page have on the web.
+/// The anchors that a forge such as GitHub gives the headings of a page.
 fn anchors(page: &str) -> BTreeSet<String> {
     let headings = prose(page);
     let headings = headings.lines().filter(|line| line.starts_with('#'));
@@ -101,7 +101,7 @@ fn every_link_leads_somewhere() {
     assert!(checked > 30, "{checked}");
 }
 
-/// One row of the table of settings, as `config.rs` has it.
+/// The row of the settings table that documents this setting, built from its clap definition.
 fn settings_row(setting: &Arg) -> String {
     let defaults = setting.get_default_values();
     let default = defaults.first().map_or("–".to_owned(), |it| format!("`{}`", it.to_str().unwrap()));
@@ -125,19 +125,19 @@ fn settings() -> clap::Command {
 }
 
 #[test]
-fn the_readme_has_the_settings_of_the_code() {
+fn the_settings_page_matches_the_code() {
     let settings = settings();
     let rows: Vec<String> = settings.get_arguments().map(settings_row).collect();
     let table = format!("| Variable | Default | Meaning |\n|---|---|---|\n{}\n", rows.join("\n"));
 
     assert!(
-        read("README.md").contains(&format!("\n\n{table}\n")),
-        "The table of settings is now:\n\n{table}"
+        read("docs/settings.md").contains(&format!("\n\n{table}\n")),
+        "docs/settings.md needs this table:\n\n{table}"
     );
 }
 
 #[test]
-fn the_example_of_settings_names_every_one_and_no_other() {
+fn the_env_example_names_every_setting_and_no_other() {
     let settings = settings();
     let of_code: BTreeSet<&str> =
         settings.get_arguments().map(|it| it.get_env().unwrap().to_str().unwrap()).collect();
@@ -153,24 +153,32 @@ fn the_example_of_settings_names_every_one_and_no_other() {
 }
 
 #[test]
-fn the_readme_names_the_targets_and_every_command() {
+fn the_readme_shows_how_to_run_and_test() {
     let readme = read("README.md");
     let makefile = read("Makefile");
     for target in ["run", "test"] {
         assert!(blocks(&readme, "sh").contains(&format!("make {target}").as_str()), "make {target}");
         assert!(makefile.contains(&format!("\n{target}: ## ")), "make {target}");
     }
+    for page in ["docs/commands.md", "docs/settings.md"] {
+        assert!(readme.contains(&format!("({page})")), "The README does not link to {page}");
+    }
+}
+
+#[test]
+fn the_commands_page_lists_every_command() {
+    let page = read("docs/commands.md");
     for command in commands(&[]) {
-        let has_own = ["audit", "user"].contains(&command.as_str());
-        let with_own = if has_own { commands(&[&command]) } else { vec![String::new()] };
-        for own in with_own {
-            let whole = format!("`uptok {command} {own}");
-            assert!(readme.contains(&format!("| {}", whole.trim_end())), "{whole}");
+        let has_subcommands = ["audit", "user"].contains(&command.as_str());
+        let subcommands = if has_subcommands { commands(&[&command]) } else { vec![String::new()] };
+        for subcommand in subcommands {
+            let whole = format!("`uptok {command} {subcommand}");
+            assert!(page.contains(&format!("| {}", whole.trim_end())), "{whole}");
         }
     }
 }
 
-/// The commands that the binary names in its help.
+/// The subcommands that `uptok` lists in its help, or those of the command `of`.
 fn commands(of: &[&str]) -> Vec<String> {
     let help = Command::new(env!("CARGO_BIN_EXE_uptok")).args(of).arg("-h").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
@@ -180,8 +188,20 @@ fn commands(of: &[&str]) -> Vec<String> {
     names.filter(|name| name != "help").collect()
 }
 
+/// Each curl sample of a page, with the answer printed below it.
+fn samples(page: &str) -> Vec<(String, Value)> {
+    page.split("```sh\ncurl ")
+        .skip(1)
+        .map(|rest| {
+            let (arguments, rest) = rest.split_once("\n```").unwrap();
+            let answer = blocks(rest, "json")[0].replace("{…}", "");
+            (format!("curl {arguments}"), serde_json::from_str(&answer).unwrap())
+        })
+        .collect()
+}
+
 #[actix_web::test]
-async fn the_samples_of_the_readme_work_on_the_demo() {
+async fn the_samples_of_the_readme_and_the_api_page_work_on_the_demo() {
     let app = TestApp::start().await;
     let demo = uptok::seeds::create(&mut app.db.connect(), &TestApp::trail(), uptok::web::time::now())
         .unwrap()
@@ -191,30 +211,26 @@ async fn the_samples_of_the_readme_work_on_the_demo() {
     visitor.post("/login", &login).await.assert_sent_to("/settings/api-keys");
     let keys = [visitor.generate("readme").await, visitor.generate_recorder("recorder").await];
     let readme = read("README.md");
-    let samples: Vec<&str> = blocks(&readme, "sh").into_iter().filter(|it| it.starts_with("curl ")).collect();
-    assert_eq!(samples.len(), keys.len());
+    let samples = [samples(&readme), samples(&read("docs/api.md"))].concat();
+    assert_eq!(samples.len(), keys.len(), "one sample reads, one records");
+    assert_eq!(blocks(&readme, "json").len(), 1, "the answer of the README's sample");
     let mut answers = Vec::new();
-    for (sample, key) in samples.into_iter().zip(keys) {
+    for ((sample, shown), key) in samples.into_iter().zip(keys) {
         assert!(sample.contains("http://localhost:8080/") && sample.contains("YOUR_API_KEY"));
         let sample = sample.replace("http://localhost:8080", &app.url).replace("YOUR_API_KEY", &key);
         let output =
             actix_web::web::block(move || Command::new("sh").args(["-c", &sample]).output().unwrap());
-        answers.push(serde_json::from_slice::<Value>(&output.await.unwrap().stdout).unwrap());
+        answers.push((serde_json::from_slice::<Value>(&output.await.unwrap().stdout).unwrap(), shown));
     }
 
-    let shown: Vec<Value> = blocks(&readme, "json")
-        .iter()
-        .map(|it| serde_json::from_str(&it.replace("{…}", "")).unwrap())
-        .collect();
-    assert_eq!(answers.len(), shown.len());
-    for (answer, shown) in answers.iter().zip(&shown) {
+    for (answer, shown) in &answers {
         let totals = shown.as_object().unwrap().iter().filter(|(_, value)| !value.is_array());
         for (total, value) in totals {
             assert_eq!(&answer[total], value, "{total}");
         }
         assert_eq!(answer.as_object().unwrap().len(), shown.as_object().unwrap().len());
     }
-    let answer = &answers[0];
+    let (answer, _) = &answers[0];
     let one_line = readme.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(one_line.contains(&format!("a demo client with {} sessions", answer["totalSessions"])));
 }
@@ -377,7 +393,7 @@ fn the_page_of_the_api_has_every_error_that_the_guide_has() {
     assert_eq!(of_page, of_guide);
 }
 
-/// Sends what each example of the page is the answer to; what cannot be had at once is made as the code makes it.
+/// Sends the request behind each example. Failures that no request can cause at once are built from the error itself.
 #[actix_web::test]
 async fn the_examples_of_the_api_are_its_answers() {
     let app = TestApp::start().await;
@@ -434,7 +450,7 @@ async fn the_examples_of_the_api_are_its_answers() {
     }
 }
 
-/// The sessions with what the example of a failure names.
+/// `sessions` with the mistakes that the `invalid_item` example reports.
 fn wrong_session(sessions: &Value) -> Value {
     let mut wrong = sessions.clone();
     wrong[0]["agent"] = wrong[0]["agentName"].take();
@@ -442,7 +458,7 @@ fn wrong_session(sessions: &Value) -> Value {
     wrong
 }
 
-/// The problem that this error becomes.
+/// The problem document of this error.
 fn made(error: &AppError) -> Value {
     let status = actix_web::ResponseError::status_code(error);
     json!({
