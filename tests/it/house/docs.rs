@@ -351,7 +351,7 @@ async fn the_pages_of_the_api_have_every_call_and_who_may_make_it() {
 
 #[actix_web::test]
 async fn the_pages_of_the_api_have_the_fields_of_the_code_and_one_record() {
-    let source = read("src/sessions/filter.rs");
+    let source = ["src/sessions/filter.rs", "src/sessions/export/query.rs"].map(read).concat();
     let of_code: BTreeSet<String> = between(&source, "reader.read(\"", "\"")
         .into_iter()
         .chain(["clientKey", "format"])
