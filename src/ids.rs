@@ -2,13 +2,20 @@
 
 use std::{fmt, str::FromStr};
 
+use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
 use rand::rngs::SysError;
 
-use crate::random::{self, BASE62};
+use crate::{
+    db::sql::impl_text_column,
+    random::{self, BASE62},
+};
 
 /// A Client ID: `cl_` and 10 characters of `0-9a-z`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash)]
+#[diesel(sql_type = Text)]
 pub struct ClientId(String);
+
+impl_text_column!(ClientId);
 
 impl ClientId {
     /// A new one: 51 random bits, and the database refuses a second of the same.
@@ -50,8 +57,11 @@ impl FromStr for ClientId {
 }
 
 /// The part of a key that may be shown for ever: `uptok_` and 12 characters of `0-9A-Za-z`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash)]
+#[diesel(sql_type = Text)]
 pub struct PublicKey(String);
+
+impl_text_column!(PublicKey);
 
 impl PublicKey {
     /// Bytes of a public key, prefix included.
@@ -93,8 +103,9 @@ impl FromStr for PublicKey {
     }
 }
 
-/// The text is no key: a typo or junk. Detected without asking the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The text is no key: a typo or junk. Detected without a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an API key looks like uptok_ and 12 characters, then _ and 38 more")]
 pub struct MalformedKey;
 
 pub(crate) fn is_base62(text: &str) -> bool {

@@ -22,6 +22,35 @@ pub(crate) fn like_pattern(text: &str) -> String {
     format!("%{literal}%")
 }
 
+/// Implements `ToSql` and `FromSql` for a type that is stored as `text`: written with `as_str`, read with `FromStr`. A
+/// value in the database that does not parse fails the query.
+macro_rules! impl_text_column {
+    ($type:ty) => {
+        impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for $type {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+            ) -> diesel::serialize::Result {
+                <str as diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg>>::to_sql(
+                    self.as_str(),
+                    out,
+                )
+            }
+        }
+
+        impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for $type {
+            fn from_sql(bytes: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
+                let text = <String as diesel::deserialize::FromSql<
+                    diesel::sql_types::Text,
+                    diesel::pg::Pg,
+                >>::from_sql(bytes)?;
+                Ok(text.parse()?)
+            }
+        }
+    };
+}
+pub(crate) use impl_text_column;
+
 #[cfg(test)]
 mod tests {
     use super::*;
