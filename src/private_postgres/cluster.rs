@@ -13,10 +13,10 @@ use anyhow::{Context, bail, ensure};
 
 use super::{
     Tuning,
-    account::Account,
-    place::Place,
-    programs::Programs,
+    binaries::Programs,
+    location::Place,
     socket::{PORT, Socket},
+    system_account::Account,
 };
 
 /// How long PostgreSQL may take to start or stop: after a power cut it replays what it had not yet written.

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::place::Place;
+use super::location::Place;
 
 /// Waits until no other process looks for, makes, starts or stops the cluster; lasts until dropped.
 pub(super) fn alone(place: &Place) -> anyhow::Result<File> {

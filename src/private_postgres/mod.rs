@@ -7,23 +7,23 @@
 //! outlived its processes (`kill -9`) is found running and used again, and one that died with the machine
 //! recovers at the next start.
 //!
-//! `place` knows where things are in the data directory, `programs` and `account` what runs and as whom,
-//! `create` makes a cluster, `cluster` runs and stops it, `socket` is how to reach it, `locks` keeps the peace.
+//! `location` knows where things are in the data directory, `binaries` and `system_account` what runs and as whom,
+//! `initdb` makes a cluster, `cluster` runs and stops it, `socket` is how to reach it, `locks` keeps the peace.
 
-mod account;
+mod binaries;
 mod cluster;
-mod create;
+mod initdb;
+mod location;
 mod locks;
-mod place;
-mod programs;
 mod socket;
+mod system_account;
 
 use std::{fs::File, path::Path};
 
 use anyhow::Context;
 
 use cluster::Cluster;
-use place::Place;
+use location::Place;
 
 /// What the cluster is for: keeping records, or being thrown away after the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl PrivatePostgres {
         let place = Place::make(data_dir)?;
         let _alone = locks::alone(&place)?;
         if !place.has_cluster()? {
-            create::cluster_in(&place, tuning)?;
+            initdb::cluster_in(&place, tuning)?;
         }
         let cluster = Cluster::open(&place)?;
         let seat = locks::seat(&place)?;

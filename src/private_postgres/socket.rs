@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
+use super::system_account::Account;
 
 /// Fixed, because PGPORT in somebody's environment would otherwise change the name of the socket.
 pub(super) const PORT: u16 = 5432;

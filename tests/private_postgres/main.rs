@@ -1,10 +1,10 @@
 //! The private PostgreSQL: real clusters in directories of their own, thrown away afterwards.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-mod places;
+mod data_directories;
+mod failures;
 mod sharing;
 mod support;
-mod trouble;
 
 use std::{iter, os::unix::fs::MetadataExt};
 

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::{account::Account, socket::Socket};
+use super::{socket::Socket, system_account::Account};
 
 /// A data directory, by its one true path.
 #[derive(Debug)]

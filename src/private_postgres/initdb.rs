@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use uuid::Uuid;
 
-use super::{Tuning, account::Account, place::Place, programs::Programs};
+use super::{Tuning, binaries::Programs, location::Place, system_account::Account};
 
 /// Where clusters live whose data directory their account cannot enter.
 const ELSEWHERE: &str = "/var/lib/uptok";
