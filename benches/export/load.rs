@@ -13,11 +13,11 @@ use uptok::api_keys::Credentials;
 use super::{
     PER_PAGE,
     database::{Database, Filled},
-    figure::Figure,
     process::Process,
+    procfs::{Cpu, Meter},
+    scenario::Figure,
     server::Server,
     statement::Statement,
-    usage::{Cpu, Meter},
 };
 
 /// How often server and pgbench take turns; what is reported are medians.

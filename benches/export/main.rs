@@ -5,17 +5,17 @@
 //! hardly does. `docs/performance.md` says what each figure means.
 
 mod database;
-mod figure;
 mod import;
 mod load;
 mod metering;
 mod process;
+mod procfs;
 mod report;
+mod scenario;
 mod server;
 mod settings;
 mod statement;
 mod stream;
-mod usage;
 
 use std::{
     io::{self, Write as _},
@@ -26,9 +26,9 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use database::Database;
-use figure::{Bar, Compared, Figure};
 use load::{Load, Programs};
 use report::Report;
+use scenario::{Bar, Compared, Figure};
 use server::{KEEPS_NOTHING, Server};
 use settings::Settings;
 

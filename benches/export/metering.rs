@@ -5,8 +5,8 @@ use std::fmt;
 use super::{
     PER_PAGE,
     database::{Database, Filled},
-    figure::Figure,
     load::{Load, Requests, WARM_UP_SECONDS, median},
+    scenario::Figure,
     server::{KEEPS_NOTHING, Server},
     settings::Settings,
 };

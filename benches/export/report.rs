@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::{
     database::Database,
-    figure::{Bar, Compared, Figure},
     load::Measured,
     metering::Metering,
+    scenario::{Bar, Compared, Figure},
     server::Answer,
 };
 

@@ -11,7 +11,7 @@ use super::{
     PER_PAGE,
     database::{Database, SECRET},
     process::Process,
-    usage::{self, Memory},
+    procfs::{self, Memory},
 };
 
 /// A server that ends with this value.
@@ -57,7 +57,7 @@ impl Server {
     }
 
     pub(crate) fn memory(&self) -> Option<Memory> {
-        usage::memory_of(self.process.id().ok()?)
+        procfs::memory_of(self.process.id().ok()?)
     }
 
     /// Waits until the server answers, and makes sure that the first page is right.

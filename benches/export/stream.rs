@@ -9,8 +9,8 @@ use uptok::sessions::COLUMNS;
 
 use super::{
     database::Filled,
-    figure::{Bar, Compared},
     load::{Load, median},
+    scenario::{Bar, Compared},
     server::Server,
 };
 
