@@ -11,80 +11,80 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use uuid::Uuid;
 
-use super::{Tuning, binaries::Programs, location::Place, system_account::Account};
+use super::{Tuning, binaries::PostgresBinaries, location::ClusterLocation, system_account::SystemAccount};
 
 /// Where clusters live whose data directory their account cannot enter.
-const ELSEWHERE: &str = "/var/lib/uptok";
+const FALLBACK_DIR: &str = "/var/lib/uptok";
 
 /// Added to the cluster's own `postgresql.conf`.
-const SETTINGS: &str = include_str!("settings.conf");
+const POSTGRESQL_CONF: &str = include_str!("settings.conf");
 
 /// Makes the cluster of `place`, with the role and the database `uptok`.
-pub(super) fn cluster_in(place: &Place, tuning: Tuning) -> anyhow::Result<()> {
-    let programs = Programs::newest()?;
-    let account = Account::for_new_cluster()?;
-    remove_unfinished(&place.draft())?;
-    let draft = make_draft(place, account)?;
-    tracing::info!("Making a new PostgreSQL cluster in {}", draft.display());
-    fill(&draft, account, &programs, tuning)
-        .with_context(|| format!("Cannot make a PostgreSQL cluster in {}", draft.display()))?;
-    fs::rename(place.draft(), place.cluster())?;
+pub(super) fn create_cluster(location: &ClusterLocation, tuning: Tuning) -> anyhow::Result<()> {
+    let binaries = PostgresBinaries::find_newest()?;
+    let account = SystemAccount::for_new_cluster()?;
+    remove_stale_staging_dir(&location.staging_dir())?;
+    let staging_dir = create_staging_dir(location, account)?;
+    tracing::info!("Making a new PostgreSQL cluster in {}", staging_dir.display());
+    initialize_cluster(&staging_dir, account, &binaries, tuning)
+        .with_context(|| format!("Cannot make a PostgreSQL cluster in {}", staging_dir.display()))?;
+    fs::rename(location.staging_dir(), location.cluster_dir())?;
     // Without this a power cut could take back the rename.
-    File::open(place.data_dir())?.sync_all()?;
+    File::open(location.data_dir())?.sync_all()?;
     Ok(())
 }
 
 /// Clears away what a process left that died while making a cluster.
-fn remove_unfinished(draft: &Path) -> anyhow::Result<()> {
-    let cannot = || format!("Cannot remove the unfinished {}", draft.display());
-    let Ok(found) = draft.symlink_metadata() else { return Ok(()) };
-    if !found.is_symlink() {
-        return fs::remove_dir_all(draft).with_context(cannot);
+fn remove_stale_staging_dir(staging_dir: &Path) -> anyhow::Result<()> {
+    let context = || format!("Cannot remove the unfinished {}", staging_dir.display());
+    let Ok(metadata) = staging_dir.symlink_metadata() else { return Ok(()) };
+    if !metadata.is_symlink() {
+        return fs::remove_dir_all(staging_dir).with_context(context);
     }
-    let target = draft.read_link()?;
+    let target = staging_dir.read_link()?;
     // We follow only links that we made: this may be root in somebody else's directory.
-    if target.parent() == Some(Path::new(ELSEWHERE)) && target.exists() {
-        fs::remove_dir_all(&target).with_context(cannot)?;
+    if target.parent() == Some(Path::new(FALLBACK_DIR)) && target.exists() {
+        fs::remove_dir_all(&target).with_context(context)?;
     }
-    fs::remove_file(draft).with_context(cannot)
+    fs::remove_file(staging_dir).with_context(context)
 }
 
 /// An empty directory for the cluster that `account` can use: the draft itself, or, when that lies where the
 /// account cannot go, a directory elsewhere with the draft as a symlink to it.
-fn make_draft(place: &Place, account: Account) -> anyhow::Result<PathBuf> {
-    let draft = place.draft();
-    make_private(&draft)?;
-    if lend(&draft, account) {
-        return Ok(draft);
+fn create_staging_dir(location: &ClusterLocation, account: SystemAccount) -> anyhow::Result<PathBuf> {
+    let staging_dir = location.staging_dir();
+    create_private_dir(&staging_dir)?;
+    if give_to_account(&staging_dir, account) {
+        return Ok(staging_dir);
     }
-    fs::remove_dir(&draft)?;
-    let elsewhere = Path::new(ELSEWHERE).join(Uuid::now_v7().simple().to_string());
-    make_public(Path::new(ELSEWHERE))?;
-    symlink(&elsewhere, &draft)?;
-    make_private(&elsewhere)?;
+    fs::remove_dir(&staging_dir)?;
+    let fallback_dir = Path::new(FALLBACK_DIR).join(Uuid::now_v7().simple().to_string());
+    ensure_traversable_dir(Path::new(FALLBACK_DIR))?;
+    symlink(&fallback_dir, &staging_dir)?;
+    create_private_dir(&fallback_dir)?;
     ensure!(
-        lend(&elsewhere, account),
-        "uid {} can use neither {} nor {ELSEWHERE}",
+        give_to_account(&fallback_dir, account),
+        "uid {} can use neither {} nor {FALLBACK_DIR}",
         account.uid,
-        draft.display()
+        staging_dir.display()
     );
     tracing::info!(
         "PostgreSQL does not run as root, and uid {} cannot use {}: the database is kept in {}, and {} points there",
         account.uid,
-        place.data_dir().display(),
-        elsewhere.display(),
-        place.cluster().display(),
+        location.data_dir().display(),
+        fallback_dir.display(),
+        location.cluster_dir().display(),
     );
-    Ok(elsewhere)
+    Ok(fallback_dir)
 }
 
-fn make_private(directory: &Path) -> anyhow::Result<()> {
-    let made = DirBuilder::new().mode(0o700).create(directory);
-    made.with_context(|| format!("Cannot make {}", directory.display()))
+fn create_private_dir(directory: &Path) -> anyhow::Result<()> {
+    let created = DirBuilder::new().mode(0o700).create(directory);
+    created.with_context(|| format!("Cannot make {}", directory.display()))
 }
 
 /// Makes `directory` for all to pass through, whatever our umask; one that is there stays as it is.
-fn make_public(directory: &Path) -> anyhow::Result<()> {
+fn ensure_traversable_dir(directory: &Path) -> anyhow::Result<()> {
     if !directory.exists() {
         fs::create_dir_all(directory).with_context(|| format!("Cannot make {}", directory.display()))?;
         fs::set_permissions(directory, Permissions::from_mode(0o755))?;
@@ -94,34 +94,42 @@ fn make_public(directory: &Path) -> anyhow::Result<()> {
 
 /// Gives `directory` to `account` and tells whether it can work there, by trying: there are too many reasons why
 /// not (a closed directory above, a file system without owners) to reason about them.
-fn lend(directory: &Path, account: Account) -> bool {
-    if !account.is_another() {
+fn give_to_account(directory: &Path, account: SystemAccount) -> bool {
+    if !account.is_other_user() {
         return true;
     }
     lchown(directory, Some(account.uid), Some(account.gid)).is_ok()
         && account.command("test", directory).args(["-w", "."]).status().is_ok_and(|status| status.success())
 }
 
-fn fill(draft: &Path, account: Account, programs: &Programs, tuning: Tuning) -> anyhow::Result<()> {
+fn initialize_cluster(
+    staging_dir: &Path,
+    account: SystemAccount,
+    binaries: &PostgresBinaries,
+    tuning: Tuning,
+) -> anyhow::Result<()> {
     // As "." no path needs quoting: these programs call each other through a shell.
-    let mut initdb = account.command(programs.initdb(), draft);
+    let mut initdb = account.command(binaries.initdb(), staging_dir);
     initdb.args(["--pgdata=.", "--username=uptok", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
-    run(initdb.args(["--data-checksums", "--no-sync", "--no-instructions"]), "")?;
+    run_with_input(initdb.args(["--data-checksums", "--no-sync", "--no-instructions"]), "")?;
 
-    run(account.command("tee", draft).args(["-a", "postgresql.conf"]), SETTINGS)?;
+    run_with_input(account.command("tee", staging_dir).args(["-a", "postgresql.conf"]), POSTGRESQL_CONF)?;
 
-    let mut single_user = account.command(programs.postgres(), draft);
+    let mut single_user = account.command(binaries.postgres(), staging_dir);
     single_user.args(["--single", "-F", "-D", ".", "-c", "exit_on_error=true", "postgres"]);
-    run(&mut single_user, "create database uptok;\n")?;
+    run_with_input(&mut single_user, "create database uptok;\n")?;
 
     if tuning == Tuning::Durable {
-        run(account.command(programs.initdb(), draft).args(["--pgdata=.", "--sync-only"]), "")?;
+        run_with_input(
+            account.command(binaries.initdb(), staging_dir).args(["--pgdata=.", "--sync-only"]),
+            "",
+        )?;
     }
     Ok(())
 }
 
 /// Runs `command` with `input`; if it fails, what it said is the error.
-fn run(command: &mut Command, input: &str) -> anyhow::Result<()> {
+fn run_with_input(command: &mut Command, input: &str) -> anyhow::Result<()> {
     let program = command.get_program().display().to_string();
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = spawned.with_context(|| format!("Cannot run {program}"))?;

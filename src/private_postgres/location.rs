@@ -7,27 +7,27 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::{socket::Socket, system_account::Account};
+use super::{socket::UnixSocket, system_account::SystemAccount};
 
 /// A data directory, by its one true path.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ClusterLocation {
     data_dir: PathBuf,
 }
 
-impl Place {
+impl ClusterLocation {
     /// The directory `data_dir`, made if it is not there.
-    pub(super) fn make(data_dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open_or_create(data_dir: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(data_dir)
             .with_context(|| format!("Cannot make the data directory {}", data_dir.display()))?;
-        Self::find(data_dir)
+        Self::open(data_dir)
     }
 
     /// The existing directory `data_dir`.
-    pub(super) fn find(data_dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(data_dir: &Path) -> anyhow::Result<Self> {
         match data_dir.canonicalize() {
             Ok(data_dir) => Ok(Self { data_dir }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(no_database(data_dir)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(no_database_message(data_dir)),
             Err(error) => Err(error)
                 .with_context(|| format!("Cannot look into the data directory {}", data_dir.display())),
         }
@@ -38,27 +38,27 @@ impl Place {
     }
 
     /// The cluster: a directory, or a symlink to one elsewhere.
-    pub(super) fn cluster(&self) -> PathBuf {
+    pub(super) fn cluster_dir(&self) -> PathBuf {
         self.data_dir.join("postgres")
     }
 
-    /// A cluster in the making: becomes [`Place::cluster`] by a rename, so that half of one is never taken for whole.
-    pub(super) fn draft(&self) -> PathBuf {
+    /// A cluster in the making: becomes [`ClusterLocation::cluster_dir`] by a rename, so that half of one is never taken for whole.
+    pub(super) fn staging_dir(&self) -> PathBuf {
         self.data_dir.join("postgres.new")
     }
 
-    pub(super) fn start_lock(&self) -> PathBuf {
+    pub(super) fn lifecycle_lock_file(&self) -> PathBuf {
         self.data_dir.join("postgres.start.lock")
     }
 
-    pub(super) fn users_lock(&self) -> PathBuf {
+    pub(super) fn shared_lock_file(&self) -> PathBuf {
         self.data_dir.join("postgres.users.lock")
     }
 
     /// Whether there is a cluster. A link that leads nowhere is an error: beginning again with an empty database
     /// is not ours to decide.
     pub(super) fn has_cluster(&self) -> anyhow::Result<bool> {
-        let link = self.cluster();
+        let link = self.cluster_dir();
         if link
             .join("PG_VERSION")
             .try_exists()
@@ -81,21 +81,21 @@ impl Place {
     }
 
     /// The cluster by its one true path, which is not inside the data directory when it is a symlink.
-    pub(super) fn cluster_path(&self) -> anyhow::Result<PathBuf> {
-        let link = self.cluster();
+    pub(super) fn canonical_cluster_dir(&self) -> anyhow::Result<PathBuf> {
+        let link = self.cluster_dir();
         link.canonicalize().with_context(|| format!("Cannot find {}", link.display()))
     }
 
     /// How to reach the existing cluster.
-    pub(super) fn cluster_socket(&self) -> anyhow::Result<Socket> {
+    pub(super) fn cluster_socket(&self) -> anyhow::Result<UnixSocket> {
         if !self.has_cluster()? {
-            bail!(no_database(&self.data_dir));
+            bail!(no_database_message(&self.data_dir));
         }
-        let cluster = self.cluster_path()?;
-        Ok(Socket::of(&cluster, Account::owning(&cluster)?))
+        let cluster = self.canonical_cluster_dir()?;
+        Ok(UnixSocket::for_cluster(&cluster, SystemAccount::from_owner_of(&cluster)?))
     }
 }
 
-fn no_database(data_dir: &Path) -> String {
+fn no_database_message(data_dir: &Path) -> String {
     format!("There is no database in {} yet; `uptok serve` makes one", data_dir.display())
 }

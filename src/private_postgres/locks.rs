@@ -11,30 +11,30 @@ use std::{
 
 use anyhow::Context;
 
-use super::location::Place;
+use super::location::ClusterLocation;
 
 /// Waits until no other process looks for, makes, starts or stops the cluster; lasts until dropped.
-pub(super) fn alone(place: &Place) -> anyhow::Result<File> {
-    let path = place.start_lock();
+pub(super) fn acquire_lifecycle_lock(location: &ClusterLocation) -> anyhow::Result<File> {
+    let path = location.lifecycle_lock_file();
     let file = open(&path)?;
     file.lock().with_context(|| format!("Cannot lock {}", path.display()))?;
     Ok(file)
 }
 
-/// Marks this process as a user of the cluster; lasts until dropped. Call it when [`alone`].
-pub(super) fn seat(place: &Place) -> anyhow::Result<File> {
-    let path = place.users_lock();
+/// Marks this process as a user of the cluster; lasts until dropped. Call it when [`acquire_lifecycle_lock`].
+pub(super) fn acquire_shared_lock(location: &ClusterLocation) -> anyhow::Result<File> {
+    let path = location.shared_lock_file();
     let file = open(&path)?;
     file.lock_shared().with_context(|| format!("Cannot lock {}", path.display()))?;
     Ok(file)
 }
 
-/// Gives up the `seat` and tells whether it was the last one taken. Call it when [`alone`], so that nobody sits
+/// Gives up the `shared_lock` and tells whether it was the last one taken. Call it when [`acquire_lifecycle_lock`], so that nobody sits
 /// down in between.
-pub(super) fn is_last(seat: &File) -> anyhow::Result<bool> {
+pub(super) fn release_shared_lock(shared_lock: &File) -> anyhow::Result<bool> {
     // Turning a shared lock into an exclusive one in place is not defined on every system.
-    seat.unlock()?;
-    match seat.try_lock() {
+    shared_lock.unlock()?;
+    match shared_lock.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error.into()),

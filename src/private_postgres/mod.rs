@@ -23,7 +23,7 @@ use std::{fs::File, path::Path};
 use anyhow::Context;
 
 use cluster::Cluster;
-use location::Place;
+use location::ClusterLocation;
 
 /// What the cluster is for: keeping records, or being thrown away after the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub enum Tuning {
 pub struct PrivatePostgres {
     url: String,
     cluster: Cluster,
-    place: Place,
+    location: ClusterLocation,
     /// The shared lock that says "I use it"; given up when stopping.
-    seat: Option<File>,
+    shared_lock: Option<File>,
 }
 
 impl PrivatePostgres {
@@ -54,15 +54,15 @@ impl PrivatePostgres {
     /// When PostgreSQL is not installed or not in the version of the cluster, when the directory cannot be used,
     /// and when PostgreSQL does not start: then with the last lines of its log.
     pub fn start(data_dir: &Path, tuning: Tuning) -> anyhow::Result<Self> {
-        let place = Place::make(data_dir)?;
-        let _alone = locks::alone(&place)?;
-        if !place.has_cluster()? {
-            initdb::cluster_in(&place, tuning)?;
+        let location = ClusterLocation::open_or_create(data_dir)?;
+        let _lifecycle_lock = locks::acquire_lifecycle_lock(&location)?;
+        if !location.has_cluster()? {
+            initdb::create_cluster(&location, tuning)?;
         }
-        let cluster = Cluster::open(&place)?;
-        let seat = locks::seat(&place)?;
-        cluster.run(tuning)?;
-        Ok(Self { url: cluster.socket.url(), cluster, place, seat: Some(seat) })
+        let cluster = Cluster::open(&location)?;
+        let shared_lock = locks::acquire_shared_lock(&location)?;
+        cluster.ensure_running(tuning)?;
+        Ok(Self { url: cluster.socket.database_url(), cluster, location, shared_lock: Some(shared_lock) })
     }
 
     /// The address of the database, for Diesel, psql and pgbench.
@@ -76,7 +76,7 @@ impl PrivatePostgres {
     /// # Errors
     /// When there is no database in `data_dir` yet.
     pub fn url_of(data_dir: &Path) -> anyhow::Result<String> {
-        Ok(Place::find(data_dir)?.cluster_socket()?.url())
+        Ok(ClusterLocation::open(data_dir)?.cluster_socket()?.database_url())
     }
 
     /// Stops using PostgreSQL, and stops it unless another process still uses it.
@@ -86,13 +86,13 @@ impl PrivatePostgres {
     /// # Errors
     /// When PostgreSQL does not stop.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        self.leave()
+        self.release()
     }
 
-    fn leave(&mut self) -> anyhow::Result<()> {
-        let Some(seat) = self.seat.take() else { return Ok(()) };
-        let _alone = locks::alone(&self.place)?;
-        if !locks::is_last(&seat)? {
+    fn release(&mut self) -> anyhow::Result<()> {
+        let Some(shared_lock) = self.shared_lock.take() else { return Ok(()) };
+        let _lifecycle_lock = locks::acquire_lifecycle_lock(&self.location)?;
+        if !locks::release_shared_lock(&shared_lock)? {
             tracing::debug!("PostgreSQL keeps running for another process");
             return Ok(());
         }
@@ -102,7 +102,7 @@ impl PrivatePostgres {
 
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
-        if let Err(error) = self.leave() {
+        if let Err(error) = self.release() {
             tracing::warn!("{error:#}");
         }
     }

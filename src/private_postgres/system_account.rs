@@ -13,12 +13,12 @@ use nix::unistd::{User, getegid, geteuid};
 
 /// Who runs PostgreSQL.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Account {
+pub(super) struct SystemAccount {
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
 
-impl Account {
+impl SystemAccount {
     /// The account that a new cluster shall belong to.
     pub(super) fn for_new_cluster() -> anyhow::Result<Self> {
         if !geteuid().is_root() {
@@ -32,7 +32,7 @@ impl Account {
     }
 
     /// The account that an existing `cluster` belongs to, if we may act for it.
-    pub(super) fn owning(cluster: &Path) -> anyhow::Result<Self> {
+    pub(super) fn from_owner_of(cluster: &Path) -> anyhow::Result<Self> {
         let owner = cluster.metadata().with_context(|| format!("Cannot look at {}", cluster.display()))?;
         if owner.uid() != geteuid().as_raw() && !geteuid().is_root() {
             bail!("The database {} belongs to another user (uid {})", cluster.display(), owner.uid());
@@ -47,7 +47,7 @@ impl Account {
     }
 
     /// Whether running as this account means leaving our own.
-    pub(super) fn is_another(self) -> bool {
+    pub(super) fn is_other_user(self) -> bool {
         self.uid != geteuid().as_raw()
     }
 
@@ -60,7 +60,7 @@ impl Account {
             .envs([("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LC_ALL", "C"), ("TZ", "UTC")])
             .current_dir(directory)
             .stdin(Stdio::null());
-        if self.is_another() {
+        if self.is_other_user() {
             // `uid` also drops root's supplementary groups, and the directory is entered as the account.
             command.gid(self.gid).uid(self.uid);
         }

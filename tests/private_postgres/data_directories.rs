@@ -12,7 +12,7 @@ use super::support::{DataDir, psql, socket_directory};
 
 #[test]
 fn a_data_directory_may_have_a_long_path() {
-    let data_dir = DataDir::named(&"a-long-name/".repeat(20));
+    let data_dir = DataDir::with_name(&"a-long-name/".repeat(20));
 
     let postgres = data_dir.start().unwrap();
 
@@ -25,7 +25,7 @@ fn a_data_directory_may_have_a_long_path() {
 
 #[test]
 fn a_data_directory_may_have_spaces_and_quotes() {
-    let data_dir = DataDir::named("Ada's \"data\" $HOME `id`");
+    let data_dir = DataDir::with_name("Ada's \"data\" $HOME `id`");
 
     let postgres = data_dir.start().unwrap();
 
@@ -35,15 +35,15 @@ fn a_data_directory_may_have_spaces_and_quotes() {
 
 #[test]
 fn somebody_elses_socket_directory_is_refused() {
-    let data_dir = DataDir::named("with space");
+    let data_dir = DataDir::with_name("with space");
     data_dir.start().unwrap().stop().unwrap();
     let socket_directory = socket_directory(&PrivatePostgres::url_of(&data_dir.path).unwrap());
     symlink(&data_dir.root, &socket_directory).unwrap();
 
-    let refusal = data_dir.start().unwrap_err().to_string();
+    let error = data_dir.start().unwrap_err().to_string();
 
     fs::remove_file(&socket_directory).unwrap();
-    assert!(refusal.contains("is not a private directory"), "{refusal}");
+    assert!(error.contains("is not a private directory"), "{error}");
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn root_keeps_a_cluster_elsewhere_when_the_data_directory_is_closed_to_others() 
     let postgres = data_dir.start().unwrap();
 
     assert_eq!(psql(postgres.url(), "select 1").unwrap(), "1");
-    let elsewhere = data_dir.cluster().read_link().ok();
-    assert_eq!(elsewhere.is_some(), geteuid().is_root(), "{elsewhere:?}");
-    assert!(elsewhere.is_none_or(|place| place.starts_with("/var/lib/uptok")));
+    let link_target = data_dir.cluster().read_link().ok();
+    assert_eq!(link_target.is_some(), geteuid().is_root(), "{link_target:?}");
+    assert!(link_target.is_none_or(|path| path.starts_with("/var/lib/uptok")));
 }
 
 #[test]

@@ -31,9 +31,9 @@ fn a_link_that_leads_nowhere_is_not_replaced_by_an_empty_database() {
     fs::create_dir_all(&data_dir.path).unwrap();
     symlink("/var/lib/uptok/gone", data_dir.cluster()).unwrap();
 
-    let refusal = data_dir.start().unwrap_err().to_string();
+    let error = data_dir.start().unwrap_err().to_string();
 
-    assert!(refusal.contains("points to /var/lib/uptok/gone"), "{refusal}");
+    assert!(error.contains("points to /var/lib/uptok/gone"), "{error}");
 }
 
 #[test]
@@ -41,9 +41,9 @@ fn a_cluster_of_a_version_that_is_missing_is_named() {
     let data_dir = DataDir::with_stopped_cluster();
     fs::write(data_dir.cluster().join("PG_VERSION"), "99\n").unwrap();
 
-    let refusal = data_dir.start().unwrap_err().to_string();
+    let error = data_dir.start().unwrap_err().to_string();
 
-    assert!(refusal.contains("was made by PostgreSQL 99, which is not installed"), "{refusal}");
+    assert!(error.contains("was made by PostgreSQL 99, which is not installed"), "{error}");
 }
 
 #[test]
@@ -53,36 +53,36 @@ fn a_failed_start_shows_what_postgresql_says() {
     let good = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, format!("{good}nonsense = 1\n")).unwrap();
 
-    let refusal = data_dir.start().unwrap_err().to_string();
+    let error = data_dir.start().unwrap_err().to_string();
 
-    assert!(refusal.contains("unrecognized configuration parameter \"nonsense\""), "{refusal}");
+    assert!(error.contains("unrecognized configuration parameter \"nonsense\""), "{error}");
 }
 
 #[test]
 fn a_stale_pid_file_does_not_hinder_even_if_its_number_was_given_away() {
     let data_dir = DataDir::with_stopped_cluster();
-    let mut stranger = neighbour(&data_dir, "sleep", "600");
-    leave_stale_files(&data_dir, &stranger);
+    let mut unrelated_process = spawn_as_cluster_owner(&data_dir, "sleep", "600");
+    write_stale_pid_files(&data_dir, &unrelated_process);
 
-    let answer = data_dir.start().map(|postgres| psql(postgres.url(), "select 1").unwrap());
+    let result = data_dir.start().map(|postgres| psql(postgres.url(), "select 1").unwrap());
 
-    assert!(stranger.try_wait().unwrap().is_none(), "nobody stopped the stranger");
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
-    assert_eq!(answer.unwrap(), "1");
+    assert!(unrelated_process.try_wait().unwrap().is_none(), "the unrelated process still runs");
+    unrelated_process.kill().unwrap();
+    unrelated_process.wait().unwrap();
+    assert_eq!(result.unwrap(), "1");
 }
 
 #[test]
 fn a_dead_process_that_nobody_collected_does_not_hinder() {
     let data_dir = DataDir::with_stopped_cluster();
-    let mut dead = neighbour(&data_dir, "echo", "gone");
-    dead.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
-    leave_stale_files(&data_dir, &dead);
+    let mut zombie = spawn_as_cluster_owner(&data_dir, "echo", "gone");
+    zombie.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+    write_stale_pid_files(&data_dir, &zombie);
 
-    let answer = data_dir.start().map(|postgres| psql(postgres.url(), "select 1").unwrap());
+    let result = data_dir.start().map(|postgres| psql(postgres.url(), "select 1").unwrap());
 
-    dead.wait().unwrap();
-    assert_eq!(answer.unwrap(), "1");
+    zombie.wait().unwrap();
+    assert_eq!(result.unwrap(), "1");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_server_that_was_killed_recovers_what_was_committed() {
 }
 
 /// What a power cut leaves: a note that the server runs as `process`.
-fn leave_stale_files(data_dir: &DataDir, process: &Child) {
+fn write_stale_pid_files(data_dir: &DataDir, process: &Child) {
     let stale = format!("{}\n{}\n1\n5432\n\n\n  1 1\nready\n", process.id(), data_dir.cluster().display());
     for name in ["postmaster.pid", ".s.PGSQL.5432.lock"] {
         fs::write(data_dir.cluster().join(name), &stale).unwrap();
@@ -114,7 +114,7 @@ fn leave_stale_files(data_dir: &DataDir, process: &Child) {
 }
 
 /// A program that runs as the account that PostgreSQL runs as, for only such a one could hinder it.
-fn neighbour(data_dir: &DataDir, program: &str, argument: &str) -> Child {
+fn spawn_as_cluster_owner(data_dir: &DataDir, program: &str, argument: &str) -> Child {
     let cluster = data_dir.cluster().metadata().unwrap();
     let mut command = Command::new(program);
     command.arg(argument).uid(cluster.uid()).gid(cluster.gid()).current_dir("/").stdout(Stdio::piped());

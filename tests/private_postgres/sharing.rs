@@ -51,26 +51,30 @@ fn eight_that_start_at_once_share_one_server() {
     });
 
     let url = servers[0].url().to_owned();
-    assert!(servers.iter().all(|server| server.url() == url && run_of(server.url()) == run_of(&url)));
+    assert!(
+        servers
+            .iter()
+            .all(|server| server.url() == url && server_start_time(server.url()) == server_start_time(&url))
+    );
     drop(servers);
     assert!(psql(&url, "select 1").is_err());
 }
 
 #[test]
 fn a_killed_owner_leaves_a_server_that_the_next_one_uses_and_stops() {
-    Owner::play_if_asked();
+    OwnerProcess::run_if_child();
     let data_dir = DataDir::new();
     let test = concat!(module_path!(), "::a_killed_owner_leaves_a_server_that_the_next_one_uses_and_stops");
-    let mut owner = Owner::spawn(test, &data_dir.path);
+    let mut owner = OwnerProcess::spawn(test, &data_dir.path);
     let url = owner.url();
-    let run = run_of(&url);
+    let start_time = server_start_time(&url);
 
     let mut output = owner.kill();
     // This and the next start end only if the server holds neither the output of its owner nor its locks.
     output.read_to_end(&mut Vec::new()).unwrap();
     let next = data_dir.start().unwrap();
 
-    assert_eq!(run_of(next.url()), run);
+    assert_eq!(server_start_time(next.url()), start_time);
     next.stop().unwrap();
     assert!(psql(&url, "select 1").is_err());
 }
@@ -90,25 +94,25 @@ fn a_ctrl_c_in_our_terminal_does_not_reach_the_server() {
 }
 
 /// Tells one run of the server from another.
-fn run_of(url: &str) -> String {
+fn server_start_time(url: &str) -> String {
     psql(url, "select pg_postmaster_start_time()").unwrap()
 }
 
 /// This very test in a process of its own, in the role of an owner that can be killed.
-struct Owner {
+struct OwnerProcess {
     process: Child,
     output: BufReader<ChildStdout>,
     /// The owner lives until this is closed.
     _input: ChildStdin,
 }
 
-const OWNER_OF: &str = "owner-of=";
+const OWNER_ARGUMENT: &str = "owner-of=";
 
-impl Owner {
+impl OwnerProcess {
     fn spawn(test: &str, data_dir: &Path) -> Self {
         let (_crate, test) = test.split_once("::").unwrap();
         let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--exact", test, &format!("{OWNER_OF}{}", data_dir.display())])
+            .args(["--exact", test, &format!("{OWNER_ARGUMENT}{}", data_dir.display())])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -129,9 +133,9 @@ impl Owner {
     }
 
     /// Returns at once in the test's own process.
-    fn play_if_asked() {
+    fn run_if_child() {
         let Some(data_dir) =
-            env::args().find_map(|argument| Some(argument.strip_prefix(OWNER_OF)?.to_owned()))
+            env::args().find_map(|argument| Some(argument.strip_prefix(OWNER_ARGUMENT)?.to_owned()))
         else {
             return;
         };

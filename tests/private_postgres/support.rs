@@ -17,14 +17,14 @@ pub(crate) struct DataDir {
 
 impl DataDir {
     pub(crate) fn new() -> Self {
-        Self::named("data")
+        Self::with_name("data")
     }
 
     /// `name` may be a path.
-    pub(crate) fn named(name: &str) -> Self {
+    pub(crate) fn with_name(name: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+        let ramdisk = Path::new("/dev/shm");
+        let parent = if ramdisk.is_dir() { ramdisk.to_owned() } else { env::temp_dir() };
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let root = parent.join(format!("uptok-private-{}-{number}", std::process::id()));
         Self { path: root.join(name), root }
@@ -48,8 +48,8 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        if let Ok(elsewhere) = self.cluster().read_link() {
-            let _ = fs::remove_dir_all(elsewhere);
+        if let Ok(target) = self.cluster().read_link() {
+            let _ = fs::remove_dir_all(target);
         }
         let _ = fs::remove_dir_all(&self.root);
     }
@@ -57,8 +57,8 @@ impl Drop for DataDir {
 
 pub(crate) fn psql(url: &str, sql: &str) -> Result<String, String> {
     let output = Command::new("psql").args(["-XAtqc", sql, url]).output().unwrap();
-    let said = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
-    if output.status.success() { Ok(said(output.stdout)) } else { Err(said(output.stderr)) }
+    let text = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 pub(crate) fn setting(postgres: &PrivatePostgres, name: &str) -> String {
