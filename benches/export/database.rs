@@ -27,29 +27,29 @@ use uptok::{
 pub(crate) const SECRET: &str = "the secret of the benchmark, nothing worth hiding";
 
 /// So many clients have sessions too, each a hundredth of what the measured client has.
-const OTHERS: usize = 20;
+const OTHER_CLIENTS: usize = 20;
 /// Where the calls come from.
-pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const CALLER_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A PostgreSQL that goes away with this value, with all that is in it.
-pub(crate) struct Database {
+pub(crate) struct BenchDatabase {
     // Dropped first: PostgreSQL stops before its files go.
     postgres: PrivatePostgres,
-    directory: Directory,
+    directory: TempDirectory,
 }
 
 /// What the load needs to know of the sessions.
-pub(crate) struct Filled {
+pub(crate) struct MeasuredClient {
     pub(crate) key: ClientKey,
     pub(crate) credentials: Credentials,
     pub(crate) sessions: u32,
 }
 
-impl Database {
+impl BenchDatabase {
     pub(crate) fn start() -> anyhow::Result<Self> {
         // Beside what cargo builds: on a disk, and `cargo clean` would find what a power cut leaves.
         let name = format!("bench-{}", std::process::id());
-        let directory = Directory(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        let directory = TempDirectory(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
         let postgres = PrivatePostgres::start(&directory.0, Tuning::Durable)?;
         Ok(Self { postgres, directory })
     }
@@ -64,27 +64,27 @@ impl Database {
     }
 
     /// A file that PostgreSQL keeps about itself.
-    pub(crate) fn own_file(&self, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn read_cluster_file(&self, name: &str) -> anyhow::Result<String> {
         let path = self.directory.cluster().join(name);
         fs::read_to_string(&path).with_context(|| format!("Cannot read {}", path.display()))
     }
 
     /// The one text, named `answer`, that `sql` gives.
-    pub(crate) fn ask(&self, sql: &str) -> anyhow::Result<String> {
+    pub(crate) fn query_text(&self, sql: &str) -> anyhow::Result<String> {
         #[derive(QueryableByName)]
-        struct Row {
+        struct TextRow {
             #[diesel(sql_type = Text)]
             answer: String,
         }
         let mut connection = PgConnection::establish(self.url())?;
-        Ok(sql_query(sql).get_result::<Row>(&mut connection)?.answer)
+        Ok(sql_query(sql).get_result::<TextRow>(&mut connection)?.answer)
     }
 }
 
 /// A directory that is removed with this value.
-struct Directory(PathBuf);
+struct TempDirectory(PathBuf);
 
-impl Directory {
+impl TempDirectory {
     /// Elsewhere when we are root and PostgreSQL's account cannot come here.
     fn cluster(&self) -> PathBuf {
         let link = self.0.join("postgres");
@@ -92,7 +92,7 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for TempDirectory {
     fn drop(&mut self) {
         // What is not there any more, or not yet, need not be removed.
         let _ignored = (fs::remove_dir_all(self.cluster()), fs::remove_dir_all(&self.0));
@@ -100,20 +100,20 @@ impl Drop for Directory {
 }
 
 /// Migrates the database at `url` and fills it. Takes about a minute for a million sessions.
-pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<Filled> {
+pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<MeasuredClient> {
     Db::migrate(url)?;
     let mut connection = PgConnection::establish(url)?;
     let client = add_client(&mut connection, "Measured Store")?;
     let (mut clients, mut counts) = (vec![client.to_string()], vec![i64::from(sessions)]);
-    for number in 1..=OTHERS {
+    for number in 1..=OTHER_CLIENTS {
         clients.push(add_client(&mut connection, &format!("Store {number}"))?.to_string());
         counts.push(i64::from(sessions.div_ceil(100)));
     }
     sql_query("select setseed(0.5)").execute(&mut connection)?;
     for sql in [
         include_str!("fill.sql"),
-        "update session_counters as counter set recorded = filled.recorded \
-         from unnest($1, $2) as filled (client_id, recorded) where counter.client_id = filled.client_id",
+        "update session_counters as counter set recorded = counts.recorded \
+         from unnest($1, $2) as counts (client_id, recorded) where counter.client_id = counts.client_id",
     ] {
         sql_query(sql)
             .bind::<Array<Text>, _>(&clients)
@@ -143,11 +143,16 @@ fn trail() -> AuditContext {
     AuditContext::new(&ChainKey::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
 }
 
-fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<Filled> {
+fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<MeasuredClient> {
     let key = ClientKey::generate()?;
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
-    let credentials =
-        Credentials::new(client, key.public().clone(), secret_hash, Some(Scope::SessionsRead), HERE);
+    let credentials = Credentials::new(
+        client,
+        key.public().clone(),
+        secret_hash,
+        Some(Scope::SessionsRead),
+        CALLER_ADDRESS,
+    );
     let new = NewKey {
         public_key: credentials.public_key.clone(),
         secret_hash: credentials.secret_hash.clone(),
@@ -158,5 +163,5 @@ fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> an
     let rights = KeyRights { requests_per_minute: "0".parse()?, ..KeyRights::default() };
     let plan = KeyRequest { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };
     api_keys::create(connection, &manager, &plan, &new)?;
-    Ok(Filled { key, credentials, sessions })
+    Ok(MeasuredClient { key, credentials, sessions })
 }

@@ -7,66 +7,70 @@ use anyhow::ensure;
 use tokio::process::Command;
 
 use super::{
-    database::{Database, SECRET},
+    database::{BenchDatabase, SECRET},
     load::median,
-    process::Process,
+    process::ChildProcess,
 };
 
 /// So many sessions are in the file, or as many as there are.
-const SESSIONS: u32 = 200_000;
+const MAX_SESSIONS: u32 = 200_000;
 /// How often the three take turns; what is reported are medians.
 const ROUNDS: usize = 3;
 
 /// Rows per second.
-pub(crate) struct Imported {
+pub(crate) struct ImportResult {
     sessions: u32,
     import: f64,
     bare: f64,
-    alike: f64,
+    indexed: f64,
 }
 
-impl fmt::Display for Imported {
+impl fmt::Display for ImportResult {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sessions, import, bare, alike } = self;
+        let Self { sessions, import, bare, indexed } = self;
         writeln!(formatter, "Import of {sessions} sessions by `uptok import`: {import:.0} rows/s")?;
         writeln!(formatter, "  \\copy into a bare table {bare:.0} rows/s, ratio {:.2}", import / bare)?;
         write!(
             formatter,
-            "  \\copy into a table like sessions {alike:.0} rows/s, ratio {:.2}",
-            import / alike
+            "  \\copy into a table like sessions {indexed:.0} rows/s, ratio {:.2}",
+            import / indexed
         )
     }
 }
 
 /// Imports sessions of the measured client into new clients.
-pub(crate) async fn measure(database: &Database, client: &str, sessions: u32) -> anyhow::Result<Imported> {
-    let bench = Bench { database, sessions: sessions.min(SESSIONS) };
+pub(crate) async fn measure(
+    database: &BenchDatabase,
+    client: &str,
+    sessions: u32,
+) -> anyhow::Result<ImportResult> {
+    let bench = ImportBench { database, sessions: sessions.min(MAX_SESSIONS) };
     bench.prepare(client).await?;
-    let (mut import, mut bare, mut alike) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut import, mut bare, mut indexed) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         import.push(bench.import(round).await?);
         bare.push(bench.copy("bench_bare").await?);
-        alike.push(bench.copy("bench_alike").await?);
+        indexed.push(bench.copy("bench_indexed").await?);
     }
-    bench.psql("drop table bench_bare, bench_alike").await?;
-    let [import, bare, alike] = [import, bare, alike].map(median);
-    Ok(Imported { sessions: bench.sessions, import, bare, alike })
+    bench.psql("drop table bench_bare, bench_indexed").await?;
+    let [import, bare, indexed] = [import, bare, indexed].map(median);
+    Ok(ImportResult { sessions: bench.sessions, import, bare, indexed })
 }
 
-struct Bench<'a> {
-    database: &'a Database,
+struct ImportBench<'a> {
+    database: &'a BenchDatabase,
     sessions: u32,
 }
 
-impl Bench<'_> {
+impl ImportBench<'_> {
     /// The file, the same rows for psql, and the tables that these go into.
     async fn prepare(&self, client: &str) -> anyhow::Result<()> {
-        let of = format!("from sessions where client_id = '{client}' and sequence <= {}", self.sessions);
+        let source = format!("from sessions where client_id = '{client}' and sequence <= {}", self.sessions);
         let record = include_str!("import.sql").replace('\n', " ");
-        self.psql(&format!("\\copy ({record} {of}) to 'import.csv' csv header")).await?;
-        self.psql(&format!("\\copy (select * {of}) to 'rows.csv' csv")).await?;
+        self.psql(&format!("\\copy ({record} {source}) to 'import.csv' csv header")).await?;
+        self.psql(&format!("\\copy (select * {source}) to 'rows.csv' csv")).await?;
         self.psql("create table bench_bare as table sessions with no data").await?;
-        self.psql("create table bench_alike (like sessions including all)").await
+        self.psql("create table bench_indexed (like sessions including all)").await
     }
 
     async fn import(&self, round: usize) -> anyhow::Result<f64> {
@@ -77,27 +81,27 @@ impl Bench<'_> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
         command.args(["import", "import.csv", "--client", &client, "--database-url", self.database.url()]);
         command.env("UPTOK_SECRET", SECRET);
-        self.timed(&mut command).await
+        self.rows_per_second(&mut command).await
     }
 
     async fn copy(&self, table: &str) -> anyhow::Result<f64> {
         self.psql(&format!("truncate {table}")).await?;
-        let mut command = self.command(&format!("\\copy {table} from 'rows.csv' csv"));
-        self.timed(&mut command).await
+        let mut command = self.psql_command(&format!("\\copy {table} from 'rows.csv' csv"));
+        self.rows_per_second(&mut command).await
     }
 
     async fn psql(&self, sql: &str) -> anyhow::Result<()> {
-        self.run(&mut self.command(sql)).await
+        self.run(&mut self.psql_command(sql)).await
     }
 
-    fn command(&self, sql: &str) -> Command {
+    fn psql_command(&self, sql: &str) -> Command {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, self.database.url()]);
         psql
     }
 
     /// Rows per second.
-    async fn timed(&self, command: &mut Command) -> anyhow::Result<f64> {
+    async fn rows_per_second(&self, command: &mut Command) -> anyhow::Result<f64> {
         let start = Instant::now();
         self.run(command).await?;
         Ok(f64::from(self.sessions) / start.elapsed().as_secs_f64())
@@ -105,9 +109,9 @@ impl Bench<'_> {
 
     async fn run(&self, command: &mut Command) -> anyhow::Result<()> {
         let directory = self.database.directory();
-        let succeeds = Process::start(command, directory, "import.log")?.succeeds().await?;
-        let said = std::fs::read_to_string(directory.join("import.log"))?;
-        ensure!(succeeds, "{} failed:\n{said}", command.as_std().get_program().display());
+        let succeeded = ChildProcess::start(command, directory, "import.log")?.wait_for_success().await?;
+        let output = std::fs::read_to_string(directory.join("import.log"))?;
+        ensure!(succeeded, "{} failed:\n{output}", command.as_std().get_program().display());
         Ok(())
     }
 }

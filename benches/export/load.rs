@@ -12,12 +12,12 @@ use uptok::api_keys::Credentials;
 
 use super::{
     PER_PAGE,
-    database::{Database, Filled},
-    process::Process,
-    procfs::{Cpu, Meter},
-    scenario::Figure,
-    server::Server,
-    statement::Statement,
+    database::{BenchDatabase, MeasuredClient},
+    process::ChildProcess,
+    procfs::{CpuSampler, CpuTime},
+    scenario::Scenario,
+    server::ServerProcess,
+    statement::ExportStatement,
 };
 
 /// How often server and pgbench take turns; what is reported are medians.
@@ -26,46 +26,52 @@ const ROUNDS: usize = 3;
 pub(crate) const WARM_UP_SECONDS: u32 = 2;
 
 /// What was measured. CPU is in µs per request or transaction, `None` where the system does not tell.
-pub(crate) struct Measured {
+pub(crate) struct Measurement {
     pub(crate) requests_per_second: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) pgbench_tps: f64,
     pub(crate) ratio: f64,
-    pub(crate) server_micros: Option<f64>,
-    pub(crate) postgres_micros: Option<f64>,
-    pub(crate) pgbench_postgres_micros: Option<f64>,
+    pub(crate) server_cpu_micros: Option<f64>,
+    pub(crate) postgres_cpu_micros: Option<f64>,
+    pub(crate) pgbench_postgres_cpu_micros: Option<f64>,
 }
 
 /// The programs that make load.
-pub(crate) struct Programs {
+pub(crate) struct LoadTools {
     wrk: PathBuf,
     pgbench: PathBuf,
     pub(crate) psql: PathBuf,
 }
 
-impl Programs {
-    pub(crate) fn find(database: &Database) -> anyhow::Result<Self> {
+impl LoadTools {
+    pub(crate) fn find(database: &BenchDatabase) -> anyhow::Result<Self> {
         // /usr/lib/postgresql/15/bin/postgres "-D" "." …
-        let command = database.own_file("postmaster.opts")?;
+        let command = database.read_cluster_file("postmaster.opts")?;
         let postgres = Path::new(command.split(" \"").next().unwrap_or_default());
         let bin = postgres.parent().unwrap_or(Path::new(""));
-        Ok(Self { wrk: found("wrk", bin)?, pgbench: found("pgbench", bin)?, psql: found("psql", bin)? })
+        Ok(Self {
+            wrk: find_program("wrk", bin)?,
+            pgbench: find_program("pgbench", bin)?,
+            psql: find_program("psql", bin)?,
+        })
     }
 }
 
 /// Beside the running PostgreSQL, so that the versions agree, or on the `PATH`.
-fn found(name: &str, bin: &Path) -> anyhow::Result<PathBuf> {
+fn find_program(name: &str, bin: &Path) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::iter::once(bin.to_owned()).chain(std::env::split_paths(&path));
-    places.find_map(|place| Some(place.join(name)).filter(|program| program.is_file())).with_context(|| {
-        format!("{name} is neither on the PATH nor in {}; `bin/setup bench` installs it", bin.display())
-    })
+    let mut directories = std::iter::once(bin.to_owned()).chain(std::env::split_paths(&path));
+    directories
+        .find_map(|directory| Some(directory.join(name)).filter(|program| program.is_file()))
+        .with_context(|| {
+            format!("{name} is neither on the PATH nor in {}; `bin/setup bench` installs it", bin.display())
+        })
 }
 
 /// Everything that a measurement needs.
-pub(crate) struct Load {
-    pub(crate) programs: Programs,
+pub(crate) struct LoadTest {
+    pub(crate) tools: LoadTools,
     directory: PathBuf,
     database_url: String,
     key: String,
@@ -75,16 +81,16 @@ pub(crate) struct Load {
     postmaster: u32,
 }
 
-impl Load {
+impl LoadTest {
     pub(crate) fn new(
-        programs: Programs,
-        database: &Database,
-        filled: &Filled,
+        tools: LoadTools,
+        database: &BenchDatabase,
+        measured_client: &MeasuredClient,
         page_bytes: u32,
     ) -> anyhow::Result<Self> {
-        let statement = Statement::of(&filled.credentials, PER_PAGE);
+        let statement = ExportStatement::new(&measured_client.credentials, PER_PAGE);
         for page in [1, 2] {
-            let rows = database.ask(&statement.count(page))?;
+            let rows = database.query_text(&statement.row_count_sql(page))?;
             ensure!(
                 rows == PER_PAGE.to_string(),
                 "the statement for pgbench gives {rows} rows of page {page}"
@@ -92,13 +98,13 @@ impl Load {
         }
         let directory = database.directory().to_owned();
         fs::write(directory.join("wrk.lua"), include_str!("wrk.lua"))?;
-        let postmaster = database.own_file("postmaster.pid")?;
+        let postmaster = database.read_cluster_file("postmaster.pid")?;
         Ok(Self {
-            programs,
+            tools,
             directory,
             database_url: database.url().to_owned(),
-            key: filled.key.expose(),
-            credentials: filled.credentials.clone(),
+            key: measured_client.key.expose(),
+            credentials: measured_client.credentials.clone(),
             page_bytes: f64::from(page_bytes),
             postmaster: postmaster.lines().next().unwrap_or_default().parse()?,
         })
@@ -110,126 +116,137 @@ impl Load {
 
     pub(crate) async fn measure(
         &self,
-        figure: &Figure,
-        server: &Server,
+        scenario: &Scenario,
+        server: &ServerProcess,
         seconds: u32,
-    ) -> anyhow::Result<Measured> {
-        self.wrk(figure, server, WARM_UP_SECONDS).await?;
-        self.pgbench(figure, server, WARM_UP_SECONDS).await?;
+    ) -> anyhow::Result<Measurement> {
+        self.run_wrk(scenario, server, WARM_UP_SECONDS).await?;
+        self.run_pgbench(scenario, server, WARM_UP_SECONDS).await?;
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
             rounds.push((
-                self.wrk(figure, server, seconds).await?,
-                self.pgbench(figure, server, seconds).await?,
+                self.run_wrk(scenario, server, seconds).await?,
+                self.run_pgbench(scenario, server, seconds).await?,
             ));
         }
-        let of = |get: fn(&(Requests, Transactions)) -> f64| median(rounds.iter().map(get).collect());
-        let cpu = |get: fn(&(Requests, Transactions)) -> Option<f64>| {
+        let median_of =
+            |get: fn(&(WrkResult, PgbenchResult)) -> f64| median(rounds.iter().map(get).collect());
+        let cpu = |get: fn(&(WrkResult, PgbenchResult)) -> Option<f64>| {
             rounds.iter().map(get).collect::<Option<Vec<_>>>().map(median)
         };
-        Ok(Measured {
-            requests_per_second: of(|(server, _)| server.per_second),
-            p50_ms: of(|(server, _)| server.p50_ms),
-            p99_ms: of(|(server, _)| server.p99_ms),
-            pgbench_tps: of(|(_, pgbench)| pgbench.per_second),
-            ratio: of(|(server, pgbench)| server.per_second / pgbench.per_second),
-            server_micros: cpu(|(server, _)| Some(server.micros?.server)),
-            postgres_micros: cpu(|(server, _)| Some(server.micros?.postgres)),
-            pgbench_postgres_micros: cpu(|(_, pgbench)| Some(pgbench.micros?.postgres)),
+        Ok(Measurement {
+            requests_per_second: median_of(|(server, _)| server.per_second),
+            p50_ms: median_of(|(server, _)| server.p50_ms),
+            p99_ms: median_of(|(server, _)| server.p99_ms),
+            pgbench_tps: median_of(|(_, pgbench)| pgbench.per_second),
+            ratio: median_of(|(server, pgbench)| server.per_second / pgbench.per_second),
+            server_cpu_micros: cpu(|(server, _)| Some(server.cpu_micros?.server)),
+            postgres_cpu_micros: cpu(|(server, _)| Some(server.cpu_micros?.postgres)),
+            pgbench_postgres_cpu_micros: cpu(|(_, pgbench)| Some(pgbench.cpu_micros?.postgres)),
         })
     }
 
     /// What the server does under this load.
-    pub(crate) async fn wrk(
+    pub(crate) async fn run_wrk(
         &self,
-        figure: &Figure,
-        server: &Server,
+        scenario: &Scenario,
+        server: &ServerProcess,
         seconds: u32,
-    ) -> anyhow::Result<Requests> {
-        let mut wrk = Command::new(&self.programs.wrk);
-        wrk.args(["--latency", "-t2", &format!("-c{}", figure.connections), &format!("-d{seconds}s")])
-            .args(["-s", "wrk.lua", &server.url(), "--", &self.key])
-            .args([figure.pages.to_string(), figure.per_page.to_string()]);
-        let meter = Meter::of(server.pid()?, self.postmaster);
-        let before = meter.and_then(Meter::read);
-        let said = self.run(&mut wrk).await?;
-        let after = meter.and_then(Meter::read);
-        let figures: HashMap<&str, f64> = said
+    ) -> anyhow::Result<WrkResult> {
+        let mut wrk = Command::new(&self.tools.wrk);
+        wrk.args(["--latency", "-t2", &format!("-c{}", scenario.connections), &format!("-d{seconds}s")])
+            .args(["-s", "wrk.lua", &server.export_url(), "--", &self.key])
+            .args([scenario.pages.to_string(), scenario.per_page.to_string()]);
+        let sampler = CpuSampler::new(server.pid()?, self.postmaster);
+        let before = sampler.and_then(CpuSampler::sample);
+        let output = self.run_command(&mut wrk).await?;
+        let after = sampler.and_then(CpuSampler::sample);
+        let values: HashMap<&str, f64> = output
             .lines()
             .filter_map(|line| {
                 line.split_once(' ').and_then(|(name, value)| Some((name, value.parse().ok()?)))
             })
             .collect();
-        let get = |name| figures.get(name).copied().with_context(|| format!("wrk said no {name}:\n{said}"));
-        let (requests, refused, broken) = (get("requests")?, get("refused")?, get("broken")?);
+        let get = |name| values.get(name).copied().with_context(|| format!("wrk said no {name}:\n{output}"));
+        let (requests, http_errors, socket_errors) =
+            (get("requests")?, get("http_errors")?, get("socket_errors")?);
         ensure!(
-            refused + broken == 0.0,
-            "of {requests} requests {refused} were answered with an error and {broken} not at all"
+            http_errors + socket_errors == 0.0,
+            "of {requests} requests {http_errors} were answered with an error and {socket_errors} not at all"
         );
         // wrk takes a redirect for a success.
-        let page_bytes = self.page_bytes * f64::from(figure.per_page) / f64::from(PER_PAGE);
+        let page_bytes = self.page_bytes * f64::from(scenario.per_page) / f64::from(PER_PAGE);
         ensure!(get("bytes")? / requests > 0.8 * page_bytes, "answers are shorter than a page");
-        Ok(Requests {
+        Ok(WrkResult {
             per_second: requests / get("seconds")?,
             p50_ms: get("p50")?,
             p99_ms: get("p99")?,
-            micros: per(requests, before, after),
+            cpu_micros: cpu_per_operation(requests, before, after),
         })
     }
 
-    async fn pgbench(&self, figure: &Figure, server: &Server, seconds: u32) -> anyhow::Result<Transactions> {
-        let (script, definitions) = Statement::of(&self.credentials, figure.per_page).script(figure.pages);
+    async fn run_pgbench(
+        &self,
+        scenario: &Scenario,
+        server: &ServerProcess,
+        seconds: u32,
+    ) -> anyhow::Result<PgbenchResult> {
+        let (script, definitions) =
+            ExportStatement::new(&self.credentials, scenario.per_page).pgbench_script(scenario.pages);
         fs::write(self.directory.join("pgbench.sql"), script)?;
-        let mut pgbench = Command::new(&self.programs.pgbench);
+        let mut pgbench = Command::new(&self.tools.pgbench);
         pgbench
             .args(["-n", "-M", "prepared", "-j", "2", "-f", "pgbench.sql"])
-            .args(["-c", &figure.connections.to_string(), "-T", &seconds.to_string()])
+            .args(["-c", &scenario.connections.to_string(), "-T", &seconds.to_string()])
             .args(definitions)
             .arg(&self.database_url)
             // Planned once: on its own PostgreSQL may plan anew each time, and would be an easy match.
             .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan");
-        let meter = Meter::of(server.pid()?, self.postmaster);
-        let before = meter.and_then(Meter::read);
-        let said = self.run(&mut pgbench).await?;
-        let after = meter.and_then(Meter::read);
+        let sampler = CpuSampler::new(server.pid()?, self.postmaster);
+        let before = sampler.and_then(CpuSampler::sample);
+        let output = self.run_command(&mut pgbench).await?;
+        let after = sampler.and_then(CpuSampler::sample);
         let get = |name: &str| {
-            let value = said
+            let value = output
                 .lines()
                 .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
-            value.with_context(|| format!("pgbench said no {name}\n{said}"))
+            value.with_context(|| format!("pgbench said no {name}\n{output}"))
         };
         let transactions: f64 = get("number of transactions actually processed:")?;
-        Ok(Transactions { per_second: get("tps =")?, micros: per(transactions, before, after) })
+        Ok(PgbenchResult {
+            per_second: get("tps =")?,
+            cpu_micros: cpu_per_operation(transactions, before, after),
+        })
     }
 
     /// What `command` prints.
-    pub(crate) async fn run(&self, command: &mut Command) -> anyhow::Result<String> {
-        let succeeds = Process::start(command, &self.directory, "load.log")?.succeeds().await?;
-        let said = fs::read_to_string(self.directory.join("load.log"))?;
-        ensure!(succeeds, "{} failed:\n{said}", command.as_std().get_program().display());
-        Ok(said)
+    pub(crate) async fn run_command(&self, command: &mut Command) -> anyhow::Result<String> {
+        let succeeded = ChildProcess::start(command, &self.directory, "load.log")?.wait_for_success().await?;
+        let output = fs::read_to_string(self.directory.join("load.log"))?;
+        ensure!(succeeded, "{} failed:\n{output}", command.as_std().get_program().display());
+        Ok(output)
     }
 }
 
 /// What a server did under load.
-pub(crate) struct Requests {
+pub(crate) struct WrkResult {
     pub(crate) per_second: f64,
     p50_ms: f64,
     p99_ms: f64,
     /// CPU time of each request, in µs.
-    pub(crate) micros: Option<Cpu>,
+    pub(crate) cpu_micros: Option<CpuTime>,
 }
 
-struct Transactions {
+struct PgbenchResult {
     per_second: f64,
-    micros: Option<Cpu>,
+    cpu_micros: Option<CpuTime>,
 }
 
 /// CPU time per request, in µs.
-fn per(count: f64, before: Option<Cpu>, after: Option<Cpu>) -> Option<Cpu> {
+fn cpu_per_operation(count: f64, before: Option<CpuTime>, after: Option<CpuTime>) -> Option<CpuTime> {
     let (before, after) = (before?, after?);
     let micros = |before: f64, after: f64| (after - before) * 1e6 / count;
-    Some(Cpu {
+    Some(CpuTime {
         server: micros(before.server, after.server),
         postgres: micros(before.postgres, after.postgres),
     })

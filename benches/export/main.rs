@@ -25,12 +25,12 @@ use std::{
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use database::Database;
-use load::{Load, Programs};
+use database::BenchDatabase;
+use load::{LoadTest, LoadTools};
 use report::Report;
-use scenario::{Bar, Compared, Figure};
-use server::{KEEPS_NOTHING, Server};
-use settings::Settings;
+use scenario::{Metric, Scenario, Threshold};
+use server::{PAGE_CACHE_OFF, ServerProcess};
+use settings::BenchSettings;
 
 /// Sessions per page, as when a caller says nothing.
 const PER_PAGE: u32 = 50;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         // `cargo test --all-targets` runs benchmarks too, to see whether they start.
         return ExitCode::SUCCESS;
     }
-    match actix_web::rt::System::new().block_on(bench_until_stopped()) {
+    match actix_web::rt::System::new().block_on(bench_until_signal()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; then there is nobody to tell.
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 /// Whoever stops us drops the benchmark where it stands, and with it every process and file it made.
-async fn bench_until_stopped() -> anyhow::Result<()> {
+async fn bench_until_signal() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -62,59 +62,59 @@ async fn bench_until_stopped() -> anyhow::Result<()> {
 }
 
 async fn bench() -> anyhow::Result<()> {
-    let settings = Settings::read()?;
-    say("Starting a PostgreSQL of our own")?;
-    let database = actix_web::rt::task::spawn_blocking(Database::start).await??;
-    let programs = Programs::find(&database)?;
-    say(&format!("Filling it with {} sessions of one client and some of others", settings.sessions))?;
+    let settings = BenchSettings::from_env()?;
+    print_line("Starting a PostgreSQL of our own")?;
+    let database = actix_web::rt::task::spawn_blocking(BenchDatabase::start).await??;
+    let tools = LoadTools::find(&database)?;
+    print_line(&format!("Filling it with {} sessions of one client and some of others", settings.sessions))?;
     let (url, sessions) = (database.url().to_owned(), settings.sessions);
-    let filled = actix_web::rt::task::spawn_blocking(move || database::fill(&url, sessions)).await??;
-    let server = Server::start(&database, "keeping-nothing", &[KEEPS_NOTHING])?;
-    let answer = server.check(&filled.key, settings.sessions).await?;
-    let load = Load::new(programs, &database, &filled, answer.page_bytes)?;
-    let mut report = Report::new(&database, &answer)?;
-    measure(&load, &server, &settings, (Figure::all(&filled), &mut report), false).await?;
-    report.compare(memory(&server, "MiB of memory after these, no page kept", 64.0)?);
-    say("Measuring streams")?;
-    for compared in stream::measure(&load, &server, &filled).await? {
-        report.compare(compared);
+    let measured_client =
+        actix_web::rt::task::spawn_blocking(move || database::fill(&url, sessions)).await??;
+    let server = ServerProcess::start(&database, "page-cache-off", &[PAGE_CACHE_OFF])?;
+    let first_page = server.check_when_ready(&measured_client.key, settings.sessions).await?;
+    let load = LoadTest::new(tools, &database, &measured_client, first_page.page_bytes)?;
+    let mut report = Report::new(&database, &first_page)?;
+    measure_scenarios(&load, &server, &settings, Scenario::uncached(), &mut report).await?;
+    report.add_metric(memory_metric(&server, "MiB of memory after these, no page kept", 64.0)?);
+    print_line("Measuring streams")?;
+    for metric in stream::measure(&load, &server, &measured_client).await? {
+        report.add_metric(metric);
     }
     drop(server);
-    let server = Server::start(&database, "uptok", &[])?;
-    server.check(&filled.key, settings.sessions).await?;
-    measure(&load, &server, &settings, (Figure::all(&filled), &mut report), true).await?;
-    report.compare(memory(&server, "MiB of memory after the run, pages kept", 128.0)?);
+    let server = ServerProcess::start(&database, "uptok", &[])?;
+    server.check_when_ready(&measured_client.key, settings.sessions).await?;
+    measure_scenarios(&load, &server, &settings, Scenario::cached(&measured_client), &mut report).await?;
+    report.add_metric(memory_metric(&server, "MiB of memory after the run, pages kept", 128.0)?);
     drop(server);
-    say("Measuring what counting the requests costs")?;
-    report.metering = Some(metering::measure(&database, &filled, &load, &settings).await?);
-    say("Measuring the import")?;
-    let client = filled.credentials.client.as_str();
-    let imported = import::measure(&database, client, settings.sessions).await?;
-    say(&format!("\n{report}\n\n{imported}"))
+    print_line("Measuring what counting the requests costs")?;
+    report.metering = Some(metering::measure(&database, &measured_client, &load, &settings).await?);
+    print_line("Measuring the import")?;
+    let client = measured_client.credentials.client.as_str();
+    let import_result = import::measure(&database, client, settings.sessions).await?;
+    print_line(&format!("\n{report}\n\n{import_result}"))
 }
 
-/// Measures the figures of a server that keeps pages, or of one that does not.
-async fn measure(
-    load: &Load,
-    server: &Server,
-    settings: &Settings,
-    (figures, report): (Vec<Figure>, &mut Report),
-    keeps_pages: bool,
+async fn measure_scenarios(
+    load: &LoadTest,
+    server: &ServerProcess,
+    settings: &BenchSettings,
+    scenarios: Vec<Scenario>,
+    report: &mut Report,
 ) -> anyhow::Result<()> {
-    for figure in figures.into_iter().filter(|figure| figure.keeps_pages == keeps_pages) {
-        say(&format!("Measuring {}", figure.name()))?;
-        let measured = load.measure(&figure, server, settings.seconds).await?;
-        report.add(figure, measured);
+    for scenario in scenarios {
+        print_line(&format!("Measuring {}", scenario.name()))?;
+        let measurement = load.measure(&scenario, server, settings.seconds).await?;
+        report.add_measurement(scenario, measurement);
     }
     Ok(())
 }
 
-fn memory(server: &Server, name: &str, bar: f64) -> anyhow::Result<Compared> {
-    let memory = server.memory().context("no /proc tells the memory of the server")?;
-    Ok(Compared { name: name.to_owned(), value: memory.now, bar: Bar::AtMost(bar) })
+fn memory_metric(server: &ServerProcess, name: &str, threshold: f64) -> anyhow::Result<Metric> {
+    let resident_mib = server.resident_mib().context("no /proc tells the memory of the server")?;
+    Ok(Metric { name: name.to_owned(), value: resident_mib, threshold: Threshold::AtMost(threshold) })
 }
 
 /// Prints a line that whoever runs the benchmark waits for.
-fn say(line: &str) -> anyhow::Result<()> {
+fn print_line(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use tokio::process::{Child, Command};
 
 /// A running program. Dropping it kills it.
-pub(crate) struct Process(Child);
+pub(crate) struct ChildProcess(Child);
 
-impl Process {
+impl ChildProcess {
     /// Starts `command` in `directory`; what it prints goes to the file `log` there.
     pub(crate) fn start(command: &mut Command, directory: &Path, log: &str) -> anyhow::Result<Self> {
         let log = File::create(directory.join(log))?;
@@ -18,7 +18,7 @@ impl Process {
     }
 
     /// Waits until it ends, and tells whether it says that all went well.
-    pub(crate) async fn succeeds(&mut self) -> anyhow::Result<bool> {
+    pub(crate) async fn wait_for_success(&mut self) -> anyhow::Result<bool> {
         Ok(self.0.wait().await?.success())
     }
 
@@ -27,7 +27,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         // It may have ended; and it is waited for, because without an init nobody else collects it.
         let _ignored = self.0.start_kill();

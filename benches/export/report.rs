@@ -3,62 +3,63 @@
 use std::fmt;
 
 use super::{
-    database::Database,
-    load::Measured,
-    metering::Metering,
-    scenario::{Bar, Compared, Figure},
-    server::Answer,
+    database::BenchDatabase,
+    load::Measurement,
+    metering::MeteringCost,
+    scenario::{Metric, Scenario, Threshold},
+    server::FirstPage,
 };
 
 /// p99 is at most so many times p50, with many callers.
-const TAIL: f64 = 3.0;
+const MAX_TAIL_RATIO: f64 = 3.0;
 /// A page drawn from all is answered at least so often, compared with the first one.
-const RANDOM: f64 = 0.75;
+const MIN_RANDOM_PAGE_RATIO: f64 = 0.75;
 
 /// Everything that was measured.
 pub(crate) struct Report {
-    rows: Vec<(Figure, Measured)>,
-    compared: Vec<Compared>,
+    rows: Vec<(Scenario, Measurement)>,
+    metrics: Vec<Metric>,
     machine: String,
     page_bytes: u32,
-    pub(crate) metering: Option<Metering>,
+    pub(crate) metering: Option<MeteringCost>,
 }
 
 impl Report {
-    pub(crate) fn new(database: &Database, answer: &Answer) -> anyhow::Result<Self> {
+    pub(crate) fn new(database: &BenchDatabase, first_page: &FirstPage) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism()?;
-        let version = database.ask("select current_setting('server_version') as answer")?;
+        let version = database.query_text("select current_setting('server_version') as answer")?;
         let machine = format!("{cores} cores, PostgreSQL {version}, all loads on the same machine");
-        let page_bytes = answer.page_bytes;
-        Ok(Self { rows: Vec::new(), compared: Vec::new(), machine, page_bytes, metering: None })
+        let page_bytes = first_page.page_bytes;
+        Ok(Self { rows: Vec::new(), metrics: Vec::new(), machine, page_bytes, metering: None })
     }
 
-    pub(crate) fn add(&mut self, figure: Figure, measured: Measured) {
-        self.rows.push((figure, measured));
+    pub(crate) fn add_measurement(&mut self, scenario: Scenario, measurement: Measurement) {
+        self.rows.push((scenario, measurement));
     }
 
-    pub(crate) fn compare(&mut self, compared: Compared) {
-        self.compared.push(compared);
+    pub(crate) fn add_metric(&mut self, metric: Metric) {
+        self.metrics.push(metric);
     }
 
     /// What the rows say when they are compared with each other.
-    fn between_rows(&self) -> Vec<Compared> {
-        let mut found = Vec::new();
-        for (figure, it) in &self.rows {
-            if figure.connections == 64 {
-                let (name, value) = (format!("p99 ÷ p50, {}", figure.name()), it.p99_ms / it.p50_ms);
-                found.push(Compared { name, value, bar: Bar::AtMost(TAIL) });
+    fn derived_metrics(&self) -> Vec<Metric> {
+        let mut metrics = Vec::new();
+        for (scenario, measurement) in &self.rows {
+            if scenario.connections == 64 {
+                let (name, value) =
+                    (format!("p99 ÷ p50, {}", scenario.name()), measurement.p99_ms / measurement.p50_ms);
+                metrics.push(Metric { name, value, threshold: Threshold::AtMost(MAX_TAIL_RATIO) });
             }
             let first = self.rows.iter().find(|(first, _)| {
-                first.is_first_page() && first.connections == figure.connections && figure.pages > 1
+                first.is_baseline() && first.connections == scenario.connections && scenario.pages > 1
             });
             if let Some((_, first)) = first {
-                let name = format!("{} ÷ page 1", figure.name());
-                let value = it.requests_per_second / first.requests_per_second;
-                found.push(Compared { name, value, bar: Bar::AtLeast(RANDOM) });
+                let name = format!("{} ÷ page 1", scenario.name());
+                let value = measurement.requests_per_second / first.requests_per_second;
+                metrics.push(Metric { name, value, threshold: Threshold::AtLeast(MIN_RANDOM_PAGE_RATIO) });
             }
         }
-        found
+        metrics
     }
 }
 
@@ -78,25 +79,25 @@ impl fmt::Display for Report {
             "pgbench's",
             "ratio"
         )?;
-        for (figure, it) in &self.rows {
+        for (scenario, measurement) in &self.rows {
             writeln!(
                 formatter,
                 "{:32} {:>13.0} {:>10.2} {:>10.2} {:>9.0} {:>9} {:>9} {:>9} {:>7.2} {}",
-                figure.name(),
-                it.requests_per_second,
-                it.p50_ms,
-                it.p99_ms,
-                it.pgbench_tps,
-                micros(it.server_micros),
-                micros(it.postgres_micros),
-                micros(it.pgbench_postgres_micros),
-                it.ratio,
-                Bar::AtLeast(figure.bar).said_of(it.ratio),
+                scenario.name(),
+                measurement.requests_per_second,
+                measurement.p50_ms,
+                measurement.p99_ms,
+                measurement.pgbench_tps,
+                format_micros(measurement.server_cpu_micros),
+                format_micros(measurement.postgres_cpu_micros),
+                format_micros(measurement.pgbench_postgres_cpu_micros),
+                measurement.ratio,
+                Threshold::AtLeast(scenario.min_ratio).describe(measurement.ratio),
             )?;
         }
         writeln!(formatter)?;
-        for Compared { name, value, bar } in self.between_rows().iter().chain(&self.compared) {
-            writeln!(formatter, "{name:56} {value:>9.2} {}", bar.said_of(*value))?;
+        for Metric { name, value, threshold } in self.derived_metrics().iter().chain(&self.metrics) {
+            writeln!(formatter, "{name:56} {value:>9.2} {}", threshold.describe(*value))?;
         }
         if let Some(metering) = &self.metering {
             writeln!(formatter, "\n{metering}")?;
@@ -106,6 +107,6 @@ impl fmt::Display for Report {
     }
 }
 
-fn micros(value: Option<f64>) -> String {
+fn format_micros(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"))
 }

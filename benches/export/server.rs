@@ -9,30 +9,34 @@ use uptok::api_keys::ClientKey;
 
 use super::{
     PER_PAGE,
-    database::{Database, SECRET},
-    process::Process,
-    procfs::{self, Memory},
+    database::{BenchDatabase, SECRET},
+    process::ChildProcess,
+    procfs,
 };
 
 /// A server that ends with this value.
-pub(crate) struct Server {
-    process: Process,
-    url: String,
+pub(crate) struct ServerProcess {
+    process: ChildProcess,
+    base_url: String,
     log: PathBuf,
 }
 
 /// Nothing is kept, so that reading is what is measured.
-pub(crate) const KEEPS_NOTHING: (&str, &str) = ("UPTOK_PAGE_CACHE_MIB", "0");
+pub(crate) const PAGE_CACHE_OFF: (&str, &str) = ("UPTOK_PAGE_CACHE_MIB", "0");
 
 /// A first answer, found to be right.
-pub(crate) struct Answer {
+pub(crate) struct FirstPage {
     /// The length of its body.
     pub(crate) page_bytes: u32,
 }
 
-impl Server {
+impl ServerProcess {
     /// A server with these settings. Its log is named after `name`.
-    pub(crate) fn start(database: &Database, name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        database: &BenchDatabase,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         // As the service of docs/operations.md; it becomes the server, so this is its process.
         let mut serve = Command::new("chrt");
@@ -43,37 +47,40 @@ impl Server {
             .envs(settings.iter().copied());
         // Its log is written to disk, as in production.
         let file = format!("{name}.log");
-        let process = Process::start(&mut serve, database.directory(), &file)?;
+        let process = ChildProcess::start(&mut serve, database.directory(), &file)?;
         let log = database.directory().join(file);
-        Ok(Self { process, url: format!("http://{address}"), log })
+        Ok(Self { process, base_url: format!("http://{address}"), log })
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("{}/api/sessions/export-csv-data", self.url)
+    pub(crate) fn export_url(&self) -> String {
+        format!("{}/api/sessions/export-csv-data", self.base_url)
     }
 
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
         self.process.id()
     }
 
-    pub(crate) fn memory(&self) -> Option<Memory> {
-        procfs::memory_of(self.process.id().ok()?)
+    pub(crate) fn resident_mib(&self) -> Option<f64> {
+        procfs::resident_mib(self.process.id().ok()?)
     }
 
     /// Waits until the server answers, and makes sure that the first page is right.
-    pub(crate) async fn check(&self, key: &ClientKey, sessions: u32) -> anyhow::Result<Answer> {
+    pub(crate) async fn check_when_ready(&self, key: &ClientKey, sessions: u32) -> anyhow::Result<FirstPage> {
         for _ in 0..100 {
-            if reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|reply| reply.status() == 200) {
-                return self.check_page(key, sessions).await;
+            if reqwest::get(format!("{}/readyz", self.base_url))
+                .await
+                .is_ok_and(|reply| reply.status() == 200)
+            {
+                return self.check_first_page(key, sessions).await;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         bail!("the server did not start:\n{}", fs::read_to_string(&self.log)?);
     }
 
-    async fn check_page(&self, key: &ClientKey, sessions: u32) -> anyhow::Result<Answer> {
+    async fn check_first_page(&self, key: &ClientKey, sessions: u32) -> anyhow::Result<FirstPage> {
         let form = reqwest::multipart::Form::new().text("clientKey", key.expose());
-        let reply = reqwest::Client::new().post(self.url()).multipart(form).send().await?;
+        let reply = reqwest::Client::new().post(self.export_url()).multipart(form).send().await?;
         let (status, body) = (reply.status(), reply.bytes().await?);
         ensure!(status == 200, "the export answered {status}: {}", String::from_utf8_lossy(&body));
         let answer: Value = serde_json::from_slice(&body)?;
@@ -81,6 +88,6 @@ impl Server {
         ensure!(answer["totalSessions"] == sessions, "totalSessions is {}", answer["totalSessions"]);
         ensure!(rows == usize::try_from(PER_PAGE)?, "the first page has {rows} sessions");
         ensure!(answer["data"][0]["sequence"] == 1, "the first session is {}", answer["data"][0]);
-        Ok(Answer { page_bytes: u32::try_from(body.len())? })
+        Ok(FirstPage { page_bytes: u32::try_from(body.len())? })
     }
 }

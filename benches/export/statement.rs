@@ -7,73 +7,76 @@ use uptok::{
     sessions::page_statement,
 };
 
-use super::database::HERE;
+use super::database::CALLER_ADDRESS;
 
 /// The statement, and what its parameters `$1`, `$2` … are made of.
-pub(crate) struct Statement {
+pub(crate) struct ExportStatement {
     sql: &'static str,
-    binds: Vec<Bind>,
+    parameters: Vec<Parameter>,
 }
 
 /// A parameter.
-enum Bind {
+enum Parameter {
     /// The same in every call.
-    Text(String),
+    Constant(String),
     /// `first + step * (page - 1)`.
-    OfPage { first: i64, step: i64 },
+    PerPage { first: i64, step: i64 },
 }
 
-impl Statement {
+impl ExportStatement {
     /// That of a page, with what the server binds.
-    pub(crate) fn of(credentials: &Credentials, per_page: u32) -> Self {
+    pub(crate) fn new(credentials: &Credentials, per_page: u32) -> Self {
         let hash = credentials.secret_hash.iter().fold("\\x".to_owned(), |mut text, byte| {
             // Writing to a String cannot fail.
             let _ok = write!(text, "{byte:02x}");
             text
         });
         let per_page = i64::from(per_page);
-        let binds = vec![
-            Bind::Text(credentials.client.to_string()),
-            Bind::Text(credentials.public_key.to_string()),
-            Bind::Text(hash),
-            Bind::Text(format!("{{{}}}", credentials.scope.map_or("", Scope::as_str))),
-            Bind::Text(HERE.to_string()),
-            Bind::OfPage { first: 0, step: per_page },
-            Bind::OfPage { first: per_page, step: per_page },
+        let parameters = vec![
+            Parameter::Constant(credentials.client.to_string()),
+            Parameter::Constant(credentials.public_key.to_string()),
+            Parameter::Constant(hash),
+            Parameter::Constant(format!("{{{}}}", credentials.scope.map_or("", Scope::as_str))),
+            Parameter::Constant(CALLER_ADDRESS.to_string()),
+            Parameter::PerPage { first: 0, step: per_page },
+            Parameter::PerPage { first: per_page, step: per_page },
         ];
-        Self { sql: page_statement(), binds }
+        Self { sql: page_statement(), parameters }
     }
 
     /// A script that asks for one of the first `pages` pages, with the values that stay the same as `-D` arguments.
-    pub(crate) fn script(&self, pages: u32) -> (String, Vec<String>) {
+    pub(crate) fn pgbench_script(&self, pages: u32) -> (String, Vec<String>) {
         let (mut script, mut definitions) = (format!("\\set page random(1, {pages})\n"), Vec::new());
-        for (index, bind) in self.binds.iter().enumerate() {
-            match bind {
-                Bind::Text(text) => definitions.push(format!("-Db{}={text}", index + 1)),
-                Bind::OfPage { first, step } => {
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            match parameter {
+                Parameter::Constant(text) => definitions.push(format!("-Db{}={text}", index + 1)),
+                Parameter::PerPage { first, step } => {
                     // Writing to a String cannot fail.
                     let _ok = writeln!(script, "\\set b{} {first} + {step} * (:page - 1)", index + 1);
                 }
             }
         }
-        (format!("{script}{};\n", self.with(|number, _bind| format!(":b{number}"))), definitions)
+        (
+            format!("{script}{};\n", self.replace_parameters(|number, _parameter| format!(":b{number}"))),
+            definitions,
+        )
     }
 
     /// A statement that says in `answer` how many rows a page has.
-    pub(crate) fn count(&self, page: i64) -> String {
-        let sql = self.with(|_number, bind| match bind {
-            Bind::Text(text) => format!("'{text}'"),
-            Bind::OfPage { first, step } => (first + step * (page - 1)).to_string(),
+    pub(crate) fn row_count_sql(&self, page: i64) -> String {
+        let sql = self.replace_parameters(|_number, parameter| match parameter {
+            Parameter::Constant(text) => format!("'{text}'"),
+            Parameter::PerPage { first, step } => (first + step * (page - 1)).to_string(),
         });
         format!("select count(*)::text as answer from ({sql}) as page")
     }
 
     /// The statement with something else in the place of each parameter.
-    fn with(&self, render: impl Fn(usize, &Bind) -> String) -> String {
+    fn replace_parameters(&self, render: impl Fn(usize, &Parameter) -> String) -> String {
         // From the last one: $1 is also the beginning of $10.
-        let numbered = self.binds.iter().enumerate().rev();
-        numbered.fold(self.sql.to_owned(), |sql, (index, bind)| {
-            sql.replace(&format!("${}", index + 1), &render(index + 1, bind))
+        let last_to_first = self.parameters.iter().enumerate().rev();
+        last_to_first.fold(self.sql.to_owned(), |sql, (index, parameter)| {
+            sql.replace(&format!("${}", index + 1), &render(index + 1, parameter))
         })
     }
 }

@@ -22,11 +22,11 @@ function init(arguments)
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "multipart/form-data; boundary=bench"
   -- Made once each, so that making them does not slow down the load.
-  local made = {}
+  local requests = {}
   request = function()
     local page = math.random(pages)
-    made[page] = made[page] or wrk.format(nil, nil, nil, form(key, page, per_page))
-    return made[page]
+    requests[page] = requests[page] or wrk.format(nil, nil, nil, form(key, page, per_page))
+    return requests[page]
   end
 end
 
@@ -35,8 +35,8 @@ function done(summary, latency)
   print("requests " .. summary.requests)
   print("seconds " .. summary.duration / 1e6)
   print("bytes " .. summary.bytes)
-  print("refused " .. errors.status)
-  print("broken " .. errors.connect + errors.read + errors.write + errors.timeout)
+  print("http_errors " .. errors.status)
+  print("socket_errors " .. errors.connect + errors.read + errors.write + errors.timeout)
   print("p50 " .. latency:percentile(50) / 1000)
   print("p99 " .. latency:percentile(99) / 1000)
 end
