@@ -1,4 +1,4 @@
-//! PostgreSQL's programs, wherever the system keeps them.
+//! Finds the installed PostgreSQL binaries.
 
 use std::{
     fs,
@@ -8,20 +8,20 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// Version 13 brought the setting that keeps parameters of failed statements out of the log; 14 is the oldest
-/// that we run on.
+/// Oldest supported major version. Keeping the parameters of failed statements out of the log needs 13 or newer.
 const MIN_MAJOR_VERSION: u32 = 14;
 
-/// Where packages put PostgreSQL: a directory, and how the names in it begin that have a `bin` with the programs.
+/// Where packages install PostgreSQL, as `(parent, prefix)`: every subdirectory of `parent` whose name starts with
+/// `prefix` may have a `bin` directory.
 const PACKAGE_DIRS: [(&str, &str); 5] = [
     ("/usr/lib/postgresql", ""),                      // Debian, Ubuntu
-    ("/usr", "pgsql-"),                               // Fedora and Red Hat, packages of postgresql.org
+    ("/usr", "pgsql-"),                               // Fedora, Red Hat (packages from postgresql.org)
     ("/opt/homebrew/opt", "postgresql"),              // Homebrew, Apple silicon
     ("/usr/local/opt", "postgresql"),                 // Homebrew, Intel
     ("/home/linuxbrew/.linuxbrew/opt", "postgresql"), // Homebrew, Linux
 ];
 
-/// An installed PostgreSQL.
+/// The binaries of one PostgreSQL installation.
 #[derive(Clone, Debug)]
 pub(super) struct PostgresBinaries {
     bin_dir: PathBuf,
@@ -29,9 +29,11 @@ pub(super) struct PostgresBinaries {
 }
 
 impl PostgresBinaries {
-    /// The newest PostgreSQL there is.
+    /// # Errors
+    /// If no supported version is installed.
     pub(super) fn find_newest() -> anyhow::Result<Self> {
-        // Backwards, because of several equals max_by_key takes the last, and `that_made` will take the first.
+        // `max_by_key` returns the last maximum; `rev()` makes the first installation of a version win, as in
+        // `find_for_cluster`.
         find_installed().into_iter().rev().max_by_key(|binaries| binaries.major_version).with_context(|| {
             format!(
                 "PostgreSQL {MIN_MAJOR_VERSION} or newer is not installed: install it (Debian: `apt-get install \
@@ -40,17 +42,20 @@ impl PostgresBinaries {
         })
     }
 
-    /// The PostgreSQL that made `cluster`: no other version can read it.
+    /// Finds the major version that created `cluster`, because no other one can read it.
+    ///
+    /// # Errors
+    /// If that version is not installed.
     pub(super) fn find_for_cluster(cluster: &Path) -> anyhow::Result<Self> {
         let file = cluster.join("PG_VERSION");
         let version = fs::read_to_string(&file).with_context(|| format!("Cannot read {}", file.display()))?;
-        let major_version =
-            parse_major_version(&version).with_context(|| format!("{} holds no version", file.display()))?;
+        let major_version = parse_major_version(&version)
+            .with_context(|| format!("{} does not contain a version number", file.display()))?;
         let Some(binaries) =
             find_installed().into_iter().find(|binaries| binaries.major_version == major_version)
         else {
             bail!(
-                "The database {} was made by PostgreSQL {major_version}, which is not installed: install it (Debian: \
+                "The database {} was created by PostgreSQL {major_version}, which is not installed: install it (Debian: \
                  `apt-get install postgresql-{major_version}`), or set DATABASE_URL to the address of another database",
                 cluster.display()
             );
@@ -70,13 +75,13 @@ impl PostgresBinaries {
         self.bin_dir.join("postgres")
     }
 
-    /// The PostgreSQL whose programs are in `bin`, if all are there and new enough.
+    /// Returns `None` if a binary is missing or the version is not supported.
     fn from_bin_dir(bin_dir: PathBuf) -> Option<Self> {
         let binaries = Self { bin_dir, major_version: 0 };
         if !(binaries.initdb().is_file() && binaries.pg_ctl().is_file()) {
             return None;
         }
-        // postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)
+        // Example: postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)
         let version = capture_stdout(Command::new(binaries.postgres()).arg("--version"))?;
         let major_version = parse_major_version(version.split_whitespace().nth(2)?)?;
         (major_version >= MIN_MAJOR_VERSION).then_some(Self { major_version, ..binaries })
@@ -101,13 +106,13 @@ fn package_bin_dirs(parent: &Path, prefix: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What `command` prints, if it succeeds.
+/// Returns the trimmed standard output of `command`, or `None` if it fails.
 fn capture_stdout(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
-/// 15 for `15`, `15.20` and `15beta1`.
+/// Returns 15 for `15`, `15.20` and `15beta1`.
 fn parse_major_version(text: &str) -> Option<u32> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text[..digits].parse().ok()
@@ -118,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_known_by_its_first_number() {
+    fn the_major_version_is_the_leading_number() {
         assert_eq!(parse_major_version("15\n"), Some(15));
         assert_eq!(parse_major_version("15.20"), Some(15));
         assert_eq!(parse_major_version("19beta1"), Some(19));
@@ -126,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_without_the_programs_is_passed_over() {
+    fn a_directory_without_binaries_is_skipped() {
         assert!(PostgresBinaries::from_bin_dir(PathBuf::from("/")).is_none());
     }
 }

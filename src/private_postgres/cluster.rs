@@ -1,4 +1,4 @@
-//! A cluster that exists: running it, waiting for it, stopping it.
+//! Starts and stops an existing cluster.
 
 use std::{
     fs, io,
@@ -19,16 +19,15 @@ use super::{
     system_account::SystemAccount,
 };
 
-/// How long PostgreSQL may take to start or stop: after a power cut it replays what it had not yet written.
+/// Time limit for a start or stop. It is generous because recovery after a crash replays the write-ahead log.
 const START_STOP_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How often we look whether another start or stop has come to its end.
+/// How often to check whether a start or stop by another process has finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Where PostgreSQL complains before it has opened its log.
+/// Receives PostgreSQL's output until its logging collector runs.
 const START_LOG: &str = "start.log";
 
-/// A cluster with all that it takes to run it.
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) socket: UnixSocket,
@@ -40,13 +39,14 @@ pub(super) struct Cluster {
 #[derive(Debug, PartialEq, Eq)]
 enum ServerState {
     Stopped,
-    /// On its way up or down.
+    /// Starting or stopping.
     Transitioning,
     Ready,
 }
 
 impl Cluster {
-    /// The cluster of `place`.
+    /// # Errors
+    /// If the cluster belongs to another user, or the version that created it is not installed.
     pub(super) fn open(location: &ClusterLocation) -> anyhow::Result<Self> {
         let directory = location.canonical_cluster_dir()?;
         let account = SystemAccount::from_owner_of(&directory)?;
@@ -54,24 +54,24 @@ impl Cluster {
         Ok(Self { socket: UnixSocket::for_cluster(&directory, account), directory, account, binaries })
     }
 
-    /// Returns once PostgreSQL accepts connections, which it may do already.
+    /// Starts PostgreSQL unless it already runs, and returns once it accepts connections.
     pub(super) fn ensure_running(&self, tuning: Tuning) -> anyhow::Result<()> {
         match self.wait_until_settled()? {
             ServerState::Ready => {
-                tracing::info!("PostgreSQL is running already in {}", self.directory.display());
+                tracing::info!("PostgreSQL is already running in {}", self.directory.display());
             }
             _ => self.start(tuning)?,
         }
         Ok(())
     }
 
-    /// Stops PostgreSQL if it runs. What is still connected is cut off.
+    /// Stops PostgreSQL if it runs, and closes all open connections.
     pub(super) fn stop(&self) -> anyhow::Result<()> {
         if self.wait_until_settled()? == ServerState::Stopped {
             return Ok(());
         }
         let mut pg_ctl = self.pg_ctl("stop");
-        // Out of reach of a second, impatient Ctrl-C, which would leave PostgreSQL stopping unattended.
+        // Its own process group, so that a second Ctrl-C does not kill pg_ctl before PostgreSQL has stopped.
         pg_ctl.args(["-m", "fast"]).process_group(0);
         let output = pg_ctl.output().context("Cannot run pg_ctl")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
@@ -84,11 +84,11 @@ impl Cluster {
         self.socket.ensure_private_directory()?;
         self.delete_old_logs();
         let start_time = SystemTime::now();
-        // The log file also keeps PostgreSQL from holding our own output open.
+        // Without a log file the server would inherit the output pipe, and `output` would never return.
         let mut pg_ctl = self.pg_ctl("start");
         pg_ctl.args(["-l", START_LOG, "-o", &self.server_options(tuning)]);
         let output = pg_ctl.output().context("Cannot run pg_ctl")?;
-        // It also fails when an unfinished start of a killed process came to its end first.
+        // pg_ctl also fails if another start, left over from a killed process, completes first; that is no error.
         if !output.status.success() && self.wait_until_settled()? != ServerState::Ready {
             bail!("PostgreSQL did not start in {}:\n{}", self.directory.display(), self.log_tail(start_time));
         }
@@ -98,12 +98,12 @@ impl Cluster {
 
     fn pg_ctl(&self, action: &str) -> Command {
         let mut pg_ctl = self.account.command(self.binaries.pg_ctl(), &self.directory);
-        // As "." the path needs no quoting: pg_ctl starts PostgreSQL through a shell.
+        // pg_ctl starts PostgreSQL through a shell; "." needs no quoting, unlike the full path.
         pg_ctl.args([action, "-D", ".", "-w", "-t", &START_STOP_TIMEOUT.as_secs().to_string()]);
         pg_ctl
     }
 
-    /// What must hold at each start, whatever `postgresql.conf` says. Nothing here needs quoting.
+    /// Options that override `postgresql.conf` on every start. pg_ctl passes them to a shell, so none may need quoting.
     fn server_options(&self, tuning: Tuning) -> String {
         let mut options = format!(
             "-c listen_addresses= -c port={PORT} -c unix_socket_directories={} \
@@ -118,7 +118,7 @@ impl Cluster {
         options
     }
 
-    /// Waits until PostgreSQL is either stopped or ready.
+    /// Waits until the state is either `Stopped` or `Ready`.
     fn wait_until_settled(&self) -> anyhow::Result<ServerState> {
         let deadline = Instant::now() + START_STOP_TIMEOUT;
         loop {
@@ -135,8 +135,9 @@ impl Cluster {
         }
     }
 
-    /// What PostgreSQL is doing. A file `postmaster.pid` proves nothing: after a power cut it is still there, and
-    /// the number in it may belong to another process by now.
+    /// Reads the state from the socket and `postmaster.pid`, and removes a stale `postmaster.pid`.
+    ///
+    /// The file alone proves nothing: it survives a power cut, and another process may have its process ID by now.
     fn state(&self) -> anyhow::Result<ServerState> {
         let pid_file = self.directory.join("postmaster.pid");
         let contents = match fs::read_to_string(&pid_file) {
@@ -152,40 +153,48 @@ impl Cluster {
         match self.is_process_in_cluster_dir(pid) {
             Some(true) => Ok(ServerState::Transitioning),
             Some(false) => {
-                // Were the old server's children still at work, PostgreSQL would notice by their shared memory.
-                tracing::info!("Removing {}: process {pid} is not its PostgreSQL", pid_file.display());
+                // Safe even if backends of the old server still run: PostgreSQL then refuses to start because
+                // their shared memory is in use.
+                tracing::info!(
+                    "Removing the stale {}: process {pid} is not its PostgreSQL",
+                    pid_file.display()
+                );
                 fs::remove_file(&pid_file)?;
                 self.socket.remove_lock_file()?;
                 Ok(ServerState::Stopped)
             }
-            None => Ok(ServerState::Stopped), // PostgreSQL itself sees that this process is gone
+            None => Ok(ServerState::Stopped), // PostgreSQL itself ignores the file of a process that is gone
         }
     }
 
-    /// Whether the process `pid` works in this cluster's directory, as a PostgreSQL does, if we can find out.
+    /// Whether the working directory of process `pid` is this cluster, as that of its PostgreSQL is.
+    ///
+    /// Returns `None` if `/proc` has no answer, for instance because the process is gone.
     fn is_process_in_cluster_dir(&self, pid: &str) -> Option<bool> {
-        // 4711 (postgres) S … - where nobody collects the dead, as in many containers, they keep their number.
+        // Format: 4711 (postgres) S … In containers without an init process, dead processes (Z, X) are not reaped and
+        // keep their process ID.
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         if stat.rsplit(") ").next()?.starts_with(['Z', 'X']) {
             return Some(false);
         }
-        // As the account, because root in a container may not look at the processes of others.
+        // Run as the owner: in a container even root may lack permission to read another user's /proc/<pid>/cwd.
         let mut readlink = self.account.command("readlink", &self.directory);
         let output = readlink.args(["-n", &format!("/proc/{pid}/cwd")]).output().ok()?;
         output.status.success().then(|| output.stdout == self.directory.as_os_str().as_encoded_bytes())
     }
 
-    /// The weekday files are begun anew only by a PostgreSQL that runs at midnight.
+    /// Deletes log files that are older than a week. PostgreSQL truncates a weekday's file only at a rotation, which it
+    /// misses if it does not run at midnight.
     fn delete_old_logs(&self) {
         let mut rm = self.account.command("rm", &self.directory);
         let mut find = self.account.command("find", &self.directory);
         rm.args(["-f", START_LOG]);
         find.args(["log", "-type", "f", "-mtime", "+6", "-delete"]);
-        // Nobody misses them, and a first start has none.
+        // Ignore errors: old logs do no harm, and a new cluster has no log directory.
         let _ = (rm.output(), find.output());
     }
 
-    /// The end of PostgreSQL's own log, as far as it was written since the start `began`.
+    /// Returns the last ten lines of the newest log written since `start_time`, or of the start log if there is none.
     fn log_tail(&self, start_time: SystemTime) -> String {
         let log = newest_file(&self.directory.join("log"), start_time);
         let text = fs::read(log.unwrap_or_else(|| self.directory.join(START_LOG))).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Makes a new cluster, whole or not at all.
+//! Creates a new cluster atomically: in a staging directory that is renamed when it is complete.
 
 use std::{
     fs::{self, DirBuilder, File, Permissions},
@@ -13,44 +13,44 @@ use uuid::Uuid;
 
 use super::{Tuning, binaries::PostgresBinaries, location::ClusterLocation, system_account::SystemAccount};
 
-/// Where clusters live whose data directory their account cannot enter.
+/// Parent of clusters whose system account has no access to the data directory, such as one below `/root`.
 const FALLBACK_DIR: &str = "/var/lib/uptok";
 
-/// Added to the cluster's own `postgresql.conf`.
+/// Appended to the `postgresql.conf` that initdb writes.
 const POSTGRESQL_CONF: &str = include_str!("settings.conf");
 
-/// Makes the cluster of `place`, with the role and the database `uptok`.
+/// Creates the cluster with a role and a database named `uptok`. The caller must hold the lifecycle lock.
 pub(super) fn create_cluster(location: &ClusterLocation, tuning: Tuning) -> anyhow::Result<()> {
     let binaries = PostgresBinaries::find_newest()?;
     let account = SystemAccount::for_new_cluster()?;
     remove_stale_staging_dir(&location.staging_dir())?;
     let staging_dir = create_staging_dir(location, account)?;
-    tracing::info!("Making a new PostgreSQL cluster in {}", staging_dir.display());
+    tracing::info!("Creating a new PostgreSQL cluster in {}", staging_dir.display());
     initialize_cluster(&staging_dir, account, &binaries, tuning)
-        .with_context(|| format!("Cannot make a PostgreSQL cluster in {}", staging_dir.display()))?;
+        .with_context(|| format!("Cannot create a PostgreSQL cluster in {}", staging_dir.display()))?;
     fs::rename(location.staging_dir(), location.cluster_dir())?;
-    // Without this a power cut could take back the rename.
+    // Without this a power cut could undo the rename.
     File::open(location.data_dir())?.sync_all()?;
     Ok(())
 }
 
-/// Clears away what a process left that died while making a cluster.
+/// Removes the staging directory that a process left when it was killed while creating a cluster.
 fn remove_stale_staging_dir(staging_dir: &Path) -> anyhow::Result<()> {
-    let context = || format!("Cannot remove the unfinished {}", staging_dir.display());
+    let context = || format!("Cannot remove the incomplete {}", staging_dir.display());
     let Ok(metadata) = staging_dir.symlink_metadata() else { return Ok(()) };
     if !metadata.is_symlink() {
         return fs::remove_dir_all(staging_dir).with_context(context);
     }
     let target = staging_dir.read_link()?;
-    // We follow only links that we made: this may be root in somebody else's directory.
+    // Follow only links that we created: as root in another user's directory we could be tricked into deleting any path.
     if target.parent() == Some(Path::new(FALLBACK_DIR)) && target.exists() {
         fs::remove_dir_all(&target).with_context(context)?;
     }
     fs::remove_file(staging_dir).with_context(context)
 }
 
-/// An empty directory for the cluster that `account` can use: the draft itself, or, when that lies where the
-/// account cannot go, a directory elsewhere with the draft as a symlink to it.
+/// Creates an empty directory that `account` can use: the staging directory itself or, if the account has no access to
+/// it, a directory in [`FALLBACK_DIR`] to which the staging directory becomes a symlink.
 fn create_staging_dir(location: &ClusterLocation, account: SystemAccount) -> anyhow::Result<PathBuf> {
     let staging_dir = location.staging_dir();
     create_private_dir(&staging_dir)?;
@@ -69,7 +69,7 @@ fn create_staging_dir(location: &ClusterLocation, account: SystemAccount) -> any
         staging_dir.display()
     );
     tracing::info!(
-        "PostgreSQL does not run as root, and uid {} cannot use {}: the database is kept in {}, and {} points there",
+        "PostgreSQL does not run as root, and uid {} cannot use {}: the database is stored in {}, and {} links to it",
         account.uid,
         location.data_dir().display(),
         fallback_dir.display(),
@@ -80,20 +80,22 @@ fn create_staging_dir(location: &ClusterLocation, account: SystemAccount) -> any
 
 fn create_private_dir(directory: &Path) -> anyhow::Result<()> {
     let created = DirBuilder::new().mode(0o700).create(directory);
-    created.with_context(|| format!("Cannot make {}", directory.display()))
+    created.with_context(|| format!("Cannot create {}", directory.display()))
 }
 
-/// Makes `directory` for all to pass through, whatever our umask; one that is there stays as it is.
+/// Creates `directory` with mode 0755, whatever the umask. Leaves an existing directory unchanged.
 fn ensure_traversable_dir(directory: &Path) -> anyhow::Result<()> {
     if !directory.exists() {
-        fs::create_dir_all(directory).with_context(|| format!("Cannot make {}", directory.display()))?;
+        fs::create_dir_all(directory).with_context(|| format!("Cannot create {}", directory.display()))?;
         fs::set_permissions(directory, Permissions::from_mode(0o755))?;
     }
     Ok(())
 }
 
-/// Gives `directory` to `account` and tells whether it can work there, by trying: there are too many reasons why
-/// not (a closed directory above, a file system without owners) to reason about them.
+/// Makes `account` the owner of `directory` and returns whether it can write there.
+///
+/// Tries it out, because access can fail for many reasons, such as an inaccessible parent directory or a file system
+/// without owners.
 fn give_to_account(directory: &Path, account: SystemAccount) -> bool {
     if !account.is_other_user() {
         return true;
@@ -108,7 +110,7 @@ fn initialize_cluster(
     binaries: &PostgresBinaries,
     tuning: Tuning,
 ) -> anyhow::Result<()> {
-    // As "." no path needs quoting: these programs call each other through a shell.
+    // initdb starts other programs through a shell; "." needs no quoting, unlike the full path.
     let mut initdb = account.command(binaries.initdb(), staging_dir);
     initdb.args(["--pgdata=.", "--username=uptok", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
     run_with_input(initdb.args(["--data-checksums", "--no-sync", "--no-instructions"]), "")?;
@@ -128,13 +130,16 @@ fn initialize_cluster(
     Ok(())
 }
 
-/// Runs `command` with `input`; if it fails, what it said is the error.
+/// Runs `command` with `input` as its standard input.
+///
+/// # Errors
+/// If it fails, with its standard error output.
 fn run_with_input(command: &mut Command, input: &str) -> anyhow::Result<()> {
     let program = command.get_program().display().to_string();
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = spawned.with_context(|| format!("Cannot run {program}"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that ended early says why itself.
+        // Ignore a broken pipe: a program that exits early reports the reason through its exit status.
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output()?;

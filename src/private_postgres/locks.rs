@@ -1,7 +1,7 @@
-//! Who may touch the cluster, as locks on two empty files beside it.
+//! Coordinates processes that share a cluster, with locks on two empty files next to it.
 //!
-//! Locks go away with their process however it ends, so they never need cleaning up. The files stay: removing a
-//! lock file while somebody waits for it would give two processes the same lock.
+//! The operating system releases a lock when its process ends, even after `kill -9`, so no lock can be stale. The files
+//! are never deleted: deleting one while another process waits for its lock would let two processes hold the lock.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -13,7 +13,7 @@ use anyhow::Context;
 
 use super::location::ClusterLocation;
 
-/// Waits until no other process looks for, makes, starts or stops the cluster; lasts until dropped.
+/// Waits for the exclusive lock under which a cluster is created, started and stopped. Dropping the file releases it.
 pub(super) fn acquire_lifecycle_lock(location: &ClusterLocation) -> anyhow::Result<File> {
     let path = location.lifecycle_lock_file();
     let file = open(&path)?;
@@ -21,7 +21,9 @@ pub(super) fn acquire_lifecycle_lock(location: &ClusterLocation) -> anyhow::Resu
     Ok(file)
 }
 
-/// Marks this process as a user of the cluster; lasts until dropped. Call it when [`acquire_lifecycle_lock`].
+/// Takes the lock that every process using the cluster shares. Dropping the file releases it.
+///
+/// The caller must hold the lifecycle lock.
 pub(super) fn acquire_shared_lock(location: &ClusterLocation) -> anyhow::Result<File> {
     let path = location.shared_lock_file();
     let file = open(&path)?;
@@ -29,10 +31,11 @@ pub(super) fn acquire_shared_lock(location: &ClusterLocation) -> anyhow::Result<
     Ok(file)
 }
 
-/// Gives up the `shared_lock` and tells whether it was the last one taken. Call it when [`acquire_lifecycle_lock`], so that nobody sits
-/// down in between.
+/// Releases `shared_lock` and returns whether no other process holds it.
+///
+/// The caller must hold the lifecycle lock, or another process could start to use the cluster in between.
 pub(super) fn release_shared_lock(shared_lock: &File) -> anyhow::Result<bool> {
-    // Turning a shared lock into an exclusive one in place is not defined on every system.
+    // Unlock first: converting a shared lock to an exclusive one is not portable.
     shared_lock.unlock()?;
     match shared_lock.try_lock() {
         Ok(()) => Ok(true),
@@ -44,7 +47,7 @@ pub(super) fn release_shared_lock(shared_lock: &File) -> anyhow::Result<bool> {
 fn open(path: &Path) -> anyhow::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    // Who can open a file can lock it: nobody else may keep us waiting.
+    // Owner only: a user who could open the file could hold its lock and block us forever.
     options.mode(0o600);
     options
         .open(path)

@@ -1,14 +1,11 @@
-//! The PostgreSQL that Uptok brings along when nobody gives it a `DATABASE_URL`.
+//! The PostgreSQL cluster that Uptok runs itself if `DATABASE_URL` is not set.
 //!
-//! It belongs to one data directory: the first start makes a cluster there from the programs that the system
-//! has installed, and later starts use it again. It listens on a unix socket that only its owner can reach.
+//! Each data directory has its own cluster. The first start creates it with the installed PostgreSQL binaries, and later
+//! starts reuse it. It listens on a Unix socket that only its owner can open.
 //!
-//! Any number of processes may share it. The first one in starts it, the last one out stops it; a cluster that
-//! outlived its processes (`kill -9`) is found running and used again, and one that died with the machine
+//! Several processes can share a cluster: the first one starts it, and the last one to exit stops it. If they were all
+//! killed (`kill -9`), the server keeps running and the next process uses it. After a crash of the machine, PostgreSQL
 //! recovers at the next start.
-//!
-//! `location` knows where things are in the data directory, `binaries` and `system_account` what runs and as whom,
-//! `initdb` makes a cluster, `cluster` runs and stops it, `socket` is how to reach it, `locks` keeps the peace.
 
 mod binaries;
 mod cluster;
@@ -25,34 +22,34 @@ use anyhow::Context;
 use cluster::Cluster;
 use location::ClusterLocation;
 
-/// What the cluster is for: keeping records, or being thrown away after the tests.
+/// Whether a server favours durability or speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tuning {
-    /// Survives a power cut.
+    /// Committed transactions survive a power cut.
     Durable,
-    /// Fast and forgetful, with room for the connections of many tests at once.
+    /// A crash may corrupt the cluster. Allows 200 connections, for tests that run in parallel.
     ForTests,
 }
 
-/// A running PostgreSQL that this process uses, perhaps together with others.
+/// A running private PostgreSQL, which other processes may use too.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     url: String,
     cluster: Cluster,
     location: ClusterLocation,
-    /// The shared lock that says "I use it"; given up when stopping.
+    /// `None` once released.
     shared_lock: Option<File>,
 }
 
 impl PrivatePostgres {
-    /// Returns once the PostgreSQL of `data_dir` accepts connections; makes the directory and the cluster first
-    /// if there are none.
+    /// Returns once the PostgreSQL of `data_dir` accepts connections. Creates the directory and the cluster if they
+    /// do not exist.
     ///
-    /// `tuning` counts when this call is the one that starts it. Blocks the thread; a first start takes seconds.
+    /// `tuning` has no effect if PostgreSQL already runs. Blocks the thread; a first start takes seconds.
     ///
     /// # Errors
-    /// When PostgreSQL is not installed or not in the version of the cluster, when the directory cannot be used,
-    /// and when PostgreSQL does not start: then with the last lines of its log.
+    /// If PostgreSQL is not installed in the version of the cluster, if the directory cannot be used, or if PostgreSQL
+    /// does not start; the error then ends with the last lines of its log.
     pub fn start(data_dir: &Path, tuning: Tuning) -> anyhow::Result<Self> {
         let location = ClusterLocation::open_or_create(data_dir)?;
         let _lifecycle_lock = locks::acquire_lifecycle_lock(&location)?;
@@ -65,26 +62,26 @@ impl PrivatePostgres {
         Ok(Self { url: cluster.socket.database_url(), cluster, location, shared_lock: Some(shared_lock) })
     }
 
-    /// The address of the database, for Diesel, psql and pgbench.
+    /// A libpq connection URL without a password.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The address that the database of `data_dir` has while it runs; starts nothing.
+    /// Returns the URL that the database of `data_dir` has while it runs. Does not start it.
     ///
     /// # Errors
-    /// When there is no database in `data_dir` yet.
+    /// If there is no database in `data_dir` yet.
     pub fn url_of(data_dir: &Path) -> anyhow::Result<String> {
         Ok(ClusterLocation::open(data_dir)?.cluster_socket()?.database_url())
     }
 
-    /// Stops using PostgreSQL, and stops it unless another process still uses it.
+    /// Stops PostgreSQL unless another process still uses it.
     ///
-    /// Dropping does the same, but can only log what went wrong.
+    /// Dropping does the same, but only logs an error.
     ///
     /// # Errors
-    /// When PostgreSQL does not stop.
+    /// If PostgreSQL does not stop.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.release()
     }

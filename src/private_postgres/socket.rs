@@ -1,4 +1,4 @@
-//! The unix socket that is the only way to the cluster, and its address.
+//! The Unix socket of a cluster, and the database URL that leads to it.
 
 use std::{
     fmt::Write,
@@ -16,13 +16,13 @@ use sha2::{Digest, Sha256};
 
 use super::system_account::SystemAccount;
 
-/// Fixed, because PGPORT in somebody's environment would otherwise change the name of the socket.
+/// Part of the socket's file name. It is fixed, or `PGPORT` in the environment would change that name.
 pub(super) const PORT: u16 = 5432;
 
-/// The longest path of a socket in bytes: 107 on Linux, 103 on macOS.
+/// Maximum length of a socket's path: the limit of macOS, which is lower than that of Linux (107).
 const MAX_SOCKET_PATH_BYTES: usize = 103;
 
-/// The directory of a cluster's socket. Its mode is 0700, and that is what keeps strangers out.
+/// The socket of a cluster. Its directory has mode 0700, which alone keeps other users out.
 #[derive(Debug)]
 pub(super) struct UnixSocket {
     pub(super) directory: PathBuf,
@@ -31,26 +31,26 @@ pub(super) struct UnixSocket {
 }
 
 impl UnixSocket {
-    /// The socket of `cluster`: inside it, where everything is private and goes away together, unless its path is
-    /// too long for a socket or has characters that need quoting in PostgreSQL's settings.
+    /// Places the socket inside `cluster`, which is private. Falls back to a directory in `/tmp` if the path of the
+    /// cluster is too long for a socket or needs quoting in PostgreSQL's settings.
     pub(super) fn for_cluster(cluster: &Path, account: SystemAccount) -> Self {
         let is_outside_cluster = !(fits_socket_path(cluster) && needs_no_quoting(cluster));
         let directory = if is_outside_cluster { tmp_directory(cluster, account) } else { cluster.to_owned() };
         Self { directory, account, is_outside_cluster }
     }
 
-    /// `postgres://uptok@/uptok?host=%2Fdirectory&port=5432`
+    /// Example: `postgres://uptok@/uptok?host=%2Fdirectory&port=5432`
     pub(super) fn database_url(&self) -> String {
         let host = percent_encode(self.directory.as_os_str().as_bytes());
         format!("postgres://uptok@/uptok?host={host}&port={PORT}")
     }
 
-    /// Whether somebody listens.
     pub(super) fn is_listening(&self) -> bool {
         UnixStream::connect(socket_file(&self.directory)).is_ok()
     }
 
-    /// Removes the lock file beside the socket, which holds the same number as `postmaster.pid` and goes stale with it.
+    /// Removes the lock file next to the socket. It contains the same process ID as `postmaster.pid`, so if that is
+    /// stale, PostgreSQL would refuse to start because of either.
     pub(super) fn remove_lock_file(&self) -> io::Result<()> {
         match fs::remove_file(self.directory.join(format!(".s.PGSQL.{PORT}.lock"))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -58,20 +58,24 @@ impl UnixSocket {
         }
     }
 
-    /// Makes the directory, or makes sure that nobody else made it for us.
+    /// Creates the directory if it is in `/tmp`.
+    ///
+    /// # Errors
+    /// If it exists but belongs to another user or is accessible to others: that user could replace the socket and
+    /// read what we send.
     pub(super) fn ensure_private_directory(&self) -> anyhow::Result<()> {
         if !self.is_outside_cluster {
             return Ok(());
         }
         let name = self.directory.display();
-        // It may be there already; what counts is what is there now.
+        // Ignore the exit status, because the directory may exist already; check what is there instead.
         let mut mkdir = self.account.command("mkdir", Path::new("/"));
         mkdir
             .args(["-m", "0700"])
             .arg(&self.directory)
             .output()
-            .with_context(|| format!("Cannot make {name}"))?;
-        let metadata = self.directory.symlink_metadata().with_context(|| format!("Cannot make {name}"))?;
+            .with_context(|| format!("Cannot create {name}"))?;
+        let metadata = self.directory.symlink_metadata().with_context(|| format!("Cannot create {name}"))?;
         if !metadata.is_dir()
             || metadata.uid() != self.account.uid
             || metadata.permissions().mode() & 0o777 != 0o700
@@ -81,10 +85,10 @@ impl UnixSocket {
         Ok(())
     }
 
-    /// Leaves nothing behind after PostgreSQL stopped.
+    /// Removes the directory if it is in `/tmp`. PostgreSQL must have stopped.
     pub(super) fn remove_directory(&self) {
         if self.is_outside_cluster && fs::remove_dir(&self.directory).is_err() {
-            tracing::debug!("{} stays", self.directory.display());
+            tracing::debug!("Cannot remove {}", self.directory.display());
         }
     }
 }
@@ -132,12 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn a_short_and_plain_path_holds_its_own_socket() {
+    fn a_short_path_without_special_characters_contains_the_socket() {
         assert_eq!(socket_directory("/srv/uptok/data/postgres"), "/srv/uptok/data/postgres");
     }
 
     #[test]
-    fn a_socket_never_has_a_longer_path_than_systems_allow() {
+    fn a_socket_path_never_exceeds_the_limit() {
         for length in 1..200 {
             let directory = socket_directory(&format!("/{}", "x".repeat(length)));
 
@@ -148,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_needs_quoting_has_its_socket_elsewhere() {
+    fn a_path_that_needs_quoting_has_its_socket_in_tmp() {
         for cluster in ["/a b", "/a'b", "/a\"b", "/a,b", "/a$b", "/ä"] {
             assert!(socket_directory(cluster).starts_with("/tmp/uptok-1000-"), "{cluster}");
         }
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_percent_encoded() {
+    fn the_host_is_percent_encoded() {
         assert_eq!(percent_encode(b"/a b&c'd=\xc3\xa4"), "%2Fa%20b%26c%27d%3D%C3%A4");
     }
 }

@@ -1,4 +1,4 @@
-//! Data directories in awkward places.
+//! Data directories with unusual paths, owners and permissions.
 
 use std::{
     fs::{self, Permissions},
@@ -11,7 +11,7 @@ use uptok::private_postgres::PrivatePostgres;
 use super::support::{DataDir, psql, socket_directory};
 
 #[test]
-fn a_data_directory_may_have_a_long_path() {
+fn a_data_directory_with_a_long_path_works() {
     let data_dir = DataDir::with_name(&"a-long-name/".repeat(20));
 
     let postgres = data_dir.start().unwrap();
@@ -20,11 +20,11 @@ fn a_data_directory_may_have_a_long_path() {
     let socket_directory = socket_directory(postgres.url());
     assert_eq!(socket_directory.metadata().unwrap().mode() & 0o777, 0o700);
     postgres.stop().unwrap();
-    assert!(!socket_directory.exists(), "nothing is left in /tmp");
+    assert!(!socket_directory.exists(), "the socket directory in /tmp should be removed");
 }
 
 #[test]
-fn a_data_directory_may_have_spaces_and_quotes() {
+fn a_data_directory_with_spaces_and_quotes_works() {
     let data_dir = DataDir::with_name("Ada's \"data\" $HOME `id`");
 
     let postgres = data_dir.start().unwrap();
@@ -34,7 +34,7 @@ fn a_data_directory_may_have_spaces_and_quotes() {
 }
 
 #[test]
-fn somebody_elses_socket_directory_is_refused() {
+fn a_symlink_as_socket_directory_is_refused() {
     let data_dir = DataDir::with_name("with space");
     data_dir.start().unwrap().stop().unwrap();
     let socket_directory = socket_directory(&PrivatePostgres::url_of(&data_dir.path).unwrap());
@@ -47,7 +47,7 @@ fn somebody_elses_socket_directory_is_refused() {
 }
 
 #[test]
-fn root_keeps_a_cluster_elsewhere_when_the_data_directory_is_closed_to_others() {
+fn root_uses_the_fallback_directory_if_the_data_directory_is_private() {
     let data_dir = DataDir::new();
     fs::create_dir(&data_dir.root).unwrap();
     fs::set_permissions(&data_dir.root, Permissions::from_mode(0o700)).unwrap();
@@ -61,7 +61,7 @@ fn root_keeps_a_cluster_elsewhere_when_the_data_directory_is_closed_to_others() 
 }
 
 #[test]
-fn an_open_data_directory_holds_its_cluster_and_nobody_runs_postgresql_as_root() {
+fn an_accessible_data_directory_contains_a_cluster_that_root_does_not_own() {
     let data_dir = DataDir::new();
 
     let _postgres = data_dir.start().unwrap();
@@ -72,7 +72,7 @@ fn an_open_data_directory_holds_its_cluster_and_nobody_runs_postgresql_as_root()
 }
 
 #[test]
-fn an_address_needs_a_database() {
+fn url_of_requires_an_existing_database() {
     let data_dir = DataDir::new();
 
     let before = PrivatePostgres::url_of(&data_dir.path).unwrap_err().to_string();

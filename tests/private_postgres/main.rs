@@ -1,5 +1,5 @@
-//! The private PostgreSQL: real clusters in directories of their own, thrown away afterwards.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+//! Tests of the private PostgreSQL with real clusters, each in its own temporary directory.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod data_directories;
 mod failures;
@@ -13,17 +13,17 @@ use uptok::private_postgres::{PrivatePostgres, Tuning};
 use support::{DataDir, psql, setting, socket_directory};
 
 #[test]
-fn a_new_data_directory_gets_a_database() {
+fn starting_in_a_new_data_directory_creates_the_database() {
     let data_dir = DataDir::new();
 
     let postgres = data_dir.start().unwrap();
 
-    let who = psql(postgres.url(), "select current_user, current_database()").unwrap();
-    assert_eq!(who, "uptok|uptok");
+    let identity = psql(postgres.url(), "select current_user, current_database()").unwrap();
+    assert_eq!(identity, "uptok|uptok");
 }
 
 #[test]
-fn the_database_orders_text_by_bytes_and_has_checksums() {
+fn the_database_uses_utf8_the_c_collation_and_checksums() {
     let data_dir = DataDir::new();
 
     let postgres = data_dir.start().unwrap();
@@ -34,7 +34,7 @@ fn the_database_orders_text_by_bytes_and_has_checksums() {
 }
 
 #[test]
-fn only_its_owner_can_reach_the_database() {
+fn only_the_owner_can_connect() {
     let data_dir = DataDir::new();
 
     let postgres = data_dir.start().unwrap();
@@ -44,7 +44,7 @@ fn only_its_owner_can_reach_the_database() {
 }
 
 #[test]
-fn what_people_entered_stays_out_of_the_log() {
+fn the_log_contains_no_values_from_failed_statements() {
     let data_dir = DataDir::new();
     let postgres = data_dir.start().unwrap();
     psql(postgres.url(), "create table people (email text primary key)").unwrap();
@@ -52,19 +52,19 @@ fn what_people_entered_stays_out_of_the_log() {
     psql(postgres.url(), "insert into people select 'ada@' || 'example.org' from generate_series(1, 2)")
         .unwrap_err();
 
-    // The collector writes a moment later.
+    // Poll, because the logging collector writes asynchronously.
     let log =
         iter::repeat_with(|| psql(postgres.url(), "select pg_read_file(pg_current_logfile())").unwrap())
             .take(500)
             .find(|log| log.contains("duplicate key"))
-            .expect("the error is in the log");
+            .expect("the error should be logged");
     assert!(!log.contains("ada@example.org"), "{log}");
     assert_eq!(setting(&postgres, "log_parameter_max_length"), "0");
     assert_eq!(setting(&postgres, "log_parameter_max_length_on_error"), "0");
 }
 
 #[test]
-fn records_are_durable_and_tests_are_not() {
+fn only_the_durable_tuning_syncs_to_disk() {
     let data_dir = DataDir::new();
     let settings = |tuning| {
         let postgres = PrivatePostgres::start(&data_dir.path, tuning).unwrap();

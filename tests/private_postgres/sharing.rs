@@ -1,4 +1,4 @@
-//! Several processes and one server: who starts it, who stops it, and what happens when one is killed.
+//! Several processes that share one server.
 
 use std::{
     env, fs,
@@ -13,7 +13,7 @@ use uptok::private_postgres::{PrivatePostgres, Tuning};
 use super::support::{DataDir, psql};
 
 #[test]
-fn the_last_user_stops_it() {
+fn the_last_process_stops_the_server() {
     let data_dir = DataDir::new();
     let first = data_dir.start().unwrap();
     let second = data_dir.start().unwrap();
@@ -30,19 +30,19 @@ fn the_last_user_stops_it() {
 }
 
 #[test]
-fn records_are_there_after_a_restart() {
+fn committed_rows_survive_a_restart() {
     let data_dir = DataDir::new();
     let postgres = data_dir.start().unwrap();
-    psql(postgres.url(), "create table kept as select 42 as answer").unwrap();
+    psql(postgres.url(), "create table saved as select 42 as answer").unwrap();
     postgres.stop().unwrap();
 
     let postgres = data_dir.start().unwrap();
 
-    assert_eq!(psql(postgres.url(), "select answer from kept").unwrap(), "42");
+    assert_eq!(psql(postgres.url(), "select answer from saved").unwrap(), "42");
 }
 
 #[test]
-fn eight_that_start_at_once_share_one_server() {
+fn concurrent_starts_share_one_server() {
     let data_dir = DataDir::new();
 
     let servers: Vec<PrivatePostgres> = thread::scope(|scope| {
@@ -61,16 +61,16 @@ fn eight_that_start_at_once_share_one_server() {
 }
 
 #[test]
-fn a_killed_owner_leaves_a_server_that_the_next_one_uses_and_stops() {
+fn a_server_whose_owner_was_killed_is_reused_and_then_stopped() {
     OwnerProcess::run_if_child();
     let data_dir = DataDir::new();
-    let test = concat!(module_path!(), "::a_killed_owner_leaves_a_server_that_the_next_one_uses_and_stops");
+    let test = concat!(module_path!(), "::a_server_whose_owner_was_killed_is_reused_and_then_stopped");
     let mut owner = OwnerProcess::spawn(test, &data_dir.path);
     let url = owner.url();
     let start_time = server_start_time(&url);
 
     let mut output = owner.kill();
-    // This and the next start end only if the server holds neither the output of its owner nor its locks.
+    // Reading to the end and the next start would block if the server had inherited the owner's output or locks.
     output.read_to_end(&mut Vec::new()).unwrap();
     let next = data_dir.start().unwrap();
 
@@ -80,7 +80,7 @@ fn a_killed_owner_leaves_a_server_that_the_next_one_uses_and_stops() {
 }
 
 #[test]
-fn a_ctrl_c_in_our_terminal_does_not_reach_the_server() {
+fn the_server_has_its_own_session_so_ctrl_c_does_not_reach_it() {
     let data_dir = DataDir::new();
     let _postgres = data_dir.start().unwrap();
     let pid_file = fs::read_to_string(data_dir.cluster().join("postmaster.pid")).unwrap();
@@ -88,21 +88,21 @@ fn a_ctrl_c_in_our_terminal_does_not_reach_the_server() {
 
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
 
-    // pid (command) state parent group session …
+    // Format: pid (command) state parent group session …
     let session = stat.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap();
-    assert_eq!(session, pid, "it leads a session of its own");
+    assert_eq!(session, pid, "the server should lead its own session");
 }
 
-/// Tells one run of the server from another.
+/// Identifies a run of the server.
 fn server_start_time(url: &str) -> String {
     psql(url, "select pg_postmaster_start_time()").unwrap()
 }
 
-/// This very test in a process of its own, in the role of an owner that can be killed.
+/// A child process that runs this test binary and starts the server, so that the test can kill it.
 struct OwnerProcess {
     process: Child,
     output: BufReader<ChildStdout>,
-    /// The owner lives until this is closed.
+    /// Closing this makes the child stop the server and exit.
     _input: ChildStdin,
 }
 
@@ -132,7 +132,7 @@ impl OwnerProcess {
         self.output
     }
 
-    /// Returns at once in the test's own process.
+    /// Does nothing in the parent process. In the child, starts the server and never returns.
     fn run_if_child() {
         let Some(data_dir) =
             env::args().find_map(|argument| Some(argument.strip_prefix(OWNER_ARGUMENT)?.to_owned()))
@@ -140,7 +140,7 @@ impl OwnerProcess {
             return;
         };
         let postgres = PrivatePostgres::start(Path::new(&data_dir), Tuning::ForTests).unwrap();
-        // Past libtest, which keeps what println! says.
+        // libtest captures `println!`, so write to standard output directly.
         io::stdout().write_all(format!("{}\n", postgres.url()).as_bytes()).unwrap();
         io::stdin().read_to_end(&mut Vec::new()).unwrap();
         postgres.stop().unwrap();

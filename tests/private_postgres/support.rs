@@ -1,4 +1,4 @@
-//! A data directory for each test, and questions to its server.
+//! A temporary data directory per test, and queries to its server.
 
 use std::{
     env, fs,
@@ -9,7 +9,7 @@ use std::{
 
 use uptok::private_postgres::{PrivatePostgres, Tuning};
 
-/// A data directory that goes away with the test, wherever its cluster is.
+/// A data directory that is removed on drop, including a cluster outside it.
 pub(crate) struct DataDir {
     pub(crate) root: PathBuf,
     pub(crate) path: PathBuf,
@@ -20,7 +20,7 @@ impl DataDir {
         Self::with_name("data")
     }
 
-    /// `name` may be a path.
+    /// `name` may contain slashes.
     pub(crate) fn with_name(name: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let ramdisk = Path::new("/dev/shm");
@@ -38,7 +38,7 @@ impl DataDir {
         self.path.join("postgres")
     }
 
-    /// Makes the cluster and stops it, to be changed before the next start.
+    /// Creates a cluster and stops it, so that a test can modify its files.
     pub(crate) fn with_stopped_cluster() -> Self {
         let data_dir = Self::new();
         data_dir.start().unwrap().stop().unwrap();
@@ -65,7 +65,6 @@ pub(crate) fn setting(postgres: &PrivatePostgres, name: &str) -> String {
     psql(postgres.url(), &format!("select current_setting('{name}')")).unwrap()
 }
 
-/// Where the socket of `url` is.
 pub(crate) fn socket_directory(url: &str) -> PathBuf {
     let url = url::Url::parse(&url.replace("@/", "@localhost/")).unwrap();
     let (_, host) = url.query_pairs().find(|(name, _)| name == "host").unwrap();
