@@ -1,4 +1,4 @@
-//! A private PostgreSQL, tuned as in production, with a client that has many sessions and others beside it.
+//! A private PostgreSQL with production tuning, filled with one large client and several small ones.
 
 use std::{
     fs,
@@ -26,19 +26,19 @@ use uptok::{
 /// `UPTOK_SECRET` of the measured server.
 pub(crate) const SECRET: &str = "the secret of the benchmark, nothing worth hiding";
 
-/// So many clients have sessions too, each a hundredth of what the measured client has.
+/// Number of other clients. Each has a hundredth of the sessions of the measured client.
 const OTHER_CLIENTS: usize = 20;
-/// Where the calls come from.
+/// Address from which wrk calls the server.
 pub(crate) const CALLER_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A PostgreSQL that goes away with this value, with all that is in it.
+/// Stopped and deleted on drop.
 pub(crate) struct BenchDatabase {
-    // Dropped first: PostgreSQL stops before its files go.
+    // Must stay before `directory`: fields are dropped in order, and PostgreSQL must stop before its files are deleted.
     postgres: PrivatePostgres,
     directory: TempDirectory,
 }
 
-/// What the load needs to know of the sessions.
+/// The client whose sessions are exported.
 pub(crate) struct MeasuredClient {
     pub(crate) key: ClientKey,
     pub(crate) credentials: Credentials,
@@ -47,7 +47,7 @@ pub(crate) struct MeasuredClient {
 
 impl BenchDatabase {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        // Beside what cargo builds: on a disk, and `cargo clean` would find what a power cut leaves.
+        // Below Cargo's target directory: on a disk, and `cargo clean` removes what a killed run leaves behind.
         let name = format!("bench-{}", std::process::id());
         let directory = TempDirectory(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
         let postgres = PrivatePostgres::start(&directory.0, Tuning::Durable)?;
@@ -58,18 +58,18 @@ impl BenchDatabase {
         self.postgres.url()
     }
 
-    /// A place for files that go away with the database.
+    /// Directory for temporary files, deleted together with the database.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory.0
     }
 
-    /// A file that PostgreSQL keeps about itself.
+    /// Reads a file of the cluster directory, such as `postmaster.pid`.
     pub(crate) fn read_cluster_file(&self, name: &str) -> anyhow::Result<String> {
         let path = self.directory.cluster().join(name);
         fs::read_to_string(&path).with_context(|| format!("Cannot read {}", path.display()))
     }
 
-    /// The one text, named `answer`, that `sql` gives.
+    /// Runs `sql`, which must return one row with a text column named `answer`.
     pub(crate) fn query_text(&self, sql: &str) -> anyhow::Result<String> {
         #[derive(QueryableByName)]
         struct TextRow {
@@ -81,11 +81,11 @@ impl BenchDatabase {
     }
 }
 
-/// A directory that is removed with this value.
+/// Removed on drop.
 struct TempDirectory(PathBuf);
 
 impl TempDirectory {
-    /// Elsewhere when we are root and PostgreSQL's account cannot come here.
+    /// Resolves the symlink that exists if the directory is not accessible to PostgreSQL's system account.
     fn cluster(&self) -> PathBuf {
         let link = self.0.join("postgres");
         link.canonicalize().unwrap_or(link)
@@ -94,12 +94,12 @@ impl TempDirectory {
 
 impl Drop for TempDirectory {
     fn drop(&mut self) {
-        // What is not there any more, or not yet, need not be removed.
+        // Ignore errors: either directory may not exist.
         let _ignored = (fs::remove_dir_all(self.cluster()), fs::remove_dir_all(&self.0));
     }
 }
 
-/// Migrates the database at `url` and fills it. Takes about a minute for a million sessions.
+/// Migrates the database at `url` and generates sessions. A million take about a minute.
 pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<MeasuredClient> {
     Db::migrate(url)?;
     let mut connection = PgConnection::establish(url)?;
@@ -134,7 +134,7 @@ fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<Cl
     let name: DisplayName = company.parse()?;
     let address = format!("{}@example.org", company.replace(' ', "."));
     let email: EmailAddress = address.parse().map_err(anyhow::Error::msg)?;
-    // No password has this hash: nobody signs in here.
+    // Not a valid hash, so no password matches: nobody signs in to this database.
     let owner = NewUser { email, name: name.clone(), password_hash: "none".to_owned() };
     accounts::add_user(connection, &trail(), &owner, ClientChoice::Company(&name), "owner")
 }
@@ -159,7 +159,7 @@ fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> an
         form_nonce: None,
     };
     let manager = KeyActor { client: credentials.client.clone(), trail: trail() };
-    // What is measured is the server, not its patience.
+    // 0 means no rate limit, which would otherwise cap the measured rate.
     let rights = KeyRights { requests_per_minute: "0".parse()?, ..KeyRights::default() };
     let plan = KeyRequest { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };
     api_keys::create(connection, &manager, &plan, &new)?;

@@ -1,4 +1,5 @@
--- bench: sessions of the clients $1, as many as $2 says of each, stored in turns as if recorded day by day.
+-- Generates sessions for the benchmark. $1: client IDs; $2: number of sessions of each client. Rows of all clients are
+-- interleaved, as if recorded over time, so that a page is spread over the table as in production.
 insert into sessions (
     client_id, sequence, session_id, external_id, status, channel, source, queue_name, agent_name, agent_email,
     shopper_id, shopper_name, shopper_email, shopper_phone, shopper_country, page_url, created_at, started_at, ended_at,

@@ -1,5 +1,5 @@
-//! How fast a file is imported, next to `\copy` of the same rows by psql: into a table without indexes and constraints,
-//! and into one like `sessions`.
+//! The speed of `uptok import`, compared with psql's `\copy` of the same rows: into a table without indexes and
+//! constraints, and into one with those of `sessions`.
 
 use std::{fmt, time::Instant};
 
@@ -12,12 +12,12 @@ use super::{
     process::ChildProcess,
 };
 
-/// So many sessions are in the file, or as many as there are.
+/// Maximum number of sessions in the file.
 const MAX_SESSIONS: u32 = 200_000;
-/// How often the three take turns; what is reported are medians.
+/// Number of measurements of each. The report shows their median.
 const ROUNDS: usize = 3;
 
-/// Rows per second.
+/// Medians in rows per second.
 pub(crate) struct ImportResult {
     sessions: u32,
     import: f64,
@@ -38,7 +38,7 @@ impl fmt::Display for ImportResult {
     }
 }
 
-/// Imports sessions of the measured client into new clients.
+/// Imports sessions of `client`, each time into a new client.
 pub(crate) async fn measure(
     database: &BenchDatabase,
     client: &str,
@@ -63,7 +63,7 @@ struct ImportBench<'a> {
 }
 
 impl ImportBench<'_> {
-    /// The file, the same rows for psql, and the tables that these go into.
+    /// Writes the file for the import and one with the same rows for psql, and creates the tables for the latter.
     async fn prepare(&self, client: &str) -> anyhow::Result<()> {
         let source = format!("from sessions where client_id = '{client}' and sequence <= {}", self.sessions);
         let record = include_str!("import.sql").replace('\n', " ");
@@ -100,7 +100,7 @@ impl ImportBench<'_> {
         psql
     }
 
-    /// Rows per second.
+    /// Runs `command`, which must import or copy all sessions.
     async fn rows_per_second(&self, command: &mut Command) -> anyhow::Result<f64> {
         let start = Instant::now();
         self.run(command).await?;

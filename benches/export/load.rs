@@ -1,4 +1,4 @@
-//! The load: wrk on the server, pgbench on the database, in turns.
+//! Load tests: wrk on the server and pgbench on the database, in turns.
 
 use std::{
     collections::HashMap,
@@ -20,12 +20,12 @@ use super::{
     statement::ExportStatement,
 };
 
-/// How often server and pgbench take turns; what is reported are medians.
+/// Number of measurements of each. The report shows their median.
 const ROUNDS: usize = 3;
-/// How long the server, and then pgbench, is under load before anything is measured.
+/// Duration of the load on each before the first measurement.
 pub(crate) const WARM_UP_SECONDS: u32 = 2;
 
-/// What was measured. CPU is in µs per request or transaction, `None` where the system does not tell.
+/// Medians of a scenario. CPU times are µs per request or transaction, or `None` without `/proc`.
 pub(crate) struct Measurement {
     pub(crate) requests_per_second: f64,
     pub(crate) p50_ms: f64,
@@ -37,7 +37,7 @@ pub(crate) struct Measurement {
     pub(crate) pgbench_postgres_cpu_micros: Option<f64>,
 }
 
-/// The programs that make load.
+/// Paths of the programs that the benchmark runs.
 pub(crate) struct LoadTools {
     wrk: PathBuf,
     pgbench: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct LoadTools {
 
 impl LoadTools {
     pub(crate) fn find(database: &BenchDatabase) -> anyhow::Result<Self> {
-        // /usr/lib/postgresql/15/bin/postgres "-D" "." …
+        // Example: /usr/lib/postgresql/15/bin/postgres "-D" "." …
         let command = database.read_cluster_file("postmaster.opts")?;
         let postgres = Path::new(command.split(" \"").next().unwrap_or_default());
         let bin = postgres.parent().unwrap_or(Path::new(""));
@@ -58,7 +58,7 @@ impl LoadTools {
     }
 }
 
-/// Beside the running PostgreSQL, so that the versions agree, or on the `PATH`.
+/// Prefers `bin`, the directory of the running PostgreSQL, so that the versions match, over the `PATH`.
 fn find_program(name: &str, bin: &Path) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut directories = std::iter::once(bin.to_owned()).chain(std::env::split_paths(&path));
@@ -69,14 +69,13 @@ fn find_program(name: &str, bin: &Path) -> anyhow::Result<PathBuf> {
         })
 }
 
-/// Everything that a measurement needs.
 pub(crate) struct LoadTest {
     pub(crate) tools: LoadTools,
     directory: PathBuf,
     database_url: String,
     key: String,
     credentials: Credentials,
-    /// The length of a page, in bytes.
+    /// Length of a response with a page of default size.
     page_bytes: f64,
     postmaster: u32,
 }
@@ -93,7 +92,7 @@ impl LoadTest {
             let rows = database.query_text(&statement.row_count_sql(page))?;
             ensure!(
                 rows == PER_PAGE.to_string(),
-                "the statement for pgbench gives {rows} rows of page {page}"
+                "the statement for pgbench returns {rows} rows for page {page}"
             );
         }
         let directory = database.directory().to_owned();
@@ -146,7 +145,10 @@ impl LoadTest {
         })
     }
 
-    /// What the server does under this load.
+    /// Runs wrk on `server`.
+    ///
+    /// # Errors
+    /// If any request fails or the responses are shorter than a page, because errors are cheap and would look fast.
     pub(crate) async fn run_wrk(
         &self,
         scenario: &Scenario,
@@ -167,14 +169,15 @@ impl LoadTest {
                 line.split_once(' ').and_then(|(name, value)| Some((name, value.parse().ok()?)))
             })
             .collect();
-        let get = |name| values.get(name).copied().with_context(|| format!("wrk said no {name}:\n{output}"));
+        let get =
+            |name| values.get(name).copied().with_context(|| format!("wrk printed no {name}:\n{output}"));
         let (requests, http_errors, socket_errors) =
             (get("requests")?, get("http_errors")?, get("socket_errors")?);
         ensure!(
             http_errors + socket_errors == 0.0,
-            "of {requests} requests {http_errors} were answered with an error and {socket_errors} not at all"
+            "of {requests} requests, {http_errors} got an error response and {socket_errors} got none"
         );
-        // wrk takes a redirect for a success.
+        // wrk counts a redirect as a success, so check the size too.
         let page_bytes = self.page_bytes * f64::from(scenario.per_page) / f64::from(PER_PAGE);
         ensure!(get("bytes")? / requests > 0.8 * page_bytes, "answers are shorter than a page");
         Ok(WrkResult {
@@ -200,7 +203,7 @@ impl LoadTest {
             .args(["-c", &scenario.connections.to_string(), "-T", &seconds.to_string()])
             .args(definitions)
             .arg(&self.database_url)
-            // Planned once: on its own PostgreSQL may plan anew each time, and would be an easy match.
+            // Plan once, as the server does. By default PostgreSQL may plan every execution, which makes pgbench slower.
             .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan");
         let sampler = CpuSampler::new(server.pid()?, self.postmaster);
         let before = sampler.and_then(CpuSampler::sample);
@@ -210,7 +213,7 @@ impl LoadTest {
             let value = output
                 .lines()
                 .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
-            value.with_context(|| format!("pgbench said no {name}\n{output}"))
+            value.with_context(|| format!("pgbench printed no {name}\n{output}"))
         };
         let transactions: f64 = get("number of transactions actually processed:")?;
         Ok(PgbenchResult {
@@ -219,7 +222,7 @@ impl LoadTest {
         })
     }
 
-    /// What `command` prints.
+    /// Runs `command` to its end and returns its standard output and error.
     pub(crate) async fn run_command(&self, command: &mut Command) -> anyhow::Result<String> {
         let succeeded = ChildProcess::start(command, &self.directory, "load.log")?.wait_for_success().await?;
         let output = fs::read_to_string(self.directory.join("load.log"))?;
@@ -228,12 +231,11 @@ impl LoadTest {
     }
 }
 
-/// What a server did under load.
 pub(crate) struct WrkResult {
     pub(crate) per_second: f64,
     p50_ms: f64,
     p99_ms: f64,
-    /// CPU time of each request, in µs.
+    /// µs per request.
     pub(crate) cpu_micros: Option<CpuTime>,
 }
 
@@ -242,7 +244,7 @@ struct PgbenchResult {
     cpu_micros: Option<CpuTime>,
 }
 
-/// CPU time per request, in µs.
+/// Returns the CPU time between two samples in seconds, divided by `count`, in µs.
 fn cpu_per_operation(count: f64, before: Option<CpuTime>, after: Option<CpuTime>) -> Option<CpuTime> {
     let (before, after) = (before?, after?);
     let micros = |before: f64, after: f64| (after - before) * 1e6 / count;

@@ -1,8 +1,8 @@
-//! How fast sessions are exported, next to what PostgreSQL itself can do: `make bench`.
+//! Benchmark of the export, compared with PostgreSQL itself. Run it with `make bench`.
 //!
-//! It fills a PostgreSQL of its own, runs the release binary on it, and measures in turns the server with wrk and the
-//! very statement of the export with pgbench. Rates depend on the machine and on its neighbours; the ratio of the two
-//! hardly does. `docs/performance.md` says what each figure means.
+//! Starts a PostgreSQL of its own with generated sessions, runs the release binary on it, and alternates between wrk on
+//! the server and pgbench with the same SQL statement. Absolute rates depend on the machine and its load, so compare
+//! versions by the ratio of the two. `docs/performance.md` explains each figure.
 
 mod database;
 mod import;
@@ -32,25 +32,25 @@ use scenario::{Metric, Scenario, Threshold};
 use server::{PAGE_CACHE_OFF, ServerProcess};
 use settings::BenchSettings;
 
-/// Sessions per page, as when a caller says nothing.
+/// The API's default page size, in sessions.
 const PER_PAGE: u32 = 50;
 
 fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
-        // `cargo test --all-targets` runs benchmarks too, to see whether they start.
+        // `cargo test --all-targets` runs benchmarks without `--bench`, only to check that they start.
         return ExitCode::SUCCESS;
     }
     match actix_web::rt::System::new().block_on(bench_until_signal()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed; then there is nobody to tell.
+            // Ignore the error: if standard error is closed, there is nowhere to report it.
             let _ignored = writeln!(io::stderr(), "bench: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Whoever stops us drops the benchmark where it stands, and with it every process and file it made.
+/// Cancels the benchmark on SIGINT or SIGTERM. Dropping it kills every process and removes every file it created.
 async fn bench_until_signal() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -63,10 +63,13 @@ async fn bench_until_signal() -> anyhow::Result<()> {
 
 async fn bench() -> anyhow::Result<()> {
     let settings = BenchSettings::from_env()?;
-    print_line("Starting a PostgreSQL of our own")?;
+    print_line("Starting PostgreSQL")?;
     let database = actix_web::rt::task::spawn_blocking(BenchDatabase::start).await??;
     let tools = LoadTools::find(&database)?;
-    print_line(&format!("Filling it with {} sessions of one client and some of others", settings.sessions))?;
+    print_line(&format!(
+        "Generating {} sessions for the measured client and some for others",
+        settings.sessions
+    ))?;
     let (url, sessions) = (database.url().to_owned(), settings.sessions);
     let measured_client =
         actix_web::rt::task::spawn_blocking(move || database::fill(&url, sessions)).await??;
@@ -75,7 +78,7 @@ async fn bench() -> anyhow::Result<()> {
     let load = LoadTest::new(tools, &database, &measured_client, first_page.page_bytes)?;
     let mut report = Report::new(&database, &first_page)?;
     measure_scenarios(&load, &server, &settings, Scenario::uncached(), &mut report).await?;
-    report.add_metric(memory_metric(&server, "MiB of memory after these, no page kept", 64.0)?);
+    report.add_metric(memory_metric(&server, "MiB of server memory afterwards, page cache off", 64.0)?);
     print_line("Measuring streams")?;
     for metric in stream::measure(&load, &server, &measured_client).await? {
         report.add_metric(metric);
@@ -84,9 +87,9 @@ async fn bench() -> anyhow::Result<()> {
     let server = ServerProcess::start(&database, "uptok", &[])?;
     server.check_when_ready(&measured_client.key, settings.sessions).await?;
     measure_scenarios(&load, &server, &settings, Scenario::cached(&measured_client), &mut report).await?;
-    report.add_metric(memory_metric(&server, "MiB of memory after the run, pages kept", 128.0)?);
+    report.add_metric(memory_metric(&server, "MiB of server memory after the run, page cache on", 128.0)?);
     drop(server);
-    print_line("Measuring what counting the requests costs")?;
+    print_line("Measuring the cost of counting requests")?;
     report.metering = Some(metering::measure(&database, &measured_client, &load, &settings).await?);
     print_line("Measuring the import")?;
     let client = measured_client.credentials.client.as_str();
@@ -110,11 +113,10 @@ async fn measure_scenarios(
 }
 
 fn memory_metric(server: &ServerProcess, name: &str, threshold: f64) -> anyhow::Result<Metric> {
-    let resident_mib = server.resident_mib().context("no /proc tells the memory of the server")?;
+    let resident_mib = server.resident_mib().context("cannot read the memory of the server from /proc")?;
     Ok(Metric { name: name.to_owned(), value: resident_mib, threshold: Threshold::AtMost(threshold) })
 }
 
-/// Prints a line that whoever runs the benchmark waits for.
 fn print_line(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }

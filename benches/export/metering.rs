@@ -1,4 +1,4 @@
-//! What counting requests costs: the first page of a server that counts and of one that does not, by turns.
+//! The cost of counting requests: alternates between a server with `UPTOK_METERING=on` and one with `off`.
 
 use std::fmt;
 
@@ -11,22 +11,21 @@ use super::{
     settings::BenchSettings,
 };
 
-/// Both servers ask for the same page with so many callers at once.
 const SCENARIO: Scenario =
     Scenario { pages: 1, per_page: PER_PAGE, connections: 16, page_cache: false, min_ratio: MIN_RATIO };
-/// How often both are measured.
+/// Number of measurements of each server.
 const ROUNDS: usize = 4;
-/// What a server that counts does of what one does that does not, at least.
+/// Minimum of the request rate with counting ÷ the rate without.
 const MIN_RATIO: f64 = 0.95;
 
-/// What was measured: medians, first of the server that counts.
+/// Medians. In each array the first value is with counting, the second without.
 pub(crate) struct MeteringCost {
     per_second: [f64; 2],
     ratio: f64,
     cpu_micros: Option<[f64; 2]>,
 }
 
-/// The servers take turns, so that what else the machine does falls on both.
+/// The servers take turns, so that other load on the machine affects both equally.
 pub(crate) async fn measure(
     database: &BenchDatabase,
     measured_client: &MeasuredClient,
@@ -43,7 +42,7 @@ pub(crate) async fn measure(
     let mut rounds = Vec::new();
     for round_index in 0..ROUNDS {
         let mut round = Vec::new();
-        // Each goes first as often as second: what comes after what shows in rates.
+        // Alternate which server goes first, because the order affects the rates.
         for index in [round_index % 2, 1 - round_index % 2] {
             round.push((index, load.run_wrk(&SCENARIO, &servers[index], settings.seconds).await?));
         }
@@ -73,7 +72,7 @@ impl fmt::Display for MeteringCost {
             SCENARIO.name()
         )?;
         match self.cpu_micros {
-            Some([on, off]) => write!(formatter, "; server CPU {on:.1} µs each, {off:.1} without"),
+            Some([on, off]) => write!(formatter, "; server CPU {on:.1} µs per request, {off:.1} without"),
             None => Ok(()),
         }
     }

@@ -1,32 +1,33 @@
-//! What processes use, where there is `/proc`.
+//! Memory and CPU time of processes, from `/proc`. Values are `None` on systems without it.
 
 use std::{fs, process::Command};
 
-/// The memory that the process `pid` has in RAM, in MiB.
+/// Returns the resident set size of the process `pid` in MiB.
 pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
 }
 
-/// CPU time of the server and of PostgreSQL since they started, in seconds.
+/// CPU time of the server and of PostgreSQL: in seconds from [`CpuSampler::sample`], in µs once divided by a number of
+/// requests or transactions.
 #[derive(Clone, Copy)]
 pub(crate) struct CpuTime {
     pub(crate) server: f64,
     pub(crate) postgres: f64,
 }
 
-/// Reads the CPU time of two processes.
+/// Reads the CPU time of the server and of PostgreSQL.
 #[derive(Clone, Copy)]
 pub(crate) struct CpuSampler {
     pub(crate) server: u32,
-    /// The postmaster: its backends are its children.
+    /// Process ID of the postmaster. The backends are its children.
     pub(crate) postgres: u32,
     ticks_per_second: f64,
 }
 
 impl CpuSampler {
-    /// `None` where there is no `/proc`.
+    /// `server` and `postgres` are process IDs. Returns `None` if `/proc` is missing.
     pub(crate) fn new(server: u32, postgres: u32) -> Option<Self> {
         let ticks = Command::new("getconf").arg("CLK_TCK").output().ok()?.stdout;
         let sampler =
@@ -40,7 +41,7 @@ impl CpuSampler {
         Some(CpuTime { server: seconds(server), postgres: seconds(self.postgres_ticks()?) })
     }
 
-    /// Of the postmaster, of its children, and of those that have ended.
+    /// Returns the CPU time of the postmaster and of all its children, including those that have exited, in clock ticks.
     fn postgres_ticks(self) -> Option<f64> {
         let mut postmaster = ProcessTimes::read(&self.postgres.to_string())?;
         loop {
@@ -51,7 +52,7 @@ impl CpuSampler {
                 .map(|times| times.own)
                 .sum();
             let before = std::mem::replace(&mut postmaster, ProcessTimes::read(&self.postgres.to_string())?);
-            // A child that ended while we looked would count twice or not at all.
+            // Retry if a child was reaped in the meantime, because it may have been counted twice or not at all.
             if before.reaped_children.total_cmp(&postmaster.reaped_children).is_eq() {
                 return Some(postmaster.own + postmaster.reaped_children + running_children);
             }
@@ -59,7 +60,7 @@ impl CpuSampler {
     }
 }
 
-/// From `/proc/<pid>/stat`, in clock ticks.
+/// Fields of `/proc/<pid>/stat` (see proc(5)). Times are in clock ticks.
 struct ProcessTimes {
     parent: u32,
     own: f64,
@@ -69,7 +70,8 @@ struct ProcessTimes {
 impl ProcessTimes {
     fn read(pid: &str) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // 4711 (name) S parent … utime stime cutime cstime …: the name may hold anything, so count after it.
+        // Format: 4711 (name) S parent … utime stime cutime cstime … The name may contain spaces and parentheses, so
+        // split after the last one.
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         let sum = |from: usize| {
             Some(fields.get(from)?.parse::<f64>().ok()? + fields.get(from + 1)?.parse::<f64>().ok()?)

@@ -1,4 +1,4 @@
-//! What was measured, as a table.
+//! The report that is printed at the end.
 
 use std::fmt;
 
@@ -10,12 +10,11 @@ use super::{
     server::FirstPage,
 };
 
-/// p99 is at most so many times p50, with many callers.
+/// Maximum of p99 ÷ p50 with 64 connections.
 const MAX_TAIL_RATIO: f64 = 3.0;
-/// A page drawn from all is answered at least so often, compared with the first one.
+/// Minimum of the request rate for random pages ÷ that for the first page.
 const MIN_RANDOM_PAGE_RATIO: f64 = 0.75;
 
-/// Everything that was measured.
 pub(crate) struct Report {
     rows: Vec<(Scenario, Measurement)>,
     metrics: Vec<Metric>,
@@ -41,7 +40,7 @@ impl Report {
         self.metrics.push(metric);
     }
 
-    /// What the rows say when they are compared with each other.
+    /// Metrics calculated from the rows: tail latency, and random pages compared with the first page.
     fn derived_metrics(&self) -> Vec<Metric> {
         let mut metrics = Vec::new();
         for (scenario, measurement) in &self.rows {
@@ -102,7 +101,7 @@ impl fmt::Display for Report {
         if let Some(metering) = &self.metering {
             writeln!(formatter, "\n{metering}")?;
         }
-        writeln!(formatter, "\nA page of 50 is {} bytes of JSON", self.page_bytes)?;
+        writeln!(formatter, "\nA page of 50 sessions is {} bytes of JSON", self.page_bytes)?;
         write!(formatter, "{}", self.machine)
     }
 }

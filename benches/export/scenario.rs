@@ -1,15 +1,15 @@
-//! What is measured, and the bar each figure should reach.
+//! The measured scenarios and the values they should reach.
 
 use super::{PER_PAGE, database::MeasuredClient};
 
-/// A page drawn from the first so many, asked for by so many callers at once.
+/// Concurrent requests, each for a page drawn at random from the first `pages` pages.
 pub(crate) struct Scenario {
     pub(crate) pages: u32,
     pub(crate) per_page: u32,
     pub(crate) connections: u32,
-    /// Whether the server keeps pages, as it does unless told otherwise.
+    /// Whether the server has its page cache on, which is the default.
     pub(crate) page_cache: bool,
-    /// Requests per second ÷ transactions of pgbench, at least.
+    /// Minimum of requests per second ÷ pgbench transactions per second.
     pub(crate) min_ratio: f64,
 }
 
@@ -44,20 +44,19 @@ impl Scenario {
         format!("{what}, {connections} connections")
     }
 
-    /// Whether it is the plain first page, which others are compared with.
+    /// Whether other scenarios are compared with this one: the uncached first page of default size.
     pub(crate) fn is_baseline(&self) -> bool {
         self.pages == 1 && self.per_page == PER_PAGE && !self.page_cache
     }
 }
 
-/// A figure that is no rate of its own, beside its bar.
+/// A single measured value, such as the server's memory.
 pub(crate) struct Metric {
     pub(crate) name: String,
     pub(crate) value: f64,
     pub(crate) threshold: Threshold,
 }
 
-/// What a figure should reach.
 #[derive(Clone, Copy)]
 pub(crate) enum Threshold {
     AtLeast(f64),
@@ -65,7 +64,7 @@ pub(crate) enum Threshold {
 }
 
 impl Threshold {
-    /// The bar, and whether `value` reaches it.
+    /// Returns the threshold as text, with a remark if `value` misses it.
     pub(crate) fn describe(self, value: f64) -> String {
         match self {
             Self::AtLeast(threshold) if value < threshold => format!("at least {threshold}: below the bar"),

@@ -1,4 +1,4 @@
-//! The release binary, as an operator runs it.
+//! The release binary, started the way docs/operations.md recommends.
 
 use std::{fs, net::TcpListener, path::PathBuf, time::Duration};
 
@@ -14,38 +14,38 @@ use super::{
     procfs,
 };
 
-/// A server that ends with this value.
+/// Killed on drop.
 pub(crate) struct ServerProcess {
     process: ChildProcess,
     base_url: String,
     log: PathBuf,
 }
 
-/// Nothing is kept, so that reading is what is measured.
+/// Turns the page cache off, so that every request reads its page from PostgreSQL.
 pub(crate) const PAGE_CACHE_OFF: (&str, &str) = ("UPTOK_PAGE_CACHE_MIB", "0");
 
-/// A first answer, found to be right.
+/// The first page of the export, after its content was checked.
 pub(crate) struct FirstPage {
-    /// The length of its body.
+    /// Length of the response body.
     pub(crate) page_bytes: u32,
 }
 
 impl ServerProcess {
-    /// A server with these settings. Its log is named after `name`.
+    /// Starts a server with `settings` on a free port. It logs to `{name}.log` in the directory of the database.
     pub(crate) fn start(
         database: &BenchDatabase,
         name: &str,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        // As the service of docs/operations.md; it becomes the server, so this is its process.
+        // SCHED_BATCH, as in the systemd unit of docs/operations.md. chrt execs the server, so it keeps the process ID.
         let mut serve = Command::new("chrt");
         serve
             .args(["--batch", "0", env!("CARGO_BIN_EXE_uptok"), "serve", "--listen", &address])
             .env("DATABASE_URL", database.url())
             .env("UPTOK_SECRET", SECRET)
             .envs(settings.iter().copied());
-        // Its log is written to disk, as in production.
+        // Log to disk, as in production: requests must not get faster because nothing is written.
         let file = format!("{name}.log");
         let process = ChildProcess::start(&mut serve, database.directory(), &file)?;
         let log = database.directory().join(file);
@@ -64,7 +64,10 @@ impl ServerProcess {
         procfs::resident_mib(self.process.id().ok()?)
     }
 
-    /// Waits until the server answers, and makes sure that the first page is right.
+    /// Waits about 10 seconds at most for the server to become ready, then checks the first page.
+    ///
+    /// # Errors
+    /// If it does not become ready, with its log, or if the page is not the expected one.
     pub(crate) async fn check_when_ready(&self, key: &ClientKey, sessions: u32) -> anyhow::Result<FirstPage> {
         for _ in 0..100 {
             if reqwest::get(format!("{}/readyz", self.base_url))

@@ -1,14 +1,13 @@
-//! What may be changed about a run, from the environment. The server reads its own settings from there too.
+//! Settings of the benchmark, from the environment. The server inherits the environment, so its settings apply too.
 
 use anyhow::{Context as _, ensure};
 
 use super::PER_PAGE;
 
-/// How large and how long.
 pub(crate) struct BenchSettings {
-    /// `UPTOK_BENCH_SESSIONS`: sessions of the measured client, at least two pages.
+    /// `UPTOK_BENCH_SESSIONS`: number of sessions of the measured client, at least 100 (two pages).
     pub(crate) sessions: u32,
-    /// `UPTOK_BENCH_SECONDS`: how long each of the measurements takes, of which every figure has six.
+    /// `UPTOK_BENCH_SECONDS`: duration of one measurement, at least 1. Each scenario has six.
     pub(crate) seconds: u32,
 }
 

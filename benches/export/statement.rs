@@ -1,4 +1,4 @@
-//! The statement of the export as a script for pgbench.
+//! The SQL statement of the export, as a script for pgbench.
 
 use std::fmt::Write as _;
 
@@ -9,22 +9,21 @@ use uptok::{
 
 use super::database::CALLER_ADDRESS;
 
-/// The statement, and what its parameters `$1`, `$2` … are made of.
+/// The statement and its parameters, in the order `$1`, `$2` …
 pub(crate) struct ExportStatement {
     sql: &'static str,
     parameters: Vec<Parameter>,
 }
 
-/// A parameter.
 enum Parameter {
-    /// The same in every call.
+    /// The same for every page.
     Constant(String),
-    /// `first + step * (page - 1)`.
+    /// `first + step * (page - 1)`, where pages start at 1.
     PerPage { first: i64, step: i64 },
 }
 
 impl ExportStatement {
-    /// That of a page, with what the server binds.
+    /// The statement of an unfiltered page, with the parameters that the server binds.
     pub(crate) fn new(credentials: &Credentials, per_page: u32) -> Self {
         let hash = credentials.secret_hash.iter().fold("\\x".to_owned(), |mut text, byte| {
             // Writing to a String cannot fail.
@@ -44,7 +43,7 @@ impl ExportStatement {
         Self { sql: page_statement(), parameters }
     }
 
-    /// A script that asks for one of the first `pages` pages, with the values that stay the same as `-D` arguments.
+    /// Returns a script that reads one of the first `pages` pages at random, and the `-D` arguments with its constants.
     pub(crate) fn pgbench_script(&self, pages: u32) -> (String, Vec<String>) {
         let (mut script, mut definitions) = (format!("\\set page random(1, {pages})\n"), Vec::new());
         for (index, parameter) in self.parameters.iter().enumerate() {
@@ -62,7 +61,7 @@ impl ExportStatement {
         )
     }
 
-    /// A statement that says in `answer` how many rows a page has.
+    /// Returns a statement that selects the number of rows of `page` as `answer`.
     pub(crate) fn row_count_sql(&self, page: i64) -> String {
         let sql = self.replace_parameters(|_number, parameter| match parameter {
             Parameter::Constant(text) => format!("'{text}'"),
@@ -71,9 +70,9 @@ impl ExportStatement {
         format!("select count(*)::text as answer from ({sql}) as page")
     }
 
-    /// The statement with something else in the place of each parameter.
+    /// Returns the statement with each parameter replaced by what `render` returns for its number and value.
     fn replace_parameters(&self, render: impl Fn(usize, &Parameter) -> String) -> String {
-        // From the last one: $1 is also the beginning of $10.
+        // Start with the last one, because $1 is a prefix of $10.
         let last_to_first = self.parameters.iter().enumerate().rev();
         last_to_first.fold(self.sql.to_owned(), |sql, (index, parameter)| {
             sql.replace(&format!("${}", index + 1), &render(index + 1, parameter))

@@ -1,4 +1,4 @@
-//! Everything as a file, beside what psql makes of the same columns.
+//! The export of all sessions as a file, compared with psql's `\copy` of the same columns.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use super::{
     server::ServerProcess,
 };
 
-/// How often the stream and psql take turns.
+/// Number of measurements of each.
 const ROUNDS: usize = 3;
-/// Memory is compared with what it is after so many bytes.
+/// Memory after this many bytes is the baseline, because buffers have reached their size by then.
 const WARM_UP_BYTES: u64 = 20_000_000;
 
-/// How the streams do, three figures.
+/// Returns the rate of the CSV export compared with psql, and the memory growth during a CSV or NDJSON export.
 pub(crate) async fn measure(
     load: &LoadTest,
     server: &ServerProcess,
@@ -39,12 +39,12 @@ pub(crate) async fn measure(
         memory_growth_mib.max(measure_stream(server, measured_client, "ndjson").await?.memory_growth_mib);
     Ok(vec![
         Metric {
-            name: format!("CSV of everything ({:.0} MB/s) ÷ psql's \\copy", median(rates)),
+            name: format!("CSV of all sessions ({:.0} MB/s) ÷ psql's \\copy", median(rates)),
             value: median(ratios),
             threshold: Threshold::AtLeast(0.7),
         },
         Metric {
-            name: "MiB that memory grows in a stream".to_owned(),
+            name: "MiB of memory growth during a stream".to_owned(),
             value: memory_growth_mib,
             threshold: Threshold::AtMost(16.0),
         },
@@ -53,7 +53,7 @@ pub(crate) async fn measure(
 
 struct StreamMeasurement {
     bytes_per_second: f64,
-    /// By so many MiB the server's memory was above what it was when the stream had settled.
+    /// Peak of the server's memory during the stream minus the baseline.
     memory_growth_mib: f64,
 }
 
@@ -88,7 +88,7 @@ async fn measure_stream(
     Ok(StreamMeasurement { bytes_per_second: f64::from(u32::try_from(bytes)?) / seconds, memory_growth_mib })
 }
 
-/// What psql makes of the same columns, in bytes per second.
+/// Returns the bytes per second that psql exports of the same columns.
 async fn measure_copy(load: &LoadTest, measured_client: &MeasuredClient) -> anyhow::Result<f64> {
     let columns: Vec<String> = COLUMNS.iter().map(|name| snake_case(name)).collect();
     let copy = format!(
@@ -101,11 +101,11 @@ async fn measure_copy(load: &LoadTest, measured_client: &MeasuredClient) -> anyh
     psql.args(["--no-psqlrc", "--quiet", "--command", &copy, load.database_url()]);
     let output = load.run_command(&mut psql).await?;
     let seconds = start.elapsed().as_secs_f64();
-    let bytes: u32 = output.trim().parse().with_context(|| format!("psql said {output}"))?;
+    let bytes: u32 = output.trim().parse().with_context(|| format!("psql printed {output}"))?;
     Ok(f64::from(bytes) / seconds)
 }
 
-/// `createdAt` is `created_at` there.
+/// Example: `createdAt` becomes `created_at`, its name in the database.
 fn snake_case(name: &str) -> String {
     let letter = |letter: char| {
         let separator = if letter.is_ascii_uppercase() { "_" } else { "" };

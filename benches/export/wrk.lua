@@ -1,5 +1,5 @@
--- Posts the export's form as programs do. Arguments: the key, of how many pages one is drawn each time, and how many
--- sessions each has.
+-- Sends the export's form as API clients do. Arguments: the key, the number of pages to choose from at random, and the
+-- number of sessions per page.
 
 local threads = 0
 
@@ -21,7 +21,7 @@ function init(arguments)
   math.randomseed(seed)
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "multipart/form-data; boundary=bench"
-  -- Made once each, so that making them does not slow down the load.
+  -- Cache each request, because formatting it every time would slow down the load generator.
   local requests = {}
   request = function()
     local page = math.random(pages)
