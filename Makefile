@@ -1,18 +1,18 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test bench fmt lint
 
-# Where rustup puts cargo, for a terminal that was open before.
+# rustup installs cargo here; a terminal opened before that does not have it on its PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-help: ## Show what there is
+help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
 
-run: ## Build Uptok and run it with its own PostgreSQL and a demo client; Ctrl-C stops both
+run: ## Build and run Uptok with a private PostgreSQL and a demo client; Ctrl-C stops both
 	@bin/setup run
 	cargo build --release --locked
 	@exec "$${CARGO_TARGET_DIR:-target}/release/uptok" serve --demo
 
-test: ## Run everything that checks: format, lints, tests, a real browser
+test: ## Run all checks: format, lints, tests, including those in a real browser
 	@bin/test
 
 bench: ## Measure exports under load
