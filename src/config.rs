@@ -1,6 +1,6 @@
-//! Every setting: its name, default, unit and check. Nothing else reads the environment.
+//! All settings with their names, defaults, units and validation. No other file reads the environment.
 //!
-//! `uptok --help` prints this file's doc lines; that is the reference.
+//! `uptok --help` prints the doc comments of this file and is the reference.
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
 
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-/// The shortest secret that is accepted, in characters.
+/// Minimum length of `UPTOK_SECRET` in characters.
 pub const SECRET_LENGTH_MIN: usize = 32;
 
 /// The settings, from the environment or the command line.
@@ -95,19 +95,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// PostgreSQL to use; empty is unset, as in a file of settings.
+    /// Treats an empty value as unset, because env files often contain empty values.
     #[must_use]
     pub fn database_url(&self) -> Option<&SecretString> {
         self.database_url.as_ref().filter(|url| !url.expose_secret().is_empty())
     }
 
-    /// The largest file that may be imported in the browser, in bytes.
+    /// Maximum size of a file imported in the browser, in bytes.
     #[must_use]
     pub fn import_bytes(&self) -> usize {
         usize::try_from(self.import_mib).unwrap_or(usize::MAX).saturating_mul(1024 * 1024)
     }
 
-    /// The origins whose web pages may read `/api`, where not any may.
+    /// The origins whose web pages may read `/api`, without `*`.
     #[must_use]
     pub fn named_origins(&self) -> Vec<&str> {
         self.cors_origins.iter().filter_map(CorsOrigin::name).collect()
@@ -120,17 +120,17 @@ impl Settings {
     }
 }
 
-/// Whose web pages may read `/api`.
+/// An entry of `UPTOK_CORS_ORIGINS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorsOrigin {
     /// `*`.
     Any,
-    /// Those of this origin: `https://shop.example`.
+    /// A single origin, such as `https://shop.example`.
     Only(String),
 }
 
 impl CorsOrigin {
-    /// The origin, where it is one.
+    /// Returns `None` for `*`.
     fn name(&self) -> Option<&str> {
         match self {
             Self::Any => None,
@@ -150,7 +150,7 @@ impl FromStr for CorsOrigin {
     }
 }
 
-/// Who may register.
+/// Who may register (`UPTOK_SIGN_UP`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SignUpPolicy {
     /// Only while there are no users
@@ -161,7 +161,7 @@ pub enum SignUpPolicy {
     Closed,
 }
 
-/// Whether the requests of API keys are counted.
+/// Whether the requests of API keys are counted (`UPTOK_METERING`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Metering {
     /// Counted for the usage pages
@@ -170,7 +170,7 @@ pub enum Metering {
     Off,
 }
 
-/// How log lines look.
+/// Format of log lines (`UPTOK_LOG_FORMAT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people
@@ -179,18 +179,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// The address people type: an origin (scheme, host and port; RFC 6454) without a path.
+/// The address at which users reach the dashboard: an origin (scheme, host and port; RFC 6454) without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
 impl PublicUrl {
-    /// The origin as browsers write it in the `Origin` header: `https://keys.example.org`.
+    /// Returns the origin as browsers send it in the `Origin` header, such as `https://keys.example.org`.
     #[must_use]
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
 
-    /// Whether cookies can be `Secure`.
+    /// Cookies can only be `Secure` if this is true.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"

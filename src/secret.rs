@@ -1,4 +1,4 @@
-//! The one secret of an installation, and the keys that derive from it (HKDF-SHA-256, RFC 5869).
+//! The secret of an installation, from which all keys are derived (HKDF-SHA-256, RFC 5869).
 
 use std::{
     fs,
@@ -14,14 +14,14 @@ use sha2::Sha256;
 
 use crate::{config::SECRET_LENGTH_MIN, random};
 
-/// What a derived key is for. A key for one purpose tells nothing about another.
+/// The purpose of a derived key. A key that leaks does not reveal those for other purposes.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyPurpose {
-    /// Signing the sign-in cookie.
+    /// Signs the sign-in cookie.
     SignInCookie,
-    /// The keyed hash of API keys, version 1.
+    /// Keyed hash of API keys, version 1.
     ApiKeys,
-    /// The hashes that chain the records of the audit log.
+    /// Keyed hashes that chain the records of the audit log.
     AuditLog,
 }
 
@@ -30,16 +30,16 @@ pub enum KeyPurpose {
 pub struct InstallationSecret(SecretString);
 
 impl InstallationSecret {
-    /// Takes a secret that the settings have already checked.
+    /// Does not check the length; the settings have done so.
     #[must_use]
     pub fn new(secret: SecretString) -> Self {
         Self(secret)
     }
 
-    /// Reads the file `secret` in `data_dir`; makes it (mode 0600) when there is none.
+    /// Reads the file `secret` in `data_dir`. Creates it with a random secret and mode 0600 if it does not exist.
     ///
     /// # Errors
-    /// When the file cannot be read or written, others may read it, or it is too short.
+    /// If the file cannot be read or written, is accessible to other users, or is shorter than [`SECRET_LENGTH_MIN`].
     pub fn read_or_create(data_dir: &Path) -> anyhow::Result<Self> {
         let path = data_dir.join("secret");
         if !path.try_exists()? {
@@ -56,10 +56,10 @@ impl InstallationSecret {
         Ok(Self(SecretString::from(text.trim().to_owned())))
     }
 
-    /// 64 bytes for `purpose`.
+    /// Returns 64 bytes, always the same for the same secret and purpose.
     ///
     /// # Panics
-    /// Never: HKDF-SHA-256 gives up to 8160 bytes.
+    /// Never: HKDF-SHA-256 supports up to 8160 bytes.
     #[must_use]
     pub fn derive(&self, purpose: KeyPurpose) -> [u8; 64] {
         let label: &[u8] = match purpose {
@@ -75,8 +75,8 @@ impl InstallationSecret {
     }
 }
 
-/// Writes a new secret beside its place and links it there, so that two processes agree on one and a crash
-/// leaves none half-written.
+/// Writes a new secret to a temporary file and links it to `path`, unless that exists. The link is atomic, so two
+/// processes that start at once use the same secret, and a crash never leaves an incomplete one.
 fn create(data_dir: &Path, path: &Path) -> anyhow::Result<()> {
     let text = random::text(random::BASE62, 64).context("the operating system gives no random bytes")?;
     let draft = data_dir.join(format!("secret.{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! The demo account: believable sessions for trying out and for screenshots, the same every time but for the dates.
+//! The demo client, for evaluation and screenshots. Its sessions are always the same except for their dates.
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use diesel::{Connection as _, PgConnection};
@@ -11,26 +11,23 @@ use crate::{
     sessions::{IncomingSession, SessionRecord, record_all},
 };
 
-/// How many sessions the demo client has.
 const SESSIONS: u32 = 240;
-/// What the demo user signs in with.
+/// E-mail address of the demo user.
 pub const EMAIL: &str = "demo@example.org";
 
-/// The demo user's e-mail and the password that was made for it.
+/// The sign-in of a newly created demo user.
 #[derive(Debug)]
 pub struct DemoAccount {
-    /// What to sign in with.
     pub email: &'static str,
-    /// The password; it is stored as a hash only.
+    /// Shown once: only its hash is stored.
     pub password: String,
-    /// The client that owns the sessions.
     pub client: ClientId,
 }
 
-/// Makes the demo client, its owner and its sessions, unless there is any user; `None`: there was one.
+/// Creates the demo client, its owner and its sessions in one transaction. Returns `None` if there is any user already.
 ///
 /// # Errors
-/// Those of the database, or when the operating system gives no random bytes.
+/// If the database fails, or the operating system provides no random bytes.
 pub fn create(
     connection: &mut PgConnection,
     trail: &AuditContext,
@@ -41,7 +38,7 @@ pub fn create(
     let password_hash = PasswordHasher::hash_now(&new_password)?;
     let user = NewUser { email: parsed(EMAIL)?, name: parsed("Demo User")?, password_hash };
     let company = parsed("Demo Store")?;
-    // Whole seconds read better.
+    // Whole seconds are easier to read in screenshots.
     let now = now.duration_trunc(TimeDelta::seconds(1))?;
     let records = (0..SESSIONS).map(|index| session(now, index)).collect::<Result<Vec<_>, _>>()?;
     let client = connection.transaction(|connection| {
@@ -78,7 +75,8 @@ fn pick<T>(from: &[T], index: u32) -> &T {
     &from[usize::try_from(index).unwrap_or(0) % from.len()]
 }
 
-/// The session `index`, 0 being the oldest; they lie three hours apart and end today.
+/// Returns the session `index`, where 0 is the oldest. Sessions are about three hours apart, and the last one is at most
+/// three hours old.
 fn session(now: DateTime<Utc>, index: u32) -> anyhow::Result<IncomingSession> {
     let dice =
         |sides: u32, salt: u32| (index.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)) / 7 % sides;

@@ -1,4 +1,4 @@
-//! Serving: bind, answer, and stop without cutting anybody off.
+//! Runs the HTTP server and shuts it down gracefully.
 
 use std::{
     io,
@@ -14,22 +14,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{AppState, app};
 
-/// How long requests that are being answered may take after a stop, in seconds.
+/// Time that requests in progress have to complete after the listener has closed.
 const FINISH_SECONDS: u64 = 25;
 
-/// Takes the address that the settings name.
+/// Called before the database is opened, so that an address in use is reported at once.
 ///
 /// # Errors
-/// When the address is taken or not ours.
+/// If the address is in use or does not belong to this machine.
 pub fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(listen)
         .with_context(|| format!("cannot listen on {listen}; choose another with UPTOK_LISTEN"))
 }
 
-/// Begins to answer on `listener`, and with what is done beside answering. In a runtime.
+/// Starts the server on `listener`, and the background jobs. Must be called in an actix runtime.
 ///
 /// # Errors
-/// When the listener cannot be used.
+/// If the listener cannot be used.
 pub fn start(parts: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let shared = parts.clone();
@@ -50,12 +50,14 @@ pub fn start(parts: &AppState, listener: TcpListener) -> anyhow::Result<Server> 
     Ok(server.run())
 }
 
-/// Answers until SIGTERM or SIGINT, then stops: `/readyz` says 503, after the drain time the listener closes, and what is
-/// being answered is finished. A second signal cuts it off. At last what was counted is stored, unless one more signal
-/// comes.
+/// Serves requests until SIGTERM or SIGINT, then shuts down in three steps:
+///
+/// 1. `/readyz` returns 503 for the drain time, so that load balancers send no more requests.
+/// 2. The listener closes, and requests in progress get 25 seconds to complete. A second signal ends both steps at once.
+/// 3. Request counts that are still in memory are stored. Another signal skips this.
 ///
 /// # Errors
-/// When the server fails.
+/// If the server fails.
 pub async fn run_until_stopped(
     parts: &AppState,
     server: Server,
@@ -72,7 +74,7 @@ pub async fn run_until_stopped(
     parts.draining.begin();
     let finish = async {
         tokio::time::sleep(drain).await;
-        // The server itself says when it has stopped.
+        // No need to wait here: `server` completes once it has stopped.
         drop(handle.stop(true));
         std::future::pending::<()>().await;
     };
@@ -88,17 +90,17 @@ pub async fn run_until_stopped(
     Ok(())
 }
 
-/// SIGTERM and SIGINT, heard from the moment this is made: before that, one ends the process on the spot.
+/// Handlers for SIGTERM and SIGINT. Until it is created, either signal kills the process immediately.
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    /// Begins to listen, in a runtime.
+    /// Installs the handlers. Must be called in a Tokio runtime.
     ///
     /// # Errors
-    /// When the operating system does not let us.
+    /// If the operating system refuses to install them.
     pub fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }

@@ -1,25 +1,24 @@
-//! Text that people type and others read: one spelling, no characters that deceive.
+//! Normalization of text that users enter and others read: Unicode NFC, without characters that could deceive a reader.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Why a line of text is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// Nothing but white space.
+    /// Empty or only white space.
     #[error("Fill this in.")]
     Empty,
-    /// More characters than this.
+    /// More than this maximum number of characters.
     #[error("Use at most {0} characters.")]
     TooLong(usize),
-    /// A control or direction character, or one that cannot be seen.
+    /// Contains control characters, bidirectional formatting or invisible characters.
     #[error("Remove the control, direction or invisible characters.")]
     Deceptive,
 }
 
-/// One line of 1 to `max` characters: trimmed and NFC.
+/// Returns `text` trimmed and in NFC, as one line of 1 to `max` characters (Unicode scalar values).
 ///
 /// # Errors
-/// [`LineError`], whose sentence says what to do.
+/// [`LineError`]; its message is an instruction to the user.
 pub fn line(text: &str, max: usize) -> Result<String, LineError> {
     let text: String = text.trim().nfc().collect();
     if text.is_empty() {
@@ -34,15 +33,16 @@ pub fn line(text: &str, max: usize) -> Result<String, LineError> {
     Ok(text)
 }
 
-/// The first `max` characters of what a stranger sent, without those that [`line`] refuses.
+/// Returns the first `max` characters of untrusted text in NFC, without those that [`line`] refuses. For text that must
+/// be stored but cannot be sent back, such as a user agent.
 #[must_use]
 pub fn harmless(text: &str, max: usize) -> String {
     let kept: String = text.nfc().filter(|character| !is_deceptive(*character)).take(max).collect();
     kept.trim().to_owned()
 }
 
-/// Control characters (Cc), line and paragraph separators, and what changes direction or cannot be seen: with them a
-/// name can pretend to be another.
+/// Control characters (Cc), line and paragraph separators, bidirectional formatting, and invisible characters. They can
+/// make one name look like another.
 fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(character,
