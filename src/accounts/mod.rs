@@ -16,6 +16,7 @@ pub use email::EmailAddress;
 pub use members::{remove_member, set_enabled, set_role};
 pub use pages::{LoginThrottles, routes};
 pub use password::{NewPassword, PasswordHasher};
+pub(crate) use sign_in::extractor::OTHER_CLIENT;
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
     extractor::{MaybeSignedIn, Role, SignedIn, leave_message, sign_in},

@@ -39,7 +39,7 @@ const ACTORS: [(&str, &str); 4] = [
     ("system", "Uptok itself"),
     ("visitor", "Somebody not logged in"),
 ];
-const NO_RIGHT: &str = "Only owners and admins of the client see the audit log.";
+const ADMINS_ONLY: &str = "Only owners and admins of the client see the audit log.";
 
 /// The addresses of this room.
 pub fn routes(config: &mut ServiceConfig) {
@@ -178,7 +178,7 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
 
 async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Audit log", NavSection::AuditLog)?;
-    refuse_without_right(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let asked = AuditQuery::parse(request.query_string());
     let (client, filter, towards) = (signed_in.client(), asked.filter.clone(), asked.towards);
     let (mut found, names, mut actors) = db
@@ -211,16 +211,12 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
 
 /// What the log is narrowed to, as a CSV.
 async fn download(request: HttpRequest, signed_in: SignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    refuse_without_right(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let asked = AuditQuery::parse(request.query_string());
     if asked.is_wrong {
         return Err(AppError::invalid("from", "Write days as YYYY-MM-DD."));
     }
     Ok(csv::answer(signed_in, asked.filter, db))
-}
-
-fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {
-    if signed_in.may_manage_keys() { Ok(()) } else { Err(AppError::Forbidden(NO_RIGHT)) }
 }
 
 /// Takes away the one record too many, which says that there is more in the direction of the walk; in the other there

@@ -21,6 +21,10 @@ pub(crate) const PLACE: &str = "place";
 /// The entry for the message of the page before.
 pub(crate) const FLASH: &str = "flash";
 
+/// The sentence of [`SignedIn::require_client`] for most forms.
+pub(crate) const OTHER_CLIENT: &str =
+    "This form was opened for another client. Open the page again and check which client is active.";
+
 /// What a member may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -81,10 +85,30 @@ impl SignedIn {
         }
     }
 
-    /// Whether the user may make, replace and delete keys.
+    /// Whether the user is an owner or admin of the active client.
     #[must_use]
-    pub fn may_manage_keys(&self) -> bool {
+    pub fn is_admin(&self) -> bool {
         matches!(self.role(), Role::Owner | Role::Admin)
+    }
+
+    /// Answers 403 with this sentence unless the user is an owner or admin of the active client.
+    pub(crate) fn require_admin(&self, refusal: &'static str) -> Result<(), AppError> {
+        if self.is_admin() { Ok(()) } else { Err(AppError::Forbidden(refusal)) }
+    }
+
+    /// Answers 409 with this sentence if the form was rendered for another client than the active one. Without this
+    /// check, a form from one tab would act on the client that was chosen in another tab.
+    pub(crate) fn require_client(
+        &self,
+        form_client: Option<&str>,
+        refusal: &'static str,
+    ) -> Result<(), AppError> {
+        match form_client {
+            Some(form_client) if form_client != self.client().as_str() => {
+                Err(AppError::Conflict(refusal.into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Who sent this request. Leaves the visitor behind, too: an error page has nothing else to know one by.
@@ -102,7 +126,7 @@ impl SignedIn {
             email: self.known.email.clone(),
             client_name: self.known.client_name.clone(),
             client_id: self.known.client_id.clone(),
-            may_manage: self.may_manage_keys(),
+            may_manage: self.is_admin(),
         }
     }
 }

@@ -6,7 +6,7 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::{
-    list::{FORM_LIMIT, INDEX, manager, refuse_member, refuse_without_right},
+    list::{ADMINS_ONLY, FORM_LIMIT, INDEX, authorize_change, manager},
     row::KeyRow,
 };
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) async fn confirm_delete(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Delete API keys", NavSection::ApiKeys)?;
-    refuse_member(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let pairs = form_urlencoded::parse(request.query_string().as_bytes());
     let ticked: Vec<String> =
         pairs.filter(|(name, _)| name == "key").map(|(_, value)| value.into_owned()).collect();
@@ -90,7 +90,7 @@ pub(crate) async fn delete(
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    refuse_without_right(&signed_in, &fields)?;
+    authorize_change(&signed_in, &fields)?;
     let keys = parse_all(fields.text("keys").split_whitespace())?;
     let manager = manager(&signed_in);
     let deleted = db.run(move |connection| service::delete_all(connection, &manager, &keys)).await?;

@@ -10,7 +10,7 @@ use askama::Template;
 
 use super::{form::KeyForm, row::KeyRow};
 use crate::{
-    accounts::{MaybeSignedIn, SignedIn},
+    accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn},
     api_keys::{
         auth::credentials::Authenticator,
         client_key::ClientKey,
@@ -35,7 +35,8 @@ use crate::{
 pub(crate) const INDEX: &str = "/settings/api-keys";
 /// Forms of this room have at most so many bytes.
 pub(crate) const FORM_LIMIT: usize = 16 * 1024;
-const NO_RIGHT: &str = "Only owners and admins of the client make, change, replace and delete API keys.";
+pub(crate) const ADMINS_ONLY: &str =
+    "Only owners and admins of the client make, change, replace and delete API keys.";
 
 #[derive(Template)]
 #[template(path = "api_keys/list.html")]
@@ -118,7 +119,7 @@ async fn show_list(
         client_id: signed_in.client().to_string(),
         form: outcome.form,
         form_nonce: new_nonce()?,
-        may_manage: signed_in.may_manage_keys(),
+        may_manage: signed_in.is_admin(),
         made: sentence,
         is_repeat: outcome.is_repeat,
         query: outcome.query,
@@ -149,7 +150,7 @@ pub(crate) async fn create(
     gate: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    refuse_without_right(&signed_in, &fields)?;
+    authorize_change(&signed_in, &fields)?;
     let mut form = KeyForm::read(&fields);
     let Some(plan) = form.plan() else { return refuse(visitor, &db, form).await };
     let manager = manager(&signed_in);
@@ -200,24 +201,13 @@ pub(crate) async fn run<T: Send + 'static>(
     db.run(move |connection| Ok::<_, AppError>(work(connection))).await
 }
 
-pub(crate) fn refuse_without_right(
+/// Refuses members, and forms that were rendered for another client.
+pub(crate) fn authorize_change(
     signed_in: &SignedIn,
     fields: &FormFields<FORM_LIMIT>,
 ) -> Result<(), AppError> {
-    refuse_member(signed_in)?;
-    // A form rendered for one client must not make a key in another that was chosen in a second tab.
-    match fields.get("clientId") {
-        Some(rendered_for) if rendered_for != signed_in.client().as_str() => Err(AppError::Conflict(
-            "This form was opened for another client. Open the page again and check which client is active."
-                .into(),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses whoever only reads.
-pub(crate) fn refuse_member(signed_in: &SignedIn) -> Result<(), AppError> {
-    if signed_in.may_manage_keys() { Ok(()) } else { Err(AppError::Forbidden(NO_RIGHT)) }
+    signed_in.require_admin(ADMINS_ONLY)?;
+    signed_in.require_client(fields.get("clientId"), OTHER_CLIENT)
 }
 
 pub(crate) fn manager(signed_in: &SignedIn) -> KeyActor {

@@ -11,8 +11,7 @@ use askama::Template;
 use super::{
     form::KeyForm,
     list::{
-        FORM_LIMIT, INDEX, manager, new_nonce, refuse_member, refuse_without_right, repeat_or_fail, run,
-        show_made,
+        ADMINS_ONLY, FORM_LIMIT, INDEX, authorize_change, manager, new_nonce, repeat_or_fail, run, show_made,
     },
     row::KeyRow,
 };
@@ -68,8 +67,7 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
     let (key, row) = known(&signed_in, &public_key, &db).await?;
-    let page =
-        OneKeyPage { layout, form: KeyForm::of(&key), key: row, may_manage: signed_in.may_manage_keys() };
+    let page = OneKeyPage { layout, form: KeyForm::of(&key), key: row, may_manage: signed_in.is_admin() };
     respond(StatusCode::OK, &page)
 }
 
@@ -81,7 +79,7 @@ pub(crate) async fn change(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
-    refuse_without_right(&signed_in, &fields)?;
+    authorize_change(&signed_in, &fields)?;
     let (before, row) = known(&signed_in, &public_key, &db).await?;
     let key = parse(&public_key)?;
     let mut form = KeyForm::changed(&fields, &before);
@@ -103,7 +101,7 @@ pub(crate) async fn confirm_delete(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Delete API key", NavSection::ApiKeys)?;
-    refuse_member(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let (_key, key) = known(&signed_in, &public_key, &db).await?;
     respond(StatusCode::OK, &DeleteKeyPage { layout, key })
 }
@@ -115,7 +113,7 @@ pub(crate) async fn delete(
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    refuse_without_right(&signed_in, &fields)?;
+    authorize_change(&signed_in, &fields)?;
     let key = parse(&public_key)?;
     let manager = manager(&signed_in);
     let deleted = db.run(move |connection| service::delete(connection, &manager, &key)).await?;
@@ -136,7 +134,7 @@ pub(crate) async fn confirm_replacement(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Replace API key", NavSection::ApiKeys)?;
-    refuse_member(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let (_key, key) = known(&signed_in, &public_key, &db).await?;
     if let Some(by) = &key.replaced_by {
         leave_message(&session, &format!("This key was replaced already, by {by}."))?;
@@ -156,7 +154,7 @@ pub(crate) async fn replace(
     gate: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    refuse_without_right(&signed_in, &fields)?;
+    authorize_change(&signed_in, &fields)?;
     let old = parse(&public_key)?;
     let grace: GracePeriod =
         fields.text("graceSeconds").parse().map_err(|error: crate::api_keys::GracePeriodError| {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{shopper::Shopper, store};
 use crate::{
-    accounts::{MaybeSignedIn, SignedIn, leave_message},
+    accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn, leave_message},
     db::Db,
     error::AppError,
     sessions::queries,
@@ -21,7 +21,7 @@ use crate::{
 
 /// The form has at most so many bytes.
 const FORM_LIMIT: usize = 64 * 1024;
-const NO_RIGHT: &str = "Only owners and admins of the client erase shoppers.";
+const ADMINS_ONLY: &str = "Only owners and admins of the client erase shoppers.";
 
 #[derive(Template)]
 #[template(path = "sessions/erasure/erase.html")]
@@ -47,7 +47,7 @@ pub(crate) async fn ask(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Erase a shopper", NavSection::Sessions)?;
-    refuse_without_right(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let session_id = query.find(|(name, _)| name == "session").and_then(|(_, id)| id.parse::<Uuid>().ok());
     let mut form = FormState::default();
@@ -71,8 +71,8 @@ pub(crate) async fn carry_out(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Erase a shopper", NavSection::Sessions)?;
-    refuse_without_right(&signed_in)?;
-    refuse_other_client(&signed_in, &fields)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
+    signed_in.require_client(fields.get("clientId"), OTHER_CLIENT)?;
     let (id, email) = (fields.text("shopperId"), fields.text("email"));
     let form = FormState::default().keep("shopperId", id).keep("email", email);
     let shopper = match Shopper::parse(id, email) {
@@ -126,19 +126,4 @@ fn refuse(
 ) -> Result<HttpResponse, AppError> {
     let name = if field == "email" { "email" } else { "shopperId" };
     show(StatusCode::UNPROCESSABLE_ENTITY, signed_in, layout, (form.refuse(name, message), None))
-}
-
-fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {
-    if signed_in.may_manage_keys() { Ok(()) } else { Err(AppError::Forbidden(NO_RIGHT)) }
-}
-
-/// A form rendered for one client must not erase in another that was chosen in a second tab.
-fn refuse_other_client(signed_in: &SignedIn, fields: &FormFields<FORM_LIMIT>) -> Result<(), AppError> {
-    match fields.get("clientId") {
-        Some(rendered_for) if rendered_for != signed_in.client().as_str() => Err(AppError::Conflict(
-            "This form was opened for another client. Open the page again and check which client is active."
-                .into(),
-        )),
-        _ => Ok(()),
-    }
 }

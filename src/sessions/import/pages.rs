@@ -16,7 +16,7 @@ use super::{
     worker::ImportWorker,
 };
 use crate::{
-    accounts::{MaybeSignedIn, Role, SignedIn},
+    accounts::{MaybeSignedIn, SignedIn},
     config::Settings,
     db::Db,
     error::AppError,
@@ -43,6 +43,9 @@ const BAD_LINES_SHOWN: usize = 100;
 const NAME_MAX: usize = 255;
 /// Parts and their heads take some bytes beside the file.
 const FORM_BYTES: usize = 16 * 1024;
+
+const ADMINS_ONLY: &str = "Only owners and admins of this client import sessions.";
+const OTHER_CLIENT: &str = "This form is of another client. Open the page again.";
 
 /// The addresses of this room. They come before those of the sessions.
 pub fn routes(config: &mut ServiceConfig) {
@@ -117,23 +120,12 @@ async fn show_index(
     let page = ImportListPage {
         layout,
         client_id: signed_in.client().to_string(),
-        may_import: may_import(&signed_in),
+        may_import: signed_in.is_admin(),
         limit_mib: settings.import_mib,
         error,
         imports: found.into_iter().map(row).collect(),
     };
     respond(status.unwrap_or(StatusCode::OK), &page)
-}
-
-fn may_import(signed_in: &SignedIn) -> bool {
-    matches!(signed_in.role(), Role::Owner | Role::Admin)
-}
-
-fn refuse_without_right(signed_in: &SignedIn) -> Result<(), AppError> {
-    if may_import(signed_in) {
-        return Ok(());
-    }
-    Err(AppError::Forbidden("Only owners and admins of this client import sessions."))
 }
 
 async fn create(
@@ -144,12 +136,11 @@ async fn create(
 ) -> Result<HttpResponse, AppError> {
     let (db, settings, worker) = desk;
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    refuse_without_right(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let limit = settings.import_bytes() + FORM_BYTES;
     let mut upload = FileUpload::begin(&request, payload, "file", limit).await?;
-    if upload.text("clientId") != signed_in.client().as_str() {
-        return Err(AppError::Conflict("This form is of another client. Open the page again.".into()));
-    }
+    // A file without a client is refused, too.
+    signed_in.require_client(Some(upload.text("clientId")), OTHER_CLIENT)?;
     let (client, import_id) = (signed_in.client(), Uuid::now_v7());
     let name = name_of(&upload);
     let (user_id, of) = (signed_in.user_id, client.clone());
@@ -287,7 +278,7 @@ async fn show_with(
         bad_lines,
         all_wrong,
         error,
-        may_import: may_import(&signed_in),
+        may_import: signed_in.is_admin(),
         import,
     };
     respond(status, &page)
@@ -320,7 +311,7 @@ async fn map(
     let (db, worker) = desk;
     let import_id = *path;
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    refuse_without_right(&signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let client = signed_in.client();
     let of = client.clone();
     let (import, start, _) = db.run(move |connection| store::view(connection, &of, import_id)).await?;
@@ -379,7 +370,7 @@ async fn move_on(
     (db, worker): &(Data<Db>, Data<ImportWorker>),
     (from, to): (&'static [ImportState], ImportState),
 ) -> Result<HttpResponse, AppError> {
-    refuse_without_right(signed_in)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let client = signed_in.client();
     db.run(move |connection| store::move_on(connection, (&client, import_id), (from, to), None)).await?;
     worker.wake();

@@ -121,7 +121,7 @@ async fn index(
         said: said(&asked, &seen),
         client_id: signed_in.client().to_string(),
         origin: settings.public_url.origin(),
-        may_erase: signed_in.may_manage_keys(),
+        may_erase: signed_in.is_admin(),
         statuses: STATUSES,
         channels: CHANNELS,
         applied: asked.applied(),
@@ -180,7 +180,7 @@ async fn show(
         wait: session.wait_seconds.into(),
         duration: session.duration_seconds.into(),
         erased: session.erased_at.map(DisplayTime::from),
-        may_erase: tells_of_shopper && signed_in.may_manage_keys(),
+        may_erase: tells_of_shopper && signed_in.is_admin(),
         sections: details::sections(&session),
     };
     respond(StatusCode::OK, &page)
