@@ -17,17 +17,17 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::{self, LoginThrottles, MaybeSignedIn, PasswordHasher, SignInStore, cookie_name},
+    accounts::{LoginThrottles, MaybeSignedIn, PasswordHasher, SignInStore, cookie_name},
     api::{self, OpenApiDocument},
-    api_keys::{self, Authenticator, ExpiryJob, KeyHasher},
-    audit::{self, ChainKey},
+    api_keys::{Authenticator, ExpiryJob, KeyHasher},
+    audit::ChainKey,
     config::{CorsOrigin, Metering, Settings},
     db::Db,
     error::AppError,
-    guide,
-    questions::{self, QuestionThrottle},
+    pages,
+    questions::QuestionThrottle,
     secret::{InstallationSecret, KeyPurpose},
-    sessions::{self, Exporter, ImportWorker, PageCache},
+    sessions::{Exporter, ImportWorker, PageCache},
     usage::{self, UsageFlusher, UsageMeter},
     web::{
         assets, error_pages,
@@ -149,15 +149,8 @@ pub fn app(
         health::routes(config);
         assets::routes(config);
     };
-    let pages = web::scope("")
-        .configure(accounts::routes)
-        .configure(api_keys::routes)
-        .configure(usage::routes)
-        .configure(audit::routes)
-        .configure(sessions::import_routes)
-        .configure(sessions::routes)
-        .configure(guide::routes)
-        .configure(questions::routes)
+    let page_scope = web::scope("")
+        .configure(pages::register)
         .default_service(web::to(no_page_here))
         .wrap(from_fn(catch_panic))
         .wrap(sign_ins(&parts))
@@ -168,7 +161,7 @@ pub fn app(
         .app_data(Data::new(Exporter::new(&parts.db, Arc::clone(&parts.kept_pages))))
         .configure(probes_and_files)
         .service(api)
-        .service(pages)
+        .service(page_scope)
         .wrap(from_fn(set_security_headers))
         .wrap(from_fn(log_request))
 }

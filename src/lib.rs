@@ -11,6 +11,7 @@
 //! - [`usage`]: how often keys are used
 //! - [`guide`]: the API documentation
 //! - [`questions`]: what readers of it ask
+//! - [`pages`]: the table of what browsers open
 //! - [`private_postgres`]: a PostgreSQL of our own where none is given
 //! - [`web`]: furniture that every page uses; it knows no room
 //!
@@ -27,6 +28,7 @@ pub mod db;
 pub mod error;
 pub mod guide;
 pub mod ids;
+pub mod pages;
 pub mod private_postgres;
 pub mod questions;
 pub mod random;

@@ -6,7 +6,7 @@
 mod display_name;
 mod email;
 mod members;
-mod pages;
+pub(crate) mod pages;
 mod password;
 mod sign_in;
 mod store;
@@ -14,7 +14,8 @@ mod store;
 pub use display_name::DisplayName;
 pub use email::EmailAddress;
 pub use members::{remove_member, set_enabled, set_role};
-pub use pages::{LoginThrottles, routes};
+pub(crate) use pages as account_pages;
+pub use pages::LoginThrottles;
 pub use password::{NewPassword, PasswordHasher};
 pub(crate) use sign_in::extractor::OTHER_CLIENT;
 pub use sign_in::{

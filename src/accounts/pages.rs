@@ -3,11 +3,7 @@
 use std::{net::IpAddr, num::NonZeroU32};
 
 use actix_session::Session;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::StatusCode,
-    web::{Data, ServiceConfig, get, post, resource},
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::{
@@ -54,14 +50,6 @@ impl LoginThrottles {
     }
 }
 
-/// The addresses of this room.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/register").route(get().to(show_register)).route(post().to(register)))
-        .service(resource("/login").route(get().to(show_login)).route(post().to(login)))
-        .service(resource("/logout").route(post().to(logout)));
-}
-
 #[derive(Template)]
 #[template(path = "accounts/register.html")]
 struct RegisterPage {
@@ -89,7 +77,7 @@ struct LoginPage {
     may_register: bool,
 }
 
-async fn show_register(
+pub(crate) async fn show_register(
     visitor: MaybeSignedIn,
     db: Data<Db>,
     settings: Data<Settings>,
@@ -109,7 +97,7 @@ async fn may_register(db: &Db, sign_up: SignUpPolicy) -> Result<bool, AppError> 
     }
 }
 
-async fn register(
+pub(crate) async fn register(
     request: HttpRequest,
     session: Session,
     fields: FormFields<FORM_LIMIT>,
@@ -162,7 +150,7 @@ fn parsed_registration(
     Some((name?, company?, email?, password?))
 }
 
-async fn show_login(
+pub(crate) async fn show_login(
     visitor: MaybeSignedIn,
     db: Data<Db>,
     settings: Data<Settings>,
@@ -175,7 +163,7 @@ async fn show_login(
     respond(StatusCode::OK, &LoginPage { layout, form: FormState::default(), may_register })
 }
 
-async fn login(
+pub(crate) async fn login(
     request: HttpRequest,
     session: Session,
     fields: FormFields<FORM_LIMIT>,
@@ -226,13 +214,13 @@ fn note_failed(db: &Data<Db>, candidate: LoginCandidate, trail: AuditContext) {
     });
 }
 
-async fn logout(session: Session) -> HttpResponse {
+pub(crate) async fn logout(session: Session) -> HttpResponse {
     session.purge();
     see_other("/login")
 }
 
 /// What registering and logging in need at hand.
-struct AccountServices {
+pub(crate) struct AccountServices {
     db: Data<Db>,
     passwords: Data<PasswordHasher>,
     throttles: Data<LoginThrottles>,

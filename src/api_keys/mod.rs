@@ -34,7 +34,7 @@ pub use key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVING_MAX, ReplacedKey
 pub use lifetime::{GracePeriod, GracePeriodError, KeyLifetime, LifetimeError};
 pub use list_query::{KeyListQuery, KeySort};
 pub use new_key::{KeyName, KeyRequest, NewKey};
-pub use pages::routes;
+pub(crate) use pages::{bulk_delete as bulk_delete_pages, list as key_list_pages, one_key as one_key_pages};
 pub use rights::{AllowedNetworks, KeyRights, NetworkError, RequestLimitError, RequestsPerMinute, Scope};
 pub use service::{KeyActor, change, create, delete, delete_all, replace};
 pub use store::{KeyPage, find, list};

@@ -7,7 +7,7 @@
 mod csv;
 mod list;
 mod log;
-mod pages;
+pub(crate) mod pages;
 mod verify;
 
 pub use log::{
@@ -16,5 +16,5 @@ pub use log::{
     event::{AuditEvent, EventKind},
     store::record,
 };
-pub use pages::routes;
+pub(crate) use pages as audit_pages;
 pub use verify::{Checkpoint, TamperedRecord, Tampering, VerificationResult, clients, verify};

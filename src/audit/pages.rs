@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::StatusCode,
-    web::{Data, ServiceConfig, get, resource},
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
@@ -40,13 +36,6 @@ const ACTORS: [(&str, &str); 4] = [
     ("visitor", "Somebody not logged in"),
 ];
 const ADMINS_ONLY: &str = "Only owners and admins of the client see the audit log.";
-
-/// The addresses of this room.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource(INDEX).route(get().to(index)))
-        .service(resource("/settings/audit.csv").route(get().to(download)));
-}
 
 #[derive(Template)]
 #[template(path = "audit/index.html")]
@@ -176,7 +165,11 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
     day.and_time(NaiveTime::MIN).and_utc()
 }
 
-async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn index(
+    request: HttpRequest,
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Audit log", NavSection::AuditLog)?;
     signed_in.require_admin(ADMINS_ONLY)?;
     let asked = AuditQuery::parse(request.query_string());
@@ -210,7 +203,11 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
 }
 
 /// What the log is narrowed to, as a CSV.
-async fn download(request: HttpRequest, signed_in: SignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn download(
+    request: HttpRequest,
+    signed_in: SignedIn,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
     signed_in.require_admin(ADMINS_ONLY)?;
     let asked = AuditQuery::parse(request.query_string());
     if asked.is_wrong {

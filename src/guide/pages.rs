@@ -1,10 +1,6 @@
 //! `/docs`.
 
-use actix_web::{
-    HttpResponse,
-    http::StatusCode,
-    web::{Data, ServiceConfig, get, resource},
-};
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::reference::{ERRORS, RECORD};
@@ -19,11 +15,6 @@ use crate::{
         page::{NavSection, PageLayout, respond},
     },
 };
-
-/// The address of this room.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/docs").route(get().to(index)));
-}
 
 #[derive(Template)]
 #[template(path = "guide/index.html")]
@@ -48,7 +39,10 @@ struct GuidePage {
     has_failed: bool,
 }
 
-async fn index(visitor: MaybeSignedIn, settings: Data<Settings>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn index(
+    visitor: MaybeSignedIn,
+    settings: Data<Settings>,
+) -> Result<HttpResponse, AppError> {
     let page = GuidePage {
         layout: visitor.layout("API Documentation", NavSection::Documentation),
         origin: settings.public_url.origin(),

@@ -1,7 +1,8 @@
 //! Questions from readers of the API documentation: stored, to be answered within a business day.
 
-mod pages;
+pub(crate) mod pages;
 mod store;
 
-pub use pages::{QuestionThrottle, routes};
+pub(crate) use pages as question_pages;
+pub use pages::QuestionThrottle;
 pub use store::{Question, latest};

@@ -6,12 +6,7 @@ use std::{
     num::NonZeroU32,
 };
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
-    dev::Payload,
-    http::StatusCode,
-    web::{Data, ServiceConfig, get, post, resource},
-};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::store::{self, NewQuestion};
@@ -25,7 +20,7 @@ use crate::{
         body::FormFields,
         client_address::{client_address, counted_as},
         form::FormState,
-        page::{NavSection, PageLayout, respond, see_other},
+        page::{NavSection, PageLayout, respond},
         throttle::Throttle,
     },
 };
@@ -44,13 +39,6 @@ impl Default for QuestionThrottle {
     }
 }
 
-/// The address of this room.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(
-        resource("/questions").route(get().to(async || see_other("/docs#question"))).route(post().to(create)),
-    );
-}
-
 #[derive(Template)]
 #[template(path = "questions/answer.html")]
 struct QuestionPage {
@@ -60,7 +48,7 @@ struct QuestionPage {
     has_failed: bool,
 }
 
-async fn create(
+pub(crate) async fn create(
     _counted: WithinQuestionLimit,
     visitor: MaybeSignedIn,
     fields: FormFields<FORM_LIMIT>,
@@ -88,7 +76,7 @@ async fn create(
 }
 
 /// A request whose address has not asked too often.
-struct WithinQuestionLimit;
+pub(crate) struct WithinQuestionLimit;
 
 impl FromRequest for WithinQuestionLimit {
     type Error = AppError;

@@ -14,6 +14,7 @@ mod record_json;
 mod recording;
 mod session;
 
+pub(crate) use erasure::pages as erasure_pages;
 pub(crate) use export::handlers as export_handlers;
 
 pub use erasure::{
@@ -27,16 +28,15 @@ pub use export::{
     pipeline_store::page_statement,
     query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest, SortOrder},
 };
-pub(crate) use import::worker::imported;
 pub use import::{
     columns::{ColumnMapping, alike, column, placed, understood},
     dry_run::DryRun,
     importer::{ImportMode, ImportProgress, ImportSummary, RejectedLine, import},
-    pages::routes as import_routes,
     parser::{FileFormat, ParsedLine, SessionFileParser, UnreadableFile, columns},
     worker::ImportWorker,
 };
-pub use list::pages::routes;
+pub(crate) use import::{pages as import_pages, rejected_lines as rejected_lines_download, worker::imported};
+pub(crate) use list::pages as session_list_pages;
 pub use record::{IncomingSession, STATUSES, SessionRecord};
 pub(crate) use recording::handlers as recording_handlers;
 pub use recording::{

@@ -8,7 +8,7 @@
 mod flusher;
 mod meter;
 mod middleware;
-mod pages;
+pub(crate) mod pages;
 mod queries;
 mod report;
 mod store;
@@ -16,6 +16,6 @@ mod store;
 pub use flusher::UsageFlusher;
 pub use meter::{MeteredRequest, UsageCounts, UsageMeter};
 pub use middleware::{ApiCaller, count};
-pub use pages::routes;
+pub(crate) use pages as usage_pages;
 pub use queries::{KeyUse, LastUse, of_key, of_keys};
 pub use store::{UsageBatch, keep, sweep};

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
-    web::{Data, Path, ServiceConfig, get, resource},
+    web::{Data, Path},
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -25,13 +25,6 @@ use crate::{
 };
 
 const INDEX: &str = "/settings/usage";
-
-/// The addresses of this room.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource(INDEX).route(get().to(index)))
-        .service(resource("/settings/api-keys/{public_key}/usage").route(get().to(show)));
-}
 
 #[derive(Template)]
 #[template(path = "usage/index.html")]
@@ -59,7 +52,11 @@ struct LastUseText {
     user_agent: Option<String>,
 }
 
-async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn index(
+    request: HttpRequest,
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Usage", NavSection::Usage)?;
     let (span, now) = (ReportPeriod::of(request.query_string()), time::now());
     let scope = UsageScope { client: signed_in.client(), key: None, since: span.since(now) };
@@ -68,7 +65,7 @@ async fn index(request: HttpRequest, visitor: MaybeSignedIn, db: Data<Db>) -> Re
     respond(StatusCode::OK, &UsagePage { layout, report })
 }
 
-async fn show(
+pub(crate) async fn show(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     public_key: Path<String>,

@@ -14,6 +14,7 @@ mod browser;
 mod guide;
 mod house;
 mod questions;
+mod routes;
 mod security;
 mod serve;
 mod sessions;

@@ -1,25 +1,8 @@
-//! What holds for every address: headers, signed-out, strangers, other sites, and calm failures.
+//! Response headers, failures of the database, static files and HEAD. What holds for every route is in `routes.rs`.
 
 use reqwest::Method;
 
 use crate::support::{Reply, TestApp};
-
-/// Every address that changes something for somebody who is logged in.
-const WRITES: [&str; 11] = [
-    "/settings/api-keys",
-    "/settings/api-keys/delete",
-    "/settings/api-keys/uptok_000000000000",
-    "/settings/api-keys/uptok_000000000000/delete",
-    "/settings/api-keys/uptok_000000000000/replacement",
-    "/sessions/erase",
-    "/logout",
-    "/sessions/import",
-    "/sessions/imports/00000000-0000-7000-8000-000000000000/columns",
-    "/sessions/imports/00000000-0000-7000-8000-000000000000/start",
-    "/sessions/imports/00000000-0000-7000-8000-000000000000/discard",
-];
-/// … and for anybody.
-const OPEN_WRITES: [&str; 3] = ["/register", "/login", "/questions"];
 
 #[track_caller]
 fn assert_secured(reply: &Reply, what: &str) {
@@ -146,81 +129,6 @@ async fn connections_that_died_cost_no_request() {
             assert_eq!(app.export(&fields).await.status, 200);
         }
     }
-}
-
-#[actix_web::test]
-async fn whoever_is_not_logged_in_is_sent_to_log_in() {
-    let app = TestApp::start().await;
-    for path in [
-        "/sessions",
-        "/settings/api-keys",
-        "/settings/api-keys/uptok_000000000000/delete",
-        "/settings/api-keys/uptok_000000000000/replacement",
-        "/settings/api-keys/uptok_000000000000/usage",
-        "/settings/usage",
-    ] {
-        app.visitor().get(path).await.assert_sent_to("/login");
-    }
-    for path in WRITES {
-        app.visitor().post(path, &[("name", "x")]).await.assert_sent_to("/login");
-    }
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
-}
-
-#[actix_web::test]
-async fn writes_from_another_site_are_refused() {
-    let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let other_port = format!("{}1", app.url);
-    let sets: [&[(&str, &str)]; 8] = [
-        &[],
-        &[("Sec-Fetch-Site", "cross-site")],
-        &[("Sec-Fetch-Site", "same-site")],
-        &[("Sec-Fetch-Site", "cross-site"), ("Origin", &app.url)],
-        &[("Origin", "https://evil.example")],
-        &[("Origin", "null")],
-        &[("Origin", &other_port)],
-        &[("Referer", &app.url)],
-    ];
-    for path in WRITES.iter().chain(&OPEN_WRITES) {
-        for headers in sets {
-            let mut request = ada.request(Method::POST, path).form(&[("name", "x")]);
-            for (name, value) in headers {
-                request = request.header(*name, *value);
-            }
-            let reply = Reply::of(request.send().await.unwrap()).await;
-            assert_eq!(reply.status, 403, "{path} {headers:?}");
-            assert!(reply.body.contains("came from another site"));
-        }
-    }
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
-    assert_eq!(ada.get("/sessions").await.status, 200);
-    let own =
-        ada.request(Method::POST, "/settings/api-keys").header("Origin", &app.url).form(&[("name", "x")]);
-    assert_eq!(own.send().await.unwrap().status(), 200, "an old browser sends the Origin alone");
-}
-
-/// The table of routes, read from the source: each write is in one of the lists above or below `/api`.
-#[test]
-fn every_write_is_among_those_tested() {
-    let mut missing = Vec::new();
-    for room in ["accounts", "api_keys", "sessions", "guide", "questions", "usage", "imports"] {
-        let text = std::fs::read_to_string(format!("src/{room}/pages.rs")).unwrap();
-        for service in text.split("resource(").skip(1) {
-            let address =
-                service.split(')').next().unwrap().trim_matches('"').replace("INDEX", "/settings/api-keys");
-            let address = address
-                .replace("{public_key}", "uptok_000000000000")
-                .replace("{import_id}", "00000000-0000-7000-8000-000000000000");
-            let until_next = service.split(".service(").next().unwrap();
-            let is_write =
-                ["post()", "put()", "patch()", "delete()"].iter().any(|method| until_next.contains(method));
-            if is_write && !WRITES.contains(&address.as_str()) && !OPEN_WRITES.contains(&address.as_str()) {
-                missing.push(address);
-            }
-        }
-    }
-    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[actix_web::test]

@@ -1,5 +1,5 @@
 //! Erasing the personal data of a shopper.
 
-pub(super) mod pages;
+pub(crate) mod pages;
 pub(super) mod shopper;
 pub(super) mod store;

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
-    web::{Data, Path, Payload, ServiceConfig, get, post, resource},
+    web::{Data, Path, Payload},
 };
 use askama::Template;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::{
     importer::ImportSummary,
     job::{ImportJob, ImportState},
     parser::FileFormat,
-    rejected_lines, store,
+    store,
     worker::ImportWorker,
 };
 use crate::{
@@ -47,19 +47,6 @@ const FORM_BYTES: usize = 16 * 1024;
 const ADMINS_ONLY: &str = "Only owners and admins of this client import sessions.";
 const OTHER_CLIENT: &str = "This form is of another client. Open the page again.";
 
-/// The addresses of this room. They come before those of the sessions.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/sessions/import").route(get().to(index)).route(post().to(create)))
-        .service(resource("/sessions/imports/{import_id}").route(get().to(show)))
-        .service(
-            resource("/sessions/imports/{import_id}/bad-lines.csv").route(get().to(rejected_lines::download)),
-        )
-        .service(resource("/sessions/imports/{import_id}/columns").route(post().to(map)))
-        .service(resource("/sessions/imports/{import_id}/start").route(post().to(start)))
-        .service(resource("/sessions/imports/{import_id}/discard").route(post().to(discard)));
-}
-
 #[derive(Template)]
 #[template(path = "sessions/import/index.html")]
 struct ImportListPage {
@@ -91,7 +78,7 @@ impl ImportRow {
     }
 }
 
-async fn index(
+pub(crate) async fn index(
     visitor: MaybeSignedIn,
     db: Data<Db>,
     settings: Data<Settings>,
@@ -128,7 +115,7 @@ async fn show_index(
     respond(status.unwrap_or(StatusCode::OK), &page)
 }
 
-async fn create(
+pub(crate) async fn create(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     payload: Payload,
@@ -247,7 +234,11 @@ struct ColumnChoice {
     ours: &'static str,
 }
 
-async fn show(visitor: MaybeSignedIn, path: Path<Uuid>, db: Data<Db>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn show(
+    visitor: MaybeSignedIn,
+    path: Path<Uuid>,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
     show_with(visitor, *path, &db, None).await
 }
 
@@ -302,7 +293,7 @@ fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<ColumnC
     names.into_iter().enumerate().map(column).collect()
 }
 
-async fn map(
+pub(crate) async fn map(
     visitor: MaybeSignedIn,
     path: Path<Uuid>,
     RawBody(form): RawBody<FORM_LIMIT>,
@@ -346,7 +337,7 @@ fn address(import_id: Uuid) -> String {
     format!("/sessions/imports/{import_id}")
 }
 
-async fn start(
+pub(crate) async fn start(
     signed_in: SignedIn,
     path: Path<Uuid>,
     desk: (Data<Db>, Data<ImportWorker>),
@@ -354,7 +345,7 @@ async fn start(
     move_on(&signed_in, *path, &desk, (&[ImportState::Checked], ImportState::Importing)).await
 }
 
-async fn discard(
+pub(crate) async fn discard(
     signed_in: SignedIn,
     path: Path<Uuid>,
     desk: (Data<Db>, Data<ImportWorker>),

@@ -2,7 +2,7 @@
 
 pub(super) mod daily_chart;
 pub(super) mod details;
-pub(super) mod pages;
+pub(crate) mod pages;
 pub(super) mod query;
 pub(super) mod row;
 pub(super) mod search;

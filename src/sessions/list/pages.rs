@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
-    web::{Data, Path, ServiceConfig, get, post, resource},
+    web::{Data, Path},
 };
 use askama::Template;
 use uuid::Uuid;
@@ -22,7 +22,6 @@ use crate::{
     db::Db,
     error::AppError,
     sessions::{
-        erasure::pages,
         export::{query::ExportFormat, store::ExportReader, stream},
         queries,
         record::{CHANNELS, STATUSES},
@@ -31,21 +30,10 @@ use crate::{
         chart::Chart,
         form::FormState,
         format::grouped,
-        page::{NavSection, PageLayout, respond, see_other},
+        page::{NavSection, PageLayout, respond},
         time::{self, DisplayTime},
     },
 };
-
-/// The addresses of this room.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/").route(get().to(async || see_other("/sessions"))))
-        .service(resource("/sessions").route(get().to(index)))
-        .service(resource("/sessions.csv").route(get().to(download_csv)))
-        .service(resource("/sessions.ndjson").route(get().to(download_ndjson)))
-        .service(resource("/sessions/erase").route(get().to(pages::ask)).route(post().to(pages::carry_out)))
-        .service(resource("/sessions/{session_id}").route(get().to(show)));
-}
 
 #[derive(Template)]
 #[template(path = "sessions/list/index.html")]
@@ -91,7 +79,7 @@ struct SessionDetailsPage {
     sections: Vec<details::DetailSection>,
 }
 
-async fn index(
+pub(crate) async fn index(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     settings: Data<Settings>,
@@ -163,7 +151,7 @@ fn said_of_search(seen: &ListPage, is_further_back: bool) -> String {
     format!("{} found in {place}.", grouped(seen.matching))
 }
 
-async fn show(
+pub(crate) async fn show(
     visitor: MaybeSignedIn,
     session_id: Path<String>,
     db: Data<Db>,
@@ -186,7 +174,7 @@ async fn show(
     respond(StatusCode::OK, &page)
 }
 
-async fn download_csv(
+pub(crate) async fn download_csv(
     request: HttpRequest,
     signed_in: SignedIn,
     db: Data<Db>,
@@ -194,7 +182,7 @@ async fn download_csv(
     download(&request, &signed_in, db, ExportFormat::Csv).await
 }
 
-async fn download_ndjson(
+pub(crate) async fn download_ndjson(
     request: HttpRequest,
     signed_in: SignedIn,
     db: Data<Db>,

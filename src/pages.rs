@@ -1,0 +1,160 @@
+//! Every page and form of the browser: one table with the address, who may use it, which form it takes, and the
+//! handler. Probes and static files are not in it, nor is anything below `/api`.
+//!
+//! The tests that hold for every route iterate over this table, so a new entry is tested without further work.
+
+use actix_web::{
+    Route,
+    web::{self, ServiceConfig, resource},
+};
+
+use crate::{
+    accounts::account_pages,
+    api_keys::{bulk_delete_pages, key_list_pages, one_key_pages},
+    audit::audit_pages,
+    guide::guide_pages,
+    questions::question_pages,
+    sessions::{erasure_pages, import_pages, rejected_lines_download, session_list_pages},
+    usage::usage_pages,
+    web::page::see_other,
+};
+use PageAccess::{Admin, Member, Public, SignedOut};
+use PageForm::{Empty, OfClient, Plain, UploadOfClient};
+
+/// Who may use a page. The handler enforces it; the tests check that it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageAccess {
+    /// Everyone.
+    Public,
+    /// Everyone, but a signed-in visitor who opens it is sent on to the API keys.
+    SignedOut,
+    /// Every member of the active client. Everyone else is sent to the login page.
+    Member,
+    /// Owners and admins of the active client. Members get 403.
+    Admin,
+}
+
+/// The method of a route and, for a POST, the body that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageMethod {
+    /// Reads no body.
+    Get,
+    /// Reads a form.
+    Post(PageForm),
+}
+
+/// What a POST reads. No form is read beyond the limit of its room: the answer is 413.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageForm {
+    /// No fields.
+    Empty,
+    /// Fields that do not depend on the active client.
+    Plain,
+    /// Fields with the `clientId` that the form was rendered for. Another client than the active one gets 409.
+    OfClient,
+    /// Like `OfClient`, but multipart with a file at its end, and `clientId` is required.
+    UploadOfClient,
+}
+
+/// One route of the browser.
+#[derive(Clone, Copy)]
+pub struct PageRoute {
+    /// The method and the form.
+    pub method: PageMethod,
+    /// The pattern of the path: `/sessions/{session_id}`.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: PageAccess,
+    handler: fn(Route) -> Route,
+}
+
+const fn get(path: &'static str, access: PageAccess, handler: fn(Route) -> Route) -> PageRoute {
+    PageRoute { method: PageMethod::Get, path, access, handler }
+}
+
+const fn post(
+    path: &'static str,
+    access: PageAccess,
+    form: PageForm,
+    handler: fn(Route) -> Route,
+) -> PageRoute {
+    PageRoute { method: PageMethod::Post(form), path, access, handler }
+}
+
+/// The routes of the browser, by room.
+#[rustfmt::skip]
+pub const PAGE_ROUTES: [PageRoute; 37] = [
+    get("/", Public, |route| route.to(async || see_other("/sessions"))),
+
+    // Accounts
+    get("/register", SignedOut, |route| route.to(account_pages::show_register)),
+    post("/register", SignedOut, Plain, |route| route.to(account_pages::register)),
+    get("/login", SignedOut, |route| route.to(account_pages::show_login)),
+    post("/login", SignedOut, Plain, |route| route.to(account_pages::login)),
+    post("/logout", Member, Empty, |route| route.to(account_pages::logout)),
+
+    // Sessions: the list, one session, erasing a shopper
+    get("/sessions", Member, |route| route.to(session_list_pages::index)),
+    get("/sessions.csv", Member, |route| route.to(session_list_pages::download_csv)),
+    get("/sessions.ndjson", Member, |route| route.to(session_list_pages::download_ndjson)),
+    get("/sessions/{session_id}", Member, |route| route.to(session_list_pages::show)),
+    get("/sessions/erase", Admin, |route| route.to(erasure_pages::ask)),
+    post("/sessions/erase", Admin, OfClient, |route| route.to(erasure_pages::carry_out)),
+
+    // Sessions: importing a file
+    get("/sessions/import", Member, |route| route.to(import_pages::index)),
+    post("/sessions/import", Admin, UploadOfClient, |route| route.to(import_pages::create)),
+    get("/sessions/imports/{import_id}", Member, |route| route.to(import_pages::show)),
+    get("/sessions/imports/{import_id}/bad-lines.csv", Member, |route| route.to(rejected_lines_download::download)),
+    post("/sessions/imports/{import_id}/columns", Admin, Plain, |route| route.to(import_pages::map)),
+    post("/sessions/imports/{import_id}/start", Admin, Empty, |route| route.to(import_pages::start)),
+    post("/sessions/imports/{import_id}/discard", Admin, Empty, |route| route.to(import_pages::discard)),
+
+    // Settings: API keys
+    get("/settings", Public, |route| route.to(async || see_other("/settings/api-keys"))),
+    get("/settings/api-keys", Member, |route| route.to(key_list_pages::index)),
+    post("/settings/api-keys", Admin, OfClient, |route| route.to(key_list_pages::create)),
+    get("/settings/api-keys/delete", Admin, |route| route.to(bulk_delete_pages::confirm_delete)),
+    post("/settings/api-keys/delete", Admin, OfClient, |route| route.to(bulk_delete_pages::delete)),
+    get("/settings/api-keys/{public_key}", Member, |route| route.to(one_key_pages::show)),
+    post("/settings/api-keys/{public_key}", Admin, OfClient, |route| route.to(one_key_pages::change)),
+    get("/settings/api-keys/{public_key}/delete", Admin, |route| route.to(one_key_pages::confirm_delete)),
+    post("/settings/api-keys/{public_key}/delete", Admin, OfClient, |route| route.to(one_key_pages::delete)),
+    get("/settings/api-keys/{public_key}/replacement", Admin, |route| route.to(one_key_pages::confirm_replacement)),
+    post("/settings/api-keys/{public_key}/replacement", Admin, OfClient, |route| route.to(one_key_pages::replace)),
+
+    // Settings: usage and audit log
+    get("/settings/api-keys/{public_key}/usage", Member, |route| route.to(usage_pages::show)),
+    get("/settings/usage", Member, |route| route.to(usage_pages::index)),
+    get("/settings/audit", Admin, |route| route.to(audit_pages::index)),
+    get("/settings/audit.csv", Admin, |route| route.to(audit_pages::download)),
+
+    // The API documentation and the questions of its readers
+    get("/docs", Public, |route| route.to(guide_pages::index)),
+    get("/questions", Public, |route| route.to(async || see_other("/docs#question"))),
+    post("/questions", Public, Plain, |route| route.to(question_pages::create)),
+];
+
+/// Registers every route. Fixed paths come before patterns, so that `/sessions/import` is not read as a session.
+pub fn register(config: &mut ServiceConfig) {
+    let mut paths: Vec<&str> = Vec::new();
+    for route in PAGE_ROUTES {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    paths.sort_by_key(|path| path.contains('{'));
+    for path in paths {
+        let same_path = PAGE_ROUTES.into_iter().filter(|route| route.path == path);
+        config.service(same_path.fold(resource(path), |resource, route| resource.route(route.to_actix())));
+    }
+}
+
+impl PageRoute {
+    fn to_actix(self) -> Route {
+        (self.handler)(match self.method {
+            PageMethod::Get => web::get(),
+            PageMethod::Post(_) => web::post(),
+        })
+    }
+}

@@ -1,0 +1,526 @@
+//! What holds for every route: each test goes through the table of pages and that of the API. A route whose path or
+//! form the tests cannot fill fails them, so that none can be added without being tested.
+
+use reqwest::{Method, multipart};
+use serde_json::{Value, json};
+use uptok::{
+    api::{self, Endpoint},
+    api_keys::{Access, Scope},
+    pages::{PAGE_ROUTES, PageAccess, PageForm, PageMethod, PageRoute},
+};
+
+use crate::support::{Reply, TestApp, Visitor, test_app::PASSWORD};
+
+/// A user with something of each kind that a path can name.
+struct Owner {
+    visitor: Visitor,
+    email: String,
+    client_id: String,
+    public_key: String,
+    session_id: String,
+    import_id: String,
+}
+
+impl Owner {
+    async fn new(app: &TestApp, name: &str) -> Self {
+        let visitor = app.signed_up(name).await;
+        let client_id = visitor.client_id().await;
+        app.record(&client_id, 3);
+        // Nobody knows these columns, so the import waits for somebody to name them.
+        let file = multipart::Part::bytes("first,second\n1,2\n".as_bytes()).file_name("calls.csv");
+        let form = multipart::Form::new().text("clientId", client_id.clone()).part("file", file);
+        let upload =
+            visitor.request(Method::POST, "/sessions/import").header("Sec-Fetch-Site", "same-origin");
+        assert_eq!(upload.multipart(form).send().await.unwrap().status(), 303);
+        let first = |table: &str, column: &str| {
+            let of_client = format!("from {table} where client_id = '{client_id}' order by 1 limit 1");
+            app.db.ask(&format!("select {column}::text as answer {of_client}"))
+        };
+        Self {
+            email: format!("{name}@example.org"),
+            public_key: visitor.generate("laptop").await[..18].to_owned(),
+            session_id: first("sessions", "session_id"),
+            import_id: first("imports", "import_id"),
+            visitor,
+            client_id,
+        }
+    }
+
+    /// The value of a parameter in a path.
+    fn parameter(&self, name: &str) -> String {
+        match name {
+            "public_key" | "publicKey" => self.public_key.clone(),
+            "session_id" | "sessionId" => self.session_id.clone(),
+            "import_id" => self.import_id.clone(),
+            other => panic!("the tests of all routes have no value for {{{other}}}"),
+        }
+    }
+
+    /// Whether a text names something of this client.
+    fn is_named_in(&self, text: &str) -> bool {
+        [&self.public_key, &self.session_id, &self.import_id].iter().any(|id| text.contains(id.as_str()))
+    }
+}
+
+/// The path with a value for each `{parameter}`.
+fn fill(path: &str, value: impl Fn(&str) -> String) -> String {
+    let (mut filled, mut rest) = (String::new(), path);
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').unwrap();
+        filled += before;
+        filled += &value(name);
+        rest = after;
+    }
+    filled + rest
+}
+
+/// A request that a page would send.
+struct PageRequest {
+    method: Method,
+    path: String,
+    form: PageForm,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl PageRequest {
+    /// A valid request to the route, about what this client owns.
+    fn new(route: &PageRoute, owner: &Owner) -> Self {
+        let path = fill(route.path, |name| owner.parameter(name));
+        match route.method {
+            PageMethod::Get => {
+                let path = path + &query(route.path, owner);
+                Self { method: Method::GET, path, form: PageForm::Empty, fields: Vec::new() }
+            }
+            PageMethod::Post(form) => {
+                Self { method: Method::POST, path, form, fields: fields(route.path, form, owner) }
+            }
+        }
+    }
+
+    /// The same request, from a form that was rendered for this client.
+    fn rendered_for(mut self, client_id: &str) -> Self {
+        for (name, value) in &mut self.fields {
+            if *name == "clientId" {
+                client_id.clone_into(value);
+            }
+        }
+        self
+    }
+
+    fn text(&self) -> String {
+        format!("{} {} {:?}", self.method, self.path, self.fields)
+    }
+
+    async fn send(&self, visitor: &Visitor) -> Reply {
+        self.send_with(visitor, &[("Sec-Fetch-Site", "same-origin")]).await
+    }
+
+    async fn send_with(&self, visitor: &Visitor, headers: &[(&str, &str)]) -> Reply {
+        let mut request = visitor.request(self.method.clone(), &self.path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = match self.form {
+            PageForm::UploadOfClient => request.multipart(self.upload()),
+            _ if self.method == Method::POST => request.form(&self.fields),
+            _ => request,
+        };
+        Reply::of(request.send().await.unwrap()).await
+    }
+
+    fn upload(&self) -> multipart::Form {
+        let form = self
+            .fields
+            .iter()
+            .fold(multipart::Form::new(), |form, (name, value)| form.text(*name, value.clone()));
+        form.part("file", multipart::Part::bytes("first,second\n3,4\n".as_bytes()).file_name("more.csv"))
+    }
+}
+
+/// The query of a page that shows nothing without one.
+fn query(path: &str, owner: &Owner) -> String {
+    match path {
+        "/settings/api-keys/delete" => format!("?key={}", owner.public_key),
+        "/sessions/erase" => format!("?session={}", owner.session_id),
+        _ => String::new(),
+    }
+}
+
+/// The fields of a valid form for this path.
+fn fields(path: &str, form: PageForm, owner: &Owner) -> Vec<(&'static str, String)> {
+    let text = str::to_owned;
+    let mut fields = match path {
+        _ if matches!(form, PageForm::Empty | PageForm::UploadOfClient) => vec![],
+        "/register" => vec![
+            ("name", text("Ada")),
+            ("company", text("Engines")),
+            ("email", owner.email.clone()),
+            ("password", text(PASSWORD)),
+        ],
+        "/login" => vec![("email", owner.email.clone()), ("password", text(PASSWORD))],
+        "/questions" => vec![
+            ("name", text("Ada")),
+            ("email", owner.email.clone()),
+            ("question", text("How are sessions sorted?")),
+        ],
+        "/sessions/erase" => vec![("shopperId", text("S-77"))],
+        "/sessions/imports/{import_id}/columns" => vec![("column0", text("externalId"))],
+        "/settings/api-keys" => vec![("name", text("phone")), ("formNonce", text("nonce"))],
+        "/settings/api-keys/delete" => vec![("keys", owner.public_key.clone())],
+        "/settings/api-keys/{public_key}" => vec![("requestsPerMinute", text("60"))],
+        "/settings/api-keys/{public_key}/delete" => vec![],
+        "/settings/api-keys/{public_key}/replacement" => vec![("graceSeconds", text("3600"))],
+        other => panic!("the tests of all routes do not know the form of {other}"),
+    };
+    if matches!(form, PageForm::OfClient | PageForm::UploadOfClient) {
+        fields.push(("clientId", owner.client_id.clone()));
+    }
+    fields
+}
+
+/// The browser of the user, or another one for a route that changes who is logged in.
+async fn browser_for(route: &PageRoute, app: &TestApp, owner: &Owner) -> Visitor {
+    if route.access == PageAccess::SignedOut || route.path == "/logout" {
+        return app.logged_in(owner.email.trim_end_matches("@example.org")).await;
+    }
+    owner.visitor.clone()
+}
+
+/// A request of a program.
+struct ApiRequest {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl ApiRequest {
+    /// A valid request to the endpoint, about what this client owns.
+    fn new(endpoint: &Endpoint, owner: &Owner) -> Self {
+        Self {
+            method: Method::from_bytes(endpoint.method.as_str().as_bytes()).unwrap(),
+            path: fill(&format!("/api{}", endpoint.path), |name| owner.parameter(name)),
+            body: body(endpoint),
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{} {} {:?}", self.method, self.path, self.body)
+    }
+
+    async fn send(&self, visitor: &Visitor, key: Option<&str>) -> Reply {
+        let mut request = visitor.request(self.method.clone(), &self.path);
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(body) = &self.body {
+            request = request.json(body);
+        }
+        Reply::of(request.send().await.unwrap()).await
+    }
+}
+
+/// A valid body for the endpoint.
+fn body(endpoint: &Endpoint) -> Option<Value> {
+    match (endpoint.method.as_str(), endpoint.path) {
+        ("GET" | "DELETE", _) => None,
+        ("POST", "/sessions/export-csv-data" | "/keys/revoke") => Some(json!({})),
+        ("POST", "/sessions") => Some(json!([{
+            "externalId": "call-1", "status": "missed", "channel": "chat",
+            "createdAt": "2026-10-01T10:00:00Z", "endedAt": "2026-10-01T10:00:30Z"
+        }])),
+        ("POST", "/keys") => Some(json!({"name": "phone", "scopes": ["sessions:read"]})),
+        ("PATCH", "/keys/{publicKey}") => Some(json!({"requestsPerMinute": 60})),
+        ("POST", "/keys/{publicKey}/replacement") => Some(json!({"graceSeconds": 3600})),
+        (method, path) => panic!("the tests of all routes do not know the body of {method} {path}"),
+    }
+}
+
+/// Makes a key with these scopes.
+async fn key_with(visitor: &Visitor, name: &str, scopes: impl Iterator<Item = Scope>) -> String {
+    let boxes: Vec<_> = scopes.map(|scope| (scope.as_str(), "yes")).collect();
+    let fields = [&[("name", name), ("chooseScopes", "yes")], boxes.as_slice()].concat();
+    visitor.post("/settings/api-keys", &fields).await.html().text("[data-whole-key-text]")
+}
+
+fn count_keys(app: &TestApp) -> String {
+    app.db.ask("select count(*)::text as answer from api_keys")
+}
+
+#[test]
+fn no_route_is_listed_twice() {
+    let pages = PAGE_ROUTES.map(|route| (route.method == PageMethod::Get, route.path));
+    let endpoints = api::endpoints();
+    for (index, page) in pages.iter().enumerate() {
+        assert!(!pages[..index].contains(page), "{page:?}");
+    }
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let mut before = endpoints[..index].iter();
+        assert!(
+            before.all(|it| (it.method, it.path) != (endpoint.method, endpoint.path)),
+            "{}",
+            endpoint.path
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_visitor_who_is_not_logged_in_is_sent_to_log_in() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    let keys = count_keys(&app);
+    for route in &PAGE_ROUTES {
+        let request = PageRequest::new(route, &ada);
+        let reply = request.send(&app.visitor()).await;
+        match route.access {
+            PageAccess::Member | PageAccess::Admin => reply.assert_sent_to("/login"),
+            PageAccess::Public | PageAccess::SignedOut => {
+                assert_ne!(reply.header("location"), "/login", "{}", request.text());
+                assert!(!ada.is_named_in(&reply.body), "{}", request.text());
+            }
+        }
+    }
+    assert_eq!(count_keys(&app), keys);
+}
+
+#[actix_web::test]
+async fn a_signed_in_visitor_is_sent_on_from_pages_for_others() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    for route in PAGE_ROUTES.iter().filter(|route| route.method == PageMethod::Get) {
+        let reply = PageRequest::new(route, &ada).send(&ada.visitor).await;
+        match route.access {
+            PageAccess::SignedOut => reply.assert_sent_to("/settings/api-keys"),
+            _ => assert!(reply.status.as_u16() < 400, "{}: {}", route.path, reply.status),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn forms_from_another_site_are_refused() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    let keys = count_keys(&app);
+    let other_port = format!("{}1", app.url);
+    let sets: [&[(&str, &str)]; 8] = [
+        &[],
+        &[("Sec-Fetch-Site", "cross-site")],
+        &[("Sec-Fetch-Site", "same-site")],
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", &app.url)],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "null")],
+        &[("Origin", &other_port)],
+        &[("Referer", &app.url)],
+    ];
+    for route in PAGE_ROUTES.iter().filter(|route| route.method != PageMethod::Get) {
+        let request = PageRequest::new(route, &ada);
+        for headers in sets {
+            let reply = request.send_with(&ada.visitor, headers).await;
+            assert_eq!(reply.status, 403, "{} {headers:?}", request.text());
+            assert!(reply.body.contains("came from another site"));
+        }
+    }
+    assert_eq!(count_keys(&app), keys);
+    assert_eq!(ada.visitor.get("/sessions").await.status, 200);
+    let own = [("Origin", app.url.as_str())];
+    let create =
+        PAGE_ROUTES.iter().find(|it| it.path == "/settings/api-keys" && it.method != PageMethod::Get);
+    let reply = PageRequest::new(create.unwrap(), &ada).send_with(&ada.visitor, &own).await;
+    assert_eq!(reply.status, 200, "an old browser sends the Origin alone");
+}
+
+#[actix_web::test]
+async fn members_do_nothing_that_is_for_admins() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    app.db.execute("update memberships set role = 'member'");
+    for route in &PAGE_ROUTES {
+        let request = PageRequest::new(route, &ada);
+        let reply = request.send(&browser_for(route, &app, &ada).await).await;
+        let is_refused = reply.status == 403;
+        assert_eq!(is_refused, route.access == PageAccess::Admin, "{} {}", request.text(), reply.status);
+        assert!(!is_refused || reply.body.contains("Only owners and admins of"), "{}", request.text());
+    }
+}
+
+#[actix_web::test]
+async fn what_another_client_owns_is_not_found() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (Owner::new(&app, "ada").await, Owner::new(&app, "eve").await);
+    for route in &PAGE_ROUTES {
+        let request = PageRequest::new(route, &ada).rendered_for(&eve.client_id);
+        let reply = request.send(&browser_for(route, &app, &eve).await).await;
+        if ada.is_named_in(&request.text()) {
+            assert_eq!(reply.status, 404, "{}", request.text());
+        } else {
+            assert!(reply.status.as_u16() < 500, "{} {}", request.text(), reply.status);
+        }
+        assert!(!ada.is_named_in(&reply.body), "{}", request.text());
+    }
+    assert_eq!(ada.visitor.get(&format!("/settings/api-keys/{}", ada.public_key)).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_form_of_another_client_is_refused() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (Owner::new(&app, "ada").await, Owner::new(&app, "eve").await);
+    let keys = count_keys(&app);
+    for route in &PAGE_ROUTES {
+        let PageMethod::Post(PageForm::OfClient | PageForm::UploadOfClient) = route.method else { continue };
+        let request = PageRequest::new(route, &ada).rendered_for(&eve.client_id);
+        let reply = request.send(&ada.visitor).await;
+        assert_eq!(reply.status, 409, "{}", request.text());
+        assert!(reply.body.contains("another client. Open the page again"), "{}", request.text());
+    }
+    assert_eq!(count_keys(&app), keys);
+}
+
+#[actix_web::test]
+async fn no_cookie_opens_the_api() {
+    let app = TestApp::start_with(&["--bad-keys-per-minute", "1000000"]).await;
+    let ada = Owner::new(&app, "ada").await;
+    for endpoint in api::endpoints() {
+        let request = ApiRequest::new(&endpoint, &ada);
+        let reply = request.send(&ada.visitor, None).await;
+        match endpoint.access {
+            Access::Nobody => assert_eq!(reply.status, 200, "{}", request.text()),
+            _ => reply.assert_problem(401, "invalid_key"),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_key_without_the_scope_is_refused() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    for (index, endpoint) in api::endpoints().iter().enumerate() {
+        let others = Scope::ALL.into_iter().filter(|scope| Some(*scope) != endpoint.access.scope());
+        let key = key_with(&ada.visitor, &format!("key {index}"), others).await;
+        let request = ApiRequest::new(endpoint, &ada);
+        let reply = request.send(&app.visitor(), Some(&key)).await;
+        match endpoint.access.scope() {
+            Some(_) => reply.assert_problem(403, "missing_scope"),
+            None => assert!(reply.status.is_success(), "{} {}", request.text(), reply.status),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_key_finds_nothing_of_another_client() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (Owner::new(&app, "ada").await, Owner::new(&app, "eve").await);
+    for (index, endpoint) in api::endpoints().iter().enumerate() {
+        let key = key_with(&eve.visitor, &format!("key {index}"), Scope::ALL.into_iter()).await;
+        let request = ApiRequest::new(endpoint, &ada);
+        let reply = request.send(&app.visitor(), Some(&key)).await;
+        if ada.is_named_in(&request.text()) {
+            reply.assert_problem(404, "not_found");
+        } else {
+            assert!(reply.status.is_success(), "{} {}", request.text(), reply.status);
+            assert!(!ada.is_named_in(&reply.body), "{}", request.text());
+        }
+    }
+}
+
+/// Values that broke some program before.
+fn hostile_values() -> Vec<String> {
+    let long = "a".repeat(300);
+    let fixed = [
+        "",
+        "\0",
+        "' or 1=1; drop table api_keys; --",
+        "../../etc/passwd",
+        "\u{202e}\u{feff}",
+        "-1",
+        "99999999999999999999",
+        "2026-13-45",
+        "<script>",
+        "00000000-0000-7000-8000-000000000000",
+        "uptok_000000000000",
+        &long,
+    ];
+    fixed.map(str::to_owned).to_vec()
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// The value in each parameter that any page or endpoint reads from its query.
+fn hostile_query(value: &str) -> String {
+    let value = percent_encoded(value);
+    let names = [
+        "q",
+        "status",
+        "sort",
+        "page",
+        "perPage",
+        "order",
+        "cursor",
+        "after",
+        "before",
+        "back",
+        "from",
+        "to",
+        "session",
+        "key",
+        "act",
+        "actor",
+        "channel",
+        "days",
+        "partial",
+        "updatedFrom",
+        "span",
+    ];
+    names.map(|name| format!("{name}={value}")).join("&")
+}
+
+#[actix_web::test]
+async fn no_value_breaks_a_page() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    for route in &PAGE_ROUTES {
+        let visitor = browser_for(route, &app, &ada).await;
+        for value in hostile_values() {
+            let mut request = PageRequest::new(route, &ada);
+            for (_, field) in request.fields.iter_mut().filter(|(name, _)| *name != "clientId") {
+                field.clone_from(&value);
+            }
+            let hostile_path = fill(route.path, |_| percent_encoded(&value));
+            for path in [request.path.clone(), format!("{hostile_path}?{}", hostile_query(&value))] {
+                request.path = path;
+                let reply = request.send(&visitor).await;
+                assert!(reply.status.as_u16() < 500, "{} {}", request.text(), reply.status);
+            }
+        }
+        let not_utf8 = fill(route.path, |_| "%FF%".to_owned());
+        assert!(visitor.get(&not_utf8).await.status.as_u16() < 500, "{not_utf8}");
+    }
+}
+
+#[actix_web::test]
+async fn no_value_breaks_the_api() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    for (index, endpoint) in api::endpoints().iter().enumerate() {
+        let key = key_with(&ada.visitor, &format!("key {index}"), Scope::ALL.into_iter()).await;
+        for value in hostile_values() {
+            let mut request = ApiRequest::new(endpoint, &ada);
+            let path = fill(endpoint.path, |_| percent_encoded(&value));
+            request.path = format!("/api{path}?{}", hostile_query(&value));
+            request.body = request.body.map(|body| with_every_text(body, &value));
+            let reply = request.send(&app.visitor(), Some(&key)).await;
+            assert!(reply.status.as_u16() < 500, "{} {}", request.text(), reply.status);
+        }
+    }
+}
+
+/// The same JSON, with this value in place of each text and number.
+fn with_every_text(body: Value, text: &str) -> Value {
+    match body {
+        Value::Array(items) => items.into_iter().map(|item| with_every_text(item, text)).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, with_every_text(value, text))).collect()
+        }
+        _ => Value::String(text.to_owned()),
+    }
+}
