@@ -1,4 +1,4 @@
-//! The actix application: middleware in its order, and the routes of each room. The only place that sees all rooms.
+//! The actix application: shared state, middleware and routes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,68 +39,72 @@ use crate::{
     },
 };
 
-/// What all workers share.
+/// The state that all workers share.
 #[derive(Clone)]
 pub struct AppState {
     settings: Data<Settings>,
-    site: Data<PublicSite>,
-    document: Data<OpenApiDocument>,
+    public_site: Data<PublicSite>,
+    openapi_document: Data<OpenApiDocument>,
     db: Data<Db>,
-    gate: Data<Authenticator>,
-    chain: Data<ChainKey>,
-    passwords: Data<PasswordHasher>,
+    authenticator: Data<Authenticator>,
+    chain_key: Data<ChainKey>,
+    password_hasher: Data<PasswordHasher>,
     login_throttles: Data<LoginThrottles>,
     question_throttle: Data<QuestionThrottle>,
-    kept_pages: Arc<PageCache>,
+    page_cache: Arc<PageCache>,
     cookie_key: Arc<Key>,
-    meter: Data<UsageMeter>,
-    /// Goes through what is imported in the browser.
-    pub worker: Data<ImportWorker>,
-    /// Stores what is counted.
-    pub keeper: Arc<UsageFlusher>,
-    /// Writes down which keys have expired.
-    pub expiry_watch: Arc<ExpiryJob>,
-    /// Says that the process is about to stop.
-    pub draining: Data<DrainState>,
+    usage_meter: Data<UsageMeter>,
+    pub import_worker: Data<ImportWorker>,
+    pub usage_flusher: Arc<UsageFlusher>,
+    pub expiry_job: Arc<ExpiryJob>,
+    pub drain_state: Data<DrainState>,
 }
 
 impl AppState {
-    /// Everything that the settings call for, with this database.
+    /// Builds the state for these settings and this database.
     ///
     /// # Errors
-    /// When the database pool cannot be built or the operating system gives no random bytes.
+    /// If the database pool cannot be built or the random generator fails.
     pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
-        let wait = Duration::from_secs(settings.database_wait_seconds);
-        let meter = Arc::new(UsageMeter::new(settings.metering == Metering::On));
-        let chain = ChainKey::new(secret);
-        let db = Db::new(database_url, settings.database_connections, wait)?;
+        let database_wait = Duration::from_secs(settings.database_wait_seconds);
+        let usage_meter = Arc::new(UsageMeter::new(settings.metering == Metering::On));
+        let chain_key = ChainKey::new(secret);
+        let db = Db::new(database_url, settings.database_connections, database_wait)?;
         if let Some(reason) = db.no_pipeline() {
             tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
         }
         Ok(Self {
-            expiry_watch: Arc::new(ExpiryJob::new(db.clone(), &chain)),
-            worker: Data::new(ImportWorker::new(db.clone(), chain.clone())),
-            chain: Data::new(chain),
-            keeper: Arc::new(UsageFlusher::new(Arc::clone(&meter), Db::new(database_url, 1, wait)?)),
-            meter: Data::from(meter),
-            document: Data::new(OpenApiDocument::new(&api::endpoints(), &settings.public_url.origin())),
-            site: Data::new(PublicSite {
+            expiry_job: Arc::new(ExpiryJob::new(db.clone(), &chain_key)),
+            import_worker: Data::new(ImportWorker::new(db.clone(), chain_key.clone())),
+            chain_key: Data::new(chain_key),
+            usage_flusher: Arc::new(UsageFlusher::new(
+                Arc::clone(&usage_meter),
+                Db::new(database_url, 1, database_wait)?,
+            )),
+            usage_meter: Data::from(usage_meter),
+            openapi_document: Data::new(OpenApiDocument::new(
+                &api::endpoints(),
+                &settings.public_url.origin(),
+            )),
+            public_site: Data::new(PublicSite {
                 origin: settings.public_url.origin(),
                 is_https: settings.public_url.is_https(),
             }),
             db: Data::new(db),
-            gate: Data::new(Authenticator::new(KeyHasher::new(secret), settings.bad_keys_per_minute)),
-            passwords: Data::new(PasswordHasher::new()?),
+            authenticator: Data::new(Authenticator::new(
+                KeyHasher::new(secret),
+                settings.bad_keys_per_minute,
+            )),
+            password_hasher: Data::new(PasswordHasher::new()?),
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
             question_throttle: Data::new(QuestionThrottle::default()),
-            kept_pages: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
+            page_cache: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
             cookie_key: Arc::new(Key::from(&secret.derive(KeyPurpose::SignInCookie))),
-            draining: Data::new(DrainState::default()),
+            drain_state: Data::new(DrainState::default()),
             settings: Data::new(settings),
         })
     }
 
-    /// The settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -109,26 +113,26 @@ impl AppState {
     fn provide(&self, config: &mut ServiceConfig) {
         config
             .app_data(self.settings.clone())
-            .app_data(self.site.clone())
-            .app_data(self.document.clone())
+            .app_data(self.public_site.clone())
+            .app_data(self.openapi_document.clone())
             .app_data(self.db.clone())
-            .app_data(self.gate.clone())
-            .app_data(self.chain.clone())
-            .app_data(self.passwords.clone())
+            .app_data(self.authenticator.clone())
+            .app_data(self.chain_key.clone())
+            .app_data(self.password_hasher.clone())
             .app_data(self.login_throttles.clone())
             .app_data(self.question_throttle.clone())
-            .app_data(self.meter.clone())
-            .app_data(self.worker.clone())
-            .app_data(self.draining.clone());
+            .app_data(self.usage_meter.clone())
+            .app_data(self.import_worker.clone())
+            .app_data(self.drain_state.clone());
     }
 }
 
-/// The application of one worker.
+/// The application of one worker thread.
 ///
-/// In actix the last `wrap` is the outermost: read each list from its end.
-#[expect(clippy::needless_pass_by_value, reason = "what the application holds must not borrow from here")]
+/// In actix the last `wrap` is the outermost, so each list reads from its end.
+#[expect(clippy::needless_pass_by_value, reason = "the application must not borrow from the state")]
 pub fn app(
-    parts: AppState,
+    state: AppState,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -140,25 +144,25 @@ pub fn app(
 > {
     let api = web::scope("/api")
         .configure(api::routes)
-        .default_service(web::to(nothing_here))
+        .default_service(web::to(endpoint_not_found))
         .wrap(from_fn(catch_panic))
         .wrap(from_fn(usage::count))
         .wrap(from_fn(error_pages::as_problem_json))
-        .wrap(cors(&parts.settings));
+        .wrap(cors(&state.settings));
     let probes_and_files = |config: &mut ServiceConfig| {
         health::routes(config);
         assets::routes(config);
     };
     let page_scope = web::scope("")
         .configure(pages::register)
-        .default_service(web::to(no_page_here))
+        .default_service(web::to(page_not_found))
         .wrap(from_fn(catch_panic))
-        .wrap(sign_ins(&parts))
+        .wrap(sign_in_middleware(&state))
         .wrap(from_fn(refuse_cross_site))
         .wrap(from_fn(error_pages::as_page));
     App::new()
-        .configure(|config| parts.provide(config))
-        .app_data(Data::new(Exporter::new(&parts.db, Arc::clone(&parts.kept_pages))))
+        .configure(|config| state.provide(config))
+        .app_data(Data::new(Exporter::new(&state.db, Arc::clone(&state.page_cache))))
         .configure(probes_and_files)
         .service(api)
         .service(page_scope)
@@ -166,16 +170,16 @@ pub fn app(
         .wrap(from_fn(log_request))
 }
 
-async fn nothing_here() -> Result<String, AppError> {
+async fn endpoint_not_found() -> Result<String, AppError> {
     Err(AppError::NotFound)
 }
 
-/// Knows who is looking, so that the page that says it keeps the navigation.
-async fn no_page_here(_visitor: MaybeSignedIn) -> Result<String, AppError> {
+/// Extracts the visitor, so that the error page has the navigation of a signed-in user.
+async fn page_not_found(_visitor: MaybeSignedIn) -> Result<String, AppError> {
     Err(AppError::NotFound)
 }
 
-/// Any origin may read, or those that the operator named; never with credentials, and no cookie is looked at there.
+/// Allows any origin or those in the settings, never with credentials: the API reads no cookies.
 fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST"])
@@ -200,11 +204,11 @@ fn cors(settings: &Settings) -> Cors {
     })
 }
 
-fn sign_ins(parts: &AppState) -> SessionMiddleware<SignInStore> {
-    let is_https = parts.site.is_https;
+fn sign_in_middleware(state: &AppState) -> SessionMiddleware<SignInStore> {
+    let is_https = state.public_site.is_https;
     let lifetime = PersistentSession::default().session_ttl(time::Duration::days(7));
-    let store = SignInStore::new(parts.db.as_ref().clone(), parts.chain.as_ref().clone());
-    SessionMiddleware::builder(store, (*parts.cookie_key).clone())
+    let store = SignInStore::new(state.db.as_ref().clone(), state.chain_key.as_ref().clone());
+    SessionMiddleware::builder(store, (*state.cookie_key).clone())
         .cookie_name(cookie_name(is_https).to_owned())
         .cookie_secure(is_https)
         .cookie_same_site(SameSite::Lax)

@@ -30,23 +30,23 @@ pub fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// If the listener cannot be used.
-pub fn start(parts: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
+pub fn start(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let shared = parts.clone();
+    let shared = state.clone();
     let server = HttpServer::new(move || app(shared.clone()))
-        .workers(parts.settings().workers.map_or(cores, usize::from))
+        .workers(state.settings().workers.map_or(cores, usize::from))
         .client_request_timeout(Duration::from_secs(5))
         .client_disconnect_timeout(Duration::from_secs(5))
         .keep_alive(Duration::from_secs(30))
         .shutdown_timeout(FINISH_SECONDS)
         .disable_signals()
         .listen(listener)?;
-    let keeper = Arc::clone(&parts.keeper);
-    actix_web::rt::spawn(async move { keeper.run().await });
-    let watch = Arc::clone(&parts.expiry_watch);
-    actix_web::rt::spawn(async move { watch.run().await });
-    let worker = parts.worker.clone();
-    actix_web::rt::spawn(async move { worker.run().await });
+    let usage_flusher = Arc::clone(&state.usage_flusher);
+    actix_web::rt::spawn(async move { usage_flusher.run().await });
+    let expiry_job = Arc::clone(&state.expiry_job);
+    actix_web::rt::spawn(async move { expiry_job.run().await });
+    let import_worker = state.import_worker.clone();
+    actix_web::rt::spawn(async move { import_worker.run().await });
     Ok(server.run())
 }
 
@@ -59,7 +59,7 @@ pub fn start(parts: &AppState, listener: TcpListener) -> anyhow::Result<Server> 
 /// # Errors
 /// If the server fails.
 pub async fn run_until_stopped(
-    parts: &AppState,
+    state: &AppState,
     server: Server,
     mut signals: StopSignals,
 ) -> anyhow::Result<()> {
@@ -69,9 +69,9 @@ pub async fn run_until_stopped(
         ended = &mut server => return Ok(ended?),
         () = signals.next() => {}
     }
-    let drain = Duration::from_secs(parts.settings().drain_seconds);
+    let drain = Duration::from_secs(state.settings().drain_seconds);
     tracing::info!(drain_seconds = drain.as_secs(), "Stopping");
-    parts.draining.begin();
+    state.drain_state.begin();
     let finish = async {
         tokio::time::sleep(drain).await;
         // No need to wait here: `server` completes once it has stopped.
@@ -84,7 +84,7 @@ pub async fn run_until_stopped(
         () = signals.next() => tracing::warn!("Stopping at once"),
     }
     tokio::select! {
-        () = parts.keeper.finish() => {}
+        () = state.usage_flusher.finish() => {}
         () = signals.next() => {}
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Who belongs to a client, and as what: changed by whoever runs Uptok, and told in the audit log of the client.
+//! Changing the members of a client and their roles, from the command line. Each change is in the audit log.
 
 use anyhow::{Context as _, ensure};
 use diesel::{
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     email::EmailAddress,
-    store::{added, client_exists, clients_of, join},
+    store::{client_exists, join, list_clients, member_added},
 };
 use crate::{
     audit::{self, AuditContext, AuditEvent, EventKind},
@@ -17,25 +17,25 @@ use crate::{
     schema::{clients, memberships, sign_ins, users},
 };
 
-/// The role that a client is never without.
+/// Every client keeps at least one enabled user with this role.
 const OWNER: &str = "owner";
 
-/// Gives a user a role in a client (`owner`, `admin` or `member`), from the next request on. Who is no member becomes one.
+/// Gives a user a role in a client (`owner`, `admin` or `member`), and makes it a member if it is not one yet.
 ///
 /// # Errors
-/// When there is no such user or client, or the user is the only owner, or the database fails.
+/// If there is no such user or client, the user is the only owner, or the database fails.
 pub fn set_role(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     client: &ClientId,
     email: &EmailAddress,
     role: &str,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
-        let (user_id, before) = user_in(connection, client, email)?;
+        let (user_id, before) = lock_and_find_user(connection, client, email)?;
         let Some(before) = before else {
             join(connection, client, user_id, role)?;
-            return Ok(audit::record(connection, client, trail, &added(user_id, role))?);
+            return Ok(audit::record(connection, client, context, &member_added(user_id, role))?);
         };
         if before == role {
             return Ok(());
@@ -46,24 +46,24 @@ pub fn set_role(
         diesel::update(memberships::table.find((client.as_str(), user_id)))
             .set(memberships::role.eq(role))
             .execute(connection)?;
-        let act = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "role");
-        audit::record(connection, client, trail, &act.with("from", &before).with("to", role))?;
+        let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "role");
+        audit::record(connection, client, context, &event.with("from", &before).with("to", role))?;
         Ok(())
     })
 }
 
-/// Takes a member out of a client, whose sign-ins there are over with the next request. The user and its keys stay.
+/// Removes a member and ends its sign-ins in this client. The user and its keys stay.
 ///
 /// # Errors
-/// When the user is no member of the client or its only owner, or the database fails.
+/// If the user is not a member of the client or is its only owner, or the database fails.
 pub fn remove_member(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     client: &ClientId,
     email: &EmailAddress,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
-        let (user_id, role) = user_in(connection, client, email)?;
+        let (user_id, role) = lock_and_find_user(connection, client, email)?;
         let role = role.with_context(|| format!("{email} is no member of {client}"))?;
         if role == OWNER {
             refuse_only_owner(connection, client, email)?;
@@ -71,19 +71,19 @@ pub fn remove_member(
         let of_client = sign_ins::client_id.eq(client.as_str()).and(sign_ins::user_id.eq(user_id));
         diesel::delete(sign_ins::table.filter(of_client)).execute(connection)?;
         diesel::delete(memberships::table.find((client.as_str(), user_id))).execute(connection)?;
-        let act = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
-        audit::record(connection, client, trail, &act)?;
+        let event = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
+        audit::record(connection, client, context, &event)?;
         Ok(())
     })
 }
 
-/// Lets a user log in no more, or again. Sign-ins are over with the next request.
+/// Enables or disables a user. Disabling ends all its sign-ins.
 ///
 /// # Errors
-/// When there is no such user, or the database fails.
+/// If there is no such user, or the database fails.
 pub fn set_enabled(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     email: &EmailAddress,
     is_enabled: bool,
 ) -> anyhow::Result<()> {
@@ -106,17 +106,17 @@ pub fn set_enabled(
             diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
         }
         let changed = if is_enabled { "enabled" } else { "disabled" };
-        let act = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", changed);
-        for client in clients_of(connection, user_id)? {
-            audit::record(connection, &client, trail, &act)?;
+        let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", changed);
+        for client in list_clients(connection, user_id)? {
+            audit::record(connection, &client, context, &event)?;
         }
         Ok(())
     })
 }
 
-/// The user with this e-mail, and its role in the client if it has one. One change of the members of a client at a time: two at once could leave it
-/// without an owner.
-fn user_in(
+/// The user with this e-mail, and its role in the client if it is a member. Locks the client, because two changes at
+/// once could leave it without an owner.
+fn lock_and_find_user(
     connection: &mut PgConnection,
     client: &ClientId,
     email: &EmailAddress,
@@ -144,7 +144,7 @@ fn refuse_only_owner(
         .filter(of_client.and(users::email.ne(email.as_str())).and(users::disabled_at.is_null()))
         .select(count_star())
         .first::<i64>(connection)?;
-    // Who is disabled owns nothing that anybody could use.
+    // Disabled owners do not count: they cannot log in.
     ensure!(others > 0, "{email} is the only owner of {client}; make somebody else an owner first");
     Ok(())
 }

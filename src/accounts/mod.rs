@@ -1,7 +1,7 @@
-//! Accounts: the people who sign in, the clients they belong to, and the browsers that are logged in.
+//! Accounts: users, the clients that they are members of, and the browsers that they are signed in with.
 //!
-//! A browser login is a *sign-in*: a random id in the cookie, its SHA-256 in the table `sign_ins`. Every request joins
-//! it to the user and the membership, so that a removed member is out with the next click.
+//! A *sign-in* is a random id in the cookie, and its SHA-256 in the table `sign_ins`. Every request joins it with the
+//! user and the membership, so that a removed member has no access from the next request on.
 
 mod display_name;
 mod email;
@@ -20,8 +20,9 @@ pub use password::{NewPassword, PasswordHasher};
 pub(crate) use sign_in::extractor::OTHER_CLIENT;
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
-    extractor::{MaybeSignedIn, Role, SignedIn, leave_message, sign_in},
+    extractor::{MaybeSignedIn, Role, SignedIn, flash, sign_in},
 };
 pub use store::{
-    ClientChoice, NewUser, add_user, any_user, client_exists, create_first, is_member, set_password, users_of,
+    ClientChoice, NewUser, add_user, any_user, client_exists, create_first, is_member, list_users,
+    set_password,
 };

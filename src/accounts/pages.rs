@@ -1,4 +1,4 @@
-//! Register, log in, log out.
+//! Registering, logging in and logging out.
 
 use std::{net::IpAddr, num::NonZeroU32};
 
@@ -31,19 +31,19 @@ use crate::{
     },
 };
 
-/// Forms of this room have at most so many bytes.
+/// Maximum size of a form, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
-/// One sentence for an unknown e-mail and a wrong password.
+/// The same sentence for an unknown e-mail and a wrong password, so that nobody learns which e-mails have an account.
 const WRONG_LOGIN: &str = "This e-mail and password do not belong together.";
 
-/// How often somebody may try to log in or register: per address, and per account.
+/// Limits attempts to log in or register.
 pub struct LoginThrottles {
     addresses: Throttle<IpAddr>,
     accounts: Throttle<String>,
 }
 
 impl LoginThrottles {
-    /// `tries` per minute for each address and for each account.
+    /// `tries` per minute for each address, and for each account.
     #[must_use]
     pub fn per_minute(tries: NonZeroU32) -> Self {
         Self { addresses: Throttle::per_minute(tries), accounts: Throttle::per_minute(tries) }
@@ -55,12 +55,12 @@ impl LoginThrottles {
 struct RegisterPage {
     layout: PageLayout,
     form: FormState,
-    /// Whether registering is possible at all.
+    /// `false` shows that registering is closed.
     is_open: bool,
 }
 
 impl RegisterPage {
-    fn page(status: StatusCode, form: FormState, is_open: bool) -> Result<HttpResponse, AppError> {
+    fn respond(status: StatusCode, form: FormState, is_open: bool) -> Result<HttpResponse, AppError> {
         respond(
             status,
             &Self { layout: PageLayout::signed_out("Create an account", NavSection::None), form, is_open },
@@ -73,8 +73,7 @@ impl RegisterPage {
 struct LoginPage {
     layout: PageLayout,
     form: FormState,
-    /// Whether to offer registering.
-    may_register: bool,
+    can_register: bool,
 }
 
 pub(crate) async fn show_register(
@@ -85,11 +84,11 @@ pub(crate) async fn show_register(
     if visitor.signed_in.is_some() {
         return Ok(see_other("/settings/api-keys"));
     }
-    let is_open = may_register(&db, settings.sign_up).await?;
-    RegisterPage::page(StatusCode::OK, FormState::default(), is_open)
+    let is_open = can_register(&db, settings.sign_up).await?;
+    RegisterPage::respond(StatusCode::OK, FormState::default(), is_open)
 }
 
-async fn may_register(db: &Db, sign_up: SignUpPolicy) -> Result<bool, AppError> {
+async fn can_register(db: &Db, sign_up: SignUpPolicy) -> Result<bool, AppError> {
     match sign_up {
         SignUpPolicy::Open => Ok(true),
         SignUpPolicy::Closed => Ok(false),
@@ -101,43 +100,44 @@ pub(crate) async fn register(
     request: HttpRequest,
     session: Session,
     fields: FormFields<FORM_LIMIT>,
-    desk: AccountServices,
-    trail: AuditContext,
+    services: AccountServices,
+    audit_context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    desk.throttles.addresses.count(&desk.address(&request))?;
-    let sign_up = desk.settings.sign_up;
-    if !may_register(&desk.db, sign_up).await? {
-        return RegisterPage::page(StatusCode::FORBIDDEN, FormState::default(), false);
+    services.throttles.addresses.count(&services.client_address(&request))?;
+    let sign_up = services.settings.sign_up;
+    if !can_register(&services.db, sign_up).await? {
+        return RegisterPage::respond(StatusCode::FORBIDDEN, FormState::default(), false);
     }
     let mut form = FormState::default()
         .keep("name", fields.text("name"))
         .keep("company", fields.text("company"))
         .keep("email", fields.text("email"));
-    let Some((name, company, email, password)) = parsed_registration(&mut form, &fields) else {
-        return RegisterPage::page(StatusCode::UNPROCESSABLE_ENTITY, form, true);
+    let Some((name, company, email, password)) = parse_registration(&mut form, &fields) else {
+        return RegisterPage::respond(StatusCode::UNPROCESSABLE_ENTITY, form, true);
     };
-    let user = NewUser { email, name, password_hash: desk.passwords.hash(password).await? };
-    let registering = trail.clone();
-    let stored = desk.db.run(move |connection| {
-        match store::register(connection, &registering, &user, &company, sign_up == SignUpPolicy::First) {
+    let user = NewUser { email, name, password_hash: services.passwords.hash(password).await? };
+    let register_context = audit_context.clone();
+    let stored = services.db.run(move |connection| {
+        match store::register(connection, &register_context, &user, &company, sign_up == SignUpPolicy::First)
+        {
             Err(RegisterError::Database(error)) => Err(error),
             outcome => Ok(outcome),
         }
     });
     match stored.await? {
         Ok((user_id, client)) => {
-            sign_in(&session, user_id, &client, &trail)?;
+            sign_in(&session, user_id, &client, &audit_context)?;
             Ok(see_other("/settings/api-keys"))
         }
         Err(RegisterError::EmailTaken) => {
             let form = form.refuse("email", "This e-mail has an account already. Log in instead.");
-            RegisterPage::page(StatusCode::UNPROCESSABLE_ENTITY, form, true)
+            RegisterPage::respond(StatusCode::UNPROCESSABLE_ENTITY, form, true)
         }
-        Err(_closed) => RegisterPage::page(StatusCode::FORBIDDEN, FormState::default(), false),
+        Err(_closed) => RegisterPage::respond(StatusCode::FORBIDDEN, FormState::default(), false),
     }
 }
 
-fn parsed_registration(
+fn parse_registration(
     form: &mut FormState,
     fields: &FormFields<FORM_LIMIT>,
 ) -> Option<(DisplayName, DisplayName, EmailAddress, NewPassword)> {
@@ -158,56 +158,57 @@ pub(crate) async fn show_login(
     if visitor.signed_in.is_some() {
         return Ok(see_other("/settings/api-keys"));
     }
-    let may_register = may_register(&db, settings.sign_up).await?;
+    let can_register = can_register(&db, settings.sign_up).await?;
     let layout = visitor.layout("Log in", NavSection::None);
-    respond(StatusCode::OK, &LoginPage { layout, form: FormState::default(), may_register })
+    respond(StatusCode::OK, &LoginPage { layout, form: FormState::default(), can_register })
 }
 
 pub(crate) async fn login(
     request: HttpRequest,
     session: Session,
     fields: FormFields<FORM_LIMIT>,
-    desk: AccountServices,
-    trail: AuditContext,
+    services: AccountServices,
+    audit_context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    desk.throttles.addresses.count(&desk.address(&request))?;
+    services.throttles.addresses.count(&services.client_address(&request))?;
     let email = fields.text("email").parse::<EmailAddress>().ok();
     let candidate = match email {
         Some(email) => {
-            desk.throttles.accounts.count(&email.as_str().to_owned())?;
-            desk.db.run(move |connection| store::login_candidate(connection, &email)).await?
+            services.throttles.accounts.count(&email.as_str().to_owned())?;
+            services.db.run(move |connection| store::login_candidate(connection, &email)).await?
         }
         None => None,
     };
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    let is_right = desk.passwords.verify(fields.text("password"), stored).await?;
+    let is_right = services.passwords.verify(fields.text("password"), stored).await?;
     match candidate {
-        // Whoever is disabled is answered like a wrong password, in the same time, and is told in the audit log.
+        // A disabled user gets the answer for a wrong password, after the same time. The audit log records it.
         Some(candidate) if is_right && candidate.is_enabled => {
             let client = ClientId::from_database(candidate.client_id);
-            sign_in(&session, candidate.user_id, &client, &trail)?;
+            sign_in(&session, candidate.user_id, &client, &audit_context)?;
             Ok(see_other("/settings/api-keys"))
         }
         wrong => {
             if let Some(candidate) = wrong {
-                note_failed(&desk.db, candidate, trail);
+                record_failed_login(&services.db, candidate, audit_context);
             }
             let form = FormState::default().keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
-            let may_register = may_register(&desk.db, desk.settings.sign_up).await?;
+            let can_register = can_register(&services.db, services.settings.sign_up).await?;
             let layout = PageLayout::signed_out("Log in", NavSection::None);
-            respond(StatusCode::UNPROCESSABLE_ENTITY, &LoginPage { layout, form, may_register })
+            respond(StatusCode::UNPROCESSABLE_ENTITY, &LoginPage { layout, form, can_register })
         }
     }
 }
 
-/// Writes a failed login down after the answer is made: how long it takes must not tell that the e-mail is known.
-fn note_failed(db: &Data<Db>, candidate: LoginCandidate, trail: AuditContext) {
+/// Records a failed login after the response, so that the response time does not reveal that the e-mail has an
+/// account.
+fn record_failed_login(db: &Data<Db>, candidate: LoginCandidate, context: AuditContext) {
     let db = Data::clone(db);
-    let trail = trail.by(Actor::Visitor);
+    let context = context.by(Actor::Visitor);
     actix_web::rt::spawn(async move {
         let client = ClientId::from_database(candidate.client_id);
         let written =
-            db.run(move |connection| table::note_failed(connection, &client, &trail, candidate.user_id));
+            db.run(move |connection| table::record_failed(connection, &client, &context, candidate.user_id));
         if let Err(error) = written.await {
             tracing::error!(?error, "A failed login is not in the audit log");
         }
@@ -219,7 +220,7 @@ pub(crate) async fn logout(session: Session) -> HttpResponse {
     see_other("/login")
 }
 
-/// What registering and logging in need at hand.
+/// Extractor of what registering and logging in share.
 pub(crate) struct AccountServices {
     db: Data<Db>,
     passwords: Data<PasswordHasher>,
@@ -228,7 +229,7 @@ pub(crate) struct AccountServices {
 }
 
 impl AccountServices {
-    fn address(&self, request: &HttpRequest) -> IpAddr {
+    fn client_address(&self, request: &HttpRequest) -> IpAddr {
         counted_as(client_address(request, &self.settings.trusted_proxies))
     }
 }

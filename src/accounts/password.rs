@@ -17,9 +17,9 @@ use crate::error::AppError;
 const LENGTH_MIN: usize = 15;
 /// The longest password, in characters.
 const LENGTH_MAX: usize = 256;
-/// So many may wait for a place; more are told to come back.
+/// Maximum number of requests that wait for a hash; more get 503.
 const QUEUE_MAX: usize = 16;
-/// How long one waits for a place.
+/// How long a request waits for a hash.
 const WAIT: Duration = Duration::from_secs(2);
 
 static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {

@@ -10,34 +10,28 @@ use crate::{
     schema::{clients, memberships, session_counters, sign_ins, users},
 };
 
-/// The constraint that gives an e-mail one account.
 const EMAIL_UNIQUE: &str = "users_email_unique";
-/// Taken by those who register while only the first user may.
+/// Advisory lock while only the first user may register.
 const FIRST_USER_LOCK: i64 = 0x0066_6972_7374;
 
 define_sql_function!(fn pg_advisory_xact_lock(key: BigInt));
 
-/// A user about to be stored.
 #[derive(Debug)]
 pub struct NewUser {
-    /// What the user signs in with.
     pub email: EmailAddress,
-    /// The user's name.
     pub name: DisplayName,
     /// argon2id in PHC string format.
     pub password_hash: String,
 }
 
-/// Which client a new user joins.
+/// The client that a new user joins.
 #[derive(Clone, Copy, Debug)]
 pub enum ClientChoice<'a> {
-    /// One that is there.
     Client(&'a ClientId),
-    /// A new one of this name.
+    /// A new client with this name.
     Company(&'a DisplayName),
 }
 
-/// What logging in needs to know of a user.
 #[derive(Debug, Queryable)]
 pub(crate) struct LoginCandidate {
     pub(crate) user_id: Uuid,
@@ -46,12 +40,10 @@ pub(crate) struct LoginCandidate {
     pub(crate) is_enabled: bool,
 }
 
-/// Why registering failed.
 #[derive(Debug)]
 pub(crate) enum RegisterError {
-    /// Only the first user may register, and there is one.
+    /// Only the first user may register, and there is one already.
     Closed,
-    /// The e-mail has an account.
     EmailTaken,
     Database(diesel::result::Error),
 }
@@ -62,10 +54,10 @@ impl From<diesel::result::Error> for RegisterError {
     }
 }
 
-/// A new user and a new client whose owner the user is.
+/// Creates a user and a client that it owns.
 pub(crate) fn register(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     user: &NewUser,
     company: &DisplayName,
     only_first: bool,
@@ -77,42 +69,42 @@ pub(crate) fn register(
         let client = create_client(connection, company)?;
         let user_id = create_user(connection, user)?;
         join(connection, &client, user_id, "owner")?;
-        let trail = trail.clone().else_by(Actor::User(user_id));
-        audit::record(connection, &client, &trail, &added(user_id, "owner"))?;
+        let context = context.clone().else_by(Actor::User(user_id));
+        audit::record(connection, &client, &context, &member_added(user_id, "owner"))?;
         Ok((user_id, client))
     })
 }
 
-/// A user and a client whose owner the user is, unless there is any user; `None`: there was one.
+/// Creates a user and a client that it owns. Returns `None` if there is any user already.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn create_first(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     user: &NewUser,
     company: &DisplayName,
 ) -> QueryResult<Option<ClientId>> {
-    match register(connection, trail, user, company, true) {
+    match register(connection, context, user, company, true) {
         Ok((_user_id, client)) => Ok(Some(client)),
         Err(RegisterError::Database(error)) => Err(error),
         Err(RegisterError::Closed | RegisterError::EmailTaken) => Ok(None),
     }
 }
 
-/// A user in a client. Returns the client.
+/// Creates a user in a client, and returns the client.
 ///
 /// # Errors
-/// When the e-mail has an account, there is no such client, or the database fails.
+/// If the e-mail has an account, there is no such client, or the database fails.
 pub fn add_user(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     user: &NewUser,
-    home: ClientChoice<'_>,
+    choice: ClientChoice<'_>,
     role: &str,
 ) -> anyhow::Result<ClientId> {
     connection.transaction(|connection| {
-        let client = match home {
+        let client = match choice {
             ClientChoice::Client(client) => client.clone(),
             ClientChoice::Company(company) => create_client(connection, company)?,
         };
@@ -124,26 +116,23 @@ pub fn add_user(
             error => error.into(),
         })?;
         join(connection, &client, user_id, role)?;
-        audit::record(connection, &client, trail, &added(user_id, role))?;
+        audit::record(connection, &client, context, &member_added(user_id, role))?;
         Ok(client)
     })
 }
 
-/// What the audit log tells of a new member.
-pub(crate) fn added(user_id: Uuid, role: &str) -> AuditEvent {
+pub(crate) fn member_added(user_id: Uuid, role: &str) -> AuditEvent {
     AuditEvent::new(EventKind::MemberAdded).on(&user_id).with("role", role)
 }
 
-/// Whether there is no user yet; whoever asks at the same time waits until we are done.
+/// Whether there is no user yet. Concurrent callers wait until this transaction ends.
 fn is_first(connection: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(pg_advisory_xact_lock(FIRST_USER_LOCK)).execute(connection)?;
     any_user(connection).map(|any| !any)
 }
 
-/// Whether there is any user.
-///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn any_user(connection: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(exists(users::table.select(users::user_id))).get_result(connection)
 }
@@ -151,16 +140,16 @@ pub fn any_user(connection: &mut PgConnection) -> QueryResult<bool> {
 /// Whether there is a client with this id.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
     diesel::select(exists(clients::table.find(client.as_str()).select(clients::client_id)))
         .get_result(connection)
 }
 
-/// A new client with its session counter.
+/// Creates a client and its session counter.
 ///
 /// # Errors
-/// Those of the database; `RollbackTransaction` when the operating system gives no random bytes.
+/// If the database or the random generator fails.
 fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResult<ClientId> {
     let client =
         ClientId::generate().map_err(|error| diesel::result::Error::QueryBuilderError(error.into()))?;
@@ -173,10 +162,10 @@ fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResu
     Ok(client)
 }
 
-/// A new user, member of nothing yet.
+/// Creates a user that is not a member of any client yet.
 ///
 /// # Errors
-/// Those of the database; a violation of `users_email_unique` when the e-mail has an account.
+/// If the database fails; a violation of `users_email_unique` if the e-mail has an account.
 fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uuid> {
     let user_id = Uuid::now_v7();
     diesel::insert_into(users::table)
@@ -190,10 +179,10 @@ fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uui
     Ok(user_id)
 }
 
-/// Makes the user a member of the client, as `owner`, `admin` or `member`; a second time changes the role.
+/// Makes the user a member of the client, or changes its role: `owner`, `admin` or `member`.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub(crate) fn join(
     connection: &mut PgConnection,
     client: &ClientId,
@@ -213,13 +202,13 @@ pub(crate) fn join(
         .map(|_rows| ())
 }
 
-/// Gives the user with this e-mail another password and ends the user's sign-ins; `false`: there is none.
+/// Sets the password of the user with this e-mail and ends its sign-ins. Returns `false` if there is no such user.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn set_password(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     email: &EmailAddress,
     hash: &str,
 ) -> QueryResult<bool> {
@@ -231,17 +220,17 @@ pub fn set_password(
             .optional()?;
         if let Some(user_id) = user_id {
             diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
-            let act = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "password");
-            for client in clients_of(connection, user_id)? {
-                audit::record(connection, &client, trail, &act)?;
+            let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "password");
+            for client in list_clients(connection, user_id)? {
+                audit::record(connection, &client, context, &event)?;
             }
         }
         Ok(user_id.is_some())
     })
 }
 
-/// The clients that the user is a member of, in their order.
-pub(crate) fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
+/// The clients that the user is a member of, by id.
+pub(crate) fn list_clients(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
     let ids = memberships::table
         .filter(memberships::user_id.eq(user_id))
         .order(memberships::client_id)
@@ -250,24 +239,21 @@ pub(crate) fn clients_of(connection: &mut PgConnection, user_id: Uuid) -> QueryR
     Ok(ids.into_iter().map(ClientId::from_database).collect())
 }
 
-/// A user in a client, or in none.
+/// A membership, or a user without any.
 #[derive(Debug, Queryable)]
 pub struct UserListing {
-    /// What the user signs in with.
     pub email: String,
-    /// `owner`, `admin` or `member`; `None`: the user is no member of any client.
+    /// `owner`, `admin` or `member`; `None` if the user is not a member of any client.
     pub role: Option<String>,
-    /// The client.
     pub client_id: Option<String>,
-    /// Whether the user may log in.
     pub is_enabled: bool,
 }
 
-/// Every user with every membership, at most 1000, by e-mail.
+/// Every user with every membership, by e-mail: at most 1000 rows.
 ///
 /// # Errors
-/// Those of the database.
-pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<UserListing>> {
+/// If the database fails.
+pub fn list_users(connection: &mut PgConnection) -> QueryResult<Vec<UserListing>> {
     users::table
         .left_join(memberships::table)
         .order((users::email, memberships::client_id))
@@ -284,7 +270,7 @@ pub fn users_of(connection: &mut PgConnection) -> QueryResult<Vec<UserListing>> 
 /// Whether the user is enabled and a member of the client.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid) -> QueryResult<bool> {
     let membership = memberships::table
         .inner_join(users::table)
@@ -294,7 +280,7 @@ pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid
     diesel::select(exists(membership)).get_result(connection)
 }
 
-/// The user with this e-mail and the oldest membership.
+/// The user with this e-mail, and the client of its oldest membership.
 pub(crate) fn login_candidate(
     connection: &mut PgConnection,
     email: &EmailAddress,

@@ -1,4 +1,4 @@
-//! What the audit log tells of keys.
+//! The audit events of keys.
 
 use super::key::{ApiKey, ChangedKey, ReplacedKey};
 use crate::{
@@ -6,34 +6,34 @@ use crate::{
     web::time::rfc3339,
 };
 
-pub(crate) fn created(key: &ApiKey) -> AuditEvent {
+pub(crate) fn key_created(key: &ApiKey) -> AuditEvent {
     AuditEvent::new(EventKind::KeyCreated)
         .on(&key.public_key)
         .with("name", &key.name)
         .with("expires", &key.expires_at.map_or_else(|| "never".to_owned(), rfc3339))
         .with("scopes", &key.scopes.join(" "))
         .with("requestsPerMinute", &key.requests_per_minute)
-        .with("allowedNetworks", &networks(key))
+        .with("allowedNetworks", &networks_text(key))
 }
 
-/// `None`: it has the rights that it had.
-pub(crate) fn changed(ChangedKey { before, after }: &ChangedKey) -> Option<AuditEvent> {
+/// Returns `None` if the rights are the same.
+pub(crate) fn key_changed(ChangedKey { before, after }: &ChangedKey) -> Option<AuditEvent> {
     let limit = |key: &ApiKey| key.requests_per_minute.to_string();
     let scopes = |key: &ApiKey| key.scopes.join(" ");
     let rights = [
         ("scopes", "scopesBefore", scopes(before), scopes(after)),
         ("requestsPerMinute", "requestsPerMinuteBefore", limit(before), limit(after)),
-        ("allowedNetworks", "allowedNetworksBefore", networks(before), networks(after)),
+        ("allowedNetworks", "allowedNetworksBefore", networks_text(before), networks_text(after)),
     ];
     let mut changes = rights.into_iter().filter(|(.., before, after)| before != after).peekable();
     changes.peek()?;
-    let act = AuditEvent::new(EventKind::KeyChanged).on(&after.public_key).with("name", &after.name);
-    Some(changes.fold(act, |act, (name, name_before, before, after)| {
-        act.with(name, &after).with(name_before, &before)
+    let event = AuditEvent::new(EventKind::KeyChanged).on(&after.public_key).with("name", &after.name);
+    Some(changes.fold(event, |event, (name, name_before, before, after)| {
+        event.with(name, &after).with(name_before, &before)
     }))
 }
 
-pub(crate) fn replaced(ReplacedKey { old, new }: &ReplacedKey) -> AuditEvent {
+pub(crate) fn key_replaced(ReplacedKey { old, new }: &ReplacedKey) -> AuditEvent {
     let end = old.deleted_at.or(old.expires_at);
     AuditEvent::new(EventKind::KeyReplaced)
         .on(&old.public_key)
@@ -43,15 +43,15 @@ pub(crate) fn replaced(ReplacedKey { old, new }: &ReplacedKey) -> AuditEvent {
         .with("newExpires", &new.expires_at.map_or_else(|| "never".to_owned(), rfc3339))
 }
 
-/// A key that deletes itself is revoked: whoever presented it wanted it to end.
-pub(crate) fn deleted(key: &ApiKey, trail: &AuditContext) -> AuditEvent {
-    let is_its_own = trail.public_key().is_some_and(|actor| actor.as_str() == key.public_key);
+/// A key that deletes itself counts as revoked.
+pub(crate) fn key_deleted(key: &ApiKey, context: &AuditContext) -> AuditEvent {
+    let is_its_own = context.public_key().is_some_and(|actor| actor.as_str() == key.public_key);
     let kind = if is_its_own { EventKind::KeyRevoked } else { EventKind::KeyDeleted };
     AuditEvent::new(kind).on(&key.public_key).with("name", &key.name)
 }
 
-/// From everywhere, said as `all`: leaving it out would hide that a list was taken away.
-fn networks(key: &ApiKey) -> String {
+/// `all` if there is no restriction: an empty value would hide that a restriction was removed.
+fn networks_text(key: &ApiKey) -> String {
     let networks: Vec<String> = key.allowed_networks.iter().map(ToString::to_string).collect();
     if networks.is_empty() { "all".to_owned() } else { networks.join(" ") }
 }

@@ -22,7 +22,7 @@ use crate::{
 const SECRET_LENGTH: usize = 32;
 const CHECKSUM_LENGTH: usize = 6;
 
-/// A whole key. It never prints.
+/// A whole key. `Debug` does not show its secret.
 #[derive(Clone, Debug)]
 pub struct ClientKey {
     public: PublicKey,
@@ -30,23 +30,22 @@ pub struct ClientKey {
 }
 
 impl ClientKey {
-    /// A new key: 71 public and 190 secret bits of the operating system's generator.
+    /// Generates a key with 71 public and 190 secret random bits.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// If the random generator fails.
     pub fn generate() -> Result<Self, SysError> {
         let public = PublicKey::generate()?;
         let secret = SecretString::from(random::text(BASE62, SECRET_LENGTH)?);
         Ok(Self { public, secret })
     }
 
-    /// The part that may be shown.
     #[must_use]
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// The whole key, to be shown once.
+    /// The text of the whole key, to be shown once.
     #[must_use]
     pub fn expose(&self) -> String {
         let body = format!("{}_{}", self.public, self.secret.expose_secret());
@@ -54,8 +53,8 @@ impl ClientKey {
         body + &checksum
     }
 
-    /// 64 bits of the whole key under a secret that makes them worthless to others.
-    pub(crate) fn marked_with(&self, secret: &RandomState) -> u64 {
+    /// 64 bits that identify the whole key in memory. Without `secret` they say nothing about it.
+    pub(crate) fn fingerprint(&self, secret: &RandomState) -> u64 {
         secret.hash_one((self.public.as_str(), self.secret.expose_secret()))
     }
 }
@@ -91,17 +90,16 @@ fn checksum(body: &str) -> String {
     digits.iter().collect()
 }
 
-/// Makes what is stored of a key: HMAC-SHA-256 (RFC 2104) under a key derived from `UPTOK_SECRET`.
+/// Hashes keys for storage: HMAC-SHA-256 (RFC 2104) with a key derived from `UPTOK_SECRET`.
 ///
-/// Not argon2: the secret has 190 random bits, so there is nothing to guess, and every API call would pay for it.
-/// Keyed, because then somebody who can write rows still cannot make a key or move one to another client.
+/// Not argon2, because it would slow down every API call, and a secret of 190 random bits cannot be guessed.
+/// Keyed, so that write access to the table is not enough to create a key or to move one to another client.
 #[derive(Clone)]
 pub struct KeyHasher {
     mac: Hmac<Sha256>,
 }
 
 impl KeyHasher {
-    /// The hasher of this installation.
     ///
     /// # Panics
     /// Never: HMAC takes a key of any length.
@@ -112,8 +110,8 @@ impl KeyHasher {
         Self { mac }
     }
 
-    /// The 32 bytes to store for `key` of `client`, and to compare with. No part can run into the next: only the
-    /// last one could hold a NUL, and none does.
+    /// The 32 bytes that are stored for `key` of `client`. A NUL follows each part, and no part contains one, so parts
+    /// cannot be shifted against each other.
     #[must_use]
     pub fn hash(&self, key: &ClientKey, client: &ClientId) -> Vec<u8> {
         let mut mac = self.mac.clone();

@@ -1,4 +1,4 @@
-//! Keys whose time is over: nobody does anything then, so Uptok itself writes it down.
+//! Records in the audit log that keys have expired. No request does it, because expiring needs none.
 
 use std::time::Duration;
 
@@ -15,44 +15,42 @@ use crate::{
     web::time::rfc3339,
 };
 
-/// How often is looked for keys that have expired.
-const EVERY: Duration = Duration::from_secs(60);
-/// So many clients at a time; the rest a minute later.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Maximum number of clients per run; the rest follow in the next.
 const CLIENTS_MAX: i64 = 1000;
 
-/// Writes the expiry of keys into the audit log. Every node may do it: each expiry is written once.
+/// Records the expiry of keys in the audit log. It may run on every node: each expiry is recorded once.
 pub struct ExpiryJob {
     db: Db,
-    trail: AuditContext,
+    context: AuditContext,
 }
 
 impl ExpiryJob {
-    /// A watch over the keys in `db`.
     #[must_use]
-    pub fn new(db: Db, chain: &ChainKey) -> Self {
-        Self { db, trail: AuditContext::new(chain, Actor::System) }
+    pub fn new(db: Db, chain_key: &ChainKey) -> Self {
+        Self { db, context: AuditContext::new(chain_key, Actor::System) }
     }
 
-    /// Looks now and once a minute, for ever.
+    /// Runs now and once a minute, and never ends.
     pub async fn run(&self) {
-        let mut clock = tokio::time::interval(EVERY);
-        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interval = tokio::time::interval(INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            clock.tick().await;
-            let trail = self.trail.clone();
-            let noted = self.db.run(move |connection| note_expired(connection, &trail)).await;
-            if let Err(cause) = noted {
+            interval.tick().await;
+            let context = self.context.clone();
+            let recorded = self.db.run(move |connection| record_expired(connection, &context)).await;
+            if let Err(cause) = recorded {
                 tracing::warn!(?cause, "Keys that have expired are not in the audit log yet");
             }
         }
     }
 }
 
-/// Writes down which keys have expired since this was last asked. Returns how many.
+/// Records the keys that have expired since the last call, and returns their number.
 ///
 /// # Errors
-/// Those of the database.
-pub fn note_expired(connection: &mut PgConnection, trail: &AuditContext) -> QueryResult<usize> {
+/// If the database fails.
+pub fn record_expired(connection: &mut PgConnection, context: &AuditContext) -> QueryResult<usize> {
     let clients = api_keys::table
         .filter(api_keys::expires_at.le(now))
         .filter(api_keys::expiry_noted_at.is_null().and(api_keys::deleted_at.is_null()))
@@ -62,16 +60,16 @@ pub fn note_expired(connection: &mut PgConnection, trail: &AuditContext) -> Quer
         .limit(CLIENTS_MAX)
         .load::<String>(connection)?;
     let clients = clients.into_iter().map(ClientId::from_database);
-    clients.map(|client| note_expired_of(connection, &client, trail)).sum()
+    clients.map(|client| record_expired_of_client(connection, &client, context)).sum()
 }
 
-fn note_expired_of(
+fn record_expired_of_client(
     connection: &mut PgConnection,
     client: &ClientId,
-    trail: &AuditContext,
+    context: &AuditContext,
 ) -> QueryResult<usize> {
     connection.transaction(|connection| {
-        service::lock(connection, client)?;
+        service::lock_client(connection, client)?;
         let expired = diesel::update(api_keys::table)
             .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::expires_at.le(now)))
             .filter(api_keys::expiry_noted_at.is_null().and(api_keys::deleted_at.is_null()))
@@ -79,8 +77,8 @@ fn note_expired_of(
             .returning((api_keys::public_key, api_keys::name, api_keys::expires_at.assume_not_null()))
             .get_results::<(String, String, DateTime<Utc>)>(connection)?;
         for (public_key, name, end) in &expired {
-            let act = AuditEvent::new(EventKind::KeyExpired).on(public_key).with("name", name);
-            audit::record(connection, client, trail, &act.with("expired", &rfc3339(*end)))?;
+            let event = AuditEvent::new(EventKind::KeyExpired).on(public_key).with("name", name);
+            audit::record(connection, client, context, &event.with("expired", &rfc3339(*end)))?;
         }
         Ok(expired.len())
     })

@@ -1,4 +1,4 @@
-//! A key as lists show it: everything but what opens.
+//! A stored key, without its hash.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
@@ -12,49 +12,42 @@ use uuid::Uuid;
 use super::rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope};
 use crate::schema::{api_keys, users};
 
-/// So many days before its end a key is shown as about to expire.
+/// A key is shown as about to expire this many days before its end.
 pub const WARNED_DAYS: i32 = 14;
 
-/// A key as lists show it, as of a moment.
+/// A key as it was at the time [`ApiKey::as_of`].
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
 pub struct ApiKey {
-    /// The part that may be shown.
     pub public_key: String,
-    /// The client that owns it.
     pub client_id: String,
-    /// What a person calls it.
     pub name: String,
-    /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// The user who made it; `None`: another key or the command line did.
+    /// The user who created it; `None` if a key or the command line did.
     pub created_by: Option<Uuid>,
-    /// The public key of the key that made it; `None`: a user or the command line did.
+    /// The public key of the key that created it; `None` if a user or the command line did.
     pub created_by_key: Option<String>,
-    /// The name of the user who made it, if that user is still there.
+    /// The name of the user who created it; `None` if no user did or the user is gone.
     #[diesel(select_expression = users::name.nullable())]
     #[diesel(select_expression_type = Nullable<users::name>)]
     pub creator: Option<String>,
-    /// What it may do.
     pub scopes: Vec<String>,
     /// Requests per minute; 0 is no limit.
     pub requests_per_minute: i32,
-    /// From where; none: from everywhere.
+    /// Empty allows every address.
     pub allowed_networks: Vec<IpNet>,
-    /// From when on it is refused; `None`: it does not expire.
+    /// `None` if it does not expire.
     pub expires_at: Option<DateTime<Utc>>,
     /// The public key of the key that replaced it.
     pub replaced_by: Option<String>,
-    /// When it was deleted.
     pub deleted_at: Option<DateTime<Utc>>,
-    /// The time of all this, by the clock of the database.
+    /// The time of the query, by the clock of the database.
     #[diesel(select_expression = now.into_sql::<Timestamptz>())]
     #[diesel(select_expression_type = AsExprOf<now, Timestamptz>)]
     pub as_of: DateTime<Utc>,
 }
 
 impl ApiKey {
-    /// Where it is in its life.
     #[must_use]
     pub fn status(&self) -> KeyStatus {
         match self.time_left() {
@@ -65,19 +58,18 @@ impl ApiKey {
         }
     }
 
-    /// How long until it ends, less than nothing if it has; `None`: it does not expire.
+    /// The time until it ends, negative if it has ended. Returns `None` if it does not expire.
     #[must_use]
     pub fn time_left(&self) -> Option<TimeDelta> {
         self.expires_at.map(|end| end - self.as_of)
     }
 
-    /// How long it was made for; `None`: it does not expire. A replacement is made for as long.
+    /// The time from its creation to its end, which a replacement gets too. Returns `None` if it does not expire.
     #[must_use]
-    pub fn span(&self) -> Option<TimeDelta> {
+    pub fn lifetime(&self) -> Option<TimeDelta> {
         self.expires_at.map(|end| end - self.created_at)
     }
 
-    /// What it may do, how often and from where.
     #[must_use]
     pub fn rights(&self) -> KeyRights {
         let is_own = |scope: &Scope| self.scopes.iter().any(|own| own == scope.as_str());
@@ -89,38 +81,34 @@ impl ApiKey {
     }
 }
 
-/// So many keys of a client may live: be neither deleted nor expired.
-pub const LIVING_MAX: i64 = 500;
+/// Maximum number of keys of a client that are neither deleted nor expired.
+pub const LIVE_KEYS_MAX: i64 = 500;
 
 /// A key before and after a change of its rights.
 #[derive(Clone, Debug)]
 pub struct ChangedKey {
-    /// As it was.
     pub before: ApiKey,
-    /// As it is.
     pub after: ApiKey,
 }
 
 /// A key and the one that takes its place.
 #[derive(Clone, Debug)]
 pub struct ReplacedKey {
-    /// The old one, as it is now: deleted, or alive until its `expires_at`.
+    /// The old key: deleted, or valid until its `expires_at`.
     pub old: ApiKey,
-    /// The new one.
     pub new: ApiKey,
 }
 
-/// What became of a key that was to be deleted.
+/// The result of deleting a key.
 #[derive(Clone, Debug)]
 pub enum DeletedKey {
-    /// It was there. This is what it was.
+    /// Deleted now. The key as it was before.
     Now(ApiKey),
-    /// It was deleted before.
+    /// Deleted earlier.
     Before(ApiKey),
 }
 
 impl DeletedKey {
-    /// The key, whenever it was deleted.
     #[must_use]
     pub const fn key(&self) -> &ApiKey {
         match self {
@@ -129,24 +117,22 @@ impl DeletedKey {
     }
 }
 
-/// Where a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyStatus {
-    /// It is let in, and will be for more than [`WARNED_DAYS`].
+    /// Valid for more than [`WARNED_DAYS`].
     Active,
-    /// It is let in, but not for long.
+    /// Valid for at most [`WARNED_DAYS`].
     Expiring,
-    /// Another took its place; it is let in until its grace is over.
+    /// Replaced, but valid until its grace period ends.
     Replaced,
-    /// It is over.
+    /// Refused since its end.
     Expired,
 }
 
 impl KeyStatus {
-    /// Every one, in the order of the filter.
+    /// All, in the order of the filter.
     pub const ALL: [Self; 4] = [Self::Active, Self::Expiring, Self::Replaced, Self::Expired];
 
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -157,9 +143,9 @@ impl KeyStatus {
         }
     }
 
-    /// The status of this name.
+    /// Returns `None` if there is no such status.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 }

@@ -1,46 +1,44 @@
-//! How long a key lives, and how long the one it replaces lives on.
+//! How long a key is valid, and how long it stays valid after it was replaced.
 
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-/// How long a new key lives. There is no "for ever" but by saying so.
+/// How long a new key is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLifetime {
-    /// So many days from the moment it is made: 1 to [`KeyLifetime::DAYS_MAX`].
+    /// Days from its creation: 1 to [`KeyLifetime::DAYS_MAX`].
     Days(u16),
-    /// To the end of this day in UTC.
+    /// Until the end of this day in UTC.
     Through(NaiveDate),
-    /// Until somebody deletes it.
+    /// Until it is deleted.
     Never,
-    /// So many days, or as long as the key lives that makes it, if that is sooner.
+    /// Days, but not beyond the end of the key that creates it.
     AtMost(u16),
 }
 
 impl KeyLifetime {
-    /// So many days a key lives when nothing is said.
     pub const DAYS_DEFAULT: u16 = 90;
-    /// The most days.
     pub const DAYS_MAX: u16 = 3650;
-    /// What the form offers, in days.
+    /// The choices of the form, in days.
     pub const OFFERED: [u16; 2] = [30, Self::DAYS_DEFAULT];
 
-    /// What a form chose: `expires`, and with `date` the day in `expires_on`. Nothing is the default.
+    /// Parses the field `expires`, and if it is `date`, the field `expiresOn`. Empty `expires` is the default.
     ///
     /// # Errors
-    /// [`LifetimeError`], whose sentence says what to do.
-    pub fn chosen(expires: &str, expires_on: &str) -> Result<Self, LifetimeError> {
+    /// [`LifetimeError`].
+    pub fn from_form(expires: &str, expires_on: &str) -> Result<Self, LifetimeError> {
         match expires {
             "" => Ok(Self::default()),
-            "date" => day(expires_on).map(Self::Through).ok_or(LifetimeError::Day),
+            "date" => parse_day(expires_on).map(Self::Through).ok_or(LifetimeError::Day),
             other => other.parse(),
         }
     }
 
-    /// When a key made `now` ends; `None`: it does not.
+    /// The end of a key that is created `now`. Returns `None` if it does not expire.
     ///
     /// # Errors
-    /// [`LifetimeError::Past`] when that is over already, [`LifetimeError::TooLong`] when it is too far away.
+    /// [`LifetimeError::Past`], [`LifetimeError::TooLong`].
     pub fn end(self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, LifetimeError> {
         let end = match self {
             Self::Never => return Ok(None),
@@ -50,7 +48,7 @@ impl KeyLifetime {
         if end <= now {
             return Err(LifetimeError::Past);
         }
-        // The last day counts whole.
+        // The last day counts to its end.
         let is_near = end <= now + Days::new(u64::from(Self::DAYS_MAX) + 1);
         if is_near { Ok(Some(end)) } else { Err(LifetimeError::TooLong) }
     }
@@ -62,7 +60,7 @@ impl Default for KeyLifetime {
     }
 }
 
-/// `90`, `2027-01-31` or `never`, as programs and the command line write it.
+/// `90`, `2027-01-31` or `never`.
 impl FromStr for KeyLifetime {
     type Err = LifetimeError;
 
@@ -70,7 +68,7 @@ impl FromStr for KeyLifetime {
         if text == "never" {
             return Ok(Self::Never);
         }
-        if let Some(day) = day(text) {
+        if let Some(day) = parse_day(text) {
             return Ok(Self::Through(day));
         }
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -81,49 +79,42 @@ impl FromStr for KeyLifetime {
     }
 }
 
-/// A day as `2027-01-31` and in no other form, such as a year of five digits.
-fn day(text: &str) -> Option<NaiveDate> {
+/// Parses `2027-01-31` and no other format, such as a year of five digits.
+fn parse_day(text: &str) -> Option<NaiveDate> {
     (text.len() == 10 && text.starts_with(|first: char| first.is_ascii_digit()))
         .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
         .flatten()
 }
 
-/// Why a lifetime is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
-    /// Neither days nor a day nor never.
     #[error("Say a number of days, a day like 2027-01-31, or never.")]
     Unknown,
-    /// No day, or more than [`KeyLifetime::DAYS_MAX`].
+    /// 0 days, or more than [`KeyLifetime::DAYS_MAX`].
     #[error("Use 1 to {} days, or a day within them.", KeyLifetime::DAYS_MAX)]
     TooLong,
-    /// A date was chosen and none given.
+    /// A date was from_form and none given.
     #[error("Write the day as YYYY-MM-DD.")]
     Day,
-    /// The day is over.
     #[error("This day is over. Choose today or a later one.")]
     Past,
 }
 
-/// How long a key that was replaced lives on, so that programs can be given the new one.
+/// How long a replaced key stays valid, so that programs can switch to the new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GracePeriod {
-    /// It is dead at once.
+    /// It ends at once.
     #[default]
     None,
-    /// An hour.
     Hour,
-    /// A day.
     Day,
-    /// A week.
     Week,
 }
 
 impl GracePeriod {
-    /// Every one, in the order of the form.
+    /// All, in the order of the form.
     pub const ALL: [Self; 4] = [Self::None, Self::Hour, Self::Day, Self::Week];
 
-    /// In seconds.
     #[must_use]
     pub const fn seconds(self) -> u32 {
         match self {
@@ -134,13 +125,12 @@ impl GracePeriod {
         }
     }
 
-    /// As a span of time.
     #[must_use]
-    pub fn span(self) -> TimeDelta {
+    pub fn duration(self) -> TimeDelta {
         TimeDelta::seconds(self.seconds().into())
     }
 
-    /// The grace of so many seconds.
+    /// Returns `None` if there is no such grace period.
     #[must_use]
     pub fn from_seconds(seconds: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|grace| u64::from(grace.seconds()) == seconds)
@@ -159,7 +149,7 @@ impl fmt::Display for GracePeriod {
     }
 }
 
-/// The grace of so many seconds; nothing is none.
+/// The number of seconds. Empty text is [`GracePeriod::None`].
 impl FromStr for GracePeriod {
     type Err = GracePeriodError;
 
@@ -171,7 +161,6 @@ impl FromStr for GracePeriod {
     }
 }
 
-/// No such grace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Use 0, 3600, 86400 or 604800 seconds.")]
 pub struct GracePeriodError;
@@ -187,10 +176,10 @@ mod tests {
     #[test]
     fn a_lifetime_is_days_a_day_or_never() {
         let new_year = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
-        assert_eq!(KeyLifetime::chosen("", ""), Ok(KeyLifetime::Days(90)));
-        assert_eq!(KeyLifetime::chosen("30", "2026-12-31"), Ok(KeyLifetime::Days(30)));
-        assert_eq!(KeyLifetime::chosen("date", "2026-12-31"), Ok(KeyLifetime::Through(new_year)));
-        assert_eq!(KeyLifetime::chosen("date", ""), Err(LifetimeError::Day));
+        assert_eq!(KeyLifetime::from_form("", ""), Ok(KeyLifetime::Days(90)));
+        assert_eq!(KeyLifetime::from_form("30", "2026-12-31"), Ok(KeyLifetime::Days(30)));
+        assert_eq!(KeyLifetime::from_form("date", "2026-12-31"), Ok(KeyLifetime::Through(new_year)));
+        assert_eq!(KeyLifetime::from_form("date", ""), Err(LifetimeError::Day));
         assert_eq!("2026-12-31".parse(), Ok(KeyLifetime::Through(new_year)));
         assert_eq!("never".parse(), Ok(KeyLifetime::Never));
         for text in ["0", "3651", "99999999999999999999"] {

@@ -1,4 +1,4 @@
-//! Which keys a list shows, as it stands in the address.
+//! The query of a list of keys.
 
 use url::form_urlencoded;
 
@@ -6,36 +6,34 @@ use super::key::KeyStatus;
 
 /// The longest search, in characters: a name or a public key.
 const SEARCH_MAX: usize = 64;
-/// A public key is so long.
+/// Length of a public key, in characters.
 const PUBLIC_LENGTH: usize = 18;
 
-/// Which keys of a client, in which order.
+/// Filter, order and page of a list of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyListQuery {
-    /// Part of the name, in any case, or of the public key. Empty: all.
+    /// Part of the name (in any case) or of the public key. Empty matches all.
     pub search: String,
-    /// Only those with this status. `None`: all but those that were replaced and are over.
+    /// `None` is all but the replaced keys whose grace period has ended.
     pub status: Option<KeyStatus>,
-    /// In which order.
     pub sort: KeySort,
-    /// Which page, from 1.
+    /// From 1.
     pub page: u32,
-    /// How many keys on a page.
     pub per_page: u32,
 }
 
 impl KeyListQuery {
-    /// How many keys on a page when nothing is said.
+    /// Default of `per_page`.
     pub const PER_PAGE: u32 = 25;
 
-    /// What the query string of a page asks for. What cannot be read is as if it were not there.
+    /// Parses the query string of a page. Ignores parameters that it cannot read.
     pub(crate) fn parse(text: &str) -> Self {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match name.as_ref() {
                 "q" => query.search = value.trim().chars().take(SEARCH_MAX).collect(),
-                "status" => query.status = KeyStatus::named(&value),
-                "sort" => query.sort = KeySort::named(&value).unwrap_or_default(),
+                "status" => query.status = KeyStatus::from_name(&value),
+                "sort" => query.sort = KeySort::from_name(&value).unwrap_or_default(),
                 "page" => query.page = value.parse().ok().filter(|page| *page > 0).unwrap_or(1),
                 _ => {}
             }
@@ -43,8 +41,8 @@ impl KeyListQuery {
         query
     }
 
-    /// The query string that asks for this, without what needs not be said.
-    pub(crate) fn text(&self) -> String {
+    /// The query string, without defaults.
+    pub(crate) fn to_query_string(&self) -> String {
         let mut text = form_urlencoded::Serializer::new(String::new());
         if !self.search.is_empty() {
             text.append_pair("q", &self.search);
@@ -61,17 +59,16 @@ impl KeyListQuery {
         text.finish()
     }
 
-    /// Whether only the keys with this status are asked for.
-    pub(crate) fn is_of(&self, status: &str) -> bool {
-        self.status.is_some_and(|asked| asked.as_str() == status)
+    pub(crate) fn has_status(&self, status: &str) -> bool {
+        self.status.is_some_and(|chosen| chosen.as_str() == status)
     }
 
-    /// Whether only some of the keys are asked for.
-    pub(crate) fn is_narrow(&self) -> bool {
+    pub(crate) fn is_narrowed(&self) -> bool {
         !self.search.is_empty() || self.status.is_some()
     }
 
-    /// The same with the public part alone, when a whole key is searched for: it must not stay in an address.
+    /// Returns the query with only the public part if a whole key is searched for, because a secret must not stay in an
+    /// address.
     pub(crate) fn without_secret(&self) -> Option<Self> {
         let public = self.search.get(..PUBLIC_LENGTH)?;
         let is_key = self.search.len() > PUBLIC_LENGTH && public.parse::<crate::ids::PublicKey>().is_ok();
@@ -79,7 +76,6 @@ impl KeyListQuery {
     }
 }
 
-/// All, the newest first.
 impl Default for KeyListQuery {
     fn default() -> Self {
         Self {
@@ -92,25 +88,20 @@ impl Default for KeyListQuery {
     }
 }
 
-/// In which order keys are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeySort {
-    /// The last made first.
     #[default]
     Newest,
-    /// The first made first.
     Oldest,
-    /// By name, in any case.
+    /// Ignores case.
     Name,
-    /// What ends soonest first, what never ends last.
+    /// Soonest first; keys that do not expire last.
     Expiry,
 }
 
 impl KeySort {
-    /// Every order.
     pub const ALL: [Self; 4] = [Self::Newest, Self::Oldest, Self::Name, Self::Expiry];
 
-    /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -121,8 +112,7 @@ impl KeySort {
         }
     }
 
-    /// What the form calls it.
-    pub(crate) const fn words(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Newest => "Newest first",
             Self::Oldest => "Oldest first",
@@ -131,9 +121,9 @@ impl KeySort {
         }
     }
 
-    /// The order of this name.
+    /// Returns `None` if there is no such order.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|sort| sort.as_str() == name)
     }
 }
@@ -150,8 +140,8 @@ mod tests {
             (query.search.as_str(), query.status, query.page),
             ("a&b €", Some(KeyStatus::Expiring), 3)
         );
-        assert_eq!(KeyListQuery::parse(&query.text()), query);
-        assert_eq!(KeyListQuery::default().text(), "");
+        assert_eq!(KeyListQuery::parse(&query.to_query_string()), query);
+        assert_eq!(KeyListQuery::default().to_query_string(), "");
         for junk in ["page=0", "page=-1", "status=dead&sort=x&page=x", "q=+++", "%00&=&&", "page=99999999999"]
         {
             assert_eq!(KeyListQuery::parse(junk), KeyListQuery::default(), "{junk}");

@@ -1,8 +1,8 @@
-//! API keys: let a client's programs read their sessions without logging in.
+//! API keys, with which the programs of a client use the API.
 //!
-//! A key is shown once, in the answer to Generate Key. We keep a keyed hash of it ([`KeyHasher`]), so a copy of the
-//! database opens nothing and a row written by hand opens nothing either. Deleting a key takes effect with the next
-//! request, on every node: hash and deletion are asked of PostgreSQL each time, nothing in between remembers them.
+//! A key is shown once, in the response to Generate Key. Only a keyed hash of it is stored ([`KeyHasher`]), so neither a
+//! copy of the database nor write access to it is enough to use the API. Deleting a key takes effect with the next
+//! request on every node, because each request checks hash and deletion in PostgreSQL.
 
 mod api;
 mod audit_events;
@@ -29,8 +29,8 @@ pub use auth::{
 };
 pub use client_key::{ClientKey, KeyHasher};
 pub use error::KeyChangeError;
-pub use expiry_job::{ExpiryJob, note_expired};
-pub use key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVING_MAX, ReplacedKey, WARNED_DAYS};
+pub use expiry_job::{ExpiryJob, record_expired};
+pub use key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVE_KEYS_MAX, ReplacedKey, WARNED_DAYS};
 pub use lifetime::{GracePeriod, GracePeriodError, KeyLifetime, LifetimeError};
 pub use list_query::{KeyListQuery, KeySort};
 pub use new_key::{KeyName, KeyRequest, NewKey};

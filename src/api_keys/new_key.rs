@@ -1,4 +1,4 @@
-//! A key about to be made.
+//! What is needed to create a key.
 
 use std::{fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ use crate::{
     text::{LineError, line},
 };
 
-/// The longest nonce of a form, in bytes.
+/// Maximum length of the nonce of a form, in bytes.
 const NONCE_MAX: usize = 64;
 
 /// A name of 1 to 64 characters, without control or direction characters.
@@ -21,10 +21,9 @@ const NONCE_MAX: usize = 64;
 pub struct KeyName(String);
 
 impl KeyName {
-    /// The longest name, in characters.
+    /// In characters.
     pub const LENGTH_MAX: usize = 64;
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,45 +44,41 @@ impl FromStr for KeyName {
     }
 }
 
-/// What a new key shall be.
+/// The key that a user or program wants.
 #[derive(Clone, Debug)]
 pub struct KeyRequest {
-    /// What a person calls it: no other key has this name that is neither deleted nor replaced.
+    /// Unique among the keys of the client that are neither deleted nor replaced.
     pub name: KeyName,
-    /// How long it lives.
     pub lifetime: KeyLifetime,
-    /// What it may do, how often and from where.
     pub rights: KeyRights,
 }
 
-/// What is stored of a new key.
+/// The generated part of a new row.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// The part that may be shown.
     pub public_key: PublicKey,
-    /// The keyed hash.
     pub secret_hash: Vec<u8>,
-    /// The form it comes from; a second key of the same form is not made.
+    /// Identifies the form, so that a form that is sent twice creates one key.
     pub form_nonce: Option<String>,
 }
 
 impl NewKey {
-    /// A new key of the client, to be shown once, and what is stored of it. A nonce that no form of ours has is none.
+    /// Generates a key: the whole of it, to be shown once, and what is stored. Ignores a malformed nonce.
     ///
     /// # Errors
-    /// [`AppError::Broken`] when the operating system gives no random bytes.
+    /// [`AppError::Broken`] if the random generator fails.
     pub fn generate(
         hasher: &KeyHasher,
         client: &ClientId,
         form_nonce: Option<&str>,
     ) -> Result<(ClientKey, Self), AppError> {
         let key = ClientKey::generate().map_err(AppError::broken)?;
-        let is_ours =
+        let is_well_formed =
             |nonce: &&str| nonce.len() <= NONCE_MAX && nonce.bytes().all(|it| it.is_ascii_graphic());
         let new = Self {
             public_key: key.public().clone(),
             secret_hash: hasher.hash(&key, client),
-            form_nonce: form_nonce.filter(is_ours).map(str::to_owned),
+            form_nonce: form_nonce.filter(is_well_formed).map(str::to_owned),
         };
         Ok((key, new))
     }

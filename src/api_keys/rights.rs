@@ -4,14 +4,14 @@ use std::{fmt, num::IntErrorKind, str::FromStr};
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// A scope, as it stands in the form, in the database and in answers.
+/// What a key may do. The text is the same in the form, the database and the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Reads sessions.
     SessionsRead,
     /// Records sessions.
     SessionsWrite,
-    /// Makes, changes and deletes keys of the client, none of which may do more than the key itself.
+    /// Creates, changes and deletes keys of the client, but gives none more rights than the key itself has.
     KeysManage,
 }
 
@@ -33,20 +33,18 @@ impl Scope {
 /// What a key may do, how often and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRights {
-    /// What it may do: at least one.
+    /// At least one.
     pub scopes: Vec<Scope>,
-    /// How often.
     pub requests_per_minute: RequestsPerMinute,
-    /// From where.
     pub networks: AllowedNetworks,
 }
 
 impl KeyRights {
-    /// Refuses what is not within `bound`, so that no key makes or gets at one that may do more than itself.
+    /// Refuses rights beyond `bound`, so that no key can create a stronger one.
     ///
     /// # Errors
-    /// The field that goes beyond.
-    pub fn within(&self, bound: &Self) -> Result<(), &'static str> {
+    /// The name of the first field beyond `bound`.
+    pub fn check_within(&self, bound: &Self) -> Result<(), &'static str> {
         if !self.scopes.iter().all(|scope| bound.scopes.contains(scope)) {
             return Err("scopes");
         }
@@ -57,7 +55,7 @@ impl KeyRights {
     }
 }
 
-/// A key that reads, 600 times a minute, from everywhere.
+/// Reading, [`RequestsPerMinute::DEFAULT`], from everywhere.
 impl Default for KeyRights {
     fn default() -> Self {
         Self {
@@ -68,18 +66,15 @@ impl Default for KeyRights {
     }
 }
 
-/// How many requests a key may make in a minute: 0 to [`RequestsPerMinute::MAX`], and 0 is no limit.
+/// Limit of requests per minute: 0 to [`RequestsPerMinute::MAX`], where 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestsPerMinute(i32);
 
 impl RequestsPerMinute {
-    /// The limit when nothing is said.
+    /// The limit of a form without one.
     pub const DEFAULT: i32 = 600;
-    /// The highest limit.
     pub const MAX: i32 = 1_000_000;
 
-    /// One that the database gave.
-    #[must_use]
     pub(crate) const fn from_database(number: i32) -> Self {
         Self(number)
     }
@@ -107,7 +102,7 @@ impl fmt::Display for RequestsPerMinute {
     }
 }
 
-/// Digits; nothing is the default.
+/// Digits. Empty text is the default.
 impl FromStr for RequestsPerMinute {
     type Err = RequestLimitError;
 
@@ -127,10 +122,9 @@ impl FromStr for RequestsPerMinute {
     }
 }
 
-/// Why a limit is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestLimitError {
-    /// Something but digits.
+    /// Something other than digits.
     #[error("Use digits only. 0 means no limit.")]
     NoNumber,
     /// More than [`RequestsPerMinute::MAX`].
@@ -138,28 +132,26 @@ pub enum RequestLimitError {
     TooHigh,
 }
 
-/// The networks from which a key may be used; none: from everywhere.
+/// The networks from which a key may be used. An empty list allows every address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedNetworks(Vec<IpNet>);
 
 impl AllowedNetworks {
-    /// So many a key may have.
+    /// Maximum number of networks of a key.
     pub const MAX: usize = 50;
 
-    /// Those that the database gave.
-    #[must_use]
     pub(crate) fn from_database(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
-    /// These, each once.
+    /// Parses the networks and drops duplicates.
     ///
     /// # Errors
-    /// [`NetworkError`], whose sentence says what to do.
+    /// The first [`NetworkError`].
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, NetworkError> {
         let mut networks = Vec::new();
         for text in texts {
-            let network = network(text)?;
+            let network = parse_network(text)?;
             if !networks.contains(&network) {
                 networks.push(network);
             }
@@ -167,16 +159,15 @@ impl AllowedNetworks {
         if networks.len() > Self::MAX { Err(NetworkError::TooMany) } else { Ok(Self(networks)) }
     }
 
-    /// The networks, for the database.
     #[must_use]
     pub fn as_slice(&self) -> &[IpNet] {
         &self.0
     }
 
-    /// Each as a person writes it: an address alone without its `/32` or `/128`.
+    /// The networks as text; a single address without `/32` or `/128`.
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
-        self.0.iter().map(text_of).collect()
+        self.0.iter().map(network_text).collect()
     }
 
     fn are_within(&self, bound: &Self) -> bool {
@@ -185,7 +176,7 @@ impl AllowedNetworks {
     }
 }
 
-/// One a line; blanks and commas divide them too.
+/// Networks separated by whitespace or commas.
 impl FromStr for AllowedNetworks {
     type Err = NetworkError;
 
@@ -195,7 +186,7 @@ impl FromStr for AllowedNetworks {
     }
 }
 
-fn text_of(network: &IpNet) -> String {
+fn network_text(network: &IpNet) -> String {
     if network.prefix_len() == network.max_prefix_len() {
         network.addr().to_string()
     } else {
@@ -203,17 +194,17 @@ fn text_of(network: &IpNet) -> String {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, NetworkError> {
+fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
     let parsed =
         text.parse::<IpNet>().or_else(|_no_network| text.parse::<std::net::IpAddr>().map(IpNet::from));
     let network = parsed.map(canonical).map_err(|_no_address| NetworkError::NoNetwork(echo(text)))?;
     if network.trunc() == network {
         return Ok(network);
     }
-    Err(NetworkError::BitsBeyond { given: echo(text), meant: text_of(&network.trunc()) })
+    Err(NetworkError::BitsBeyond { given: echo(text), meant: network_text(&network.trunc()) })
 }
 
-/// IPv4 addresses that are written as IPv6 (`::ffff:203.0.113.7`) are those of IPv4: callers come as such.
+/// Converts IPv4-mapped IPv6 (`::ffff:203.0.113.7`) to IPv4, because addresses of callers are converted too.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(v6) = network else { return network };
     let (Some(v4), Some(length)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) else {
@@ -222,12 +213,11 @@ fn canonical(network: IpNet) -> IpNet {
     Ipv4Net::new(v4, length).map_or(network, IpNet::V4)
 }
 
-/// What was written, to be said again: not at any length.
+/// The beginning of the text, for an error message.
 fn echo(text: &str) -> String {
     text.chars().take(50).collect()
 }
 
-/// Why networks are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// Neither an address nor a network.
@@ -235,14 +225,9 @@ pub enum NetworkError {
         "“{0}” is neither an address nor a network. Write them like 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32."
     )]
     NoNetwork(String),
-    /// An address with a prefix that does not cover it: nobody knows which of both was meant.
+    /// An address with bits beyond its prefix: either the address or the network was meant.
     #[error("“{given}” is an address within a network. Write {meant} for the network, or the address alone.")]
-    BitsBeyond {
-        /// What was written.
-        given: String,
-        /// The network that it is in.
-        meant: String,
-    },
+    BitsBeyond { given: String, meant: String },
     /// More than [`AllowedNetworks::MAX`].
     #[error("Use at most {} networks.", AllowedNetworks::MAX)]
     TooMany,
@@ -299,20 +284,20 @@ mod tests {
             networks: networks(text),
         };
         let bound = rights(&[Scope::SessionsRead], 60, "10.0.0.0/8 2001:db8::/32");
-        assert_eq!(rights(&[Scope::SessionsRead], 60, "10.1.0.0/16").within(&bound), Ok(()));
-        assert_eq!(rights(&[Scope::SessionsWrite], 60, "10.1.0.0/16").within(&bound), Err("scopes"));
+        assert_eq!(rights(&[Scope::SessionsRead], 60, "10.1.0.0/16").check_within(&bound), Ok(()));
+        assert_eq!(rights(&[Scope::SessionsWrite], 60, "10.1.0.0/16").check_within(&bound), Err("scopes"));
         for limit in [0, 61] {
-            let beyond = rights(&[Scope::SessionsRead], limit, "10.1.0.0/16").within(&bound);
+            let beyond = rights(&[Scope::SessionsRead], limit, "10.1.0.0/16").check_within(&bound);
             assert_eq!(beyond, Err("requestsPerMinute"));
         }
         for text in ["", "11.0.0.0/8", "10.1.0.0/16 0.0.0.0/0", "::/0"] {
             assert_eq!(
-                rights(&[Scope::SessionsRead], 1, text).within(&bound),
+                rights(&[Scope::SessionsRead], 1, text).check_within(&bound),
                 Err("allowedNetworks"),
                 "{text}"
             );
         }
         let unbound = rights(&Scope::ALL, 0, "");
-        assert_eq!(rights(&Scope::ALL, 0, "").within(&unbound), Ok(()));
+        assert_eq!(rights(&Scope::ALL, 0, "").check_within(&unbound), Ok(()));
     }
 }

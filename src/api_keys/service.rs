@@ -1,4 +1,4 @@
-//! Making, changing, replacing and deleting keys: the one layer below the pages, the API and the command line.
+//! Creating, changing, replacing and deleting keys, for the pages, the API and the command line.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -9,11 +9,11 @@ use diesel::{
 use super::{
     audit_events,
     error::KeyChangeError,
-    key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVING_MAX, ReplacedKey},
+    key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVE_KEYS_MAX, ReplacedKey},
     lifetime::{GracePeriod, KeyLifetime},
     new_key::{KeyName, KeyRequest, NewKey},
     rights::{KeyRights, Scope},
-    store::{find, find_ever},
+    store::{find, find_including_deleted},
 };
 use crate::{
     audit::{self, AuditContext},
@@ -22,202 +22,206 @@ use crate::{
     schema::{api_key_directory, api_keys, clients},
 };
 
-/// Who changes the keys of a client.
+/// The user, key or command line that changes the keys of a client.
 #[derive(Clone, Debug)]
 pub struct KeyActor {
     /// The client that owns the keys.
     pub client: ClientId,
-    /// Who acts for it: a user who is owner or admin, a key that may manage keys and gives no more than it has, or
-    /// whoever may run the command line.
-    pub trail: AuditContext,
+    /// An owner or admin, the command line, or a key with `keys:manage`. A key cannot give others more than it has.
+    pub context: AuditContext,
 }
 
-/// Stores a key.
+/// Creates a key.
 ///
 /// # Errors
-/// [`KeyChangeError`]: every one but `Gone`, `ReplacedKey` and `StrongerThanActor`.
+/// Every [`KeyChangeError`] but `Gone`, `ReplacedKey` and `StrongerThanActor`.
 pub fn create(
     connection: &mut PgConnection,
-    manager: &KeyActor,
-    plan: &KeyRequest,
+    actor: &KeyActor,
+    request: &KeyRequest,
     key: &NewKey,
 ) -> Result<ApiKey, KeyChangeError> {
     connection.transaction(|connection| {
-        let turn = take_turn(connection, manager)?;
-        refuse_used_form(connection, manager, key)?;
-        turn.refuse_beyond(&plan.rights)?;
-        refuse_taken_name(connection, &manager.client, &plan.name)?;
-        refuse_full(connection, &manager.client)?;
-        let end = turn.end_of(plan.lifetime)?;
-        insert(connection, manager, key, &NewKeyRow { name: plan.name.as_str(), rights: &plan.rights, end })?;
-        let key = find(connection, &manager.client, &key.public_key)?;
-        audit::record(connection, &manager.client, &manager.trail, &audit_events::created(&key))?;
+        let change = lock_keys(connection, actor)?;
+        refuse_reused_form(connection, actor, key)?;
+        change.refuse_broader_rights(&request.rights)?;
+        refuse_taken_name(connection, &actor.client, &request.name)?;
+        refuse_too_many_keys(connection, &actor.client)?;
+        let end = change.end_for(request.lifetime)?;
+        insert(
+            connection,
+            actor,
+            key,
+            &NewKeyRow { name: request.name.as_str(), rights: &request.rights, end },
+        )?;
+        let key = find(connection, &actor.client, &key.public_key)?;
+        audit::record(connection, &actor.client, &actor.context, &audit_events::key_created(&key))?;
         Ok(key)
     })
 }
 
-/// Gives a key other rights; they hold from its next request on.
+/// Changes the rights of a key, from its next request on.
 ///
 /// # Errors
-/// [`KeyChangeError`]: `NotFound`, `BeyondActor`, `OutlivesActor`, `ActorGone`, or those of the database.
+/// `NotFound`, `BeyondActor`, `OutlivesActor`, `ActorGone`, `Database`.
 pub fn change(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     key: &PublicKey,
     rights: &KeyRights,
 ) -> Result<ChangedKey, KeyChangeError> {
     connection.transaction(|connection| {
-        let turn = take_turn(connection, manager)?;
-        let before = find(connection, &manager.client, key)?;
-        // To take something away gives nothing, whatever is left.
-        if rights.within(&before.rights()).is_err() {
-            turn.refuse_beyond(rights)?;
-            // What it gets it keeps when the key that acts is over.
-            turn.refuse_outliving(before.expires_at)?;
+        let change = lock_keys(connection, actor)?;
+        let before = find(connection, &actor.client, key)?;
+        // Taking rights away is always allowed, even if the key keeps more than the acting key has.
+        if rights.check_within(&before.rights()).is_err() {
+            change.refuse_broader_rights(rights)?;
+            // The key would keep the new rights after the acting key has ended.
+            change.refuse_outliving(before.expires_at)?;
         }
-        diesel::update(api_keys::table.find((manager.client.as_str(), key.as_str())))
+        diesel::update(api_keys::table.find((actor.client.as_str(), key.as_str())))
             .set((
-                api_keys::scopes.eq(scopes_of(rights)),
+                api_keys::scopes.eq(scope_texts(rights)),
                 api_keys::requests_per_minute.eq(rights.requests_per_minute.get()),
                 api_keys::allowed_networks.eq(rights.networks.as_slice()),
             ))
             .execute(connection)?;
-        let changed = ChangedKey { before, after: find(connection, &manager.client, key)? };
-        if let Some(act) = audit_events::changed(&changed) {
-            audit::record(connection, &manager.client, &manager.trail, &act)?;
+        let changed = ChangedKey { before, after: find(connection, &actor.client, key)? };
+        if let Some(event) = audit_events::key_changed(&changed) {
+            audit::record(connection, &actor.client, &actor.context, &event)?;
         }
         Ok(changed)
     })
 }
 
-/// Stores a key with the name and rights of `old`, to live as long as `old` was made for. `old` lives on for the grace, or
-/// until its own end if that is sooner.
+/// Creates a key with the name, rights and lifetime of `old`. `old` stays valid for the grace period, but not beyond its
+/// own end.
 ///
 /// # Errors
-/// [`KeyChangeError`]: every one but those about the name.
+/// Every [`KeyChangeError`] but those about the name.
 pub fn replace(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     old: &PublicKey,
     grace: GracePeriod,
     key: &NewKey,
 ) -> Result<ReplacedKey, KeyChangeError> {
     connection.transaction(|connection| {
-        let turn = take_turn(connection, manager)?;
-        refuse_used_form(connection, manager, key)?;
-        let before = find_ever(connection, &manager.client, old)?;
+        let change = lock_keys(connection, actor)?;
+        refuse_reused_form(connection, actor, key)?;
+        let before = find_including_deleted(connection, &actor.client, old)?;
         if before.deleted_at.is_some() {
             return Err(KeyChangeError::Gone);
         }
-        if let Some(by) = before.replaced_by {
-            return Err(KeyChangeError::Replaced(by));
+        if let Some(successor) = before.replaced_by {
+            return Err(KeyChangeError::Replaced(successor));
         }
         let rights = before.rights();
-        turn.refuse_beyond(&rights).map_err(|_field| KeyChangeError::StrongerThanActor)?;
-        let end_of_old =
-            (turn.time + grace.span()).min(before.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC));
-        retire(connection, &manager.client, old, &key.public_key, end_of_old)?;
-        if end_of_old <= turn.time {
-            shred(connection, manager, old)?;
+        change.refuse_broader_rights(&rights).map_err(|_field| KeyChangeError::StrongerThanActor)?;
+        let old_end =
+            (change.time + grace.duration()).min(before.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC));
+        schedule_end(connection, &actor.client, old, &key.public_key, old_end)?;
+        if old_end <= change.time {
+            wipe(connection, actor, old)?;
         }
-        refuse_full(connection, &manager.client)?;
-        let end = turn.not_longer(before.span().map(|span| turn.time + span));
-        if end.is_some_and(|end| before.expires_at.is_none_or(|end_of_old| end < end_of_old)) {
-            // It would be over before the old one was to be.
-            turn.refuse_outliving(before.expires_at)?;
+        refuse_too_many_keys(connection, &actor.client)?;
+        let end = change.cap_end(before.lifetime().map(|lifetime| change.time + lifetime));
+        if end.is_some_and(|end| before.expires_at.is_none_or(|old_end| end < old_end)) {
+            // The acting key ends too soon: the new key would end before the old one was to.
+            change.refuse_outliving(before.expires_at)?;
         }
-        insert(connection, manager, key, &NewKeyRow { name: &before.name, rights: &rights, end })?;
+        insert(connection, actor, key, &NewKeyRow { name: &before.name, rights: &rights, end })?;
         let replaced = ReplacedKey {
-            old: find_ever(connection, &manager.client, old)?,
-            new: find(connection, &manager.client, &key.public_key)?,
+            old: find_including_deleted(connection, &actor.client, old)?,
+            new: find(connection, &actor.client, &key.public_key)?,
         };
-        audit::record(connection, &manager.client, &manager.trail, &audit_events::replaced(&replaced))?;
+        audit::record(connection, &actor.client, &actor.context, &audit_events::key_replaced(&replaced))?;
         Ok(replaced)
     })
 }
 
-/// Deletes a key: the hash is shredded, so nothing brings the key back. Again changes nothing.
+/// Deletes a key and wipes its hash, so that it cannot be restored. Does nothing if it is deleted already.
 ///
 /// # Errors
-/// [`KeyChangeError`]: `NotFound` when the client never had it, `ActorGone`, or those of the database.
+/// `NotFound` if the client never had it, `ActorGone`, `Database`.
 pub fn delete(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     key: &PublicKey,
 ) -> Result<DeletedKey, KeyChangeError> {
     connection.transaction(|connection| {
-        take_turn(connection, manager)?;
-        let deleted = shred(connection, manager, key)?;
-        tell(connection, manager, &deleted).map(|()| deleted)
+        lock_keys(connection, actor)?;
+        let deleted = wipe(connection, actor, key)?;
+        record_audit_event(connection, actor, &deleted).map(|()| deleted)
     })
 }
 
-/// Deletes all of these keys, or none: a key that the client never had is `NotFound`.
+/// Deletes all of these keys, or none of them.
 ///
 /// # Errors
-/// As [`delete`].
+/// Those of [`delete`].
 pub fn delete_all(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     keys: &[PublicKey],
 ) -> Result<Vec<DeletedKey>, KeyChangeError> {
     connection.transaction(|connection| {
-        take_turn(connection, manager)?;
+        lock_keys(connection, actor)?;
         let deleted: Vec<DeletedKey> =
-            keys.iter().map(|key| shred(connection, manager, key)).collect::<Result<_, _>>()?;
-        deleted.iter().try_for_each(|deleted| tell(connection, manager, deleted))?;
+            keys.iter().map(|key| wipe(connection, actor, key)).collect::<Result<_, _>>()?;
+        deleted.iter().try_for_each(|deleted| record_audit_event(connection, actor, deleted))?;
         Ok(deleted)
     })
 }
 
-/// Tells of a key that was deleted just now, and no second time.
-fn tell(
+/// Records the deletion, unless the key was deleted before.
+fn record_audit_event(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     deleted: &DeletedKey,
 ) -> Result<(), KeyChangeError> {
     let DeletedKey::Now(key) = deleted else { return Ok(()) };
     Ok(audit::record(
         connection,
-        &manager.client,
-        &manager.trail,
-        &audit_events::deleted(key, &manager.trail),
+        &actor.client,
+        &actor.context,
+        &audit_events::key_deleted(key, &actor.context),
     )?)
 }
 
-/// The turn of whoever changes the keys of a client: its time, and what bounds it.
+/// A change in progress: its time, and the limits of the actor.
 struct KeyChange {
     time: DateTime<Utc>,
-    /// The key that acts, if it is one.
-    actor: Option<ApiKey>,
+    /// `None` if a user or the command line acts, without limits.
+    acting_key: Option<ApiKey>,
 }
 
 impl KeyChange {
-    fn refuse_beyond(&self, rights: &KeyRights) -> Result<(), KeyChangeError> {
-        let Some(actor) = &self.actor else { return Ok(()) };
-        rights.within(&actor.rights()).map_err(KeyChangeError::BeyondActor)
+    fn refuse_broader_rights(&self, rights: &KeyRights) -> Result<(), KeyChangeError> {
+        let Some(acting_key) = &self.acting_key else { return Ok(()) };
+        rights.check_within(&acting_key.rights()).map_err(KeyChangeError::BeyondActor)
     }
 
-    /// When a key that is made for so long ends.
-    fn end_of(&self, lifetime: KeyLifetime) -> Result<Option<DateTime<Utc>>, KeyChangeError> {
+    /// The end of a new key with this lifetime. Returns `None` if it does not expire.
+    fn end_for(&self, lifetime: KeyLifetime) -> Result<Option<DateTime<Utc>>, KeyChangeError> {
         let end = lifetime.end(self.time)?;
         if matches!(lifetime, KeyLifetime::AtMost(_)) {
-            return Ok(self.not_longer(end));
+            return Ok(self.cap_end(end));
         }
         self.refuse_outliving(end)?;
         Ok(end)
     }
 
     fn refuse_outliving(&self, end: Option<DateTime<Utc>>) -> Result<(), KeyChangeError> {
-        match self.not_longer(end) {
+        match self.cap_end(end) {
             Some(own_end) if end != Some(own_end) => Err(KeyChangeError::OutlivesActor(own_end)),
             _ => Ok(()),
         }
     }
 
-    /// A key makes none that outlives it.
-    fn not_longer(&self, end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        let own_end = self.actor.as_ref().and_then(|actor| actor.expires_at);
+    /// The end, but not beyond that of the acting key: a key must not create one that outlives it.
+    fn cap_end(&self, end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        let own_end = self.acting_key.as_ref().and_then(|key| key.expires_at);
         match (end, own_end) {
             (Some(end), Some(own_end)) => Some(end.min(own_end)),
             (end, own_end) => end.or(own_end),
@@ -225,96 +229,95 @@ impl KeyChange {
     }
 }
 
-/// One change of a client's keys at a time: two at once could both pass the checks. A key that acts must live when it
-/// is its turn.
-fn take_turn(connection: &mut PgConnection, manager: &KeyActor) -> Result<KeyChange, KeyChangeError> {
-    let time = lock(connection, &manager.client)?;
-    let Some(key) = manager.trail.public_key() else { return Ok(KeyChange { time, actor: None }) };
-    let actor = find(connection, &manager.client, key).optional()?;
-    let living = actor.filter(|actor| actor.status() != KeyStatus::Expired);
-    Ok(KeyChange { time, actor: Some(living.ok_or(KeyChangeError::ActorGone)?) })
+/// Locks the keys of the client, because two changes at once could both pass the checks. A key that acts must still be
+/// valid once it has the lock.
+fn lock_keys(connection: &mut PgConnection, actor: &KeyActor) -> Result<KeyChange, KeyChangeError> {
+    let time = lock_client(connection, &actor.client)?;
+    let Some(key) = actor.context.public_key() else { return Ok(KeyChange { time, acting_key: None }) };
+    let acting_key = find(connection, &actor.client, key).optional()?;
+    let live_key = acting_key.filter(|key| key.status() != KeyStatus::Expired);
+    Ok(KeyChange { time, acting_key: Some(live_key.ok_or(KeyChangeError::ActorGone)?) })
 }
 
-/// Makes whoever else changes keys of the client wait; returns the time of the transaction.
-pub(crate) fn lock(connection: &mut PgConnection, client: &ClientId) -> QueryResult<DateTime<Utc>> {
+/// Locks the client until the transaction ends, and returns the time of the transaction.
+pub(crate) fn lock_client(connection: &mut PgConnection, client: &ClientId) -> QueryResult<DateTime<Utc>> {
     clients::table.find(client.as_str()).select(database_now()).for_update().first(connection)
 }
 
-fn refuse_used_form(
+fn refuse_reused_form(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     key: &NewKey,
 ) -> Result<(), KeyChangeError> {
     let Some(nonce) = &key.form_nonce else { return Ok(()) };
-    let of_client = api_keys::client_id.eq(manager.client.as_str());
-    let made = api_keys::table.filter(of_client.and(api_keys::form_nonce.eq(nonce)));
-    let is_used = diesel::select(exists(made)).get_result::<bool>(connection)?;
+    let of_client = api_keys::client_id.eq(actor.client.as_str());
+    let same_form = api_keys::table.filter(of_client.and(api_keys::form_nonce.eq(nonce)));
+    let is_used = diesel::select(exists(same_form)).get_result::<bool>(connection)?;
     if is_used { Err(KeyChangeError::FormUsed) } else { Ok(()) }
 }
 
-/// An expired key keeps its name until it is deleted or replaced: it says in the list why a program has stopped.
+/// An expired key keeps its name until it is deleted or replaced, so that the list shows why a program has stopped.
 fn refuse_taken_name(
     connection: &mut PgConnection,
     client: &ClientId,
     name: &KeyName,
 ) -> Result<(), KeyChangeError> {
-    let is_living = api_keys::table
+    let is_live = api_keys::table
         .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::name.eq(name.as_str())))
         .filter(api_keys::deleted_at.is_null().and(api_keys::replaced_by.is_null()))
         .select(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
         .first::<Option<bool>>(connection)
         .optional()?;
-    match is_living {
+    match is_live {
         None => Ok(()),
         Some(Some(false)) => Err(KeyChangeError::NameOfExpired),
         Some(_) => Err(KeyChangeError::NameTaken),
     }
 }
 
-fn refuse_full(connection: &mut PgConnection, client: &ClientId) -> Result<(), KeyChangeError> {
-    let living = api_keys::table
+fn refuse_too_many_keys(connection: &mut PgConnection, client: &ClientId) -> Result<(), KeyChangeError> {
+    let live = api_keys::table
         .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::deleted_at.is_null()))
         .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
         .select(count_star())
         .first::<i64>(connection)?;
-    if living < LIVING_MAX { Ok(()) } else { Err(KeyChangeError::Full) }
+    if live < LIVE_KEYS_MAX { Ok(()) } else { Err(KeyChangeError::Full) }
 }
 
-/// Says when a key that is being replaced ends, and by what it is replaced.
-fn retire(
+fn schedule_end(
     connection: &mut PgConnection,
     client: &ClientId,
     old: &PublicKey,
-    by: &PublicKey,
+    successor: &PublicKey,
     end: DateTime<Utc>,
 ) -> QueryResult<()> {
     diesel::update(api_keys::table.find((client.as_str(), old.as_str())))
-        .set((api_keys::replaced_by.eq(by.as_str()), api_keys::expires_at.eq(end)))
+        .set((api_keys::replaced_by.eq(successor.as_str()), api_keys::expires_at.eq(end)))
         .execute(connection)
         .map(|_rows| ())
 }
 
-fn shred(
+fn wipe(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     key: &PublicKey,
 ) -> Result<DeletedKey, KeyChangeError> {
-    let before = find_ever(connection, &manager.client, key)?;
+    let before = find_including_deleted(connection, &actor.client, key)?;
     if before.deleted_at.is_some() {
         return Ok(DeletedKey::Before(before));
     }
-    diesel::update(api_keys::table.find((manager.client.as_str(), key.as_str())))
+    diesel::update(api_keys::table.find((actor.client.as_str(), key.as_str())))
         .set((
             api_keys::deleted_at.eq(now),
-            api_keys::deleted_by.eq(manager.trail.user_id()),
-            api_keys::deleted_by_key.eq(manager.trail.public_key().map(PublicKey::as_str)),
+            api_keys::deleted_by.eq(actor.context.user_id()),
+            api_keys::deleted_by_key.eq(actor.context.public_key().map(PublicKey::as_str)),
             api_keys::secret_hash.eq(None::<Vec<u8>>),
         ))
         .execute(connection)?;
     Ok(DeletedKey::Now(before))
 }
 
-/// What of a row does not come from the key itself.
+/// The columns of a new row that [`NewKey`] does not have.
 struct NewKeyRow<'a> {
     name: &'a str,
     rights: &'a KeyRights,
@@ -323,35 +326,35 @@ struct NewKeyRow<'a> {
 
 fn insert(
     connection: &mut PgConnection,
-    manager: &KeyActor,
+    actor: &KeyActor,
     key: &NewKey,
     row: &NewKeyRow<'_>,
 ) -> Result<(), KeyChangeError> {
     diesel::insert_into(api_key_directory::table)
         .values((
             api_key_directory::public_key.eq(key.public_key.as_str()),
-            api_key_directory::client_id.eq(manager.client.as_str()),
+            api_key_directory::client_id.eq(actor.client.as_str()),
         ))
         .execute(connection)?;
     diesel::insert_into(api_keys::table)
         .values((
-            api_keys::client_id.eq(manager.client.as_str()),
+            api_keys::client_id.eq(actor.client.as_str()),
             api_keys::public_key.eq(key.public_key.as_str()),
             api_keys::name.eq(row.name),
             api_keys::secret_hash.eq(&key.secret_hash),
             api_keys::form_nonce.eq(&key.form_nonce),
-            api_keys::scopes.eq(scopes_of(row.rights)),
+            api_keys::scopes.eq(scope_texts(row.rights)),
             api_keys::requests_per_minute.eq(row.rights.requests_per_minute.get()),
             api_keys::allowed_networks.eq(row.rights.networks.as_slice()),
             api_keys::expires_at.eq(row.end),
-            api_keys::created_by.eq(manager.trail.user_id()),
-            api_keys::created_by_key.eq(manager.trail.public_key().map(PublicKey::as_str)),
+            api_keys::created_by.eq(actor.context.user_id()),
+            api_keys::created_by_key.eq(actor.context.public_key().map(PublicKey::as_str)),
         ))
         .execute(connection)?;
     Ok(())
 }
 
-/// Each once, always in the same order: another order is no change.
-fn scopes_of(rights: &KeyRights) -> Vec<&'static str> {
+/// Each scope once and in a fixed order, so that another order in the form is not a change.
+fn scope_texts(rights: &KeyRights) -> Vec<&'static str> {
     Scope::ALL.into_iter().filter(|scope| rights.scopes.contains(scope)).map(Scope::as_str).collect()
 }

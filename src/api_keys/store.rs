@@ -1,4 +1,4 @@
-//! The keys of a client, as they are looked through: searched, sorted and paged.
+//! Queries for the keys of a client.
 
 use diesel::{
     dsl::{IntervalDsl as _, count_star, now},
@@ -16,26 +16,25 @@ use crate::{
     schema::{api_keys, users},
 };
 
-/// So many keys are warned about by name.
+/// Maximum number of expiring keys that the list names.
 const WARNED_MAX: u32 = 5;
 
 /// A page of keys.
 #[derive(Clone, Debug)]
 pub struct KeyPage {
-    /// The keys, in the order asked for.
     pub keys: Vec<ApiKey>,
-    /// How many match, on all pages.
+    /// Number of matching keys on all pages.
     pub total: i64,
-    /// Which page it is: the first, if the one that was asked for has nothing.
+    /// The first page if the requested one is empty.
     pub page: u32,
 }
 
-/// A page of the keys of a client that were not deleted.
+/// A page of the keys of a client, without deleted ones.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn list(connection: &mut PgConnection, client: &ClientId, query: &KeyListQuery) -> QueryResult<KeyPage> {
-    let keys = load(connection, client, query)?;
+    let keys = load_page(connection, client, query)?;
     match keys.first() {
         None if query.page > 1 => {
             let first = KeyListQuery { page: 1, ..query.clone() };
@@ -48,7 +47,7 @@ pub fn list(connection: &mut PgConnection, client: &ClientId, query: &KeyListQue
     }
 }
 
-fn load(
+fn load_page(
     connection: &mut PgConnection,
     client: &ClientId,
     query: &KeyListQuery,
@@ -60,7 +59,7 @@ fn load(
         .into_boxed();
     let (end, replaced) = (api_keys::expires_at, api_keys::replaced_by);
     let warned_from = database_now() + WARNED_DAYS.days();
-    // The same as `ApiKey::status` says.
+    // Must agree with `ApiKey::status`.
     keys = match query.status {
         None => keys.filter(replaced.is_null().or(end.gt(now.into_sql::<Timestamptz>().nullable()))),
         Some(KeyStatus::Active) => {
@@ -86,11 +85,8 @@ fn load(
     keys.limit(per_page).offset((page - 1) * per_page).load(connection)
 }
 
-/// The keys of a client that are about to expire, the first to end first: a few, and how many there are.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) fn expiring(connection: &mut PgConnection, client: &ClientId) -> QueryResult<KeyPage> {
+/// The first [`WARNED_MAX`] keys that are about to expire, and the number of all.
+pub(crate) fn list_expiring(connection: &mut PgConnection, client: &ClientId) -> QueryResult<KeyPage> {
     let query = KeyListQuery {
         status: Some(KeyStatus::Expiring),
         sort: KeySort::Expiry,
@@ -100,19 +96,19 @@ pub(crate) fn expiring(connection: &mut PgConnection, client: &ClientId) -> Quer
     list(connection, client, &query)
 }
 
-/// One key of a client that was not deleted.
+/// A key of the client, unless it is deleted.
 ///
 /// # Errors
-/// `NotFound` when the client has none, else those of the database.
+/// `NotFound` if there is none, or if the database fails.
 pub fn find(connection: &mut PgConnection, client: &ClientId, key: &PublicKey) -> QueryResult<ApiKey> {
-    find_ever(connection, client, key).and_then(|key| match key.deleted_at {
+    find_including_deleted(connection, client, key).and_then(|key| match key.deleted_at {
         None => Ok(key),
         Some(_) => Err(diesel::result::Error::NotFound),
     })
 }
 
-/// One key of a client, also a deleted one.
-pub(crate) fn find_ever(
+/// A key of the client, even if it is deleted.
+pub(crate) fn find_including_deleted(
     connection: &mut PgConnection,
     client: &ClientId,
     key: &PublicKey,

@@ -31,12 +31,12 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
             ))?;
         }
     }
-    let parts = AppState::new(settings, &database.url, &secret)?;
+    let state = AppState::new(settings, &database.url, &secret)?;
     actix_web::rt::System::new().block_on(async {
         let signals = server::StopSignals::new()?;
-        let server = server::start(&parts, listener)?;
-        tracing::info!(listen = %parts.settings().listen, public_url = parts.settings().public_url.origin(), "Listening");
-        say(&format!("Uptok is at {}", parts.settings().public_url.origin()))?;
-        server::run_until_stopped(&parts, server, signals).await
+        let server = server::start(&state, listener)?;
+        tracing::info!(listen = %state.settings().listen, public_url = state.settings().public_url.origin(), "Listening");
+        say(&format!("Uptok is at {}", state.settings().public_url.origin()))?;
+        server::run_until_stopped(&state, server, signals).await
     })
 }

@@ -126,7 +126,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
 
 fn list(settings: &Settings) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
-    for user in accounts::users_of(&mut *db.connect()?)? {
+    for user in accounts::list_users(&mut *db.connect()?)? {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let disabled = if user.is_enabled { "" } else { "\tdisabled" };
         say(&format!("{}\t{}\t{}{disabled}", user.email, or_none(user.role), or_none(user.client_id)))?;

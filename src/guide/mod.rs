@@ -1,5 +1,5 @@
-//! The API documentation at `/docs`: public, with this installation's real address and limits, which come from the
-//! code that holds them, so that the page cannot lie.
+//! The public API documentation at `/docs`. The address and limits on the page come from the settings and constants of
+//! the code, so that they are always right.
 
 pub(crate) mod pages;
 mod reference;

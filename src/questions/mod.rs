@@ -1,4 +1,4 @@
-//! Questions from readers of the API documentation: stored, to be answered within a business day.
+//! Questions from readers of the API documentation, to be answered by e-mail.
 
 pub(crate) mod pages;
 mod store;

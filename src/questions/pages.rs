@@ -1,4 +1,4 @@
-//! `POST /questions`: the form at the foot of `/docs`.
+//! The question form at the end of `/docs`.
 
 use std::{
     future::{Ready, ready},
@@ -25,12 +25,12 @@ use crate::{
     },
 };
 
-/// The form has at most so many bytes: 5000 characters and what goes with them.
+/// Maximum size of the form, in bytes: room for 5000 characters of up to 4 bytes, percent-encoded.
 const FORM_LIMIT: usize = 64 * 1024;
-/// The longest question, in characters.
+/// Maximum length of a question, in characters.
 const QUESTION_MAX: usize = 5000;
 
-/// How often an address may ask: 5 times a minute.
+/// Limits questions to 5 a minute from an address.
 pub struct QuestionThrottle(Throttle<IpAddr>);
 
 impl Default for QuestionThrottle {
@@ -55,27 +55,27 @@ pub(crate) async fn create(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let layout = visitor.layout("Question", NavSection::Documentation);
-    let mut answer = QuestionPage { layout, form: kept(&fields), is_thanks: true, has_failed: false };
-    // People cannot see this field; programs that fill in every form can. They are thanked and forgotten.
+    let mut page = QuestionPage { layout, form: keep_values(&fields), is_thanks: true, has_failed: false };
+    // A honeypot: people cannot see this field, but spam programs fill it in. They get thanks, and nothing is stored.
     if fields.get("website").is_some() {
-        return respond(StatusCode::OK, &answer);
+        return respond(StatusCode::OK, &page);
     }
-    let Some(question) = parse(&mut answer.form, &fields) else {
-        answer.is_thanks = false;
-        return respond(StatusCode::UNPROCESSABLE_ENTITY, &answer);
+    let Some(question) = parse(&mut page.form, &fields) else {
+        page.is_thanks = false;
+        return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     match db.run(move |connection| store::create(connection, &question)).await {
-        Ok(()) => respond(StatusCode::OK, &answer),
+        Ok(()) => respond(StatusCode::OK, &page),
         Err(error) => {
             tracing::error!(%error, "A question was not stored");
-            answer.is_thanks = false;
-            answer.has_failed = true;
-            respond(StatusCode::SERVICE_UNAVAILABLE, &answer)
+            page.is_thanks = false;
+            page.has_failed = true;
+            respond(StatusCode::SERVICE_UNAVAILABLE, &page)
         }
     }
 }
 
-/// A request whose address has not asked too often.
+/// Extractor that refuses requests above the limit, before their body is read.
 pub(crate) struct WithinQuestionLimit;
 
 impl FromRequest for WithinQuestionLimit {
@@ -91,7 +91,7 @@ impl FromRequest for WithinQuestionLimit {
     }
 }
 
-fn kept(fields: &FormFields<FORM_LIMIT>) -> FormState {
+fn keep_values(fields: &FormFields<FORM_LIMIT>) -> FormState {
     FormState::default()
         .keep("name", fields.text("name"))
         .keep("email", fields.text("email"))

@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use crate::{accounts::EmailAddress, schema::questions};
 
-/// A question about to be stored.
 #[derive(Debug)]
 pub(super) struct NewQuestion {
     pub(super) name: String,
@@ -14,7 +13,6 @@ pub(super) struct NewQuestion {
     pub(super) question: String,
 }
 
-/// Stores a question.
 pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryResult<()> {
     diesel::insert_into(questions::table)
         .values((
@@ -27,24 +25,20 @@ pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryR
         .map(|_rows| ())
 }
 
-/// A question as it was asked.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = questions, check_for_backend(diesel::pg::Pg))]
 pub struct Question {
-    /// When.
     pub asked_at: DateTime<Utc>,
-    /// By whom.
     pub name: String,
-    /// Where to answer.
+    /// For the answer.
     pub email: String,
-    /// What.
     pub question: String,
 }
 
-/// The last `limit` questions, the newest first.
+/// At most `limit` questions, the newest first.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn latest(connection: &mut PgConnection, limit: i64) -> QueryResult<Vec<Question>> {
     questions::table
         .order((questions::asked_at.desc(), questions::question_id.desc()))

@@ -1,4 +1,4 @@
-//! Static files inside the binary, under addresses that change with their content and so never grow stale.
+//! Static files inside the binary. Their addresses contain a hash of the content, so browsers may cache them forever.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use crate::error::AppError;
 #[folder = "static/"]
 struct StaticFiles;
 
-/// Address → file, for every file; the address holds the first 8 hex digits of the content's SHA-256.
+/// Address → (name, file). The address has the first 8 hex digits of the SHA-256 of the content.
 static BY_ADDRESS: LazyLock<HashMap<String, (String, EmbeddedFile)>> = LazyLock::new(|| {
     let addressed = |name: String| {
         let file = StaticFiles::get(&name)?;
@@ -35,13 +35,12 @@ static ADDRESSES: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
 /// The address of the static file `name` (`css/base.css`).
 ///
 /// # Panics
-/// When there is no such file: a template names a file that does not exist, which the tests of the pages show.
+/// If there is no such file. The tests render every template, so a wrong name does not get past them.
 #[must_use]
 pub fn url(name: &str) -> &'static str {
     ADDRESSES.get(name).map_or_else(|| panic!("static/{name} does not exist"), String::as_str)
 }
 
-/// `/static/…`.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(resource("/static/{address:.*}").route(get().to(file)));
 }

@@ -1,7 +1,7 @@
-//! The two faces of a failure: `application/problem+json` (RFC 9457) under `/api`, a page elsewhere.
+//! Error responses: `application/problem+json` (RFC 9457) under `/api`, a page elsewhere.
 //!
-//! They cover what our handlers return, what actix itself refuses (404, 405, unreadable paths) and what a middleware
-//! gives up with. Only the sentence of an [`AppError`] is shown; causes go to the log.
+//! They cover errors of handlers, of actix itself (404, 405, unreadable paths) and of middleware. Only the sentence of an
+//! [`AppError`] is shown; causes go to the log.
 
 use actix_session::storage::{SaveError, UpdateError};
 use actix_web::{
@@ -21,7 +21,6 @@ use super::{
 };
 use crate::error::{AppError, FieldError};
 
-/// A failure, ready to be drawn.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ProblemDetails {
@@ -42,54 +41,54 @@ struct ErrorPage<'a> {
     problem: &'a ProblemDetails,
 }
 
-/// Failures become `application/problem+json`.
+/// Renders errors as `application/problem+json`.
 ///
 /// # Errors
-/// Passes errors on, drawn.
+/// Passes errors on, rendered.
 pub async fn as_problem_json(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    drawn(request, next, problem_json).await
+    render_errors(request, next, problem_json).await
 }
 
-/// Failures become a page.
+/// Renders errors as a page.
 ///
 /// # Errors
-/// Passes errors on, drawn.
+/// Passes errors on, rendered.
 pub async fn as_page(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    drawn(request, next, html_page).await
+    render_errors(request, next, html_page).await
 }
 
 async fn drawn<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    draw: fn(HttpResponse, &ProblemDetails, Option<Visitor>) -> HttpResponse,
+    render: fn(HttpResponse, &ProblemDetails, Option<Visitor>) -> HttpResponse,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = RequestId::of(request.request());
     match next.call(request).await {
-        Ok(response) if is_bare_failure(&response) => {
+        Ok(response) if is_unrendered_error(&response) => {
             let (request, response) = response.into_parts();
             let visitor = request.extensions().get().cloned();
-            let problem = ProblemDetails::of(response.error(), response.status(), request_id);
-            let face = draw(response.drop_body().map_body(|_, ()| BoxBody::new(())), &problem, visitor);
-            Ok(ServiceResponse::new(request, face).map_into_right_body())
+            let problem = ProblemDetails::new(response.error(), response.status(), request_id);
+            let rendered = render(response.drop_body().map_body(|_, ()| BoxBody::new(())), &problem, visitor);
+            Ok(ServiceResponse::new(request, rendered).map_into_right_body())
         }
         Ok(response) => Ok(response.map_into_left_body()),
         Err(mut error) => {
             let problem =
-                ProblemDetails::of(Some(&error), error.as_response_error().status_code(), request_id);
-            error.add_response_mapper(move |response| draw(response, &problem, None));
+                ProblemDetails::new(Some(&error), error.as_response_error().status_code(), request_id);
+            error.add_response_mapper(move |response| render(response, &problem, None));
             Err(error)
         }
     }
 }
 
-/// A failure without a face: from an error, or from actix itself. A page that re-renders its form has its own.
-fn is_bare_failure<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
+/// Whether the response is an error without a body. A page that shows its form again has one.
+fn is_unrendered_error<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
     failed
@@ -97,23 +96,23 @@ fn is_bare_failure<B: MessageBody>(response: &ServiceResponse<B>) -> bool {
 }
 
 impl ProblemDetails {
-    fn of(error: Option<&Error>, status: StatusCode, request_id: String) -> Self {
-        let known = if error.is_some_and(is_of_sign_in_store) {
+    fn new(error: Option<&Error>, status: StatusCode, request_id: String) -> Self {
+        let app_error = if error.is_some_and(is_from_sign_in_store) {
             Some(&AppError::Busy)
         } else {
             error.and_then(Error::as_error)
         };
-        log(error, known, status);
-        let status = known.map_or(status, actix_web::ResponseError::status_code);
-        let code = known.map_or_else(|| code_of(status), AppError::code);
+        log(error, app_error, status);
+        let status = app_error.map_or(status, actix_web::ResponseError::status_code);
+        let code = app_error.map_or_else(|| code_for_status(status), AppError::code);
         Self {
             r#type: format!("/docs#{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: known.map_or_else(|| detail_of(status).to_owned(), ToString::to_string),
+            detail: app_error.map_or_else(|| detail_for_status(status).to_owned(), ToString::to_string),
             code,
             request_id,
-            errors: match known {
+            errors: match app_error {
                 Some(AppError::Invalid(errors) | AppError::Unprocessable(errors)) => errors.clone(),
                 _ => Vec::new(),
             },
@@ -121,28 +120,28 @@ impl ProblemDetails {
     }
 }
 
-/// What actix-session gives up with: loading and deleting, saving, changing.
-fn is_of_sign_in_store(error: &Error) -> bool {
+/// Whether actix-session failed to load, delete, save or update a sign-in.
+fn is_from_sign_in_store(error: &Error) -> bool {
     error.as_error::<InternalError<anyhow::Error>>().is_some()
         || error.as_error::<InternalError<SaveError>>().is_some()
         || error.as_error::<InternalError<UpdateError>>().is_some()
 }
 
-fn log(error: Option<&Error>, known: Option<&AppError>, status: StatusCode) {
-    match (known, error) {
+fn log(error: Option<&Error>, app_error: Option<&AppError>, status: StatusCode) {
+    match (app_error, error) {
         (Some(AppError::Broken(cause)), _) => tracing::error!(%cause, "A request failed"),
         (_, Some(error)) if status.is_server_error() => tracing::error!(cause = ?error, "A request failed"),
         _ => {}
     }
 }
 
-/// The stable word for the failure that an answer of this status tells of.
+/// The stable error code of a response.
 #[must_use]
 pub fn code(error: Option<&Error>, status: StatusCode) -> &'static str {
-    error.and_then(Error::as_error).map_or_else(|| code_of(status), AppError::code)
+    error.and_then(Error::as_error).map_or_else(|| code_for_status(status), AppError::code)
 }
 
-fn code_of(status: StatusCode) -> &'static str {
+fn code_for_status(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
@@ -151,7 +150,7 @@ fn code_of(status: StatusCode) -> &'static str {
     }
 }
 
-fn detail_of(status: StatusCode) -> &'static str {
+fn detail_for_status(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "There is nothing at this address.",
         StatusCode::METHOD_NOT_ALLOWED => "This address does not take this method. See the Allow header.",
@@ -171,7 +170,7 @@ fn html_page(response: HttpResponse, problem: &ProblemDetails, visitor: Option<V
     with_body(response, problem, "text/html; charset=utf-8", body)
 }
 
-/// Keeps the headers (`Allow`, `Retry-After`, `WWW-Authenticate`, CORS) and gives status and body.
+/// Sets status and body, and keeps the headers (`Allow`, `Retry-After`, `WWW-Authenticate`, CORS).
 fn with_body(
     mut response: HttpResponse,
     problem: &ProblemDetails,

@@ -1,4 +1,4 @@
-//! `/livez`: the process lives. `/readyz`: it can serve: database reachable, migrated, not stopping.
+//! The probes: `/livez` (the process runs) and `/readyz` (database reachable and migrated, and not stopping).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,18 +9,17 @@ use actix_web::{
 
 use crate::{db::Db, error::AppError};
 
-/// Set once the process has been told to stop.
+/// Set when the process receives the signal to stop.
 #[derive(Debug, Default)]
 pub struct DrainState(AtomicBool);
 
 impl DrainState {
-    /// From now on `/readyz` says 503.
+    /// From now on `/readyz` answers 503.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Release);
     }
 }
 
-/// The two probes.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/livez").route(get().to(live)))

@@ -1,4 +1,4 @@
-//! What every page shares: the frame around it, and how it becomes an answer.
+//! The layout of pages, and responses that show or redirect to one.
 
 use actix_web::{
     HttpResponse,
@@ -8,16 +8,16 @@ use askama::Template;
 
 use crate::error::AppError;
 
-/// This installation, as pages and checks need it.
+/// The public address of this installation.
 #[derive(Clone, Debug)]
 pub struct PublicSite {
     /// The public origin: `https://keys.example.org`.
     pub origin: String,
-    /// Whether cookies are `Secure`.
+    /// Whether cookies are `Secure`, which needs https.
     pub is_https: bool,
 }
 
-/// Which entry of the navigation is the current one.
+/// The current entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NavSection {
     /// Sessions.
@@ -34,7 +34,7 @@ pub enum NavSection {
     None,
 }
 
-/// Who is looking at a page, as its frame shows it.
+/// The signed-in user, as the layout shows it.
 #[derive(Clone, Debug)]
 pub struct Visitor {
     /// The user's name.
@@ -49,21 +49,21 @@ pub struct Visitor {
     pub may_manage: bool,
 }
 
-/// The frame of a page.
+/// What the layout around a page shows.
 #[derive(Clone, Debug)]
 pub struct PageLayout {
     /// The heading and, with the product's name, the title.
     pub title: &'static str,
     /// The current entry of the navigation.
     pub section: NavSection,
-    /// Who is looking; `None`: not logged in.
+    /// `None` if nobody is signed in.
     pub visitor: Option<Visitor>,
-    /// A message of the page before, shown once.
+    /// A message that the previous page left, shown once.
     pub flash: Option<String>,
 }
 
 impl PageLayout {
-    /// The frame for somebody who is not logged in.
+    /// The layout for a visitor who is not signed in.
     #[must_use]
     pub fn signed_out(title: &'static str, section: NavSection) -> Self {
         Self { title, section, visitor: None, flash: None }
@@ -82,16 +82,16 @@ impl PageLayout {
     }
 }
 
-/// The page as an answer.
+/// Renders the page.
 ///
 /// # Errors
-/// [`AppError::Broken`] when the template cannot be written out.
+/// [`AppError::Broken`] if rendering fails.
 pub fn respond(status: StatusCode, page: &impl Template) -> Result<HttpResponse, AppError> {
     let html = page.render().map_err(AppError::broken)?;
     Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html))
 }
 
-/// 303 to `address`: the browser asks for it with GET.
+/// 303 to `address`, which the browser then requests with GET.
 #[must_use]
 pub fn see_other(address: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, address)).finish()

@@ -1,7 +1,7 @@
 //! Refuses writes that another site made a browser send.
 //!
-//! Browsers say where a request comes from in `Sec-Fetch-PublicSite` (Fetch Metadata). On plain http beyond localhost they
-//! leave it out and `Origin` decides, compared with the public URL. With neither, the request is refused.
+//! Browsers send the relation of the sending site in `Sec-Fetch-Site` (Fetch Metadata). On plain http beyond localhost
+//! they leave it out; then `Origin` must be the origin of the public URL. Without both, the request is refused.
 
 use actix_web::{
     Error,
@@ -15,10 +15,10 @@ use actix_web::{
 use super::page::PublicSite;
 use crate::error::AppError;
 
-/// Lets safe methods and same-origin requests pass.
+/// Refuses every request with an unsafe method that does not come from the same origin.
 ///
 /// # Errors
-/// [`AppError::CrossSite`] for every other request.
+/// [`AppError::CrossSite`] for those.
 pub async fn refuse_cross_site(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

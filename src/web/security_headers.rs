@@ -1,4 +1,4 @@
-//! Security headers on every answer, also on those that a middleware gave (OWASP Secure Headers).
+//! Security headers on every response, including those of middleware (OWASP Secure Headers).
 
 use actix_web::{
     Error,
@@ -11,17 +11,17 @@ use actix_web::{
 
 use super::page::PublicSite;
 
-/// Nothing inline, nothing from elsewhere, no frame around us.
+/// No inline code, nothing from other origins, no framing.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// An API answer is never a document.
+/// API responses are never shown as documents.
 const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-/// Sets the headers; a `Cache-Control` that is already there stays.
+/// Sets the headers, but keeps a `Cache-Control` that the handler has set.
 ///
 /// # Errors
-/// Passes errors on, with the headers added to the answer they become.
+/// Passes errors on, with the headers added to their response.
 pub async fn set_security_headers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

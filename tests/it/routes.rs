@@ -88,7 +88,7 @@ impl PageRequest {
         let path = fill(route.path, |name| owner.parameter(name));
         match route.method {
             PageMethod::Get => {
-                let path = path + &query(route.path, owner);
+                let path = format!("{path}{}", query(route.path, owner));
                 Self { method: Method::GET, path, form: PageForm::Empty, fields: Vec::new() }
             }
             PageMethod::Post(form) => {

@@ -1,7 +1,7 @@
 //! Sign-ins in PostgreSQL, behind actix-session.
 //!
-//! The cookie holds 64 random characters, signed; the table holds their SHA-256, so a copy of the database opens
-//! nothing. A sign-in that has ended cannot come back: changing a row that is gone does nothing.
+//! The cookie holds 64 random characters, signed. The table holds their SHA-256, so a copy of the database signs nobody
+//! in. A sign-in that has ended cannot come back, because updating a deleted row does nothing.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use actix_web::cookie::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    extractor::{FLASH, PLACE, SIGNED_IN, SignInRow},
+    extractor::{FLASH, ORIGIN, SIGNED_IN, SignInRow},
     table::{self, NewSignIn},
 };
 use crate::{
@@ -24,7 +24,7 @@ type CookieState = HashMap<String, String>;
 /// Random characters in the cookie: 381 bits.
 const ID_LENGTH: usize = 64;
 
-/// The name of the cookie. With https it can neither be set by a subdomain nor travel in the clear (RFC 6265bis).
+/// The name of the cookie. The `__Host-` prefix (RFC 6265bis) keeps subdomains from setting it, and needs https.
 #[must_use]
 pub fn cookie_name(is_https: bool) -> &'static str {
     if is_https { "__Host-uptok_sign_in" } else { "uptok_sign_in" }
@@ -34,18 +34,18 @@ pub fn cookie_name(is_https: bool) -> &'static str {
 #[derive(Clone)]
 pub struct SignInStore {
     db: Db,
-    chain: ChainKey,
+    chain_key: ChainKey,
 }
 
 impl SignInStore {
-    /// A store in this database, which tells of sign-ins in the audit log.
+    /// A store that also records sign-ins in the audit log.
     #[must_use]
-    pub fn new(db: Db, chain: ChainKey) -> Self {
-        Self { db, chain }
+    pub fn new(db: Db, chain_key: ChainKey) -> Self {
+        Self { db, chain_key }
     }
 }
 
-fn hash(key: &SessionKey) -> Vec<u8> {
+fn hash_id(key: &SessionKey) -> Vec<u8> {
     Sha256::digest(key.as_ref().as_bytes()).to_vec()
 }
 
@@ -53,8 +53,8 @@ fn flash_of(state: &CookieState) -> Option<String> {
     state.get(FLASH).and_then(|json| serde_json::from_str(json).ok())
 }
 
-fn to_state(known: &SignInRow, flash: Option<String>) -> Result<CookieState, serde_json::Error> {
-    let mut state = CookieState::from([(SIGNED_IN.to_owned(), serde_json::to_string(known)?)]);
+fn session_state(row: &SignInRow, flash: Option<String>) -> Result<CookieState, serde_json::Error> {
+    let mut state = CookieState::from([(SIGNED_IN.to_owned(), serde_json::to_string(row)?)]);
     if let Some(flash) = flash {
         state.insert(FLASH.to_owned(), serde_json::to_string(&flash)?);
     }
@@ -63,34 +63,34 @@ fn to_state(known: &SignInRow, flash: Option<String>) -> Result<CookieState, ser
 
 impl SessionStore for SignInStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<CookieState>, LoadError> {
-        let hash = hash(key);
-        let found = self.db.run(move |connection| table::find(connection, &hash)).await;
+        let id_hash = hash_id(key);
+        let found = self.db.run(move |connection| table::find(connection, &id_hash)).await;
         let found = found.map_err(|error| LoadError::Other(error.into()))?;
         found
-            .map(|(known, flash)| to_state(&known, flash))
+            .map(|(row, flash)| session_state(&row, flash))
             .transpose()
             .map_err(|error| LoadError::Other(error.into()))
     }
 
     async fn save(&self, state: CookieState, _ttl: &Duration) -> Result<SessionKey, SaveError> {
-        let known: SignInRow = state
+        let row: SignInRow = state
             .get(SIGNED_IN)
             .ok_or_else(|| SaveError::Other(anyhow::anyhow!("only a sign-in is stored")))
             .and_then(|json| {
                 serde_json::from_str(json).map_err(|error| SaveError::Serialization(error.into()))
             })?;
-        let place = state.get(PLACE).and_then(|json| serde_json::from_str(json).ok());
-        let (address, request_id) = place.unwrap_or_default();
-        let actor = Actor::User(known.user_id);
-        let trail = AuditContext::new(&self.chain, actor).from_place(address, request_id);
+        let origin = state.get(ORIGIN).and_then(|json| serde_json::from_str(json).ok());
+        let (address, request_id) = origin.unwrap_or_default();
+        let actor = Actor::User(row.user_id);
+        let context = AuditContext::new(&self.chain_key, actor).from_place(address, request_id);
         let flash = flash_of(&state);
         let id = random::text(random::BASE62, ID_LENGTH).map_err(|error| SaveError::Other(error.into()))?;
         let key = SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))?;
-        let hash = hash(&key);
+        let id_hash = hash_id(&key);
         self.db
             .run(move |connection| {
-                let new = NewSignIn { user_id: known.user_id, client: known.client(), flash };
-                table::create(connection, &trail, &hash, &new)
+                let new = NewSignIn { user_id: row.user_id, client: row.client(), flash };
+                table::create(connection, &context, &id_hash, &new)
             })
             .await
             .map_err(|error| SaveError::Other(error.into()))?;
@@ -103,23 +103,23 @@ impl SessionStore for SignInStore {
         state: CookieState,
         _ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
-        let hash = hash(&key);
+        let id_hash = hash_id(&key);
         let flash = flash_of(&state);
         self.db
-            .run(move |connection| table::set_flash(connection, &hash, flash.as_deref()))
+            .run(move |connection| table::set_flash(connection, &id_hash, flash.as_deref()))
             .await
             .map_err(|error| UpdateError::Other(error.into()))?;
         Ok(key)
     }
 
-    /// The time of the last request is kept by `load`.
+    /// Does nothing: `load` updates the time of the last request.
     async fn update_ttl(&self, _key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
         Ok(())
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        let hash = hash(key);
-        let chain = self.chain.clone();
-        Ok(self.db.run(move |connection| table::delete(connection, &chain, &hash)).await?)
+        let id_hash = hash_id(key);
+        let chain_key = self.chain_key.clone();
+        Ok(self.db.run(move |connection| table::delete(connection, &chain_key, &id_hash)).await?)
     }
 }

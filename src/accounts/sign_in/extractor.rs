@@ -1,4 +1,4 @@
-//! Who is logged in: what a handler asks for.
+//! The extractors for the visitor of a page.
 
 use std::future::{Ready, ready};
 
@@ -14,11 +14,11 @@ use crate::{
     web::page::{NavSection, PageLayout, Visitor},
 };
 
-/// The entry under which the store hands over who is logged in.
+/// Entry of the session state with the [`SignInRow`].
 pub(crate) const SIGNED_IN: &str = "signed_in";
-/// The entry under which logging in hands over where it came from.
-pub(crate) const PLACE: &str = "place";
-/// The entry for the message of the page before.
+/// Entry of the session state with the address and request id of a login, for the audit log.
+pub(crate) const ORIGIN: &str = "place";
+/// Entry of the session state with the message for the next page.
 pub(crate) const FLASH: &str = "flash";
 
 /// The sentence of [`SignedIn::require_client`] for most forms.
@@ -36,7 +36,7 @@ pub enum Role {
     Member,
 }
 
-/// What the database knew of a user and the active client when the request arrived: what the store hands over.
+/// The user and the active client of a sign-in, as stored when the request arrived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SignInRow {
     pub(crate) user_id: Uuid,
@@ -53,32 +53,32 @@ impl SignInRow {
     }
 }
 
-/// The user and the active client behind a request, as the database knew them when it arrived.
+/// The user and the active client of a request, as stored when it arrived.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// The user.
     pub user_id: Uuid,
-    known: SignInRow,
-    trail: AuditContext,
+    row: SignInRow,
+    context: AuditContext,
 }
 
 impl SignedIn {
     /// The active client.
     #[must_use]
     pub fn client(&self) -> ClientId {
-        self.known.client()
+        self.row.client()
     }
 
-    /// What the user leaves in the audit log with this request.
+    /// The context of audit records that this request writes.
     #[must_use]
-    pub fn trail(&self) -> AuditContext {
-        self.trail.clone()
+    pub fn audit_context(&self) -> AuditContext {
+        self.context.clone()
     }
 
     /// The user's role in the active client.
     #[must_use]
     pub fn role(&self) -> Role {
-        match self.known.role.as_str() {
+        match self.row.role.as_str() {
             "owner" => Role::Owner,
             "admin" => Role::Admin,
             _ => Role::Member,
@@ -111,36 +111,37 @@ impl SignedIn {
         }
     }
 
-    /// Who sent this request. Leaves the visitor behind, too: an error page has nothing else to know one by.
-    fn of(request: &HttpRequest) -> Option<Self> {
-        let known = request.get_session().get::<SignInRow>(SIGNED_IN).ok().flatten()?;
-        let trail = AuditContext::of(request, Actor::User(known.user_id)).ok()?;
-        let signed_in = Self { user_id: known.user_id, known, trail };
+    /// Reads the sign-in of the request. Also attaches the [`Visitor`] to the request, because error pages have no other
+    /// way to show who is signed in.
+    fn from_request_state(request: &HttpRequest) -> Option<Self> {
+        let row = request.get_session().get::<SignInRow>(SIGNED_IN).ok().flatten()?;
+        let context = AuditContext::of(request, Actor::User(row.user_id)).ok()?;
+        let signed_in = Self { user_id: row.user_id, row, context };
         request.extensions_mut().insert(signed_in.visitor());
         Some(signed_in)
     }
 
     fn visitor(&self) -> Visitor {
         Visitor {
-            name: self.known.name.clone(),
-            email: self.known.email.clone(),
-            client_name: self.known.client_name.clone(),
-            client_id: self.known.client_id.clone(),
+            name: self.row.name.clone(),
+            email: self.row.email.clone(),
+            client_name: self.row.client_name.clone(),
+            client_id: self.row.client_id.clone(),
             may_manage: self.is_admin(),
         }
     }
 }
 
-/// The frame of a page for whoever is looking; takes the message of the page before.
+/// The visitor of a page, signed in or not. Extracting it consumes the message that the previous page left.
 #[derive(Debug)]
 pub struct MaybeSignedIn {
-    /// Who is logged in, if anybody.
+    /// `None` if the visitor is not signed in.
     pub signed_in: Option<SignedIn>,
     flash: Option<String>,
 }
 
 impl MaybeSignedIn {
-    /// The frame of the page `title`.
+    /// The layout of the page with this title.
     #[must_use]
     pub fn layout(self, title: &'static str, section: NavSection) -> PageLayout {
         PageLayout {
@@ -151,10 +152,10 @@ impl MaybeSignedIn {
         }
     }
 
-    /// Who is logged in, and the frame of the page `title`.
+    /// The user, and the layout of the page with this title.
     ///
     /// # Errors
-    /// [`AppError::SignedOut`] when nobody is.
+    /// [`AppError::SignedOut`] if the visitor is not signed in.
     pub fn required(
         self,
         title: &'static str,
@@ -171,7 +172,7 @@ impl FromRequest for MaybeSignedIn {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let session = request.get_session();
-        let signed_in = SignedIn::of(request);
+        let signed_in = SignedIn::from_request_state(request);
         let flash = session.get::<String>(FLASH).ok().flatten();
         if flash.is_some() {
             session.remove(FLASH);
@@ -185,23 +186,23 @@ impl FromRequest for SignedIn {
     type Future = Ready<Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(Self::of(request).ok_or(AppError::SignedOut))
+        ready(Self::from_request_state(request).ok_or(AppError::SignedOut))
     }
 }
 
-/// Logs the browser in under a new id, whatever id it came with.
+/// Signs the browser in under a new session id, so that an id from before cannot be used to follow it (session fixation).
 ///
 /// # Errors
-/// [`AppError::Broken`] when the state cannot be written.
+/// [`AppError::Broken`] if the session state cannot be written.
 pub fn sign_in(
     session: &Session,
     user_id: Uuid,
     client: &ClientId,
-    trail: &AuditContext,
+    context: &AuditContext,
 ) -> Result<(), AppError> {
     session.clear();
     session.renew();
-    let known = SignInRow {
+    let row = SignInRow {
         user_id,
         client_id: client.as_str().to_owned(),
         // The store reads only the two ids; the rest is joined when the next request arrives.
@@ -210,14 +211,14 @@ pub fn sign_in(
         client_name: String::new(),
         role: String::new(),
     };
-    session.insert(PLACE, trail.place()).map_err(AppError::broken)?;
-    session.insert(SIGNED_IN, known).map_err(AppError::broken)
+    session.insert(ORIGIN, context.place()).map_err(AppError::broken)?;
+    session.insert(SIGNED_IN, row).map_err(AppError::broken)
 }
 
-/// Leaves a message for the next page.
+/// Shows a message once, on the next page.
 ///
 /// # Errors
-/// [`AppError::Broken`] when the state cannot be written.
-pub fn leave_message(session: &Session, message: &str) -> Result<(), AppError> {
+/// [`AppError::Broken`] if the session state cannot be written.
+pub fn flash(session: &Session, message: &str) -> Result<(), AppError> {
     session.insert(FLASH, message).map_err(AppError::broken)
 }

@@ -15,12 +15,11 @@ use crate::{
     schema::{clients, memberships, sign_ins, users},
 };
 
-/// How long a sign-in may be idle, in hours.
+/// A sign-in ends after this many hours without a request.
 const IDLE_HOURS: i32 = 12;
-/// How long a sign-in lasts at most, in days.
+/// A sign-in ends after this many days.
 const SIGN_IN_DAYS: i32 = 7;
 
-/// A sign-in about to be stored.
 pub(crate) struct NewSignIn {
     pub(crate) user_id: Uuid,
     /// The active client.
@@ -28,10 +27,10 @@ pub(crate) struct NewSignIn {
     pub(crate) flash: Option<String>,
 }
 
-/// Stores a sign-in that ends by itself after [`SIGN_IN_DAYS`] days, and forgets those that have ended.
+/// Stores a sign-in that ends after [`SIGN_IN_DAYS`], and deletes all that have ended.
 pub(crate) fn create(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     id_hash: &[u8],
     new: &NewSignIn,
 ) -> QueryResult<()> {
@@ -49,13 +48,14 @@ pub(crate) fn create(
         audit::record(
             connection,
             &new.client,
-            trail,
+            context,
             &AuditEvent::new(EventKind::SignInSucceeded).on(&new.user_id),
         )
     })
 }
 
-/// Who is behind a sign-in, as of now: the user enabled, still a member of the active client, not idle for too long.
+/// The sign-in and its message for the next page. Returns `None` if it has ended, was idle for [`IDLE_HOURS`], or the
+/// user is disabled or no longer a member of the active client.
 pub(crate) fn find(
     connection: &mut PgConnection,
     id_hash: &[u8],
@@ -96,7 +96,7 @@ fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {
     diesel::update(sign_ins::table.find(id_hash)).set(sign_ins::last_seen_at.eq(now)).execute(connection)
 }
 
-/// Leaves a message for the next page, or takes it away. A sign-in that has ended stays ended.
+/// Stores or removes the message for the next page. Does nothing if the sign-in has ended.
 pub(crate) fn set_flash(
     connection: &mut PgConnection,
     id_hash: &[u8],
@@ -108,26 +108,25 @@ pub(crate) fn set_flash(
         .map(|_rows| ())
 }
 
-/// Ends a sign-in. Where it came from, actix-session does not tell.
-pub(crate) fn delete(connection: &mut PgConnection, chain: &ChainKey, id_hash: &[u8]) -> QueryResult<()> {
+/// Ends a sign-in. The audit record has no address, because actix-session does not pass the request on.
+pub(crate) fn delete(connection: &mut PgConnection, chain_key: &ChainKey, id_hash: &[u8]) -> QueryResult<()> {
     connection.transaction(|connection| {
         let ended = diesel::delete(sign_ins::table.find(id_hash))
             .returning((sign_ins::user_id, sign_ins::client_id))
             .get_result::<(Uuid, String)>(connection)
             .optional()?;
         let Some((user_id, client)) = ended else { return Ok(()) };
-        let trail = AuditContext::new(chain, Actor::User(user_id));
-        let act = AuditEvent::new(EventKind::SignInEnded).on(&user_id);
-        audit::record(connection, &ClientId::from_database(client), &trail, &act)
+        let context = AuditContext::new(chain_key, Actor::User(user_id));
+        let event = AuditEvent::new(EventKind::SignInEnded).on(&user_id);
+        audit::record(connection, &ClientId::from_database(client), &context, &event)
     })
 }
 
-/// Writes down that somebody gave a wrong password for this user.
-pub(crate) fn note_failed(
+pub(crate) fn record_failed(
     connection: &mut PgConnection,
     client: &ClientId,
-    trail: &AuditContext,
+    context: &AuditContext,
     user_id: Uuid,
 ) -> QueryResult<()> {
-    audit::record(connection, client, trail, &AuditEvent::new(EventKind::SignInFailed).on(&user_id))
+    audit::record(connection, client, context, &AuditEvent::new(EventKind::SignInFailed).on(&user_id))
 }

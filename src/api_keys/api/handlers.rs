@@ -183,7 +183,7 @@ async fn admitted<T: Send + 'static>(
 /// The key acts itself.
 fn manager_of(credentials: &Credentials, trail: AuditContext) -> KeyActor {
     let trail = trail.by(Actor::Key(credentials.public_key.clone()));
-    KeyActor { client: credentials.client.clone(), trail }
+    KeyActor { client: credentials.client.clone(), context: trail }
 }
 
 fn parse(text: &str) -> Result<PublicKey, AppError> {

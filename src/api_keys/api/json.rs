@@ -53,8 +53,9 @@ pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyLi
     };
     let (page, per_page) = (number("page", 1), number("perPage", KeyListQuery::PER_PAGE));
     let status = field("status")
-        .map(|name| KeyStatus::named(name).ok_or("Use active, expiring, replaced or expired."));
-    let sort = field("sort").map(|name| KeySort::named(name).ok_or("Use newest, oldest, name or expiry."));
+        .map(|name| KeyStatus::from_name(name).ok_or("Use active, expiring, replaced or expired."));
+    let sort =
+        field("sort").map(|name| KeySort::from_name(name).ok_or("Use newest, oldest, name or expiry."));
     errors.extend(status.and_then(Result::err).map(|message| FieldError::new("status", message)));
     errors.extend(sort.and_then(Result::err).map(|message| FieldError::new("sort", message)));
     if !errors.is_empty() {

@@ -148,7 +148,7 @@ impl KeyRateLimits {
     }
 
     pub(crate) fn mark(&self, key: &ClientKey) -> KeyFingerprint {
-        KeyFingerprint(key.marked_with(&self.marks))
+        KeyFingerprint(key.fingerprint(&self.marks))
     }
 
     /// Counts a request with a key that was let in before. Asks no database.

@@ -1,4 +1,4 @@
-//! The fields of a key in a form: what was typed, what is wrong with it, and what it means.
+//! The form that creates or changes a key.
 
 use crate::{
     api_keys::{
@@ -11,7 +11,7 @@ use crate::{
     web::{body::FormFields, form::FormState, time::now},
 };
 
-/// The form of a key that is made or changed.
+/// The fields as they were typed, with their errors.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyForm {
     pub(crate) state: FormState,
@@ -19,8 +19,8 @@ pub(crate) struct KeyForm {
 }
 
 impl KeyForm {
-    /// What a form sent. What it does not have is as in the empty form: a program may send a name alone.
-    pub(crate) fn read<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Self {
+    /// Reads a form that creates a key. Missing fields get the values of the empty form, so a name alone is enough.
+    pub(crate) fn from_fields<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Self {
         let or = |name: &str, default: &str| fields.get(name).unwrap_or(default).to_owned();
         let state = FormState::default()
             .keep("name", fields.text("name"))
@@ -28,12 +28,12 @@ impl KeyForm {
             .keep("expiresOn", fields.text("expiresOn"))
             .keep("requestsPerMinute", &or("requestsPerMinute", &RequestsPerMinute::DEFAULT.to_string()))
             .keep("allowedNetworks", fields.text("allowedNetworks"));
-        Self { state, scopes: chosen_scopes(fields) }
+        Self { state, scopes: ticked_scopes(fields) }
     }
 
-    /// What a form changes of a key. What it does not have stays as it is.
-    pub(crate) fn changed<const LIMIT: usize>(fields: &FormFields<LIMIT>, key: &ApiKey) -> Self {
-        let before = Self::of(key);
+    /// Reads a form that changes a key. Missing fields keep the values of the key.
+    pub(crate) fn from_changes<const LIMIT: usize>(fields: &FormFields<LIMIT>, key: &ApiKey) -> Self {
+        let before = Self::from_key(key);
         let sent = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
         let or_before = |name: &str| sent(name).unwrap_or(before.state.value(name)).to_owned();
         let mut state = FormState::default()
@@ -43,11 +43,11 @@ impl KeyForm {
             state = state.refuse("requestsPerMinute", "Say how many. 0 means no limit.");
         }
         let has_boxes = sent("chooseScopes").is_some();
-        Self { state, scopes: if has_boxes { chosen_scopes(fields) } else { before.scopes } }
+        Self { state, scopes: if has_boxes { ticked_scopes(fields) } else { before.scopes } }
     }
 
-    /// The rights of a key, to be changed.
-    pub(crate) fn of(key: &ApiKey) -> Self {
+    /// The form with the present rights of the key.
+    pub(crate) fn from_key(key: &ApiKey) -> Self {
         let rights = key.rights();
         let state = FormState::default()
             .keep("requestsPerMinute", &rights.requests_per_minute.to_string())
@@ -55,8 +55,8 @@ impl KeyForm {
         Self { state, scopes: rights.scopes }
     }
 
-    /// The key that the form asks for; `None`: something in it is wrong.
-    pub(crate) fn plan(&mut self) -> Option<KeyRequest> {
+    /// Returns `None` and keeps the errors if any field is wrong.
+    pub(crate) fn parse(&mut self) -> Option<KeyRequest> {
         let name = self.state.value("name").parse::<KeyName>();
         let name = self.state.check("name", name);
         let lifetime = self.lifetime();
@@ -64,7 +64,7 @@ impl KeyForm {
         Some(KeyRequest { name: name?, lifetime: lifetime?, rights: rights? })
     }
 
-    /// How long the key shall live; `None`: something in it is wrong. The database has the last word on what is over.
+    /// Checks the end against our clock. The service checks it again, by the clock of the database.
     fn lifetime(&mut self) -> Option<KeyLifetime> {
         let (expires, day) = (self.state.value("expires"), self.state.value("expiresOn"));
         if expires != "date" && !day.is_empty() {
@@ -72,11 +72,11 @@ impl KeyForm {
             return self.state.check::<KeyLifetime, _>("expiresOn", Err(message));
         }
         let field = if expires == "date" { "expiresOn" } else { "expires" };
-        let lifetime = KeyLifetime::chosen(expires, day).and_then(|it| it.end(now()).map(|_end| it));
+        let lifetime = KeyLifetime::from_form(expires, day).and_then(|it| it.end(now()).map(|_end| it));
         self.state.check(field, lifetime)
     }
 
-    /// The rights that the form asks for; `None`: something in it is wrong.
+    /// Returns `None` and keeps the errors if any field is wrong.
     pub(crate) fn rights(&mut self) -> Option<KeyRights> {
         let requests_per_minute = self.state.value("requestsPerMinute").parse();
         let networks = self.state.value("allowedNetworks").parse();
@@ -96,7 +96,7 @@ impl KeyForm {
         })
     }
 
-    /// Adds what is wrong to its field, if it is about one.
+    /// Adds the error to its field. Returns `false` if it is not about a field.
     pub(crate) fn refuse(&mut self, error: &KeyChangeError) -> bool {
         let Some((field, message)) = error.field() else { return false };
         self.state.check::<(), _>(field, Err(message));
@@ -104,16 +104,16 @@ impl KeyForm {
     }
 
     /// Each scope, and whether its box is ticked.
-    pub(crate) fn boxes(&self) -> [(&'static str, bool); Scope::ALL.len()] {
+    pub(crate) fn scope_boxes(&self) -> [(&'static str, bool); Scope::ALL.len()] {
         Scope::ALL.map(|scope| (scope.as_str(), self.scopes.contains(&scope)))
     }
 
-    /// Whether this is how long the key shall live.
-    pub(crate) fn lives(&self, expires: &str) -> bool {
+    /// Whether this radio button of the lifetime is chosen.
+    pub(crate) fn has_lifetime(&self, expires: &str) -> bool {
         self.state.value("expires") == expires
     }
 
-    /// Whether something is wrong or unusual in what can be folded away: then it is not.
+    /// Whether the advanced fields are unfolded: if any has an error or the scopes are not the default.
     pub(crate) fn is_open(&self) -> bool {
         ["scopes", "expires", "expiresOn", "requestsPerMinute", "allowedNetworks"]
             .iter()
@@ -122,15 +122,15 @@ impl KeyForm {
     }
 }
 
-/// A key that reads, for the usual time.
+/// The empty form.
 impl Default for KeyForm {
     fn default() -> Self {
-        Self::read(&FormFields::<0>::default())
+        Self::from_fields(&FormFields::<0>::default())
     }
 }
 
-/// The ticked boxes. A form without boxes, posted by a program, asks for a key that reads.
-fn chosen_scopes<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Vec<Scope> {
+/// The ticked boxes. A form without boxes, as a program may send it, means a key that reads.
+fn ticked_scopes<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Vec<Scope> {
     if fields.get("chooseScopes").is_none() {
         return vec![Scope::SessionsRead];
     }

@@ -1,5 +1,4 @@
-//! Settings → API Keys: the table, and the form that makes a key. What is done to one key is in `key_pages.rs`, to
-//! several in `several_pages.rs`.
+//! Settings → API Keys: the list, and the form that creates a key.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -33,7 +32,7 @@ use crate::{
 };
 
 pub(crate) const INDEX: &str = "/settings/api-keys";
-/// Forms of this room have at most so many bytes.
+/// Maximum size of a form about keys, in bytes.
 pub(crate) const FORM_LIMIT: usize = 16 * 1024;
 pub(crate) const ADMINS_ONLY: &str =
     "Only owners and admins of the client make, change, replace and delete API keys.";
@@ -47,35 +46,41 @@ struct KeyListPage {
     form: KeyForm,
     form_nonce: String,
     may_manage: bool,
-    /// What just happened to the key that is shown, in a sentence.
+    /// The sentence about a key that was created just now.
     made: Option<String>,
-    /// A form sent twice made one key; its text cannot be shown again.
+    /// The form was sent twice. It created one key, which cannot be shown again.
     is_repeat: bool,
     query: KeyListQuery,
     total: String,
-    /// The addresses of the pages before and after.
     newer: Option<String>,
     older: Option<String>,
-    /// Keys that are about to expire, a few of them.
+    /// The first few keys that are about to expire.
     expiring: Vec<KeyRow>,
-    /// How many there are.
+    /// The number of all that are about to expire.
     expiring_total: i64,
 }
 
 impl KeyListPage {
-    /// Whether the client has no key at all.
+    /// Whether the client has no keys, and not only none that match.
     fn has_none(&self) -> bool {
-        self.keys.is_empty() && !self.query.is_narrow()
+        self.keys.is_empty() && !self.query.is_narrowed()
     }
 }
 
-/// What the list shows beside the keys.
+/// What the list shows besides the keys: a refused form, or a new key.
 #[derive(Default)]
 struct FormOutcome {
     form: KeyForm,
-    made: Option<(ClientKey, String)>,
+    new_key: Option<KeyToShow>,
     is_repeat: bool,
     query: KeyListQuery,
+}
+
+/// A key that is shown this once.
+pub(crate) struct KeyToShow {
+    pub(crate) key: ClientKey,
+    /// The sentence about it.
+    pub(crate) message: String,
 }
 
 pub(crate) async fn index(
@@ -84,8 +89,8 @@ pub(crate) async fn index(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let query = KeyListQuery::parse(request.query_string());
-    if let Some(cut) = query.without_secret() {
-        return Ok(see_other(&format!("{INDEX}?{}", cut.text())));
+    if let Some(query) = query.without_secret() {
+        return Ok(see_other(&format!("{INDEX}?{}", query.to_query_string())));
     }
     show_list(StatusCode::OK, visitor, &db, FormOutcome { query, ..FormOutcome::default() }).await
 }
@@ -101,26 +106,26 @@ async fn show_list(
     let (page, expiring, usage) = db
         .run(move |connection| {
             let page = store::list(connection, &client, &query)?;
-            let expiring = store::expiring(connection, &client)?;
+            let expiring = store::list_expiring(connection, &client)?;
             let usage = usage::of_keys(connection, &client)?;
             Ok::<_, AppError>((page, expiring, usage))
         })
         .await?;
-    let (made, sentence) = outcome.made.unzip();
+    let (new_key, made) = outcome.new_key.map(|new| (new.key, new.message)).unzip();
     let total = page.total;
-    let (newer, older) = neighbours(&outcome.query, &page);
+    let (newer, older) = page_links(&outcome.query, &page);
     let row = |key: crate::api_keys::ApiKey| {
         let used = usage.get(&key.public_key);
-        KeyRow::of(key, used).showing(made.as_ref())
+        KeyRow::new(key, used).with_whole_key(new_key.as_ref())
     };
     let page = KeyListPage {
         layout,
         keys: page.keys.into_iter().map(row).collect(),
         client_id: signed_in.client().to_string(),
         form: outcome.form,
-        form_nonce: new_nonce()?,
+        form_nonce: generate_form_nonce()?,
         may_manage: signed_in.is_admin(),
-        made: sentence,
+        made,
         is_repeat: outcome.is_repeat,
         query: outcome.query,
         total: grouped(total),
@@ -132,10 +137,10 @@ async fn show_list(
     respond(status, &page)
 }
 
-/// The addresses of the pages before and after this one.
-fn neighbours(query: &KeyListQuery, page: &KeyPage) -> (Option<String>, Option<String>) {
+/// Links to the pages before and after this one.
+fn page_links(query: &KeyListQuery, page: &KeyPage) -> (Option<String>, Option<String>) {
     let address = |page: u32| {
-        let text = KeyListQuery { page, ..query.clone() }.text();
+        let text = KeyListQuery { page, ..query.clone() }.to_query_string();
         if text.is_empty() { INDEX.to_owned() } else { format!("{INDEX}?{text}") }
     };
     let before = page.page.checked_sub(1).filter(|before| *before > 0).map(address);
@@ -147,41 +152,40 @@ pub(crate) async fn create(
     visitor: MaybeSignedIn,
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
-    gate: Data<Authenticator>,
+    authenticator: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     authorize_change(&signed_in, &fields)?;
-    let mut form = KeyForm::read(&fields);
-    let Some(plan) = form.plan() else { return refuse(visitor, &db, form).await };
-    let manager = manager(&signed_in);
-    let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
-    let made = format!("The key “{}” is ready.", plan.name);
-    match run(&db, move |connection| service::create(connection, &manager, &plan, &new_key)).await? {
-        Ok(_key) => show_made(visitor, &db, key, made).await,
-        Err(error) if form.refuse(&error) => refuse(visitor, &db, form).await,
-        Err(error) => repeat_or_fail(visitor, &db, error).await,
+    let mut form = KeyForm::from_fields(&fields);
+    let Some(request) = form.parse() else { return show_refused_form(visitor, &db, form).await };
+    let actor = key_actor(&signed_in);
+    let (key, new_key) = NewKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"))?;
+    let message = format!("The key “{}” is ready.", request.name);
+    match run_change(&db, move |connection| service::create(connection, &actor, &request, &new_key)).await? {
+        Ok(_key) => show_new_key(visitor, &db, KeyToShow { key, message }).await,
+        Err(error) if form.refuse(&error) => show_refused_form(visitor, &db, form).await,
+        Err(error) => show_repeat_or_fail(visitor, &db, error).await,
     }
 }
 
-async fn refuse(visitor: MaybeSignedIn, db: &Db, form: KeyForm) -> Result<HttpResponse, AppError> {
+async fn show_refused_form(visitor: MaybeSignedIn, db: &Db, form: KeyForm) -> Result<HttpResponse, AppError> {
     let outcome = FormOutcome { form, ..FormOutcome::default() };
     show_list(StatusCode::UNPROCESSABLE_ENTITY, visitor, db, outcome).await
 }
 
-/// The key is shown in this very answer: a redirect would have to keep it somewhere in between.
-pub(crate) async fn show_made(
+/// Shows the key in this response, because a redirect would have to store it in between.
+pub(crate) async fn show_new_key(
     visitor: MaybeSignedIn,
     db: &Db,
-    key: ClientKey,
-    sentence: String,
+    new_key: KeyToShow,
 ) -> Result<HttpResponse, AppError> {
-    let outcome = FormOutcome { made: Some((key, sentence)), ..FormOutcome::default() };
+    let outcome = FormOutcome { new_key: Some(new_key), ..FormOutcome::default() };
     let mut response = show_list(StatusCode::OK, visitor, db, outcome).await?;
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-pub(crate) async fn repeat_or_fail(
+pub(crate) async fn show_repeat_or_fail(
     visitor: MaybeSignedIn,
     db: &Db,
     error: KeyChangeError,
@@ -193,7 +197,7 @@ pub(crate) async fn repeat_or_fail(
     show_list(StatusCode::OK, visitor, db, outcome).await
 }
 
-/// Runs a change whose refusals are answers, not failures.
+/// Runs a change. Its refusals are returned inside, because the caller shows them in the page.
 pub(crate) async fn run<T: Send + 'static>(
     db: &Db,
     work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, KeyChangeError> + Send + 'static,
@@ -210,10 +214,10 @@ pub(crate) fn authorize_change(
     signed_in.require_client(fields.get("clientId"), OTHER_CLIENT)
 }
 
-pub(crate) fn manager(signed_in: &SignedIn) -> KeyActor {
-    KeyActor { client: signed_in.client(), trail: signed_in.trail() }
+pub(crate) fn key_actor(signed_in: &SignedIn) -> KeyActor {
+    KeyActor { client: signed_in.client(), context: signed_in.audit_context() }
 }
 
-pub(crate) fn new_nonce() -> Result<String, AppError> {
+pub(crate) fn generate_form_nonce() -> Result<String, AppError> {
     random::text(random::BASE62, 22).map_err(AppError::broken)
 }

@@ -1,4 +1,4 @@
-//! The page of one key, and what is done to it: changed, replaced, deleted.
+//! Settings → API Keys → one key: changing, replacing and deleting it.
 
 use actix_session::Session;
 use actix_web::{
@@ -11,12 +11,13 @@ use askama::Template;
 use super::{
     form::KeyForm,
     list::{
-        ADMINS_ONLY, FORM_LIMIT, INDEX, authorize_change, manager, new_nonce, repeat_or_fail, run, show_made,
+        ADMINS_ONLY, FORM_LIMIT, INDEX, KeyToShow, authorize_change, generate_form_nonce, key_actor,
+        run_change, show_new_key, show_repeat_or_fail,
     },
     row::KeyRow,
 };
 use crate::{
-    accounts::{MaybeSignedIn, SignedIn, leave_message},
+    accounts::{MaybeSignedIn, SignedIn, flash},
     api_keys::{
         auth::credentials::Authenticator,
         key::{ApiKey, DeletedKey, KeyStatus},
@@ -56,7 +57,6 @@ struct ReplaceKeyPage {
     layout: PageLayout,
     key: KeyRow,
     form_nonce: String,
-    /// Each grace: its seconds and what is chosen.
     graces: [GracePeriod; GracePeriod::ALL.len()],
 }
 
@@ -66,8 +66,9 @@ pub(crate) async fn show(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
-    let (key, row) = known(&signed_in, &public_key, &db).await?;
-    let page = OneKeyPage { layout, form: KeyForm::of(&key), key: row, may_manage: signed_in.is_admin() };
+    let (key, row) = find_key(&signed_in, &public_key, &db).await?;
+    let page =
+        OneKeyPage { layout, form: KeyForm::from_key(&key), key: row, may_manage: signed_in.is_admin() };
     respond(StatusCode::OK, &page)
 }
 
@@ -80,18 +81,18 @@ pub(crate) async fn change(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
     authorize_change(&signed_in, &fields)?;
-    let (before, row) = known(&signed_in, &public_key, &db).await?;
-    let key = parse(&public_key)?;
-    let mut form = KeyForm::changed(&fields, &before);
+    let (before, row) = find_key(&signed_in, &public_key, &db).await?;
+    let key = parse_public_key(&public_key)?;
+    let mut form = KeyForm::from_changes(&fields, &before);
     let Some(rights) = form.rights() else {
         let page = OneKeyPage { layout, key: row, form, may_manage: true };
         return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
-    let manager = manager(&signed_in);
-    let changed = db.run(move |connection| service::change(connection, &manager, &key, &rights)).await?;
+    let actor = key_actor(&signed_in);
+    let changed = db.run(move |connection| service::change(connection, &actor, &key, &rights)).await?;
     let after = changed.after;
     let message = format!("The key “{}” is changed. That holds from its next request on.", after.name);
-    leave_message(&session, &message)?;
+    flash(&session, &message)?;
     Ok(see_other(&format!("{INDEX}/{}", after.public_key)))
 }
 
@@ -102,7 +103,7 @@ pub(crate) async fn confirm_delete(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Delete API key", NavSection::ApiKeys)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let (_key, key) = known(&signed_in, &public_key, &db).await?;
+    let (_key, key) = find_key(&signed_in, &public_key, &db).await?;
     respond(StatusCode::OK, &DeleteKeyPage { layout, key })
 }
 
@@ -114,16 +115,16 @@ pub(crate) async fn delete(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     authorize_change(&signed_in, &fields)?;
-    let key = parse(&public_key)?;
-    let manager = manager(&signed_in);
-    let deleted = db.run(move |connection| service::delete(connection, &manager, &key)).await?;
+    let key = parse_public_key(&public_key)?;
+    let actor = key_actor(&signed_in);
+    let deleted = db.run(move |connection| service::delete(connection, &actor, &key)).await?;
     let message = match deleted {
         DeletedKey::Now(key) => {
             format!("The key “{}” is deleted. Programs that use it are refused from now on.", key.name)
         }
         DeletedKey::Before(key) => format!("The key “{}” was deleted already.", key.name),
     };
-    leave_message(&session, &message)?;
+    flash(&session, &message)?;
     Ok(see_other(INDEX))
 }
 
@@ -135,14 +136,14 @@ pub(crate) async fn confirm_replacement(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Replace API key", NavSection::ApiKeys)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let (_key, key) = known(&signed_in, &public_key, &db).await?;
+    let (_key, key) = find_key(&signed_in, &public_key, &db).await?;
     if let Some(by) = &key.replaced_by {
-        leave_message(&session, &format!("This key was replaced already, by {by}."))?;
+        flash(&session, &format!("This key was replaced already, by {by}."))?;
         return Ok(see_other(&format!("{INDEX}/{}", key.public_key)));
     }
     respond(
         StatusCode::OK,
-        &ReplaceKeyPage { layout, key, form_nonce: new_nonce()?, graces: GracePeriod::ALL },
+        &ReplaceKeyPage { layout, key, form_nonce: generate_form_nonce()?, graces: GracePeriod::ALL },
     )
 }
 
@@ -151,26 +152,31 @@ pub(crate) async fn replace(
     public_key: Path<String>,
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
-    gate: Data<Authenticator>,
+    authenticator: Data<Authenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     authorize_change(&signed_in, &fields)?;
-    let old = parse(&public_key)?;
+    let old = parse_public_key(&public_key)?;
     let grace: GracePeriod =
         fields.text("graceSeconds").parse().map_err(|error: crate::api_keys::GracePeriodError| {
             AppError::invalid("graceSeconds", error.to_string())
         })?;
-    let manager = manager(&signed_in);
-    let (key, new_key) = NewKey::generate(gate.hasher(), &manager.client, fields.get("formNonce"))?;
-    match run(&db, move |connection| service::replace(connection, &manager, &old, grace, &new_key)).await? {
-        Ok(replaced) => show_made(visitor, &db, key, what_happened(&replaced.old)).await,
-        Err(error) => repeat_or_fail(visitor, &db, error).await,
+    let actor = key_actor(&signed_in);
+    let (key, new_key) = NewKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"))?;
+    match run_change(&db, move |connection| service::replace(connection, &actor, &old, grace, &new_key))
+        .await?
+    {
+        Ok(replaced) => {
+            let new_key = KeyToShow { key, message: replacement_message(&replaced.old) };
+            show_new_key(visitor, &db, new_key).await
+        }
+        Err(error) => show_repeat_or_fail(visitor, &db, error).await,
     }
 }
 
-fn what_happened(old: &ApiKey) -> String {
-    let row = KeyRow::of(old.clone(), None);
-    match (old.status(), row.ends) {
+fn replacement_message(old: &ApiKey) -> String {
+    let row = KeyRow::new(old.clone(), None);
+    match (old.status(), row.ends_at) {
         (KeyStatus::Replaced, Some(ends)) if old.deleted_at.is_none() => {
             format!("The new key “{}” is ready. The old one {}, on {}.", old.name, row.end, ends.text)
         }
@@ -178,9 +184,9 @@ fn what_happened(old: &ApiKey) -> String {
     }
 }
 
-/// The key of the address, and how pages show it.
-async fn known(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(ApiKey, KeyRow), AppError> {
-    let key = parse(public_key)?;
+/// The key in the path, and how the page shows it.
+async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(ApiKey, KeyRow), AppError> {
+    let key = parse_public_key(public_key)?;
     let client = signed_in.client();
     let (key, usage) = db
         .run(move |connection| {
@@ -189,9 +195,9 @@ async fn known(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(ApiKe
             Ok::<_, AppError>((found, usage))
         })
         .await?;
-    Ok((key.clone(), KeyRow::of(key, Some(&usage))))
+    Ok((key.clone(), KeyRow::new(key, Some(&usage))))
 }
 
-fn parse(public_key: &str) -> Result<PublicKey, AppError> {
+fn parse_public_key(public_key: &str) -> Result<PublicKey, AppError> {
     public_key.parse().map_err(|_malformed| AppError::NotFound)
 }

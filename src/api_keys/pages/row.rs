@@ -14,13 +14,12 @@ use crate::{
     },
 };
 
-/// One key, in words.
 pub(crate) struct KeyRow {
     pub(crate) name: String,
     pub(crate) public_key: String,
     pub(crate) client_id: String,
     pub(crate) created: DisplayTime,
-    /// Who made it: a user's name, a public key, or the command line.
+    /// Who created it: the name of a user, a public key, or the command line.
     pub(crate) creator: String,
     pub(crate) scopes: String,
     pub(crate) limit: String,
@@ -28,39 +27,37 @@ pub(crate) struct KeyRow {
     pub(crate) status: KeyStatus,
     /// `expires in 12 days`.
     pub(crate) end: String,
-    /// When that is; `None`: never.
-    pub(crate) ends: Option<DisplayTime>,
+    /// `None` if it does not expire.
+    pub(crate) ends_at: Option<DisplayTime>,
     pub(crate) replaced_by: Option<String>,
-    /// When it was last used; `None`: never, as far as we know.
+    /// `None` if no use is known.
     pub(crate) used: Option<KeyUseSummary>,
-    /// The whole key, in the answer that made it and never again.
+    /// The whole key, only in the response that created it.
     pub(crate) whole_key: Option<String>,
 }
 
-/// The last use of a key, and how much it is used.
 pub(crate) struct KeyUseSummary {
     pub(crate) when: RelativeTime,
-    /// From where.
     pub(crate) address: String,
-    /// What the program calls itself, if it says.
+    /// Its `User-Agent`, if it sent one.
     pub(crate) program: Option<String>,
     /// `1,204 calls in 24 h, 9,310 in 7 days`.
     pub(crate) calls: String,
     /// Whether it was used within the last 24 hours.
-    pub(crate) is_lately: bool,
+    pub(crate) is_recent: bool,
 }
 
 impl KeyRow {
-    pub(crate) fn of(key: ApiKey, usage: Option<&KeyUse>) -> Self {
+    pub(crate) fn new(key: ApiKey, usage: Option<&KeyUse>) -> Self {
         let status = key.status();
         Self {
-            creator: creator(&key),
+            creator: creator_text(&key),
             scopes: key.scopes.join(", "),
-            limit: limit(key.requests_per_minute),
+            limit: limit_text(key.requests_per_minute),
             networks: key.rights().networks.texts(),
-            end: end(status, key.time_left()),
-            ends: key.expires_at.map(DisplayTime::from),
-            used: usage.and_then(|usage| KeyUseSummary::of(usage, &key)),
+            end: end_text(status, key.time_left()),
+            ends_at: key.expires_at.map(DisplayTime::from),
+            used: usage.and_then(|usage| KeyUseSummary::new(usage, &key)),
             created: key.created_at.into(),
             name: key.name,
             public_key: key.public_key,
@@ -71,20 +68,21 @@ impl KeyRow {
         }
     }
 
-    /// … and the whole of it, if it is this one that was just made.
-    pub(crate) fn showing(mut self, made: Option<&ClientKey>) -> Self {
-        self.whole_key = made.filter(|key| key.public().as_str() == self.public_key).map(ClientKey::expose);
+    /// Adds the whole key if it is this one.
+    pub(crate) fn with_whole_key(mut self, new_key: Option<&ClientKey>) -> Self {
+        self.whole_key =
+            new_key.filter(|key| key.public().as_str() == self.public_key).map(ClientKey::expose);
         self
     }
 
-    /// Whether it can be replaced: once is enough.
+    /// A key can be replaced once.
     pub(crate) fn is_replaceable(&self) -> bool {
         self.replaced_by.is_none()
     }
 }
 
 impl KeyUseSummary {
-    fn of(usage: &KeyUse, key: &ApiKey) -> Option<Self> {
+    fn new(usage: &KeyUse, key: &ApiKey) -> Option<Self> {
         let last = usage.last.as_ref()?;
         let of_day = if usage.calls_of_day == 1 { "call" } else { "calls" };
         let (day, week) = (grouped(usage.calls_of_day), grouped(usage.calls_of_week));
@@ -93,21 +91,21 @@ impl KeyUseSummary {
             address: last.address.to_string(),
             program: last.user_agent.clone(),
             calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),
-            is_lately: usage.calls_of_day > 0,
+            is_recent: usage.calls_of_day > 0,
         })
     }
 }
 
-fn creator(key: &ApiKey) -> String {
+fn creator_text(key: &ApiKey) -> String {
     match (&key.creator, &key.created_by_key) {
         (Some(name), _) => name.clone(),
-        (None, Some(maker)) => maker.clone(),
+        (None, Some(public_key)) => public_key.clone(),
         (None, None) if key.created_by.is_some() => "a former user".to_owned(),
         (None, None) => "the command line".to_owned(),
     }
 }
 
-fn limit(requests_per_minute: i32) -> String {
+fn limit_text(requests_per_minute: i32) -> String {
     match requests_per_minute {
         0 => "no limit".to_owned(),
         1 => "1 request a minute".to_owned(),
@@ -115,20 +113,19 @@ fn limit(requests_per_minute: i32) -> String {
     }
 }
 
-/// What becomes of the key, and when.
-fn end(status: KeyStatus, left: Option<TimeDelta>) -> String {
+fn end_text(status: KeyStatus, left: Option<TimeDelta>) -> String {
     let Some(left) = left else { return "never expires".to_owned() };
-    let span = span(left.abs());
+    let duration = duration_text(left.abs());
     match status {
-        KeyStatus::Active | KeyStatus::Expiring => format!("expires in {span}"),
-        KeyStatus::Replaced => format!("ends in {span}"),
-        KeyStatus::Expired => format!("ended {span} ago"),
+        KeyStatus::Active | KeyStatus::Expiring => format!("expires in {duration}"),
+        KeyStatus::Replaced => format!("ends in {duration}"),
+        KeyStatus::Expired => format!("ended {duration} ago"),
     }
 }
 
-/// A span of time in its nearest unit.
-pub(crate) fn span(span: TimeDelta) -> String {
-    let minutes = (span.num_seconds() + 30) / 60;
+/// A duration, rounded to minutes, hours or days.
+pub(crate) fn duration_text(duration: TimeDelta) -> String {
+    let minutes = (duration.num_seconds() + 30) / 60;
     let (count, unit) = match minutes {
         ..=0 => return "less than a minute".to_owned(),
         1..=90 => (minutes, "minute"),
@@ -145,7 +142,7 @@ mod tests {
     #[test]
     fn a_span_is_said_in_its_nearest_unit() {
         let said = [0, 29, 30, 89, 3600, 5430, 82_800, 86_399, 172_800, 172_830, 1_209_600, 7_775_999]
-            .map(|seconds| span(TimeDelta::seconds(seconds)));
+            .map(|seconds| duration_text(TimeDelta::seconds(seconds)));
         let expected = [
             "less than a minute",
             "less than a minute",
@@ -166,9 +163,9 @@ mod tests {
     #[test]
     fn an_end_says_what_becomes_of_the_key() {
         let hours = |hours| Some(TimeDelta::hours(hours));
-        assert_eq!(end(KeyStatus::Active, None), "never expires");
-        assert_eq!(end(KeyStatus::Expiring, hours(72)), "expires in 3 days");
-        assert_eq!(end(KeyStatus::Replaced, hours(23)), "ends in 23 hours");
-        assert_eq!(end(KeyStatus::Expired, hours(-72)), "ended 3 days ago");
+        assert_eq!(end_text(KeyStatus::Active, None), "never expires");
+        assert_eq!(end_text(KeyStatus::Expiring, hours(72)), "expires in 3 days");
+        assert_eq!(end_text(KeyStatus::Replaced, hours(23)), "ends in 23 hours");
+        assert_eq!(end_text(KeyStatus::Expired, hours(-72)), "ended 3 days ago");
     }
 }

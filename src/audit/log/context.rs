@@ -55,7 +55,7 @@ impl Actor {
 
 /// What the records of one request have in common, and the key they are hashed with.
 ///
-/// [`SignedIn::trail`](crate::accounts::SignedIn::trail) is that of a page. A handler that knows nobody asks for it like
+/// [`SignedIn::audit_context`](crate::accounts::SignedIn::audit_context) is that of a page. A handler that knows nobody asks for it like
 /// for any argument.
 #[derive(Clone, Debug)]
 pub struct AuditContext {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{shopper::Shopper, store};
 use crate::{
-    accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn, leave_message},
+    accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn, flash},
     db::Db,
     error::AppError,
     sessions::queries,
@@ -81,9 +81,9 @@ pub(crate) async fn carry_out(
     };
     let client = signed_in.client();
     if fields.get("confirm").is_some() {
-        let trail = signed_in.trail();
+        let trail = signed_in.audit_context();
         let count = db.run(move |connection| store::erase(connection, &trail, &client, &shopper)).await?;
-        leave_message(&cookie, &done(count))?;
+        flash(&cookie, &done(count))?;
         return Ok(see_other("/sessions"));
     }
     let asked = shopper.clone();

@@ -28,7 +28,7 @@ impl Desk {
         let db = TestDb::new();
         let mut connection = db.connect();
         let client = client(&mut connection, "ada");
-        Self { db, connection, manager: KeyActor { client, trail: TestApp::trail() } }
+        Self { db, connection, manager: KeyActor { client, context: TestApp::trail() } }
     }
 
     fn new_key(&self) -> NewKey {
@@ -124,7 +124,7 @@ fn a_key_has_the_rights_and_the_end_that_were_asked_for() {
 
     let sorted = rights(&[Scope::SessionsWrite, Scope::KeysManage], "7", "203.0.113.0/24\n2001:db8::1");
     assert_eq!(key.rights(), sorted);
-    assert_eq!(key.span(), Some(TimeDelta::days(30)));
+    assert_eq!(key.lifetime(), Some(TimeDelta::days(30)));
     assert_eq!(key.status(), KeyStatus::Active);
     let forever = desk.create("forever", KeyLifetime::Never, &KeyRights::default()).unwrap();
     assert_eq!((forever.expires_at, forever.status()), (None, KeyStatus::Active));
@@ -185,7 +185,7 @@ fn a_replaced_key_lives_for_its_grace_and_no_longer_than_it_would_have() {
         assert!((replaced.old.time_left().unwrap() - TimeDelta::seconds(left)).abs() < TimeDelta::seconds(9));
         assert_eq!(replaced.old.replaced_by.as_deref(), Some(replaced.new.public_key.as_str()));
         assert_eq!((replaced.new.name.as_str(), replaced.new.rights()), ("till", rights.clone()));
-        assert_eq!(replaced.new.span(), old.span());
+        assert_eq!(replaced.new.lifetime(), old.lifetime());
         assert!(
             matches!(desk.replace(&old, grace), Err(KeyChangeError::Replaced(by)) if by == replaced.new.public_key)
         );
@@ -331,7 +331,7 @@ fn of_several_keys_all_are_deleted_or_none() {
     let keys =
         ["a", "b", "c"].map(|name| desk.create(name, KeyLifetime::Never, &KeyRights::default()).unwrap());
     let stranger = client(&mut desk.connection, "eve");
-    let elsewhere = KeyActor { client: stranger, trail: TestApp::trail() };
+    let elsewhere = KeyActor { client: stranger, context: TestApp::trail() };
     let all = keys.each_ref().map(public);
     let unknown = [all[0].clone(), "uptok_000000000000".parse().unwrap()];
 

@@ -389,7 +389,7 @@ async fn a_change_of_rights_tells_what_is_different() {
     let ada = app.signed_up("ada").await;
     let client = ada.client_id().await;
     let key = ada.generate("laptop").await[..18].parse().unwrap();
-    let manager = KeyActor { client: client.parse().unwrap(), trail: TestApp::trail() };
+    let manager = KeyActor { client: client.parse().unwrap(), context: TestApp::trail() };
     let rights = KeyRights {
         scopes: vec![Scope::SessionsRead, Scope::SessionsWrite],
         networks: "192.0.2.0/24".parse().unwrap(),
@@ -417,7 +417,7 @@ async fn the_expiry_of_a_key_is_told_once_however_many_nodes_look() {
     let trail = TestApp::trail().by(Actor::System);
 
     let noted: usize = std::thread::scope(|scope| {
-        let look = || api_keys::note_expired(&mut app.db.connect(), &trail).unwrap();
+        let look = || api_keys::record_expired(&mut app.db.connect(), &trail).unwrap();
         let nodes: Vec<_> = (0..4).map(|_| scope.spawn(look)).collect();
         nodes.into_iter().map(|node| node.join().unwrap()).sum()
     });

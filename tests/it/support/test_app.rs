@@ -78,8 +78,8 @@ impl TestApp {
         arguments.extend(more);
         let settings = Arguments::parse_from(arguments).settings;
         let secret = InstallationSecret::new(SECRET.into());
-        let parts = AppState::new(settings, database_url, &secret).unwrap();
-        let server = server::start(&parts, listener).unwrap();
+        let state = AppState::new(settings, database_url, &secret).unwrap();
+        let server = server::start(&state, listener).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         Self { url, db, server: handle }
