@@ -1,9 +1,10 @@
-//! The tests of the whole, one file per room. Each HTTP test has a database of its own, copied from a template.
+//! Integration tests, one module per capability. Each HTTP test runs on its own database, copied from a
+//! template.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "a test that cannot go on says so and ends"
+    reason = "a test that cannot continue reports why and ends"
 )]
 
 mod accounts;

@@ -6,7 +6,7 @@ const QUESTION: [(&str, &str); 3] =
     [("name", "Grace"), ("email", "grace@example.org"), ("question", "How many pages?\r\nThanks")];
 
 #[actix_web::test]
-async fn a_question_is_stored_and_thanked_for() {
+async fn question_is_stored_and_acknowledged() {
     let app = TestApp::start().await;
 
     let reply = app.visitor().post("/questions", &QUESTION).await;
@@ -15,12 +15,13 @@ async fn a_question_is_stored_and_thanked_for() {
     let thanks = reply.html().text("[role=status]");
     assert!(thanks.contains("Thank you! Your request has been received!"));
     assert!(thanks.contains("Someone will contact you within a business day."));
-    let stored = app.db.ask("select name || ', ' || email || ', ' || question as answer from questions");
+    let stored =
+        app.db.query_text("select name || ', ' || email || ', ' || question as answer from questions");
     assert_eq!(stored, "Grace, grace@example.org, How many pages?\r\nThanks");
 }
 
 #[actix_web::test]
-async fn a_question_that_is_not_whole_is_kept_and_explained() {
+async fn incomplete_question_is_explained_and_not_stored() {
     let app = TestApp::start().await;
     for (field, value) in [("name", ""), ("email", "x"), ("question", " "), ("question", "a\0b")] {
         let fields = QUESTION.map(|(name, good)| (name, if name == field { value } else { good }));
@@ -30,11 +31,11 @@ async fn a_question_that_is_not_whole_is_kept_and_explained() {
         assert_eq!(reply.status, 422);
         assert!(!reply.html().text(&format!("#hint-{field} .wrong")).is_empty());
     }
-    assert_eq!(app.db.ask("select count(*)::text as answer from questions"), "0");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from questions"), "0");
 }
 
 #[actix_web::test]
-async fn when_it_cannot_be_stored_the_form_asks_to_try_again_and_keeps_the_text() {
+async fn storage_failure_keeps_the_text_and_suggests_a_retry() {
     let app = TestApp::start().await;
     app.db.execute("alter table questions rename to questions_elsewhere");
 
@@ -47,16 +48,16 @@ async fn when_it_cannot_be_stored_the_form_asks_to_try_again_and_keeps_the_text(
 }
 
 #[actix_web::test]
-async fn a_program_that_fills_in_everything_is_forgotten() {
+async fn question_with_a_filled_honeypot_is_dropped() {
     let app = TestApp::start().await;
     let fields: Vec<_> = QUESTION.into_iter().chain([("website", "http://spam.example")]).collect();
 
     assert_eq!(app.visitor().post("/questions", &fields).await.status, 200);
-    assert_eq!(app.db.ask("select count(*)::text as answer from questions"), "0");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from questions"), "0");
 }
 
 #[actix_web::test]
-async fn an_address_may_ask_five_times_a_minute() {
+async fn questions_are_limited_to_five_per_minute_and_address() {
     let app = TestApp::start().await;
     for _ in 0..5 {
         assert_eq!(app.visitor().post("/questions", &QUESTION).await.status, 200);
@@ -65,7 +66,7 @@ async fn an_address_may_ask_five_times_a_minute() {
 }
 
 #[actix_web::test]
-async fn a_key_in_a_question_is_not_stored() {
+async fn question_that_contains_a_key_is_refused() {
     let app = TestApp::start().await;
     let key = uptok::api_keys::ClientKey::generate().unwrap().expose();
     let question = format!("Why is my key ({key}) refused?");
@@ -76,5 +77,5 @@ async fn a_key_in_a_question_is_not_stored() {
 
     assert_eq!(reply.status, 422);
     assert!(reply.html().text("#hint-question .wrong").contains("replace that key"));
-    assert_eq!(app.db.ask("select count(*)::text as answer from questions"), "0");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from questions"), "0");
 }

@@ -26,7 +26,7 @@ fn assert_secured(reply: &Reply, what: &str) {
 #[actix_web::test]
 async fn every_answer_has_its_headers() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     for path in [
         "/",
         "/login",
@@ -45,9 +45,9 @@ async fn every_answer_has_its_headers() {
         assert_secured(&ada.get(path).await, path);
     }
     assert_secured(&app.export(&[]).await, "export");
-    assert_secured(&Reply::of(ada.request(Method::PUT, "/login").send().await.unwrap()).await, "PUT");
+    assert_secured(&Reply::read(ada.request(Method::PUT, "/login").send().await.unwrap()).await, "PUT");
     assert_secured(
-        &Reply::of(ada.request(Method::POST, "/logout").send().await.unwrap()).await,
+        &Reply::read(ada.request(Method::POST, "/logout").send().await.unwrap()).await,
         "cross-site",
     );
     assert_eq!(ada.get("/login").await.header("strict-transport-security"), "");
@@ -60,7 +60,7 @@ async fn every_answer_has_its_headers() {
 #[actix_web::test]
 async fn when_the_sign_in_store_is_down_the_answer_is_calm_and_secured() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.db.execute("alter table sign_ins rename to sign_ins_elsewhere");
 
     for path in ["/sessions", "/docs", "/nothing"] {
@@ -77,7 +77,7 @@ async fn when_the_sign_in_store_is_down_the_answer_is_calm_and_secured() {
 #[actix_web::test]
 async fn a_failure_of_ours_says_nothing_about_its_cause() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     app.db.execute("alter table api_keys rename to api_keys_elsewhere");
 
@@ -119,7 +119,7 @@ async fn without_a_database_the_process_lives_and_says_it_is_not_ready() {
 #[actix_web::test]
 async fn connections_that_died_cost_no_request() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     for _ in 0..3 {
         let fields = [("clientKey", key.as_str())];
@@ -134,7 +134,7 @@ async fn connections_that_died_cost_no_request() {
 #[actix_web::test]
 async fn a_body_of_the_wrong_size_or_kind_is_a_page_too() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let big = "n".repeat(20_000);
 
     let reply = ada.post("/settings/api-keys", &[("name", &big)]).await;
@@ -165,7 +165,7 @@ async fn head_is_answered_like_get_without_a_body() {
     let app = TestApp::start().await;
     for path in ["/livez", "/readyz", "/login", "/docs", "/api/sessions", "/nothing"] {
         let get = app.visitor().get(path).await;
-        let head = Reply::of(app.visitor().request(Method::HEAD, path).send().await.unwrap()).await;
+        let head = Reply::read(app.visitor().request(Method::HEAD, path).send().await.unwrap()).await;
         assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
         assert_eq!(head.header("content-type"), get.header("content-type"));
     }

@@ -1,4 +1,4 @@
-//! The binary itself: how it starts, what it refuses, what it logs, and how it stops.
+//! The binary: startup, settings, logs, shutdown and commands.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -12,35 +12,35 @@ use crate::support::{TestDb, Visitor, test_app::PASSWORD};
 
 const SECRET: &str = "the secret of this test, 32 characters or more";
 
-/// The binary with nothing from our environment but the path to programs.
-fn uptok(arguments: &[&str]) -> Command {
+/// A command that runs the binary with an environment that contains only `PATH`.
+fn uptok_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
     command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command
 }
 
-/// A port that was free a moment ago.
-fn free_address() -> String {
+/// Finds a port that was free a moment ago.
+fn find_free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// A node as its own process.
+/// A node in its own process.
 struct Node {
     process: Child,
     address: String,
-    said: String,
+    startup_output: String,
 }
 
 impl Node {
     fn start(database_url: &str, more: &[&str]) -> Self {
-        let mut command = uptok(&["serve"]);
+        let mut command = uptok_command(&["serve"]);
         command.args(more).env("DATABASE_URL", database_url).env("UPTOK_SECRET", SECRET);
         Self::spawn(command)
     }
 
-    /// Returns once it says that it is up.
+    /// Returns once the node reports that it is up.
     fn spawn(mut command: Command) -> Self {
-        let address = free_address();
+        let address = find_free_address();
         let public_url = format!("http://{address}");
         let mut process = command
             .env("UPTOK_LISTEN", &address)
@@ -50,30 +50,30 @@ impl Node {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut said = String::new();
+        let mut startup_output = String::new();
         for line in lines.by_ref() {
-            said += &line;
-            said += "\n";
+            startup_output += &line;
+            startup_output += "\n";
             if line.starts_with("Uptok is at") {
-                return Self { process, address, said };
+                return Self { process, address, startup_output };
             }
         }
         let log = read_all(process.stderr.take().unwrap());
-        panic!("it ended with {}: {said}{log}", process.wait().unwrap());
+        panic!("it ended with {}: {startup_output}{log}", process.wait().unwrap());
     }
 
     fn signal(&self, name: &str) {
-        let sent =
+        let status =
             Command::new("kill").args([format!("-{name}"), self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        assert!(status.success());
     }
 
     fn visitor(&self) -> Visitor {
-        Visitor::at(&format!("http://{}", self.address))
+        Visitor::new(&format!("http://{}", self.address))
     }
 
-    /// Waits for the end; returns the exit status and the log.
-    fn end(mut self) -> (Option<i32>, String) {
+    /// Waits for the process to end and returns its exit status and log.
+    fn wait_for_exit(mut self) -> (Option<i32>, String) {
         let log = read_all(self.process.stderr.take().unwrap());
         (self.process.wait().unwrap().code(), log)
     }
@@ -85,8 +85,8 @@ fn read_all(mut from: impl std::io::Read) -> String {
     text
 }
 
-/// A request whose body is not whole yet.
-fn half_a_request(address: &str) -> TcpStream {
+/// Sends the first half of a request.
+fn send_half_request(address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let head = "POST /api/sessions/export-csv-data HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\
@@ -95,39 +95,39 @@ fn half_a_request(address: &str) -> TcpStream {
     stream
 }
 
-/// The answer of `/readyz` to somebody new.
-fn probe(address: &str) -> String {
+/// Requests `/readyz` on a new connection.
+fn probe_readiness(address: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     read_all(stream)
 }
 
 #[test]
-fn a_stop_finishes_what_is_being_answered() {
+fn shutdown_completes_requests_in_flight() {
     for signal in ["TERM", "INT"] {
         let db = TestDb::new();
         let node = Node::start(&db.url, &["--drain-seconds", "5", "--log", "debug"]);
-        let mut under_way = half_a_request(&node.address);
+        let mut in_flight = send_half_request(&node.address);
 
         node.signal(signal);
-        // While it drains, the probe turns.
+        // While the node drains, its readiness probe fails.
         let answer = loop {
-            let answer = probe(&node.address);
+            let answer = probe_readiness(&node.address);
             if !answer.starts_with("HTTP/1.1 200") {
                 break answer;
             }
         };
-        under_way.write_all(b"tKey=x").unwrap();
+        in_flight.write_all(b"tKey=x").unwrap();
 
         assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("stopping\n"), "{answer}");
-        assert!(read_all(&under_way).starts_with("HTTP/1.1 401"), "{signal}");
-        let (code, log) = node.end();
+        assert!(read_all(&in_flight).starts_with("HTTP/1.1 401"), "{signal}");
+        let (code, log) = node.wait_for_exit();
         assert_eq!(code, Some(0), "{signal}: {log}");
     }
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn second_signal_ends_the_process_at_once() {
     let db = TestDb::new();
     let node = Node::start(&db.url, &["--drain-seconds", "60"]);
 
@@ -135,11 +135,11 @@ fn a_second_signal_ends_it_at_once() {
     node.signal("INT");
     node.signal("TERM");
 
-    assert_eq!(node.end().0, Some(0));
+    assert_eq!(node.wait_for_exit().0, Some(0));
 }
 
 #[actix_web::test]
-async fn a_stop_loses_no_count() {
+async fn shutdown_loses_no_metered_requests() {
     let db = TestDb::new();
     let mut counted = 0;
     for _ in 0..3 {
@@ -159,15 +159,15 @@ async fn a_stop_loses_no_count() {
         }
 
         node.signal("TERM");
-        let (code, log) = node.end();
+        let (code, log) = node.wait_for_exit();
 
         assert_eq!(code, Some(0), "{log}");
-        assert_eq!(db.ask("select sum(requests)::text as answer from key_usage"), counted.to_string());
+        assert_eq!(db.query_text("select sum(requests)::text as answer from key_usage"), counted.to_string());
     }
 }
 
 #[test]
-fn a_wrong_setting_stops_the_start_with_a_sentence_that_names_it() {
+fn invalid_setting_aborts_the_start_and_is_named() {
     let db = TestDb::new();
     for (name, value, word) in [
         ("UPTOK_SECRET", "short", "--secret"),
@@ -180,46 +180,46 @@ fn a_wrong_setting_stops_the_start_with_a_sentence_that_names_it() {
         ("UPTOK_LOG", "=nonsense=", "UPTOK_LOG"),
         ("DATABASE_URL", "postgres://127.0.0.1:1/none", "uptok:"),
     ] {
-        let mut command = uptok(&["serve"]);
+        let mut command = uptok_command(&["serve"]);
         command.env("DATABASE_URL", &db.url).env("UPTOK_SECRET", SECRET).env(name, value);
 
         let output = command.output().unwrap();
 
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && said.contains(word), "{name}={value}: {said}");
-        assert!(!said.contains("panicked") && !said.contains("stack backtrace"), "{said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && message.contains(word), "{name}={value}: {message}");
+        assert!(!message.contains("panicked") && !message.contains("stack backtrace"), "{message}");
         if name != "UPTOK_SECRET" {
-            assert!(!said.contains(SECRET));
+            assert!(!message.contains(SECRET));
         }
     }
 }
 
 #[test]
-fn a_given_database_needs_a_given_secret() {
+fn external_database_requires_an_explicit_secret() {
     let db = TestDb::new();
-    let output = uptok(&["serve"]).env("DATABASE_URL", &db.url).output().unwrap();
+    let output = uptok_command(&["serve"]).env("DATABASE_URL", &db.url).output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8(output.stderr).unwrap().contains("set UPTOK_SECRET too"));
 }
 
 #[test]
-fn a_taken_port_is_said() {
+fn occupied_port_is_reported() {
     let db = TestDb::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut command = uptok(&["serve"]);
+    let mut command = uptok_command(&["serve"]);
     command.env("DATABASE_URL", &db.url).env("UPTOK_SECRET", SECRET).env("UPTOK_LISTEN", &address);
 
-    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    let message = String::from_utf8(command.output().unwrap().stderr).unwrap();
 
     assert!(
-        said.contains(&format!("cannot listen on {address}; choose another with UPTOK_LISTEN")),
-        "{said}"
+        message.contains(&format!("cannot listen on {address}; choose another with UPTOK_LISTEN")),
+        "{message}"
     );
 }
 
 #[actix_web::test]
-async fn no_secret_reaches_the_log() {
+async fn log_contains_no_secrets() {
     let db = TestDb::new();
     let node = Node::start(&db.url, &["--log", "debug", "--log-format", "json", "--sign-up", "open"]);
     let ada = node.visitor();
@@ -239,7 +239,7 @@ async fn no_secret_reaches_the_log() {
     ada.post("/settings/api-keys", &[("name", "canary")]).await;
 
     node.signal("TERM");
-    let (_, log) = node.end();
+    let (_, log) = node.wait_for_exit();
 
     let cookie = cookie.split(['=', ';']).nth(1).unwrap();
     for secret in [
@@ -259,7 +259,7 @@ async fn no_secret_reaches_the_log() {
     assert!(lines.iter().any(|line| line["level"] == "ERROR"), "the cause of a failure is in the log");
 }
 
-/// A data directory of its own, gone with the test.
+/// A temporary data directory, removed on drop.
 struct DataDir(PathBuf);
 
 impl DataDir {
@@ -270,7 +270,7 @@ impl DataDir {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = uptok(arguments);
+        let mut command = uptok_command(arguments);
         command.env("UPTOK_DATA_DIR", &self.0);
         command
     }
@@ -283,14 +283,15 @@ impl Drop for DataDir {
 }
 
 #[actix_web::test]
-async fn without_settings_it_brings_its_own_database_and_a_demo_that_works() {
+async fn demo_starts_with_its_own_database_without_settings() {
     let data = DataDir::new();
     let node = Node::spawn(data.command(&["serve", "--demo"]));
-    let word = |label: &str| {
-        let line = node.said.lines().find(|line| line.trim_start().starts_with(label)).unwrap();
+    let read_value = |label: &str| {
+        let line = node.startup_output.lines().find(|line| line.trim_start().starts_with(label)).unwrap();
         line.trim_start().trim_start_matches(label).split_whitespace().next().unwrap().to_owned()
     };
-    let (email, password, client) = (word("Demo user"), word("Password"), word("Client ID"));
+    let (email, password, client) =
+        (read_value("Demo user"), read_value("Password"), read_value("Client ID"));
     let demo = node.visitor();
 
     demo.post("/login", &[("email", &email), ("password", &password)])
@@ -304,22 +305,22 @@ async fn without_settings_it_brings_its_own_database_and_a_demo_that_works() {
     let second = Node::start(url.trim(), &[]);
     assert_eq!(second.visitor().get("/readyz").await.body, "ready\n");
     second.signal("TERM");
-    second.end();
+    second.wait_for_exit();
     let users = data.command(&["user", "list"]).output().unwrap();
     assert_eq!(String::from_utf8(users.stdout).unwrap(), format!("{email}\towner\t{client}\n"));
     node.signal("TERM");
-    assert_eq!(node.end().0, Some(0));
-    let again = Node::spawn(data.command(&["serve", "--demo"]));
-    assert!(!again.said.contains("Password"), "the demo is made on a new database alone");
-    again.signal("TERM");
-    again.end();
+    assert_eq!(node.wait_for_exit().0, Some(0));
+    let restarted = Node::spawn(data.command(&["serve", "--demo"]));
+    assert!(!restarted.startup_output.contains("Password"), "the demo is made on a new database alone");
+    restarted.signal("TERM");
+    restarted.wait_for_exit();
 }
 
 #[test]
-fn importing_reports_bad_lines_and_the_counts() {
+fn import_reports_rejected_lines_and_counts() {
     let db = TestDb::new();
-    let add = |arguments: &[&str], password: &str| {
-        let mut process = uptok(arguments)
+    let run_with_stdin = |arguments: &[&str], stdin: &str| {
+        let mut process = uptok_command(arguments)
             .env("DATABASE_URL", &db.url)
             .env("UPTOK_SECRET", SECRET)
             .stdin(Stdio::piped())
@@ -327,7 +328,7 @@ fn importing_reports_bad_lines_and_the_counts() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        process.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        process.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
         process.wait_with_output().unwrap()
     };
     let user = [
@@ -342,14 +343,14 @@ fn importing_reports_bad_lines_and_the_counts() {
         "--role",
         "owner",
     ];
-    let short = add(&user, "short\n");
-    let added = String::from_utf8(add(&user, "a long enough password\n").stdout).unwrap();
+    let refused = run_with_stdin(&user, "short\n");
+    let added = String::from_utf8(run_with_stdin(&user, "a long enough password\n").stdout).unwrap();
     let client = added.trim().rsplit(' ').next().unwrap().to_owned();
     let csv = "status,channel,createdAt,endedAt\nmissed,video,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z\nlost,video,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z\n";
 
-    let output = add(&["import", "-", "--client", &client], csv);
+    let output = run_with_stdin(&["import", "-", "--client", &client], csv);
 
-    assert!(String::from_utf8(short.stderr).unwrap().contains("at least 15 characters"));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("at least 15 characters"));
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "1 created, 0 updated, 0 unchanged, 1 rejected\n");
     let bad = String::from_utf8(output.stderr).unwrap();
@@ -360,13 +361,13 @@ fn importing_reports_bad_lines_and_the_counts() {
 }
 
 #[test]
-fn keys_are_made_listed_and_deleted_from_the_command_line() {
+fn keys_are_created_listed_and_deleted_on_the_command_line() {
     let db = TestDb::new();
-    let client = db.ask(
+    let client = db.query_text(
         "insert into clients (client_id, name) values ('cl_0123456789', 'Ada') returning client_id as answer",
     );
     let keys = |arguments: &[&str]| {
-        let mut command = uptok(&["keys"]);
+        let mut command = uptok_command(&["keys"]);
         command.args(arguments).args(["--client", &client]).env("DATABASE_URL", &db.url);
         let output = command.env("UPTOK_SECRET", SECRET).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
@@ -383,7 +384,7 @@ fn keys_are_made_listed_and_deleted_from_the_command_line() {
     let public = &key[..18];
     assert_eq!(keys(&["list"]).1, format!("{public}\tactive\tnever\tsessions:write\tcron job\n"));
     assert_eq!(
-        db.ask("select requests_per_minute || allowed_networks::text || (created_by is null)::text as answer from api_keys"),
+        db.query_text("select requests_per_minute || allowed_networks::text || (created_by is null)::text as answer from api_keys"),
         "60{127.0.0.1/32,10.0.0.0/8}true"
     );
     for (wrong, sentence) in [
@@ -394,9 +395,9 @@ fn keys_are_made_listed_and_deleted_from_the_command_line() {
         (vec!["delete", key], "a public key is uptok_ and 12 characters"),
         (vec!["delete", "uptok_000000000000"], "never had a key"),
     ] {
-        let (is_done, said) = keys(&wrong);
-        assert!(!is_done && said.contains(sentence), "{said}");
-        assert!(!said.contains(&key[19..]), "a secret is said again: {said}");
+        let (is_successful, message) = keys(&wrong);
+        assert!(!is_successful && message.contains(sentence), "{message}");
+        assert!(!message.contains(&key[19..]), "a secret is said again: {message}");
     }
     assert!(keys(&["delete", public]).1.contains("(cron job) is deleted"));
     assert!(keys(&["delete", public]).1.contains("was deleted already"));

@@ -1,4 +1,4 @@
-//! Counting what API keys are used for, and the pages that show it.
+//! Metering of API keys, and the pages that show their usage.
 
 use diesel::{Connection as _, RunQueryDsl as _, sql_query};
 use reqwest::{Method, header::HeaderValue};
@@ -9,42 +9,41 @@ use uptok::{
 
 use crate::support::{Reply, TestApp, TestDb, export_at};
 
-/// How often a condition is asked for before the test gives up on it; each time takes a query.
-const TRIES: usize = 20_000;
+/// Maximum number of queries while waiting for a condition.
+const MAX_QUERIES: usize = 20_000;
 
-/// Waits until the database gives this answer.
-pub(crate) async fn until(db: &TestDb, sql: &str, answer: &str) {
-    for _ in 0..TRIES {
-        if db.ask(sql) == answer {
+/// Waits until the query returns this text.
+pub(crate) async fn wait_until(db: &TestDb, sql: &str, answer: &str) {
+    for _ in 0..MAX_QUERIES {
+        if db.query_text(sql) == answer {
             return;
         }
         actix_web::rt::task::yield_now().await;
     }
-    panic!("{sql} is still {} and not {answer}", db.ask(sql));
+    panic!("{sql} is still {} and not {answer}", db.query_text(sql));
 }
 
-/// How many requests were counted.
-pub(crate) const REQUESTS: &str = "select coalesce(sum(requests), 0)::text as answer from key_usage";
+/// Counts all metered requests.
+pub(crate) const COUNTED_REQUESTS: &str = "select coalesce(sum(requests), 0)::text as answer from key_usage";
 
-/// Every line of `key_usage`, without the hour.
-fn lines(db: &TestDb) -> String {
-    db.ask(
+/// Sums up `key_usage` by endpoint and status class.
+fn summarize(db: &TestDb) -> String {
+    db.query_text(
         "select string_agg(line, ', ' order by line) as answer from \
          (select endpoint || ' ' || status_class || 'xx ' || sum(requests) as line from key_usage \
           group by endpoint, status_class) lines",
     )
 }
 
-/// A GET with this key.
 async fn get(app: &TestApp, key: &str, path: &str) -> Reply {
-    Reply::of(app.visitor().request(Method::GET, path).bearer_auth(key).send().await.unwrap()).await
+    Reply::read(app.visitor().request(Method::GET, path).bearer_auth(key).send().await.unwrap()).await
 }
 
 #[actix_web::test]
-async fn eight_callers_at_two_nodes_are_counted_exactly() {
+async fn concurrent_requests_to_two_nodes_are_counted_exactly() {
     let app = TestApp::start().await;
-    let second = app.second_node().await;
-    let ada = app.signed_up("ada").await;
+    let second = app.start_second_node().await;
+    let ada = app.sign_up("ada").await;
     let keys = [ada.generate("one").await, ada.generate("two").await];
 
     let calls = (0..8).map(|caller| {
@@ -57,17 +56,17 @@ async fn eight_callers_at_two_nodes_are_counted_exactly() {
     });
     futures_util::future::join_all(calls).await;
 
-    until(&app.db, REQUESTS, "200").await;
-    let of_key = "select string_agg(distinct requests::text, ',') as answer from \
+    wait_until(&app.db, COUNTED_REQUESTS, "200").await;
+    let requests_per_key = "select string_agg(distinct requests::text, ',') as answer from \
                   (select sum(requests) as requests from key_usage group by public_key) keys";
-    assert_eq!(app.db.ask(of_key), "100");
-    assert_eq!(lines(&app.db), "POST /api/sessions/export-csv-data 2xx 200");
+    assert_eq!(app.db.query_text(requests_per_key), "100");
+    assert_eq!(summarize(&app.db), "POST /api/sessions/export-csv-data 2xx 200");
 }
 
 #[actix_web::test]
-async fn every_answer_to_a_proven_key_counts_by_its_class_and_call() {
+async fn every_response_to_a_valid_key_is_counted_by_status_class_and_endpoint() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("reader").await;
     let tag = get(&app, &key, "/api/sessions").await.header("etag").to_owned();
     let known = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
@@ -77,25 +76,25 @@ async fn every_answer_to_a_proven_key_counts_by_its_class_and_call() {
         .assert_problem(404, "not_found");
     let write =
         app.visitor().request(Method::POST, "/api/sessions").bearer_auth(&key).json(&serde_json::json!([]));
-    Reply::of(write.send().await.unwrap()).await.assert_problem(403, "missing_scope");
+    Reply::read(write.send().await.unwrap()).await.assert_problem(403, "missing_scope");
     assert_eq!(get(&app, &key, "/api/sessions?format=csv").await.status, 200, "a stream counts once");
 
-    until(&app.db, REQUESTS, "5").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "5").await;
 
     assert_eq!(
-        lines(&app.db),
+        summarize(&app.db),
         "GET /api/sessions 2xx 2, GET /api/sessions 3xx 1, GET /api/sessions/{sessionId} 4xx 1, \
          POST /api/sessions 4xx 1"
     );
     let errors =
         "select string_agg(status || ' ' || code, ', ' order by request_id) as answer from key_errors";
-    assert_eq!(app.db.ask(errors), "404 not_found, 403 missing_scope");
+    assert_eq!(app.db.query_text(errors), "404 not_found, 403 missing_scope");
 }
 
 #[actix_web::test]
-async fn a_request_with_mistakes_counts_for_its_key_and_tells_nobody_else_of_them() {
+async fn invalid_requests_are_counted_for_their_key_and_reveal_nothing_without_one() {
     let app = TestApp::start().await;
-    let key = app.signed_up("ada").await.generate_recorder("laptop").await;
+    let key = app.sign_up("ada").await.generate_recorder("laptop").await;
     let unknown = uptok::api_keys::ClientKey::generate().unwrap().expose();
     for (key, is_known) in [(&key, true), (&unknown, false)] {
         let post = |body: String| {
@@ -106,64 +105,68 @@ async fn a_request_with_mistakes_counts_for_its_key_and_tells_nobody_else_of_the
             (get(&app, key, "/api/sessions?page=x").await, 400),
             (get(&app, key, "/api/sessions?page=1&page=2").await, 400),
             (app.export(&[("clientKey", key.as_str()), ("format", "xml")]).await, 400),
-            (Reply::of(post("{".to_owned()).send().await.unwrap()).await, 400),
-            (Reply::of(post("x".repeat(1024 * 1024 + 1)).send().await.unwrap()).await, 413),
-            (Reply::of(post("{}".to_owned()).send().await.unwrap()).await, 422),
+            (Reply::read(post("{".to_owned()).send().await.unwrap()).await, 400),
+            (Reply::read(post("x".repeat(1024 * 1024 + 1)).send().await.unwrap()).await, 413),
+            (Reply::read(post("{}".to_owned()).send().await.unwrap()).await, 422),
         ];
         for (reply, status) in replies {
             assert_eq!(reply.status, if is_known { status } else { 401 }, "{}", reply.body);
         }
     }
 
-    until(&app.db, REQUESTS, "6").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "6").await;
 
     assert_eq!(
-        lines(&app.db),
+        summarize(&app.db),
         "GET /api/sessions 4xx 2, POST /api/sessions 4xx 3, POST /api/sessions/export-csv-data 4xx 1"
     );
 }
 
 #[actix_web::test]
-async fn what_is_over_the_limit_of_a_key_counts_for_it() {
+async fn rate_limited_requests_are_counted() {
     let app = TestApp::start().await;
-    let key = app.signed_up("ada").await.generate("laptop").await;
+    let key = app.sign_up("ada").await.generate("laptop").await;
     app.db.execute("update api_keys set requests_per_minute = 2");
     for status in [200, 200, 429, 429, 429] {
         assert_eq!(get(&app, &key, "/api/sessions").await.status, status);
     }
 
-    until(&app.db, REQUESTS, "5").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "5").await;
 
-    assert_eq!(lines(&app.db), "GET /api/sessions 2xx 2, GET /api/sessions 4xx 3");
+    assert_eq!(summarize(&app.db), "GET /api/sessions 2xx 2, GET /api/sessions 4xx 3");
 }
 
 #[actix_web::test]
-async fn keys_that_are_refused_leave_no_trace() {
+async fn requests_with_refused_keys_are_not_counted() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let (key, dead) = (ada.generate("laptop").await, ada.generate("dead").await);
-    ada.post(&format!("/settings/api-keys/{}/delete", &dead[..18]), &[]).await;
+    let ada = app.sign_up("ada").await;
+    let (key, deleted) = (ada.generate("laptop").await, ada.generate("dead").await);
+    ada.post(&format!("/settings/api-keys/{}/delete", &deleted[..18]), &[]).await;
     let unknown = uptok::api_keys::ClientKey::generate().unwrap().expose();
-    let mut wrong = key.clone();
-    wrong.replace_range(20..21, if &key[20..21] == "a" { "b" } else { "a" });
-    for refused in [&dead, &unknown, &wrong, "junk"] {
+    let mut wrong_secret = key.clone();
+    wrong_secret.replace_range(20..21, if &key[20..21] == "a" { "b" } else { "a" });
+    for refused in [&deleted, &unknown, &wrong_secret, "junk"] {
         get(&app, refused, "/api/sessions").await.assert_problem(401, "invalid_key");
     }
     app.visitor().get("/api/nothing").await.assert_problem(404, "not_found");
 
     assert_eq!(get(&app, &key, "/api/sessions").await.status, 200);
-    until(&app.db, REQUESTS, "1").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "1").await;
 
     for table in ["key_usage", "key_last_uses"] {
-        assert_eq!(app.db.ask(&format!("select count(*)::text as answer from {table}")), "1", "{table}");
+        assert_eq!(
+            app.db.query_text(&format!("select count(*)::text as answer from {table}")),
+            "1",
+            "{table}"
+        );
     }
-    assert_eq!(app.db.ask("select count(*)::text as answer from key_errors"), "0");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from key_errors"), "0");
 }
 
 #[actix_web::test]
-async fn no_request_waits_for_the_tables_and_none_is_lost_when_postgresql_goes_away() {
+async fn metering_never_delays_requests_and_survives_a_database_outage() {
     let app = TestApp::start_with(&["--database-connections", "1"]).await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     let mut holder = app.db.connect();
     holder.begin_test_transaction().unwrap();
@@ -174,29 +177,29 @@ async fn no_request_waits_for_the_tables_and_none_is_lost_when_postgresql_goes_a
     }
     let waiting = "select (count(*) > 0)::text as answer from pg_stat_activity \
                    where datname = current_database() and wait_event_type = 'Lock'";
-    until(&app.db, waiting, "true").await;
+    wait_until(&app.db, waiting, "true").await;
     app.db.allow_connections(false);
     app.db.terminate_connections();
     app.export(&[("clientKey", &key)]).await.assert_problem(503, "busy");
     app.db.allow_connections(true);
 
-    until(&app.db, REQUESTS, "30").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "30").await;
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
-    until(&app.db, REQUESTS, "31").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "31").await;
 }
 
-/// PostgreSQL may have stored what it could not say that it stored.
+/// If the connection fails during a commit, PostgreSQL may have stored the batch without confirming it.
 #[actix_web::test]
-async fn a_batch_that_is_sent_again_counts_once() {
+async fn batch_stored_twice_counts_once() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key: PublicKey = ada.generate("laptop").await[..18].parse().unwrap();
     let client: ClientId = ada.client_id().await.parse().unwrap();
     let gone: PublicKey = "uptok_000000000000".parse().unwrap();
     let batch = |number| {
         let meter = UsageMeter::new(true);
         for public_key in [&key, &key, &gone] {
-            meter.count(&call(&client, public_key));
+            meter.count(&metered_request(&client, public_key));
         }
         UsageBatch { node: uuid::Uuid::nil(), number, counts: meter.take() }
     };
@@ -206,10 +209,14 @@ async fn a_batch_that_is_sent_again_counts_once() {
         usage::keep(connection, &batch(number)).unwrap();
     }
 
-    assert_eq!(app.db.ask(REQUESTS), "6", "and what a key has that is not there spoils nothing");
+    assert_eq!(
+        app.db.query_text(COUNTED_REQUESTS),
+        "6",
+        "and what a key has that is not there spoils nothing"
+    );
 }
 
-fn call<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> MeteredRequest<'a> {
+fn metered_request<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> MeteredRequest<'a> {
     MeteredRequest {
         client,
         public_key,
@@ -224,11 +231,11 @@ fn call<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> MeteredRequest<'
 }
 
 #[actix_web::test]
-async fn old_hours_are_deleted_and_younger_ones_stay() {
+async fn sweep_deletes_only_old_hours() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     ada.generate("laptop").await;
-    app.signed_up("eve").await;
+    app.sign_up("eve").await;
     app.db.execute(
         "insert into key_usage select client_id, public_key, date_trunc('hour', now() - make_interval(hours => n)), \
          'GET /api/sessions', 2, 1 from api_keys, generate_series(400 * 24 - 100, 400 * 24 + 1500) n",
@@ -241,23 +248,23 @@ async fn old_hours_are_deleted_and_younger_ones_stay() {
         steps += 1;
     }
 
-    let left: i64 = app.db.ask("select count(*)::text as answer from key_usage").parse().unwrap();
-    assert!((100..=101).contains(&left), "{left}");
+    let remaining: i64 = app.db.query_text("select count(*)::text as answer from key_usage").parse().unwrap();
+    assert!((100..=101).contains(&remaining), "{remaining}");
     assert_eq!(steps, 3, "two for one client, who has many, and one for the other");
 }
 
 #[actix_web::test]
-async fn the_pages_show_what_was_counted() {
+async fn pages_show_the_counted_requests() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let (busy, idle) = (ada.generate("busy").await, ada.generate("idle").await);
     let empty = ada.get("/settings/usage").await;
     assert!(empty.body.contains("No requests in this time."));
     for _ in 0..3 {
         get(&app, &busy, "/api/sessions").await;
     }
-    let wrong = get(&app, &busy, "/api/sessions/0198c0de-0000-7000-8000-000000000000").await;
-    until(&app.db, REQUESTS, "4").await;
+    let not_found = get(&app, &busy, "/api/sessions/0198c0de-0000-7000-8000-000000000000").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "4").await;
 
     for query in ["", "?per=hour"] {
         let page = ada.get(&format!("/settings/usage{query}")).await.html();
@@ -275,27 +282,27 @@ async fn the_pages_show_what_was_counted() {
                 "busy",
                 "GET /api/sessions/{sessionId}",
                 "404 not_found",
-                wrong.header("x-request-id")
+                not_found.header("x-request-id")
             ]
         );
     }
-    let of_busy = ada.get(&format!("/settings/api-keys/{}/usage", &busy[..18])).await.html();
-    assert_eq!(of_busy.text("h1"), "Usage of busy");
+    let busy_page = ada.get(&format!("/settings/api-keys/{}/usage", &busy[..18])).await.html();
+    assert_eq!(busy_page.text("h1"), "Usage of busy");
     assert_eq!(
-        of_busy.texts(".facts dd"),
+        busy_page.texts(".facts dd"),
         ["just now from 127.0.0.1", "It did not say what it is.", "4 requests", "4 requests"]
     );
-    let of_idle = ada.get(&format!("/settings/api-keys/{}/usage", &idle[..18])).await.html();
-    assert_eq!(of_idle.texts(".facts dd"), ["never"]);
+    let idle_page = ada.get(&format!("/settings/api-keys/{}/usage", &idle[..18])).await.html();
+    assert_eq!(idle_page.texts(".facts dd"), ["never"]);
 }
 
 #[actix_web::test]
-async fn a_deleted_key_keeps_its_history() {
+async fn deleted_key_keeps_its_usage_history() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     get(&app, &key, "/api/sessions").await;
-    until(&app.db, REQUESTS, "1").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "1").await;
     ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
 
     let page = ada.get(&format!("/settings/api-keys/{}/usage", &key[..18])).await.html();
@@ -309,14 +316,14 @@ async fn a_deleted_key_keeps_its_history() {
 }
 
 #[actix_web::test]
-async fn a_stranger_sees_nothing_of_it() {
+async fn other_clients_cannot_see_the_usage() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     get(&app, &key, "/api/sessions").await;
     get(&app, &key, "/api/sessions/0198c0de-0000-7000-8000-000000000000").await;
-    until(&app.db, REQUESTS, "2").await;
-    let eve = app.signed_up("eve").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "2").await;
+    let eve = app.sign_up("eve").await;
 
     assert!(eve.get("/settings/usage").await.body.contains("No requests in this time."));
     assert!(!eve.get("/settings/usage").await.body.contains("laptop"));
@@ -327,9 +334,9 @@ async fn a_stranger_sees_nothing_of_it() {
 }
 
 #[actix_web::test]
-async fn a_member_may_look() {
+async fn members_can_view_usage() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     app.db.execute("update memberships set role = 'member'");
 
@@ -338,27 +345,30 @@ async fn a_member_may_look() {
 }
 
 #[actix_web::test]
-async fn a_program_cannot_say_anything_harmful() {
+async fn user_agent_is_sanitized_and_shown_as_text() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     let long = format!("<script>alert(1)</script>\u{202e}\u{200b}'; drop {}", "é".repeat(1000));
     let request = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
     let request = request.header("User-Agent", HeaderValue::from_bytes(long.as_bytes()).unwrap());
     assert_eq!(request.send().await.unwrap().status(), 200);
-    until(&app.db, REQUESTS, "1").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "1").await;
 
     let page = ada.get(&format!("/settings/api-keys/{}/usage", &key[..18])).await;
 
-    let said = page.html().text(".facts bdi");
-    assert!(said.starts_with("<script>alert(1)</script>'; drop éé") && said.chars().count() == 200, "{said}");
+    let shown = page.html().text(".facts bdi");
+    assert!(
+        shown.starts_with("<script>alert(1)</script>'; drop éé") && shown.chars().count() == 200,
+        "{shown}"
+    );
     assert!(!page.body.contains("<script>alert") && !page.body.contains('\u{202e}'));
 }
 
 #[actix_web::test]
-async fn the_last_hundred_errors_are_kept() {
+async fn last_hundred_errors_are_kept() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     for _ in 0..2 {
         for _ in 0..60 {
@@ -369,20 +379,20 @@ async fn the_last_hundred_errors_are_kept() {
             "select count(*)::text as answer from key_errors where request_id = '{}'",
             last.header("x-request-id")
         );
-        until(&app.db, &is_stored, "1").await;
+        wait_until(&app.db, &is_stored, "1").await;
     }
 
-    assert_eq!(app.db.ask("select count(*)::text as answer from key_errors"), "100");
-    assert_eq!(app.db.ask(REQUESTS), "122", "but all are counted");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from key_errors"), "100");
+    assert_eq!(app.db.query_text(COUNTED_REQUESTS), "122", "but all are counted");
 }
 
 #[actix_web::test]
-async fn the_list_of_keys_can_tell_how_much_each_is_used() {
+async fn usage_of_one_key_matches_usage_of_all_keys() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     get(&app, &key, "/api/sessions").await;
-    until(&app.db, REQUESTS, "1").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "1").await;
     app.db.execute(
         "insert into key_usage select client_id, public_key, date_trunc('hour', now()) - interval '24 hours', \
          'GET /api/sessions', 2, 10 from api_keys union all \
@@ -392,36 +402,36 @@ async fn the_list_of_keys_can_tell_how_much_each_is_used() {
     let (client, public): (ClientId, PublicKey) =
         (ada.client_id().await.parse().unwrap(), key[..18].parse().unwrap());
 
-    let of_key = usage::of_key(&mut app.db.connect(), &client, &public).unwrap();
-    let of_keys = usage::of_keys(&mut app.db.connect(), &client).unwrap();
+    let key_use = usage::of_key(&mut app.db.connect(), &client, &public).unwrap();
+    let all_uses = usage::of_keys(&mut app.db.connect(), &client).unwrap();
 
-    assert_eq!((of_key.calls_of_day, of_key.calls_of_week), (1, 11));
-    assert_eq!(of_keys.get(public.as_str()), Some(&of_key));
-    assert_eq!(of_key.last.unwrap().address.to_string(), "127.0.0.1");
+    assert_eq!((key_use.calls_of_day, key_use.calls_of_week), (1, 11));
+    assert_eq!(all_uses.get(public.as_str()), Some(&key_use));
+    assert_eq!(key_use.last.unwrap().address.to_string(), "127.0.0.1");
 }
 
 #[actix_web::test]
-async fn behind_a_proxy_the_address_is_that_of_the_caller() {
+async fn address_behind_a_trusted_proxy_is_that_of_the_caller() {
     let app = TestApp::start_with(&["--trusted-proxies", "127.0.0.1"]).await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     let request = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
     request.header("X-Forwarded-For", "203.0.113.9, 2001:db8::9").send().await.unwrap();
-    until(&app.db, REQUESTS, "1").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "1").await;
 
-    assert_eq!(app.db.ask("select host(address) as answer from key_last_uses"), "2001:db8::9");
+    assert_eq!(app.db.query_text("select host(address) as answer from key_last_uses"), "2001:db8::9");
 }
 
 #[actix_web::test]
-async fn without_metering_nothing_is_counted() {
+async fn nothing_is_counted_with_metering_off() {
     let app = TestApp::start_with(&["--metering", "off"]).await;
-    let counting = app.second_node().await;
-    let ada = app.signed_up("ada").await;
+    let counting = app.start_second_node().await;
+    let ada = app.sign_up("ada").await;
     let (key, other) = (ada.generate("laptop").await, ada.generate("other").await);
 
     assert_eq!(export_at(&app.url, &[("clientKey", &key)]).await.status, 200);
     assert_eq!(export_at(&counting.url, &[("clientKey", &other)]).await.status, 200);
-    until(&app.db, REQUESTS, "1").await;
+    wait_until(&app.db, COUNTED_REQUESTS, "1").await;
 
-    assert_eq!(app.db.ask("select public_key as answer from key_usage"), other[..18]);
+    assert_eq!(app.db.query_text("select public_key as answer from key_usage"), other[..18]);
 }

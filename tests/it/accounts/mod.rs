@@ -1,4 +1,4 @@
-//! Register, log in, log out; and what a sign-in survives and what not.
+//! Registration, login and logout, and when a sign-in ends.
 
 use reqwest::Method;
 
@@ -6,21 +6,21 @@ use crate::support::{TestApp, Visitor, test_app::PASSWORD};
 
 mod members;
 
-async fn register(visitor: &Visitor, change: (&str, &str)) -> crate::support::Reply {
+async fn register(visitor: &Visitor, replacement: (&str, &str)) -> crate::support::Reply {
     let mut fields = vec![
         ("name", "Ada"),
         ("company", "Engines Ltd"),
         ("email", "ada@example.org"),
         ("password", PASSWORD),
     ];
-    if let Some(field) = fields.iter_mut().find(|(name, _)| *name == change.0) {
-        field.1 = change.1;
+    if let Some(field) = fields.iter_mut().find(|(name, _)| *name == replacement.0) {
+        field.1 = replacement.1;
     }
     visitor.post("/register", &fields).await
 }
 
 #[actix_web::test]
-async fn registering_makes_a_user_and_a_client_and_logs_in() {
+async fn registration_creates_a_user_and_a_client_and_signs_in() {
     let app = TestApp::start().await;
     let ada = app.visitor();
 
@@ -32,7 +32,7 @@ async fn registering_makes_a_user_and_a_client_and_logs_in() {
 }
 
 #[actix_web::test]
-async fn the_forms_have_their_labels() {
+async fn forms_have_their_labels() {
     let app = TestApp::start().await;
     let register = app.visitor().get("/register").await.html();
     let login = app.visitor().get("/login").await.html();
@@ -42,7 +42,7 @@ async fn the_forms_have_their_labels() {
 }
 
 #[actix_web::test]
-async fn a_wrong_field_is_named_and_the_others_are_kept() {
+async fn invalid_field_is_explained_and_the_others_are_kept() {
     let app = TestApp::start().await;
     for (field, value) in [
         ("name", " "),
@@ -58,16 +58,16 @@ async fn a_wrong_field_is_named_and_the_others_are_kept() {
         assert_eq!(reply.status, 422, "{field}={value}");
         let page = reply.html();
         assert!(!page.text(&format!("#hint-{field} .wrong")).is_empty());
-        let kept = if field == "email" { ("name", "Ada") } else { ("email", "ada@example.org") };
-        assert_eq!(page.attribute(&format!("#field-{}", kept.0), "value"), kept.1);
+        let unchanged = if field == "email" { ("name", "Ada") } else { ("email", "ada@example.org") };
+        assert_eq!(page.attribute(&format!("#field-{}", unchanged.0), "value"), unchanged.1);
         assert_eq!(page.attribute("#field-password", "value"), "");
     }
 }
 
 #[actix_web::test]
-async fn an_email_has_one_account_however_it_is_written() {
+async fn email_is_unique_ignoring_case() {
     let app = TestApp::start().await;
-    app.signed_up("ada").await;
+    app.sign_up("ada").await;
 
     let reply = register(&app.visitor(), ("email", "ADA@Example.org")).await;
 
@@ -76,20 +76,20 @@ async fn an_email_has_one_account_however_it_is_written() {
 }
 
 #[actix_web::test]
-async fn only_the_first_may_register_unless_it_is_said_otherwise() {
+async fn only_the_first_user_can_register_with_sign_up_first() {
     let app = TestApp::start_with(&["--sign-up", "first"]).await;
 
     register(&app.visitor(), ("", "")).await.assert_sent_to("/settings/api-keys");
     let second = register(&app.visitor(), ("email", "eve@example.org")).await;
 
     assert_eq!(second.status, 403);
-    assert_eq!(app.db.ask("select count(*)::text as answer from users"), "1");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from users"), "1");
 }
 
 #[actix_web::test]
-async fn of_many_at_once_one_is_the_first() {
+async fn only_one_of_many_concurrent_registrations_is_the_first() {
     let app = TestApp::start_with(&["--sign-up", "first"]).await;
-    let tries = (0..8).map(|index| {
+    let attempts = (0..8).map(|index| {
         let visitor = app.visitor();
         async move {
             let email = format!("user{index}@example.org");
@@ -97,14 +97,14 @@ async fn of_many_at_once_one_is_the_first() {
         }
     });
 
-    let statuses = futures_util::future::join_all(tries).await;
+    let statuses = futures_util::future::join_all(attempts).await;
 
     assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
-    assert_eq!(app.db.ask("select count(*)::text as answer from clients"), "1");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from clients"), "1");
 }
 
 #[actix_web::test]
-async fn registering_can_be_closed() {
+async fn registration_can_be_closed() {
     let app = TestApp::start_with(&["--sign-up", "closed"]).await;
     let reply = register(&app.visitor(), ("", "")).await;
 
@@ -113,67 +113,70 @@ async fn registering_can_be_closed() {
 }
 
 #[actix_web::test]
-async fn a_wrong_password_and_an_unknown_email_read_the_same() {
+async fn wrong_password_and_unknown_email_get_the_same_answer() {
     let app = TestApp::start().await;
-    app.signed_up("ada").await;
+    app.sign_up("ada").await;
     let visitor = app.visitor();
 
-    let wrong =
+    let wrong_password =
         visitor.post("/login", &[("email", "ada@example.org"), ("password", "not my password!")]).await;
-    let unknown =
+    let unknown_email =
         visitor.post("/login", &[("email", "eve@example.org"), ("password", "not my password!")]).await;
 
-    assert_eq!((wrong.status, unknown.status), (422.try_into().unwrap(), 422.try_into().unwrap()));
-    assert_eq!(wrong.body.replace("ada@", ""), unknown.body.replace("eve@", ""));
+    assert_eq!(
+        (wrong_password.status, unknown_email.status),
+        (422.try_into().unwrap(), 422.try_into().unwrap())
+    );
+    assert_eq!(wrong_password.body.replace("ada@", ""), unknown_email.body.replace("eve@", ""));
 }
 
 #[actix_web::test]
-async fn logging_out_ends_the_sign_in_for_good() {
+async fn logout_ends_the_sign_in() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let cookie = app.db.ask("select encode(id_hash, 'hex') as answer from sign_ins");
+    let ada = app.sign_up("ada").await;
+    let cookie = app.db.query_text("select encode(id_hash, 'hex') as answer from sign_ins");
 
     ada.post("/logout", &[]).await.assert_sent_to("/login");
 
     ada.get("/settings/api-keys").await.assert_sent_to("/login");
-    assert_eq!(app.db.ask("select count(*)::text as answer from sign_ins"), "0");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from sign_ins"), "0");
     assert_eq!(cookie.len(), 64);
 }
 
 #[actix_web::test]
-async fn a_cookie_from_before_is_not_taken_over_at_login() {
+async fn login_issues_a_new_sign_in() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let before = app.db.ask("select encode(id_hash, 'hex') as answer from sign_ins");
+    let ada = app.sign_up("ada").await;
+    let before = app.db.query_text("select encode(id_hash, 'hex') as answer from sign_ins");
 
     ada.post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
 
-    assert_ne!(app.db.ask("select encode(id_hash, 'hex') as answer from sign_ins"), before);
-    assert_eq!(app.db.ask("select count(*)::text as answer from sign_ins"), "1");
+    assert_ne!(app.db.query_text("select encode(id_hash, 'hex') as answer from sign_ins"), before);
+    assert_eq!(app.db.query_text("select count(*)::text as answer from sign_ins"), "1");
 }
 
 #[actix_web::test]
-async fn a_logout_is_not_undone_by_a_request_that_was_under_way() {
+async fn logout_is_not_undone_by_a_request_in_flight() {
     let app = TestApp::start().await;
     for _ in 0..50 {
-        let ada = if app.db.ask("select count(*)::text as answer from users") == "0" {
-            app.signed_up("ada").await
+        let ada = if app.db.query_text("select count(*)::text as answer from users") == "0" {
+            app.sign_up("ada").await
         } else {
-            app.logged_in("ada").await
+            app.log_in("ada").await
         };
         let key = ada.generate("laptop").await[..18].to_owned();
-        // Deleting leaves a message, which changes the state of the sign-in.
+        // Deleting a key sets a flash message, which changes the state of the sign-in.
         let delete = format!("/settings/api-keys/{key}/delete");
         futures_util::future::join(ada.post(&delete, &[]), ada.post("/logout", &[])).await;
 
         ada.get("/settings/api-keys").await.assert_sent_to("/login");
         app.db.execute("update api_keys set deleted_at = now(), secret_hash = null where deleted_at is null");
     }
-    assert_eq!(app.db.ask("select count(*)::text as answer from sign_ins"), "0");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from sign_ins"), "0");
 }
 
 #[actix_web::test]
-async fn whoever_is_removed_disabled_or_idle_is_out_with_the_next_click() {
+async fn removed_disabled_or_idle_users_are_signed_out_with_the_next_request() {
     for change in [
         "delete from memberships",
         "update users set disabled_at = now()",
@@ -181,7 +184,7 @@ async fn whoever_is_removed_disabled_or_idle_is_out_with_the_next_click() {
         "update sign_ins set ends_at = now()",
     ] {
         let app = TestApp::start().await;
-        let ada = app.signed_up("ada").await;
+        let ada = app.sign_up("ada").await;
         assert_eq!(ada.get("/sessions").await.status, 200);
 
         app.db.execute(change);
@@ -191,22 +194,23 @@ async fn whoever_is_removed_disabled_or_idle_is_out_with_the_next_click() {
 }
 
 #[actix_web::test]
-async fn a_changed_cookie_signs_nobody_in() {
+async fn tampered_cookie_is_refused() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let reply = ada.post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
     let cookie = reply.header("set-cookie").split(';').next().unwrap().to_owned();
-    let changed = cookie.replace(&cookie[cookie.len() - 4..], "AAAA");
-    let stranger = app.visitor();
+    let tampered = cookie.replace(&cookie[cookie.len() - 4..], "AAAA");
+    let visitor = app.visitor();
 
-    let with = |cookie: String| stranger.request(Method::GET, "/sessions").header("Cookie", cookie).send();
+    let get_with_cookie =
+        |cookie: String| visitor.request(Method::GET, "/sessions").header("Cookie", cookie).send();
 
-    assert_eq!(with(cookie).await.unwrap().status(), 200);
-    assert_eq!(with(changed).await.unwrap().status(), 303);
+    assert_eq!(get_with_cookie(cookie).await.unwrap().status(), 200);
+    assert_eq!(get_with_cookie(tampered).await.unwrap().status(), 303);
 }
 
 #[actix_web::test]
-async fn the_cookie_is_for_the_server_alone() {
+async fn cookie_is_http_only_same_site_and_secure_over_https() {
     let app = TestApp::start().await;
     let reply = register(&app.visitor(), ("", "")).await;
     let cookie = reply.header("set-cookie");
@@ -221,7 +225,7 @@ async fn the_cookie_is_for_the_server_alone() {
 }
 
 #[actix_web::test]
-async fn tries_are_counted_per_account_and_per_address() {
+async fn login_attempts_are_limited_per_address() {
     let app = TestApp::start_with(&["--logins-per-minute", "3"]).await;
     let visitor = app.visitor();
     let login = async |email: &str| {

@@ -1,3 +1,1 @@
-//! The API as a whole.
-
 mod openapi;

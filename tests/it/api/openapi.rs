@@ -1,5 +1,5 @@
-//! The OpenAPI document, against a running node: a program that knows nothing but the document makes up requests and
-//! looks whether the answers are as it says. `bin/test` installs it.
+//! Schemathesis generates requests from the OpenAPI document and checks that a running node answers as
+//! documented. `bin/test` installs it.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,13 +8,13 @@ use std::{
 
 use crate::support::{TestApp, Visitor};
 
-fn schemathesis() -> PathBuf {
+fn schemathesis_path() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     target.join("schemathesis/bin/schemathesis")
 }
 
-/// A key that may do everything and is not limited.
-async fn unlimited(app: &TestApp, visitor: &Visitor, name: &str) -> String {
+/// Creates a key with every scope and without a request limit.
+async fn create_unlimited_key(app: &TestApp, visitor: &Visitor, name: &str) -> String {
     let boxes = ["sessions:read", "sessions:write", "keys:manage"].map(|scope| (scope, "yes"));
     let fields = [&[("name", name), ("chooseScopes", "yes")], boxes.as_slice()].concat();
     let reply = visitor.post("/settings/api-keys", &fields).await;
@@ -22,9 +22,9 @@ async fn unlimited(app: &TestApp, visitor: &Visitor, name: &str) -> String {
     reply.html().text("[data-whole-key-text]")
 }
 
-/// Tries these operations with this key; the same requests each time.
-async fn tried(app: &TestApp, key: &str, operations: &[&str], unchecked: &'static str) {
-    let mut command = Command::new(schemathesis());
+/// Runs Schemathesis on these operations with `key`. The generated requests are the same in every run.
+async fn assert_conforms(app: &TestApp, key: &str, operations: &[&str], excluded_checks: &'static str) {
+    let mut command = Command::new(schemathesis_path());
     command
         .args([
             "run",
@@ -32,7 +32,7 @@ async fn tried(app: &TestApp, key: &str, operations: &[&str], unchecked: &'stati
             "--header",
             &format!("Authorization: Bearer {key}"),
         ])
-        .args(["--checks", "all", "--exclude-checks", unchecked])
+        .args(["--checks", "all", "--exclude-checks", excluded_checks])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "10"])
         .args(["--generation-deterministic", "--no-color"])
         .current_dir(env!("CARGO_TARGET_TMPDIR"));
@@ -40,49 +40,49 @@ async fn tried(app: &TestApp, key: &str, operations: &[&str], unchecked: &'stati
         command.args(["--include-operation-id", operation]);
     }
     let run =
-        move || command.output().unwrap_or_else(|error| panic!("{}: {error}", schemathesis().display()));
+        move || command.output().unwrap_or_else(|error| panic!("{}: {error}", schemathesis_path().display()));
     let output: Output = actix_web::web::block(run).await.unwrap();
 
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains(" passed"), "{said}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(report.contains(" passed"), "{report}");
 }
 
-// That what fits the schemas is accepted is not checked: a name may be taken, an end be before a beginning. Nor is it
-// where fields are read that what does not fit is refused: an empty one counts as absent.
-const FIELDS: &str = "positive_data_acceptance,negative_data_rejection";
+// Valid input may still be refused: a name may be taken, or an end may precede the beginning. Invalid form
+// and query fields may be accepted: an empty field counts as absent.
+const EXCLUDED_FOR_FIELDS: &str = "positive_data_acceptance,negative_data_rejection";
 
 #[actix_web::test]
-async fn calls_about_sessions_are_as_the_document_says() {
+async fn session_endpoints_conform_to_the_openapi_document() {
     let app = TestApp::start_with(&["--bad-keys-per-minute", "1000000"]).await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 30);
-    let key = unlimited(&app, &ada, "sessions").await;
+    let key = create_unlimited_key(&app, &ada, "sessions").await;
 
     let calls = ["exportSessions", "listSessions", "recordSessions", "getSession", "getDocument"];
-    tried(&app, &key, &calls, FIELDS).await;
+    assert_conforms(&app, &key, &calls, EXCLUDED_FOR_FIELDS).await;
 }
 
 #[actix_web::test]
-async fn calls_about_keys_are_as_the_document_says() {
+async fn key_endpoints_conform_to_the_openapi_document() {
     let app = TestApp::start_with(&["--bad-keys-per-minute", "1000000"]).await;
-    let ada = app.signed_up("ada").await;
-    let key = unlimited(&app, &ada, "keys").await;
+    let ada = app.sign_up("ada").await;
+    let key = create_unlimited_key(&app, &ada, "keys").await;
 
     let calls = ["listKeys", "createKey", "getKey", "getCurrentKey"];
-    tried(&app, &key, &calls, "positive_data_acceptance").await;
+    assert_conforms(&app, &key, &calls, "positive_data_acceptance").await;
 }
 
-/// These may end the key that makes them, and then answer as they have to.
+/// These calls may end the key that makes them, so each gets its own key.
 #[actix_web::test]
-async fn calls_that_end_keys_are_as_the_document_says() {
+async fn endpoints_that_end_keys_conform_to_the_openapi_document() {
     let app = TestApp::start_with(&["--bad-keys-per-minute", "1000000"]).await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     for call in ["changeKey", "replaceKey", "deleteKey"] {
-        let key = unlimited(&app, &ada, call).await;
+        let key = create_unlimited_key(&app, &ada, call).await;
 
-        tried(&app, &key, &[call], "positive_data_acceptance").await;
+        assert_conforms(&app, &key, &[call], "positive_data_acceptance").await;
     }
-    let key = unlimited(&app, &ada, "revokeKey").await;
-    tried(&app, &key, &["revokeKey"], FIELDS).await;
+    let key = create_unlimited_key(&app, &ada, "revokeKey").await;
+    assert_conforms(&app, &key, &["revokeKey"], EXCLUDED_FOR_FIELDS).await;
 }

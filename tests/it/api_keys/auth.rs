@@ -1,4 +1,4 @@
-//! What lets a key in, and what does not, whatever carries the key.
+//! When a key is accepted and refused, for every way of presenting it.
 
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
@@ -9,8 +9,8 @@ use crate::support::{Reply, TestApp};
 const INDEX: &str = "/settings/api-keys";
 const EXPORT: &str = "/api/sessions/export-csv-data";
 
-/// Every way to present a key, to every call that takes it so.
-pub(super) fn carriers(app: &TestApp, key: &str) -> Vec<(&'static str, RequestBuilder)> {
+/// Every way of presenting a key, with a request to every kind of endpoint that accepts it.
+pub(super) fn build_carriers(app: &TestApp, key: &str) -> Vec<(&'static str, RequestBuilder)> {
     let visitor = app.visitor();
     let to = |method: Method, path: &str| visitor.request(method, path);
     let form = reqwest::multipart::Form::new().text("clientKey", key.to_owned());
@@ -29,11 +29,11 @@ pub(super) fn carriers(app: &TestApp, key: &str) -> Vec<(&'static str, RequestBu
     ]
 }
 
-/// The status and the code of each carrier's answer.
-async fn answers(app: &TestApp, key: &str) -> Vec<(&'static str, u16, String)> {
+/// Sends every carrier and returns its name, status and problem code.
+async fn send_all(app: &TestApp, key: &str) -> Vec<(&'static str, u16, String)> {
     let mut answers = Vec::new();
-    for (name, request) in carriers(app, key) {
-        let reply = Reply::of(request.send().await.unwrap()).await;
+    for (name, request) in build_carriers(app, key) {
+        let reply = Reply::read(request.send().await.unwrap()).await;
         let is_problem = reply.header("content-type") == "application/problem+json";
         let code = if is_problem { reply.json()["code"].as_str().unwrap().to_owned() } else { String::new() };
         answers.push((name, reply.status.as_u16(), code));
@@ -41,31 +41,32 @@ async fn answers(app: &TestApp, key: &str) -> Vec<(&'static str, u16, String)> {
     answers
 }
 
-/// Asserts that every carrier is answered so, but that a session which is not there is not found where keys are let in.
+/// Asserts status and code of every carrier. The requested session does not exist, so an accepted key gets
+/// 404 for it.
 #[track_caller]
 fn assert_all(answers: &[(&str, u16, String)], status: u16, code: &str) {
-    for (name, got, said) in answers {
+    for (name, actual_status, actual_code) in answers {
         let expected =
             if status == 200 && *name == "one session" { (404, "not_found") } else { (status, code) };
-        assert_eq!((*got, said.as_str()), expected, "{name}");
+        assert_eq!((*actual_status, actual_code.as_str()), expected, "{name}");
     }
 }
 
 #[actix_web::test]
-async fn a_key_is_refused_from_the_moment_it_expires_by_the_clock_of_the_database() {
+async fn key_is_refused_once_expired_by_the_database_clock() {
     let app = TestApp::start().await;
-    let key = app.signed_up("ada").await.generate_recorder("laptop").await;
+    let key = app.sign_up("ada").await.generate_recorder("laptop").await;
 
     app.db.execute("update api_keys set expires_at = now() + interval '1 hour'");
-    assert_all(&answers(&app, &key).await, 200, "");
+    assert_all(&send_all(&app, &key).await, 200, "");
     app.db.execute("update api_keys set expires_at = now()");
-    assert_all(&answers(&app, &key).await, 401, "invalid_key");
+    assert_all(&send_all(&app, &key).await, 401, "invalid_key");
 }
 
 #[actix_web::test]
-async fn an_expired_key_is_told_the_same_as_an_unknown_one() {
+async fn expired_key_gets_the_same_answer_as_an_unknown_one() {
     let app = TestApp::start().await;
-    let key = app.signed_up("ada").await.generate("laptop").await;
+    let key = app.sign_up("ada").await.generate("laptop").await;
     app.db.execute(
         "update api_keys set expires_at = now(), allowed_networks = '{10.0.0.0/8}', scopes = '{keys:manage}'",
     );
@@ -83,9 +84,9 @@ async fn an_expired_key_is_told_the_same_as_an_unknown_one() {
 }
 
 #[actix_web::test]
-async fn a_key_is_let_in_from_its_networks_alone() {
+async fn key_is_accepted_only_from_its_allowed_networks() {
     let app = TestApp::start_with(&["--trusted-proxies", "127.0.0.1"]).await;
-    let key = app.signed_up("ada").await.generate("laptop").await;
+    let key = app.sign_up("ada").await.generate("laptop").await;
     app.db.execute("update api_keys set allowed_networks = '{192.0.2.0/24,198.51.100.7/32,2001:db8:7::/48}'");
 
     for (forwarded, status) in [
@@ -96,24 +97,24 @@ async fn a_key_is_let_in_from_its_networks_alone() {
         ("198.51.100.8", 403),
         ("2001:db8:8::1", 403),
         ("::192.0.2.200", 403),
-        // Whoever is outside writes what it likes further left.
+        // A caller can forge every entry left of the one the trusted proxy appends.
         ("192.0.2.200, 203.0.113.9", 403),
         ("", 403),
     ] {
         let request = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
-        let reply = Reply::of(request.header("X-Forwarded-For", forwarded).send().await.unwrap()).await;
+        let reply = Reply::read(request.header("X-Forwarded-For", forwarded).send().await.unwrap()).await;
         assert_eq!(reply.status.as_u16(), status, "{forwarded}: {}", reply.body);
     }
 }
 
 #[actix_web::test]
-async fn a_key_from_elsewhere_is_told_its_address_whatever_carries_it() {
+async fn refusal_of_a_foreign_address_names_the_address_for_every_carrier() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate_recorder("laptop").await;
     app.db.execute("update api_keys set allowed_networks = '{192.0.2.0/24}'");
 
-    assert_all(&answers(&app, &key).await, 403, "address_not_allowed");
+    assert_all(&send_all(&app, &key).await, 403, "address_not_allowed");
     let reply = app.export(&[("clientKey", &key)]).await;
     assert!(reply.json()["detail"].as_str().unwrap().contains("127.0.0.1"));
     let spoofed = app.visitor().request(Method::GET, "/api/sessions").bearer_auth(&key);
@@ -122,23 +123,23 @@ async fn a_key_from_elsewhere_is_told_its_address_whatever_carries_it() {
 }
 
 #[actix_web::test]
-async fn whoever_guesses_learns_nothing_of_scopes_and_networks() {
+async fn wrong_secret_reveals_neither_scopes_nor_networks() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     app.db.execute("update api_keys set allowed_networks = '{192.0.2.0/24}', scopes = '{keys:manage}'");
 
-    assert_all(&answers(&app, &with_another_secret(&key)).await, 401, "invalid_key");
+    assert_all(&send_all(&app, &replace_secret(&key)).await, 401, "invalid_key");
 }
 
-/// The same public key with the secret of another, and the checksum of the whole.
-pub(super) fn with_another_secret(key: &str) -> String {
+/// Combines the public key of `key` with another secret and a valid checksum.
+pub(super) fn replace_secret(key: &str) -> String {
     let other = uptok::api_keys::ClientKey::generate().unwrap().expose();
     let body = format!("{}{}", &key[..19], &other[19..51]);
     format!("{body}{}", checksum(&body))
 }
 
-/// CRC-32 in base 62, as the last 6 characters of a key.
+/// Computes the last six characters of a key: CRC-32 in base 62.
 fn checksum(body: &str) -> String {
     let alphabet = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut rest = crc32fast::hash(body.as_bytes());
@@ -151,13 +152,13 @@ fn checksum(body: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_deleted_key_is_refused_on_every_node_a_thousand_times() {
-    // The programs of these rounds do not stop by themselves.
-    let patient = ["--bad-keys-per-minute", "1000000"];
-    let app = TestApp::start_with(&patient).await;
-    let other = app.second_node_with(&patient).await;
-    let ada = app.signed_up("ada").await;
-    let mut accepted = 0;
+async fn deleted_key_is_refused_on_every_node_in_a_thousand_rounds() {
+    // The test goes on using deleted keys, so the limit for bad keys must not interfere.
+    let settings = ["--bad-keys-per-minute", "1000000"];
+    let app = TestApp::start_with(&settings).await;
+    let other = app.start_second_node_with(&settings).await;
+    let ada = app.sign_up("ada").await;
+    let mut accepted_after_deletion = 0;
 
     for round in 0..1000 {
         let key = ada.generate_recorder("laptop").await;
@@ -167,14 +168,14 @@ async fn a_deleted_key_is_refused_on_every_node_a_thousand_times() {
             2 => "update api_keys set allowed_networks = '{127.0.0.0/8}' where deleted_at is null",
             _ => "update api_keys set expires_at = now() + interval '1 day' where deleted_at is null",
         });
-        let use_it = async || {
-            let calls = [&app, &other].map(|node| carriers(node, &key).swap_remove(round % 10).1);
+        let use_key = async || {
+            let calls = [&app, &other].map(|node| build_carriers(node, &key).swap_remove(round % 10).1);
             join_all(calls.into_iter().map(async |call| call.send().await.unwrap().status().as_u16())).await
         };
-        assert!(use_it().await.iter().all(|status| [200, 404].contains(status)), "round {round}");
+        assert!(use_key().await.iter().all(|status| [200, 404].contains(status)), "round {round}");
         ada.post(&format!("{INDEX}/{}/delete", &key[..18]), &[]).await.assert_sent_to(INDEX);
-        accepted += use_it().await.iter().filter(|status| **status != 401).count();
+        accepted_after_deletion += use_key().await.iter().filter(|status| **status != 401).count();
     }
 
-    assert_eq!(accepted, 0, "of 2,000 calls after the answer to Delete");
+    assert_eq!(accepted_after_deletion, 0, "of 2,000 calls after the answer to Delete");
 }

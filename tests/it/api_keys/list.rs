@@ -7,30 +7,30 @@ use crate::support::{TestApp, Visitor};
 
 pub(super) const INDEX: &str = "/settings/api-keys";
 
-pub(super) fn public(key: &str) -> &str {
+pub(super) fn public_part(key: &str) -> &str {
     &key[..18]
 }
 
 pub(super) fn key_path(key: &str) -> String {
-    format!("{INDEX}/{}", public(key))
+    format!("{INDEX}/{}", public_part(key))
 }
 
 pub(super) fn delete_path(key: &str) -> String {
-    format!("{INDEX}/{}/delete", public(key))
+    format!("{INDEX}/{}/delete", public_part(key))
 }
 
 pub(super) fn replacement_path(key: &str) -> String {
-    format!("{INDEX}/{}/replacement", public(key))
+    format!("{INDEX}/{}/replacement", public_part(key))
 }
 
-pub(super) async fn nonce(visitor: &Visitor) -> String {
+pub(super) async fn read_form_nonce(visitor: &Visitor) -> String {
     visitor.get(INDEX).await.html().attribute("input[name=formNonce]", "value")
 }
 
 #[actix_web::test]
-async fn a_key_is_shown_whole_once_and_masked_ever_after() {
+async fn key_is_shown_whole_once_and_masked_afterwards() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
 
     let reply = ada.post(INDEX, &[("name", "Warehouse")]).await;
 
@@ -41,21 +41,24 @@ async fn a_key_is_shown_whole_once_and_masked_ever_after() {
     assert_eq!(page.cell("Warehouse", "Client ID"), ada.client_id().await);
     let later = ada.get(INDEX).await;
     assert!(!later.body.contains(&key[19..]));
-    assert_eq!(later.html().cell("Warehouse", "Public Key"), format!("{}_••••", public(&key)));
+    assert_eq!(later.html().cell("Warehouse", "Public Key"), format!("{}_••••", public_part(&key)));
     assert!(later.html().cell("Warehouse", "Created At").ends_with("UTC"));
 }
 
 #[actix_web::test]
-async fn the_table_has_its_five_columns_and_the_menu_its_two_entries() {
+async fn table_has_its_columns_and_menu_entries() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     ada.generate("laptop").await;
 
     let page = ada.get(INDEX).await.html();
 
     let columns = page.texts("thead th");
-    let asked = ["Name", "Public Key", "Client ID", "Created At", "Action"];
-    assert_eq!(columns.iter().filter(|it| asked.contains(&it.as_str())).collect::<Vec<_>>(), asked);
+    let main_columns = ["Name", "Public Key", "Client ID", "Created At", "Action"];
+    assert_eq!(
+        columns.iter().filter(|it| main_columns.contains(&it.as_str())).collect::<Vec<_>>(),
+        main_columns
+    );
     assert_eq!(columns[4..7], ["Created By", "Status", "Last used"]);
     assert_eq!(page.texts("form.generate label[for]"), ["Name"]);
     assert_eq!(page.texts("form.generate button"), ["Generate Key"]);
@@ -67,9 +70,9 @@ async fn the_table_has_its_five_columns_and_the_menu_its_two_entries() {
 }
 
 #[actix_web::test]
-async fn the_answer_that_shows_a_key_is_kept_nowhere() {
+async fn response_that_shows_a_key_is_not_stored() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
 
     let reply = ada.post(INDEX, &[("name", "laptop")]).await;
 
@@ -79,9 +82,9 @@ async fn the_answer_that_shows_a_key_is_kept_nowhere() {
 }
 
 #[actix_web::test]
-async fn nothing_in_the_database_opens_anything() {
+async fn database_contains_no_secret() {
     let app = TestApp::start().await;
-    let key = app.signed_up("ada").await.generate("laptop").await;
+    let key = app.sign_up("ada").await.generate("laptop").await;
 
     let dump = std::process::Command::new("psql")
         .args([&app.db.url, "-Atc", "select * from api_keys; select * from api_key_directory"])
@@ -89,29 +92,29 @@ async fn nothing_in_the_database_opens_anything() {
         .unwrap();
 
     let text = String::from_utf8(dump.stdout).unwrap();
-    assert!(text.contains(public(&key)));
+    assert!(text.contains(public_part(&key)));
     assert!(!text.contains(&key[19..51]));
 }
 
 #[actix_web::test]
-async fn a_name_that_will_not_do_is_explained_and_kept() {
+async fn invalid_name_is_explained_and_kept() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     for name in ["", "   ", &"n".repeat(65), "a\u{0}b", "a\nb", "a\u{202e}b", "a\u{200b}b"] {
         let reply = ada.post(INDEX, &[("name", name)]).await;
 
         assert_eq!(reply.status, 422, "{name:?}");
         assert!(!reply.html().text("#key-name-hint .wrong").is_empty());
     }
-    let kept = ada.post(INDEX, &[("name", &"n".repeat(65))]).await;
-    assert_eq!(kept.html().attribute("#key-name", "value"), "n".repeat(65));
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
+    let too_long = ada.post(INDEX, &[("name", &"n".repeat(65))]).await;
+    assert_eq!(too_long.html().attribute("#key-name", "value"), "n".repeat(65));
+    assert_eq!(app.db.query_text("select count(*)::text as answer from api_keys"), "0");
 }
 
 #[actix_web::test]
-async fn a_name_is_shown_as_text_whatever_it_is() {
+async fn markup_in_a_name_is_shown_as_text() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let name = r#"<script>alert(1)</script>"'&"#;
 
     ada.generate(name).await;
@@ -122,9 +125,9 @@ async fn a_name_is_shown_as_text_whatever_it_is() {
 }
 
 #[actix_web::test]
-async fn a_name_is_free_again_when_its_key_is_deleted() {
+async fn name_can_be_reused_after_deletion() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
 
     let taken = ada.post(INDEX, &[("name", " laptop ")]).await;
@@ -136,19 +139,19 @@ async fn a_name_is_free_again_when_its_key_is_deleted() {
 }
 
 #[actix_web::test]
-async fn two_clients_may_use_one_name() {
+async fn clients_can_use_the_same_name() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
 
     ada.generate("laptop").await;
     eve.generate("laptop").await;
 }
 
 #[actix_web::test]
-async fn a_form_sent_many_times_makes_one_key() {
+async fn form_submitted_many_times_creates_one_key() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let nonce = nonce(&ada).await;
+    let ada = app.sign_up("ada").await;
+    let nonce = read_form_nonce(&ada).await;
     let fields = [("name", "laptop"), ("formNonce", nonce.as_str())];
 
     let replies = join_all((0..20).map(|_| ada.post(INDEX, &fields))).await;
@@ -157,13 +160,13 @@ async fn a_form_sent_many_times_makes_one_key() {
     assert_eq!(shown.count(), 1);
     assert!(replies.iter().all(|reply| reply.status == 200));
     assert_eq!(replies.iter().filter(|reply| reply.body.contains("has made its key already")).count(), 19);
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "1");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from api_keys"), "1");
 }
 
 #[actix_web::test]
-async fn a_client_has_at_most_500_living_keys() {
+async fn client_has_at_most_500_live_keys() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.db.execute(
         "insert into api_keys (client_id, public_key, name, secret_hash) \
          select client_id, 'uptok_' || lpad(n::text, 12, '0'), 'key ' || n, decode(repeat('00', 32), 'hex') \
@@ -182,15 +185,15 @@ async fn a_client_has_at_most_500_living_keys() {
 }
 
 #[actix_web::test]
-async fn deleting_asks_once_more_and_says_what_stops() {
+async fn deletion_is_confirmed_and_explains_its_effect() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
 
-    let asked = ada.get(&delete_path(&key)).await;
+    let confirmation = ada.get(&delete_path(&key)).await;
 
-    assert_eq!(asked.html().texts("form[action$=delete] button"), ["Delete"]);
-    assert!(asked.html().text(".notice-bad").contains("is refused with its next request"));
+    assert_eq!(confirmation.html().texts("form[action$=delete] button"), ["Delete"]);
+    assert!(confirmation.html().text(".notice-bad").contains("is refused with its next request"));
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
     ada.post(&delete_path(&key), &[]).await.assert_sent_to(INDEX);
     let list = ada.get(INDEX).await.html();
@@ -200,21 +203,21 @@ async fn deleting_asks_once_more_and_says_what_stops() {
 }
 
 #[actix_web::test]
-async fn a_deleted_key_is_refused_and_its_hash_is_gone() {
+async fn deleted_key_is_refused_and_its_hash_is_removed() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
 
     ada.post(&delete_path(&key), &[]).await;
 
     app.export(&[("clientKey", &key)]).await.assert_problem(401, "invalid_key");
-    assert_eq!(app.db.ask("select (secret_hash is null)::text as answer from api_keys"), "true");
+    assert_eq!(app.db.query_text("select (secret_hash is null)::text as answer from api_keys"), "true");
 }
 
 #[actix_web::test]
-async fn deleting_at_once_or_again_is_no_failure() {
+async fn concurrent_and_repeated_deletions_succeed() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     let path = delete_path(&key);
 
@@ -227,18 +230,18 @@ async fn deleting_at_once_or_again_is_no_failure() {
 }
 
 #[actix_web::test]
-async fn replacing_gives_a_new_key_with_the_same_name_and_ends_the_old_one() {
+async fn replacement_creates_a_key_with_the_same_name_and_ends_the_old_one() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let old = ada.generate("laptop").await;
-    let asked = ada.get(&replacement_path(&old)).await.html();
-    let nonce = asked.attribute("input[name=formNonce]", "value");
+    let confirmation = ada.get(&replacement_path(&old)).await.html();
+    let nonce = confirmation.attribute("input[name=formNonce]", "value");
 
     let reply = ada.post(&replacement_path(&old), &[("formNonce", nonce.as_str())]).await;
 
     let new = reply.html().text("[data-whole-key-text]");
     assert!(reply.html().cell("laptop", "Public Key").contains(&new));
-    assert_ne!(public(&new), public(&old));
+    assert_ne!(public_part(&new), public_part(&old));
     assert_eq!(app.export(&[("clientKey", &new)]).await.status, 200);
     assert_eq!(app.export(&[("clientKey", &old)]).await.status, 401);
     let again = ada.post(&replacement_path(&old), &[("formNonce", nonce.as_str())]).await;
@@ -247,9 +250,9 @@ async fn replacing_gives_a_new_key_with_the_same_name_and_ends_the_old_one() {
 }
 
 #[actix_web::test]
-async fn of_many_replacements_at_once_one_succeeds() {
+async fn only_one_of_many_concurrent_replacements_succeeds() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let path = replacement_path(&ada.generate("laptop").await);
 
     let replies = join_all((0..20).map(|_| ada.post(&path, &[]))).await;
@@ -259,12 +262,12 @@ async fn of_many_replacements_at_once_one_succeeds() {
 }
 
 #[actix_web::test]
-async fn a_stranger_finds_nothing_whatever_the_id() {
+async fn other_clients_get_not_found_for_any_id() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     let key = ada.generate("laptop").await;
     let unknown = "uptok_000000000000";
-    for id in [public(&key), unknown, "uptok_", "1", "uptok_00000000000é", "%00", "' or 1=1"] {
+    for id in [public_part(&key), unknown, "uptok_", "1", "uptok_00000000000é", "%00", "' or 1=1"] {
         for action in ["", "/delete", "/replacement"] {
             let path = format!("{INDEX}/{id}{action}");
             assert_eq!(eve.get(&path).await.status, 404, "GET {path}");
@@ -276,9 +279,9 @@ async fn a_stranger_finds_nothing_whatever_the_id() {
 }
 
 #[actix_web::test]
-async fn a_member_sees_keys_and_changes_none() {
+async fn member_can_view_keys_but_not_change_them() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     app.db.execute("update memberships set role = 'member'");
 
@@ -290,26 +293,26 @@ async fn a_member_sees_keys_and_changes_none() {
     assert_eq!(ada.post(&delete_path(&key), &[]).await.status, 403);
     assert_eq!(ada.post(&replacement_path(&key), &[]).await.status, 403);
     assert_eq!(ada.post(&key_path(&key), &[("requestsPerMinute", "1")]).await.status, 403);
-    assert_eq!(ada.post(&format!("{INDEX}/delete"), &[("keys", public(&key))]).await.status, 403);
+    assert_eq!(ada.post(&format!("{INDEX}/delete"), &[("keys", public_part(&key))]).await.status, 403);
     let shown = ada.get(&key_path(&key)).await.html();
     assert!(shown.text(".facts").contains("laptop") && shown.texts("main form").is_empty());
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
 }
 
 #[actix_web::test]
-async fn a_form_of_another_client_makes_nothing_here() {
+async fn form_for_another_client_is_refused() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let elsewhere = [("name", "laptop"), ("clientId", "cl_0000000000")];
+    let ada = app.sign_up("ada").await;
+    let fields = [("name", "laptop"), ("clientId", "cl_0000000000")];
 
-    assert_eq!(ada.post(INDEX, &elsewhere).await.status, 409);
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "0");
+    assert_eq!(ada.post(INDEX, &fields).await.status, 409);
+    assert_eq!(app.db.query_text("select count(*)::text as answer from api_keys"), "0");
 }
 
 #[actix_web::test]
-async fn a_key_outlives_the_member_who_made_it() {
+async fn key_outlives_the_user_who_created_it() {
     let app = TestApp::start().await;
-    let key = app.signed_up("ada").await.generate("laptop").await;
+    let key = app.sign_up("ada").await.generate("laptop").await;
 
     app.db.execute("delete from users");
 
@@ -317,9 +320,9 @@ async fn a_key_outlives_the_member_who_made_it() {
 }
 
 #[actix_web::test]
-async fn nothing_changes_by_looking() {
+async fn reading_pages_changes_nothing() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
 
     for path in [delete_path(&key), replacement_path(&key), "/logout".to_owned()] {

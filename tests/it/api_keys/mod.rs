@@ -1,5 +1,3 @@
-//! API keys: the pages, the API, authentication and limits.
-
 mod api;
 mod auth;
 mod create;

@@ -1,11 +1,11 @@
-//! Replacing with grace, and ending the old key.
+//! Replacing keys with a grace period, warnings about expiry, and deleting several keys.
 
 use futures_util::future::join_all;
 
-use super::list::{INDEX, delete_path, key_path, public, replacement_path};
+use super::list::{INDEX, delete_path, key_path, public_part, replacement_path};
 use crate::support::{TestApp, Visitor};
 
-/// Replaces a key and returns the new one.
+/// Replaces a key through the form and returns the new key.
 async fn replace(ada: &Visitor, key: &str, grace_seconds: &str) -> String {
     let reply = ada.post(&replacement_path(key), &[("graceSeconds", grace_seconds)]).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
@@ -13,12 +13,12 @@ async fn replace(ada: &Visitor, key: &str, grace_seconds: &str) -> String {
 }
 
 #[actix_web::test]
-async fn with_grace_both_keys_are_let_in_until_it_is_over() {
+async fn both_keys_work_until_the_grace_period_ends() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let old = ada.generate("laptop").await;
-    let asked = ada.get(&replacement_path(&old)).await.html();
-    assert_eq!(asked.attribute("input[name=graceSeconds][checked]", "value"), "0");
+    let confirmation = ada.get(&replacement_path(&old)).await.html();
+    assert_eq!(confirmation.attribute("input[name=graceSeconds][checked]", "value"), "0");
 
     let new = replace(&ada, &old, "86400").await;
 
@@ -35,15 +35,18 @@ async fn with_grace_both_keys_are_let_in_until_it_is_over() {
 }
 
 #[actix_web::test]
-async fn the_answer_says_when_the_old_key_ends_and_its_page_what_replaced_it() {
+async fn replacement_shows_when_the_old_key_ends_and_links_its_successor() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let old = ada.generate("laptop").await;
 
     let reply = ada.post(&replacement_path(&old), &[("graceSeconds", "3600")]).await;
 
-    let said = reply.html().text("[role=status]:not([data-copied])");
-    assert!(said.contains("The old one ends in 60 minutes, on ") && said.contains(" UTC."), "{said}");
+    let message = reply.html().text("[role=status]:not([data-copied])");
+    assert!(
+        message.contains("The old one ends in 60 minutes, on ") && message.contains(" UTC."),
+        "{message}"
+    );
     let new = reply.html().text("[data-whole-key-text]");
     let page = ada.get(&key_path(&old)).await.html();
     assert_eq!(page.attribute(".facts a", "href"), key_path(&new));
@@ -51,15 +54,15 @@ async fn the_answer_says_when_the_old_key_ends_and_its_page_what_replaced_it() {
     assert!(page.texts("main a[href$=replacement]").is_empty(), "it is replaced once");
     let again = ada.post(&replacement_path(&old), &[("graceSeconds", "3600")]).await;
     assert_eq!(again.status, 409);
-    assert!(again.body.contains(&format!("was replaced already, by {}", public(&new))));
+    assert!(again.body.contains(&format!("was replaced already, by {}", public_part(&new))));
     ada.get(&replacement_path(&old)).await.assert_sent_to(&key_path(&old));
     assert!(ada.get(&key_path(&old)).await.html().text("[role=status]").contains("was replaced already"));
 }
 
 #[actix_web::test]
-async fn a_replaced_key_can_be_ended_at_once() {
+async fn replaced_key_can_be_deleted_before_its_grace_period_ends() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let old = ada.generate("laptop").await;
     let new = replace(&ada, &old, "604800").await;
 
@@ -70,21 +73,21 @@ async fn a_replaced_key_can_be_ended_at_once() {
 }
 
 #[actix_web::test]
-async fn a_grace_that_is_not_offered_is_refused() {
+async fn unsupported_grace_period_is_refused() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let old = ada.generate("laptop").await;
     for grace in ["60", "-1", "1h", "31536000"] {
         let reply = ada.post(&replacement_path(&old), &[("graceSeconds", grace)]).await;
         assert_eq!(reply.status, 400, "{grace}");
     }
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "1");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from api_keys"), "1");
 }
 
 #[actix_web::test]
-async fn the_delete_page_of_a_key_in_use_says_so_and_offers_to_replace_it() {
+async fn delete_page_warns_about_recent_use_and_offers_replacement() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     let idle = ada.get(&delete_path(&key)).await.html();
     assert_eq!(
@@ -102,10 +105,11 @@ async fn the_delete_page_of_a_key_in_use_says_so_and_offers_to_replace_it() {
 
     let page = ada.get(&delete_path(&key)).await.html();
 
-    let said = page.text(".notice-warn");
+    let warning = page.text(".notice-warn");
     assert!(
-        said.contains("used 3 minutes ago from 203.0.113.7 (curl/8): 1,204 calls in 24 h, 1,204 in 7 days"),
-        "{said}"
+        warning
+            .contains("used 3 minutes ago from 203.0.113.7 (curl/8): 1,204 calls in 24 h, 1,204 in 7 days"),
+        "{warning}"
     );
     assert_eq!(page.attribute(".notice-warn a", "href"), replacement_path(&key));
     let cell = ada.get(INDEX).await.html().cell("laptop", "Last used");
@@ -115,9 +119,9 @@ async fn the_delete_page_of_a_key_in_use_says_so_and_offers_to_replace_it() {
 }
 
 #[actix_web::test]
-async fn the_page_warns_of_keys_that_are_about_to_expire() {
+async fn list_warns_about_keys_that_expire_soon() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     for index in 0..7 {
         ada.generate(&format!("key {index}")).await;
     }
@@ -129,27 +133,28 @@ async fn the_page_warns_of_keys_that_are_about_to_expire() {
     let page = ada.get(INDEX).await.html();
 
     assert_eq!(page.text(".notice-warn strong"), "6 keys expire within 14 days.");
-    let named = page.texts(".notice-warn li");
-    assert_eq!((named.len(), named[0].as_str()), (5, "key 3 expires in 24 hours. Replace the key key 3"));
+    let listed = page.texts(".notice-warn li");
+    assert_eq!((listed.len(), listed[0].as_str()), (5, "key 3 expires in 24 hours. Replace the key key 3"));
     let all = ada.get(&page.attribute(".notice-warn p a", "href")).await.html();
     assert_eq!(all.texts("tbody tr").len(), 6);
 }
 
 #[actix_web::test]
-async fn the_ticked_keys_are_listed_and_then_deleted() {
+async fn selected_keys_are_confirmed_and_deleted() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let mut keys = Vec::new();
     for name in ["a", "b", "c"] {
         keys.push(ada.generate(name).await);
     }
-    let ticked = format!("{INDEX}/delete?key={}&key={}", public(&keys[0]), public(&keys[2]));
+    let confirmation_path =
+        format!("{INDEX}/delete?key={}&key={}", public_part(&keys[0]), public_part(&keys[2]));
 
-    let asked = ada.get(&ticked).await.html();
+    let confirmation = ada.get(&confirmation_path).await.html();
 
-    assert_eq!(asked.text("h1"), "Delete these 2 API keys?");
-    assert_eq!(asked.texts("main li bdi"), ["a", "c"]);
-    let list = asked.attribute("input[name=keys]", "value");
+    assert_eq!(confirmation.text("h1"), "Delete these 2 API keys?");
+    assert_eq!(confirmation.texts("main li bdi"), ["a", "c"]);
+    let list = confirmation.attribute("input[name=keys]", "value");
     assert_eq!(app.export(&[("clientKey", &keys[0])]).await.status, 200, "asking deletes nothing");
     ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
     let page = ada.get(INDEX).await.html();
@@ -160,18 +165,18 @@ async fn the_ticked_keys_are_listed_and_then_deleted() {
     }
     ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
     assert!(ada.get(INDEX).await.html().text("[role=status]").contains("were deleted already"));
-    let with_living = ada.get(&format!("{ticked}&key={}", public(&keys[1]))).await.html();
-    assert_eq!(with_living.texts("main li bdi"), ["b"], "what somebody else deleted meanwhile is left out");
-    ada.get(&ticked).await.assert_sent_to(INDEX);
+    let with_live_key = ada.get(&format!("{confirmation_path}&key={}", public_part(&keys[1]))).await.html();
+    assert_eq!(with_live_key.texts("main li bdi"), ["b"], "what somebody else deleted meanwhile is left out");
+    ada.get(&confirmation_path).await.assert_sent_to(INDEX);
 }
 
 #[actix_web::test]
-async fn of_several_keys_a_strangers_spoils_all() {
+async fn bulk_deletion_with_a_foreign_key_deletes_nothing() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     let (own, foreign) = (eve.generate("own").await, ada.generate("foreign").await);
-    let both = format!("{} {}", public(&own), public(&foreign));
-    for list in [both.as_str(), public(&foreign), "uptok_000000000000", "x", ""] {
+    let both = format!("{} {}", public_part(&own), public_part(&foreign));
+    for list in [both.as_str(), public_part(&foreign), "uptok_000000000000", "x", ""] {
         let query = list.split(' ').map(|key| format!("key={key}")).collect::<Vec<_>>().join("&");
         assert_eq!(eve.get(&format!("{INDEX}/delete?{query}")).await.status, 404, "{list}");
         assert_eq!(eve.post(&format!("{INDEX}/delete"), &[("keys", list)]).await.status, 404, "{list}");
@@ -183,12 +188,12 @@ async fn of_several_keys_a_strangers_spoils_all() {
 }
 
 #[actix_web::test]
-async fn of_fifty_deletes_at_once_one_deletes() {
+async fn only_one_of_fifty_concurrent_deletions_deletes() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
     let (one, several) = (delete_path(&key), format!("{INDEX}/delete"));
-    let list = [("keys", public(&key))];
+    let list = [("keys", public_part(&key))];
 
     let replies = join_all((0..50).map(async |index| {
         if index % 2 == 0 { ada.post(&one, &[]).await } else { ada.post(&several, &list).await }
@@ -196,5 +201,8 @@ async fn of_fifty_deletes_at_once_one_deletes() {
     .await;
 
     assert!(replies.iter().all(|reply| reply.status == 303));
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys where deleted_at is not null"), "1");
+    assert_eq!(
+        app.db.query_text("select count(*)::text as answer from api_keys where deleted_at is not null"),
+        "1"
+    );
 }

@@ -1,12 +1,12 @@
-//! The table stays usable when it is long.
+//! Paging, searching and sorting of a long key table.
 
 use futures_util::future::join_all;
 
 use super::list::INDEX;
 use crate::support::{TestApp, html::Html};
 
-/// Adds so many keys to the only client, `key 1` the newest, every tenth about to expire.
-fn fill(app: &TestApp, count: u32) {
+/// Adds `count` keys to the only client. `key 1` is the newest, and every tenth expires soon.
+fn insert_keys(app: &TestApp, count: u32) {
     app.db.execute(&format!(
         "insert into api_keys (client_id, public_key, name, secret_hash, created_by, created_at, expires_at) \
          select client_id, 'uptok_' || lpad(n::text, 12, '0'), 'key ' || n, decode(repeat('00', 32), 'hex'), \
@@ -18,8 +18,8 @@ fn fill(app: &TestApp, count: u32) {
 #[actix_web::test]
 async fn five_hundred_keys_are_paged_searched_and_sorted() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    fill(&app, 500);
+    let ada = app.sign_up("ada").await;
+    insert_keys(&app, 500);
     let mut seen = Vec::new();
     let mut address = INDEX.to_owned();
     loop {
@@ -49,9 +49,9 @@ async fn five_hundred_keys_are_paged_searched_and_sorted() {
 }
 
 #[actix_web::test]
-async fn a_whole_key_does_not_stay_in_the_address_of_a_search() {
+async fn whole_key_in_a_search_is_reduced_to_its_public_key() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("laptop").await;
 
     let reply = ada.get(&format!("{INDEX}?q={key}&sort=name")).await;
@@ -61,10 +61,10 @@ async fn a_whole_key_does_not_stay_in_the_address_of_a_search() {
 }
 
 #[actix_web::test]
-async fn of_fifty_generates_at_the_limit_one_succeeds() {
+async fn only_one_of_fifty_concurrent_creations_at_the_limit_succeeds() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    fill(&app, 499);
+    let ada = app.sign_up("ada").await;
+    insert_keys(&app, 499);
     let names: Vec<String> = (0..50).map(|index| format!("new {index}")).collect();
 
     let replies =
@@ -76,10 +76,10 @@ async fn of_fifty_generates_at_the_limit_one_succeeds() {
 }
 
 #[actix_web::test]
-async fn what_cannot_be_read_of_an_address_is_as_if_it_were_not_there() {
+async fn invalid_query_parameters_are_ignored() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    fill(&app, 3);
+    let ada = app.sign_up("ada").await;
+    insert_keys(&app, 3);
     for junk in ["page=0", "page=x", "page=4294967295", "status=dead&sort=x", "q=+", "%00=%00&q=%F0%9F"] {
         let page: Html = ada.get(&format!("{INDEX}?{junk}")).await.html();
         assert!(page.texts("tbody th").len() == 3 || junk.contains("%F0"), "{junk}");

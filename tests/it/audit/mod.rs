@@ -1,4 +1,4 @@
-//! The audit log: who did what is written with it, and what was touched is found.
+//! The audit log: every action is recorded in its transaction, and tampering is detected.
 
 use diesel::Connection as _;
 use uptok::{
@@ -16,59 +16,60 @@ use crate::support::{
 
 mod emptied;
 
-/// What the log of a client tells, a line each: the act, who did it, and the details.
-fn told(db: &TestDb, client: &str) -> Vec<String> {
-    let lines = db.ask(&format!(
+/// Lists the records of a client as lines: event kind, actor and details. The chain must verify.
+fn list_records(db: &TestDb, client: &str) -> Vec<String> {
+    let lines = db.query_text(&format!(
         "select coalesce(string_agg(act || ' by ' || actor_kind || ' ' || details, E'\n' order by sequence), '') as answer \
          from audit_log where client_id = '{client}'"
     ));
-    assert!(verdict(db, &client.parse().unwrap()).is_ok());
+    assert!(verify(db, &client.parse().unwrap()).is_ok());
     lines.lines().map(str::to_owned).collect()
 }
 
-/// Waits until the log of this client has so many records: one of a failed login comes after the answer.
-async fn wait_for(app: &TestApp, client: &str, records: usize) -> Vec<String> {
+/// Waits until the log of the client has this many records. A failed login is recorded after its response is
+/// sent.
+async fn wait_for_records(app: &TestApp, client: &str, count: usize) -> Vec<String> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
-        let told = told(&app.db, client);
-        if told.len() >= records || std::time::Instant::now() > deadline {
-            return told;
+        let records = list_records(&app.db, client);
+        if records.len() >= count || std::time::Instant::now() > deadline {
+            return records;
         }
         actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
 
-fn chain() -> ChainKey {
+fn chain_key() -> ChainKey {
     ChainKey::new(&InstallationSecret::new(SECRET.into()))
 }
 
-fn trail() -> AuditContext {
+fn audit_context() -> AuditContext {
     let request = uuid::Uuid::from_u128(7);
-    AuditContext::new(&chain(), Actor::CommandLine)
+    AuditContext::new(&chain_key(), Actor::CommandLine)
         .from_place(Some("192.0.2.7".parse().unwrap()), Some(request))
 }
 
-/// A client with so many records, which is older than the log.
-fn client(db: &TestDb, id: &str, records: u32) -> ClientId {
+/// Creates a client with `records` audit records. The client counts as older than the audit log.
+fn create_client(db: &TestDb, id: &str, records: u32) -> ClientId {
     db.execute(&format!(
         "insert into clients (client_id, name, audited_from_start) values ('{id}', 'Ada', false)"
     ));
     let client: ClientId = id.parse().unwrap();
     for index in 0..records {
-        let act =
+        let event =
             AuditEvent::new(EventKind::KeyReplaced).on("uptok_000000000000").related("uptok_000000000001");
-        let act = act.with("name", &format!("key {index}"));
-        audit::record(&mut db.connect(), &client, &trail(), &act).unwrap();
+        let event = event.with("name", &format!("key {index}"));
+        audit::record(&mut db.connect(), &client, &audit_context(), &event).unwrap();
     }
     client
 }
 
-fn verdict(db: &TestDb, client: &ClientId) -> Result<i64, TamperedRecord> {
-    audit::verify(&mut db.connect(), &chain(), client, None).unwrap().map(|last| last.sequence)
+fn verify(db: &TestDb, client: &ClientId) -> Result<i64, TamperedRecord> {
+    audit::verify(&mut db.connect(), &chain_key(), client, None).unwrap().map(|last| last.sequence)
 }
 
-/// Whoever owns the database can switch the triggers off.
-fn touch(db: &TestDb, sql: &str) {
+/// Runs `sql` with the protecting triggers switched off, as the owner of the database can.
+fn tamper(db: &TestDb, sql: &str) {
     for table in ["audit_log", "audit_heads"] {
         db.execute(&format!("alter table {table} disable trigger user"));
     }
@@ -77,19 +78,19 @@ fn touch(db: &TestDb, sql: &str) {
 }
 
 #[test]
-fn a_chain_verifies_and_needs_the_secret() {
+fn chain_verifies_only_with_the_installation_secret() {
     let db = TestDb::new();
-    let ada = client(&db, "cl_0000000001", 5);
-    let eve = client(&db, "cl_0000000002", 0);
+    let ada = create_client(&db, "cl_0000000001", 5);
+    let eve = create_client(&db, "cl_0000000002", 0);
 
-    assert_eq!((verdict(&db, &ada), verdict(&db, &eve)), (Ok(5), Ok(0)));
+    assert_eq!((verify(&db, &ada), verify(&db, &eve)), (Ok(5), Ok(0)));
     let other = ChainKey::new(&InstallationSecret::new("another secret of 32 characters!".into()));
     let found = audit::verify(&mut db.connect(), &other, &ada, None).unwrap();
     assert_eq!(found, Err(TamperedRecord { sequence: 1, fault: Tampering::Changed }));
 }
 
 #[test]
-fn a_change_of_any_column_is_found_where_it_is() {
+fn change_of_any_column_is_located() {
     for change in [
         "at = at + interval '1 microsecond'",
         "actor_kind = 'system'",
@@ -108,12 +109,12 @@ fn a_change_of_any_column_is_found_where_it_is() {
         "hash = set_byte(hash, 31, get_byte(hash, 31) # 1)",
     ] {
         let db = TestDb::new();
-        let ada = client(&db, "cl_0000000001", 5);
+        let ada = create_client(&db, "cl_0000000001", 5);
 
-        touch(&db, &format!("update audit_log set {change} where sequence = 3"));
+        tamper(&db, &format!("update audit_log set {change} where sequence = 3"));
 
         assert_eq!(
-            verdict(&db, &ada),
+            verify(&db, &ada),
             Err(TamperedRecord { sequence: 3, fault: Tampering::Changed }),
             "{change}"
         );
@@ -121,7 +122,7 @@ fn a_change_of_any_column_is_found_where_it_is() {
 }
 
 #[test]
-fn what_is_missing_moved_copied_added_or_cut_off_is_named() {
+fn missing_moved_copied_added_and_truncated_records_are_reported() {
     let copied = || Tampering::Copied("cl_0000000001".to_owned());
     let swap = "update audit_log set sequence = case sequence when 3 then -4 else -3 end where sequence in (3, 4); \
                 update audit_log set sequence = -sequence where sequence < 0";
@@ -159,58 +160,64 @@ fn what_is_missing_moved_copied_added_or_cut_off_is_named() {
         ),
     ] {
         let db = TestDb::new();
-        let ada = client(&db, "cl_0000000001", 5);
-        let eve = client(&db, "cl_0000000002", 0);
+        let ada = create_client(&db, "cl_0000000001", 5);
+        let eve = create_client(&db, "cl_0000000002", 0);
         db.execute("alter table audit_log drop constraint audit_log_sequence_range");
 
         for statement in statements.split("; ") {
-            touch(&db, statement);
+            tamper(&db, statement);
         }
 
         let client = if whose == 1 { &ada } else { &eve };
-        assert_eq!(verdict(&db, client), Err(TamperedRecord { sequence, fault }), "{statements}");
+        assert_eq!(verify(&db, client), Err(TamperedRecord { sequence, fault }), "{statements}");
     }
 }
 
 #[test]
-fn a_record_written_after_the_end_was_cut_off_does_not_heal_it() {
+fn new_record_does_not_hide_an_earlier_truncation() {
     let db = TestDb::new();
-    let ada = client(&db, "cl_0000000001", 5);
-    touch(&db, "delete from audit_log where sequence > 3");
-    touch(&db, "update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)");
+    let ada = create_client(&db, "cl_0000000001", 5);
+    tamper(&db, "delete from audit_log where sequence > 3");
+    tamper(
+        &db,
+        "update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)",
+    );
 
-    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::ImportFinished)).unwrap();
+    audit::record(&mut db.connect(), &ada, &audit_context(), &AuditEvent::new(EventKind::ImportFinished))
+        .unwrap();
 
-    assert_eq!(verdict(&db, &ada), Err(TamperedRecord { sequence: 4, fault: Tampering::Changed }));
+    assert_eq!(verify(&db, &ada), Err(TamperedRecord { sequence: 4, fault: Tampering::Changed }));
 }
 
 #[test]
-fn an_earlier_print_finds_what_an_old_copy_of_the_database_hides() {
+fn earlier_checkpoint_reveals_a_restored_database() {
     let db = TestDb::new();
-    let ada = client(&db, "cl_0000000001", 3);
-    let before = audit::verify(&mut db.connect(), &chain(), &ada, None).unwrap().unwrap();
+    let ada = create_client(&db, "cl_0000000001", 3);
+    let before = audit::verify(&mut db.connect(), &chain_key(), &ada, None).unwrap().unwrap();
     db.execute("create table kept as table audit_heads");
-    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::ImportFinished)).unwrap();
-    let after = audit::verify(&mut db.connect(), &chain(), &ada, None).unwrap().unwrap();
-    touch(&db, "delete from audit_log where sequence = 4");
+    audit::record(&mut db.connect(), &ada, &audit_context(), &AuditEvent::new(EventKind::ImportFinished))
+        .unwrap();
+    let after = audit::verify(&mut db.connect(), &chain_key(), &ada, None).unwrap().unwrap();
+    tamper(&db, "delete from audit_log where sequence = 4");
     db.execute(
         "update audit_heads set (sequence, hash, seal) = (select sequence, hash, seal from kept where client_id = audit_heads.client_id)",
     );
 
     let compared = |earlier| {
-        audit::verify(&mut db.connect(), &chain(), &ada, Some(earlier)).unwrap().map(|last| last.sequence)
+        audit::verify(&mut db.connect(), &chain_key(), &ada, Some(earlier)).unwrap().map(|last| last.sequence)
     };
 
     assert_eq!(compared(&before), Ok(3));
     assert_eq!(compared(&after), Err(TamperedRecord { sequence: 4, fault: Tampering::Cut }));
-    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::ShopperErased)).unwrap();
+    audit::record(&mut db.connect(), &ada, &audit_context(), &AuditEvent::new(EventKind::ShopperErased))
+        .unwrap();
     assert_eq!(compared(&after), Err(TamperedRecord { sequence: 4, fault: Tampering::OtherThanBefore }));
 }
 
 #[test]
-fn the_log_is_only_ever_added_to() {
+fn records_cannot_be_changed_or_deleted() {
     let db = TestDb::new();
-    client(&db, "cl_0000000001", 2);
+    create_client(&db, "cl_0000000001", 2);
     for sql in
         ["update audit_log set act = act", "delete from audit_log where sequence = 2", "truncate audit_log"]
     {
@@ -226,61 +233,71 @@ fn the_log_is_only_ever_added_to() {
         let refused = diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut db.connect()).unwrap_err();
         assert!(refused.to_string().starts_with("the "), "{sql}: {refused}");
     }
-    assert_eq!(db.ask("select count(*)::text as answer from audit_log"), "2");
+    assert_eq!(db.query_text("select count(*)::text as answer from audit_log"), "2");
 }
 
 #[test]
-fn what_is_rolled_back_leaves_no_record() {
+fn rolled_back_transaction_leaves_no_record() {
     let db = TestDb::new();
-    let ada = client(&db, "cl_0000000001", 2);
+    let ada = create_client(&db, "cl_0000000001", 2);
     let failed = db.connect().transaction(|connection| {
-        audit::record(connection, &ada, &trail(), &AuditEvent::new(EventKind::KeyCreated))?;
+        audit::record(connection, &ada, &audit_context(), &AuditEvent::new(EventKind::KeyCreated))?;
         Err::<(), _>(diesel::result::Error::RollbackTransaction)
     });
 
     assert!(failed.is_err());
-    assert_eq!(verdict(&db, &ada), Ok(2));
-    audit::record(&mut db.connect(), &ada, &trail(), &AuditEvent::new(EventKind::KeyCreated)).unwrap();
-    assert_eq!(verdict(&db, &ada), Ok(3));
+    assert_eq!(verify(&db, &ada), Ok(2));
+    audit::record(&mut db.connect(), &ada, &audit_context(), &AuditEvent::new(EventKind::KeyCreated))
+        .unwrap();
+    assert_eq!(verify(&db, &ada), Ok(3));
 }
 
 #[test]
-fn many_at_once_make_one_chain_in_the_order_of_time() {
+fn concurrent_writers_form_one_chain_in_order_of_time() {
     let db = TestDb::new();
-    let ada = client(&db, "cl_0000000001", 0);
-    assert_eq!(db.ask("select count(*)::text as answer from audit_heads"), "0", "as of an older version");
+    let ada = create_client(&db, "cl_0000000001", 0);
+    assert_eq!(
+        db.query_text("select count(*)::text as answer from audit_heads"),
+        "0",
+        "as of an older version"
+    );
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 let mut connection = db.connect();
                 for _ in 0..25 {
-                    audit::record(&mut connection, &ada, &trail(), &AuditEvent::new(EventKind::KeyCreated))
-                        .unwrap();
+                    audit::record(
+                        &mut connection,
+                        &ada,
+                        &audit_context(),
+                        &AuditEvent::new(EventKind::KeyCreated),
+                    )
+                    .unwrap();
                 }
             });
         }
     });
 
-    assert_eq!(verdict(&db, &ada), Ok(200));
+    assert_eq!(verify(&db, &ada), Ok(200));
     let out_of_order = "select count(*)::text as answer from audit_log a join audit_log b using (client_id) \
                         where a.sequence < b.sequence and a.at > b.at";
-    assert_eq!(db.ask(out_of_order), "0");
+    assert_eq!(db.query_text(out_of_order), "0");
 }
 
 #[actix_web::test]
-async fn registering_logging_in_and_out_are_told_with_their_place() {
+async fn registration_and_sign_ins_are_recorded_with_address_and_request_id() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     ada.post("/logout", &[]).await;
     let visitor = app.visitor();
     visitor.post("/login", &[("email", "ada@example.org"), ("password", "not her password")]).await;
-    wait_for(&app, &client, 4).await;
+    wait_for_records(&app, &client, 4).await;
     let reply = visitor.post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
     visitor.post("/login", &[("email", "eve@example.org"), ("password", "not her password")]).await;
 
     assert_eq!(
-        told(&app.db, &client),
+        list_records(&app.db, &client),
         [
             r#"member.added by user {"role":"owner"}"#,
             "sign_in.succeeded by user {}",
@@ -289,19 +306,20 @@ async fn registering_logging_in_and_out_are_told_with_their_place() {
             "sign_in.succeeded by user {}",
         ]
     );
-    let last = "select host(address) || ' ' || request_id as answer from audit_log where sequence = 5";
-    assert_eq!(app.db.ask(last), format!("127.0.0.1 {}", reply.header("x-request-id")));
-    let of_others =
+    let origin_of_last =
+        "select host(address) || ' ' || request_id as answer from audit_log where sequence = 5";
+    assert_eq!(app.db.query_text(origin_of_last), format!("127.0.0.1 {}", reply.header("x-request-id")));
+    let other_targets =
         "select count(*)::text as answer from audit_log where target <> (select user_id::text from users)";
-    assert_eq!(app.db.ask(of_others), "0");
+    assert_eq!(app.db.query_text(other_targets), "0");
 }
 
 #[actix_web::test]
-async fn a_flood_of_logins_leaves_as_many_records_as_tries_are_let_through() {
+async fn rate_limited_logins_leave_no_records() {
     let app = TestApp::start_with(&["--logins-per-minute", "3"]).await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
-    let tries = (0..50).map(|_| {
+    let attempts = (0..50).map(|_| {
         let visitor = app.visitor();
         async move {
             let fields = [("email", "ada@example.org"), ("password", "not her password")];
@@ -309,69 +327,69 @@ async fn a_flood_of_logins_leaves_as_many_records_as_tries_are_let_through() {
         }
     });
 
-    let statuses = futures_util::future::join_all(tries).await;
+    let statuses = futures_util::future::join_all(attempts).await;
 
-    // Registering counted as one try of this address.
+    // Registering counted as one attempt from this address.
     assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 2, "{statuses:?}");
-    assert_eq!(wait_for(&app, &client, 4).await.len(), 4);
+    assert_eq!(wait_for_records(&app, &client, 4).await.len(), 4);
 }
 
 #[actix_web::test]
-async fn what_the_command_line_does_to_members_is_told_in_each_of_their_clients() {
+async fn password_change_on_the_command_line_is_recorded_for_every_client_of_the_user() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     app.db.execute(
         "insert into clients (client_id, name, audited_from_start) values ('cl_0000000001', 'Other', false)",
     );
     app.db.execute("insert into memberships (client_id, user_id, role) select 'cl_0000000001', user_id, 'member' from users");
     let email = "ada@example.org".parse().unwrap();
-    let trail = TestApp::trail();
+    let context = TestApp::audit_context();
 
-    assert!(accounts::set_password(&mut app.db.connect(), &trail, &email, "none").unwrap());
+    assert!(accounts::set_password(&mut app.db.connect(), &context, &email, "none").unwrap());
 
     let changed = r#"member.changed by command_line {"changed":"password"}"#;
-    assert_eq!(told(&app.db, &client)[2..], [changed]);
-    assert_eq!(told(&app.db, "cl_0000000001"), [changed]);
+    assert_eq!(list_records(&app.db, &client)[2..], [changed]);
+    assert_eq!(list_records(&app.db, "cl_0000000001"), [changed]);
 }
 
 #[actix_web::test]
-async fn what_happens_to_keys_is_told_with_both_keys_of_a_replacement() {
+async fn key_events_are_recorded_and_a_replacement_names_both_keys() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     let first = ada.generate("laptop").await[..18].to_owned();
     let replacement = format!("/settings/api-keys/{first}/replacement");
     let second = ada.post(&replacement, &[]).await.html().text("[data-whole-key-text]")[..18].to_owned();
     ada.post(&format!("/settings/api-keys/{second}/delete"), &[]).await;
-    // Refused, and so not told.
+    // Refused requests are not recorded.
     ada.post("/settings/api-keys", &[("name", "")]).await;
     ada.post(&replacement, &[]).await;
 
-    let told = told(&app.db, &client);
+    let records = list_records(&app.db, &client);
 
-    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(records.len(), 5, "{records:?}");
     assert!(
-        told[2].starts_with("key.created by user ") && told[2].contains(r#""scopes":"sessions:read""#),
-        "{told:?}"
+        records[2].starts_with("key.created by user ") && records[2].contains(r#""scopes":"sessions:read""#),
+        "{records:?}"
     );
     assert!(
-        told[3].starts_with("key.replaced by user ") && told[3].contains(r#""name":"laptop""#),
-        "{told:?}"
+        records[3].starts_with("key.replaced by user ") && records[3].contains(r#""name":"laptop""#),
+        "{records:?}"
     );
-    assert_eq!(told[4], r#"key.deleted by user {"name":"laptop"}"#);
-    let keys = app.db.ask(
+    assert_eq!(records[4], r#"key.deleted by user {"name":"laptop"}"#);
+    let keys = app.db.query_text(
         "select string_agg(concat_ws(' ', target, related), ', ' order by sequence) as answer from audit_log where act like 'key.%'",
     );
     assert_eq!(keys, format!("{first}, {first} {second}, {second}"));
-    let by_her = "select count(*)::text as answer from audit_log join users on actor = user_id::text where act like 'key.%' and address = '127.0.0.1'";
-    assert_eq!(app.db.ask(by_her), "3");
+    let recorded_by_ada = "select count(*)::text as answer from audit_log join users on actor = user_id::text where act like 'key.%' and address = '127.0.0.1'";
+    assert_eq!(app.db.query_text(recorded_by_ada), "3");
 }
 
 #[actix_web::test]
-async fn of_fifty_who_delete_a_key_at_once_one_is_told() {
+async fn concurrent_deletions_of_a_key_are_recorded_once() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     let key = ada.generate("laptop").await[..18].to_owned();
     let address = format!("/settings/api-keys/{key}/delete");
@@ -379,17 +397,18 @@ async fn of_fifty_who_delete_a_key_at_once_one_is_told() {
     let replies = futures_util::future::join_all((0..50).map(|_| ada.post(&address, &[]))).await;
 
     assert!(replies.iter().all(|reply| [303, 503].contains(&reply.status.as_u16())));
-    let deleted = told(&app.db, &client).into_iter().filter(|line| line.starts_with("key.deleted")).count();
+    let deleted =
+        list_records(&app.db, &client).into_iter().filter(|line| line.starts_with("key.deleted")).count();
     assert_eq!(deleted, 1);
 }
 
 #[actix_web::test]
-async fn a_change_of_rights_tells_what_is_different() {
+async fn change_of_rights_records_only_the_differences() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     let key = ada.generate("laptop").await[..18].parse().unwrap();
-    let manager = KeyActor { client: client.parse().unwrap(), context: TestApp::trail() };
+    let actor = KeyActor { client: client.parse().unwrap(), context: TestApp::audit_context() };
     let rights = KeyRights {
         scopes: vec![Scope::SessionsRead, Scope::SessionsWrite],
         networks: "192.0.2.0/24".parse().unwrap(),
@@ -397,51 +416,51 @@ async fn a_change_of_rights_tells_what_is_different() {
     };
 
     for _ in 0..2 {
-        api_keys::change(&mut app.db.connect(), &manager, &key, &rights).unwrap();
+        api_keys::change(&mut app.db.connect(), &actor, &key, &rights).unwrap();
     }
 
     let details = r#"{"allowedNetworks":"192.0.2.0/24","allowedNetworksBefore":"all","name":"laptop","scopes":"sessions:read sessions:write","scopesBefore":"sessions:read"}"#;
-    assert_eq!(told(&app.db, &client)[3..], [format!("key.changed by command_line {details}")]);
+    assert_eq!(list_records(&app.db, &client)[3..], [format!("key.changed by command_line {details}")]);
 }
 
 #[actix_web::test]
-async fn the_expiry_of_a_key_is_told_once_however_many_nodes_look() {
+async fn expiry_is_recorded_once_across_nodes() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     for name in ["laptop", "phone", "deleted"] {
         ada.generate(name).await;
     }
     app.db.execute("update api_keys set expires_at = '2026-11-01T00:00:00Z' where name <> 'phone'");
     app.db.execute("update api_keys set deleted_at = now(), secret_hash = null where name = 'deleted'");
-    let trail = TestApp::trail().by(Actor::System);
+    let context = TestApp::audit_context().by(Actor::System);
 
     let noted: usize = std::thread::scope(|scope| {
-        let look = || api_keys::record_expired(&mut app.db.connect(), &trail).unwrap();
-        let nodes: Vec<_> = (0..4).map(|_| scope.spawn(look)).collect();
+        let note_expired = || api_keys::record_expired(&mut app.db.connect(), &context).unwrap();
+        let nodes: Vec<_> = (0..4).map(|_| scope.spawn(note_expired)).collect();
         nodes.into_iter().map(|node| node.join().unwrap()).sum()
     });
 
     assert_eq!(noted, 1);
     let expected = r#"key.expired by system {"expired":"2026-11-01T00:00:00Z","name":"laptop"}"#;
-    assert_eq!(told(&app.db, &client)[5..], [expected]);
+    assert_eq!(list_records(&app.db, &client)[5..], [expected]);
     app.db.execute("update api_keys set expires_at = now() where name = 'phone'");
-    let _node = app.second_node().await;
-    assert!(wait_for(&app, &client, 7).await[6].contains("phone"), "a node looks when it starts");
+    let _node = app.start_second_node().await;
+    assert!(wait_for_records(&app, &client, 7).await[6].contains("phone"), "a node looks when it starts");
 }
 
 #[actix_web::test]
-async fn no_secret_and_nothing_of_a_person_is_in_the_log() {
+async fn log_contains_no_secrets_and_no_personal_data() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     let key = ada.generate("laptop").await;
-    let tries = [("email", "ada@example.org"), ("password", "canary of a password")];
-    app.visitor().post("/login", &tries).await;
-    wait_for(&app, &client, 4).await;
+    let fields = [("email", "ada@example.org"), ("password", "canary of a password")];
+    app.visitor().post("/login", &fields).await;
+    wait_for_records(&app, &client, 4).await;
     ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
 
-    let log = app.db.ask("select string_agg(audit_log::text, E'\\n') as answer from audit_log");
+    let log = app.db.query_text("select string_agg(audit_log::text, E'\\n') as answer from audit_log");
 
     assert_eq!(log.lines().count(), 5);
     for canary in [&key[19..], PASSWORD, "canary", "example.org", "argon2"] {
@@ -450,25 +469,26 @@ async fn no_secret_and_nothing_of_a_person_is_in_the_log() {
 }
 
 #[actix_web::test]
-async fn owners_look_at_their_own_log_filter_it_and_take_it_as_csv() {
+async fn owners_view_filter_and_download_only_their_own_log() {
     let app = TestApp::start().await;
-    let [ada, eve] = [app.signed_up("ada").await, app.signed_up("eve").await];
+    let [ada, eve] = [app.sign_up("ada").await, app.sign_up("eve").await];
     let key = ada.generate("=laptop").await[..18].to_owned();
 
     let page = ada.get("/settings/audit").await.html();
-    let acts = page.texts("tbody td[data-label=Act]");
-    assert_eq!(acts, ["key.created", "sign_in.succeeded", "member.added"]);
+    let kinds = page.texts("tbody td[data-label=Act]");
+    assert_eq!(kinds, ["key.created", "sign_in.succeeded", "member.added"]);
     assert_eq!(page.texts("tbody td[data-label=Who]"), ["ada", "ada", "ada"]);
-    let of_key = ada.get(&format!("/settings/audit?key={key}&act=key.created&from=2026-01-01")).await.html();
-    assert_eq!(of_key.texts("tbody td[data-label=About]"), [key.as_str()]);
+    let filtered =
+        ada.get(&format!("/settings/audit?key={key}&act=key.created&from=2026-01-01")).await.html();
+    assert_eq!(filtered.texts("tbody td[data-label=About]"), [key.as_str()]);
     assert_eq!(ada.get("/settings/audit?actor=system").await.html().texts("tbody tr").len(), 0);
     assert!(ada.get("/settings/audit?from=x").await.body.contains("Write the day as YYYY-MM-DD."));
     let file = ada.get("/settings/audit.csv?act=key.created").await;
     assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
     assert_eq!(file.body.lines().count(), 2);
     assert!(file.body.contains(&key) && file.body.starts_with("sequence,at,act,"));
-    let strangers = [eve.get("/settings/audit").await.body, eve.get("/settings/audit.csv").await.body];
-    assert!(strangers.iter().all(|body| !body.contains(&key) && !body.contains("laptop")));
+    let foreign = [eve.get("/settings/audit").await.body, eve.get("/settings/audit.csv").await.body];
+    assert!(foreign.iter().all(|body| !body.contains(&key) && !body.contains("laptop")));
     app.visitor().get("/settings/audit").await.assert_sent_to("/login");
     app.visitor().get("/settings/audit.csv").await.assert_sent_to("/login");
     app.db.execute("update memberships set role = 'member'");
@@ -477,13 +497,18 @@ async fn owners_look_at_their_own_log_filter_it_and_take_it_as_csv() {
 }
 
 #[actix_web::test]
-async fn the_log_is_walked_page_by_page_in_both_directions() {
+async fn log_is_paged_in_both_directions() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client: ClientId = ada.client_id().await.parse().unwrap();
     for _ in 0..120 {
-        audit::record(&mut app.db.connect(), &client, &trail(), &AuditEvent::new(EventKind::ImportFinished))
-            .unwrap();
+        audit::record(
+            &mut app.db.connect(),
+            &client,
+            &audit_context(),
+            &AuditEvent::new(EventKind::ImportFinished),
+        )
+        .unwrap();
     }
     let first = ada.get("/settings/audit?act=import.finished").await.html();
     let second = ada.get(&first.attribute("a[rel=next]", "href")).await.html();

@@ -1,4 +1,5 @@
-//! Every page, in every state it can be in: axe finds nothing, light or dark, wide or narrow.
+//! axe finds no violation on any page in any state: light and dark, wide and narrow, and no page scrolls
+//! sideways.
 
 use reqwest::Method;
 
@@ -8,7 +9,7 @@ use crate::{
 };
 
 const AXE: &str = "tests/browser/node_modules/axe-core/axe.min.js";
-/// What axe finds: the rule, and the elements that break it.
+/// Lists axe violations: the rule and the elements that break it.
 const FINDINGS: &str = "
     const { violations } = await axe.run(document, { resultTypes: ['violations'] });
     return violations.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.html} ${node.failureSummary}`))";
@@ -16,7 +17,7 @@ const OVERFLOW: &str = "
     const { scrollWidth, clientWidth } = document.documentElement;
     return scrollWidth > clientWidth ? scrollWidth : null";
 
-/// Looks at pages, and says at the end what is wrong with them.
+/// Collects the findings on several pages, so that one run reports all of them.
 struct Inspection {
     browser: Browser,
     url: String,
@@ -25,22 +26,22 @@ struct Inspection {
 }
 
 impl Inspection {
-    async fn of(app: &TestApp) -> Self {
+    async fn new(app: &TestApp) -> Self {
         let axe = std::fs::read_to_string(AXE)
             .unwrap_or_else(|error| panic!("{AXE}: {error}: run bin/test, or npm ci in tests/browser"));
         Self { browser: Browser::open().await, url: app.url.clone(), axe, findings: Vec::new() }
     }
 
-    async fn go(&mut self, path: &str, state: &str) {
+    async fn visit(&mut self, path: &str, state: &str) {
         self.browser.go(&format!("{}{path}", self.url)).await;
-        self.look(&format!("{path}, {state}")).await;
+        self.inspect(&format!("{path}, {state}")).await;
     }
 
-    /// Looks at what the browser shows now.
-    async fn look(&mut self, page: &str) {
+    /// Inspects the current page at both widths and in both colour schemes.
+    async fn inspect(&mut self, page: &str) {
         self.browser.run(&self.axe).await;
         for (width, scheme) in [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")] {
-            self.browser.look(width, scheme).await;
+            self.browser.emulate(width, scheme).await;
             let at = format!("{page}, {scheme}, {width} px");
             let found = self.browser.run_async(FINDINGS).await;
             let found = found.as_array().unwrap_or_else(|| panic!("{at}: {found}"));
@@ -50,77 +51,77 @@ impl Inspection {
                 self.findings.push(format!("{at}: {overflow} px wide"));
             }
         }
-        self.browser.look(1280, "light").await;
+        self.browser.emulate(1280, "light").await;
     }
 
-    fn end(self) {
+    fn assert_clean(self) {
         assert!(self.findings.is_empty(), "{}", self.findings.join("\n"));
     }
 }
 
 #[actix_web::test]
-async fn axe_finds_nothing_on_the_pages_for_everybody() {
+async fn public_pages_are_accessible() {
     let app = TestApp::start().await;
-    let mut inspection = Inspection::of(&app).await;
+    let mut inspection = Inspection::new(&app).await;
 
-    inspection.go("/login", "empty").await;
+    inspection.visit("/login", "empty").await;
     inspection.browser.fill("Email", "ada@example.org").await;
     inspection.browser.fill("Password", "not hers at all").await;
     inspection.browser.press("Log in").await;
     inspection.browser.see("[role=alert]", "").await;
-    inspection.look("/login, refused").await;
-    inspection.go("/register", "empty").await;
+    inspection.inspect("/login, refused").await;
+    inspection.visit("/register", "empty").await;
     inspection.browser.run("document.querySelector('main form').noValidate = true").await;
     inspection.browser.press("Create account").await;
     inspection.browser.see(".wrong", "").await;
-    inspection.look("/register, refused").await;
-    inspection.go("/docs", "for everybody").await;
-    inspection.go("/nowhere", "for everybody").await;
+    inspection.inspect("/register, refused").await;
+    inspection.visit("/docs", "for everybody").await;
+    inspection.visit("/nowhere", "for everybody").await;
 
-    inspection.end();
+    inspection.assert_clean();
 }
 
 #[actix_web::test]
-async fn axe_finds_nothing_on_the_pages_of_api_keys() {
+async fn api_key_pages_are_accessible() {
     let app = TestApp::start().await;
-    let mut inspection = Inspection::of(&app).await;
+    let mut inspection = Inspection::new(&app).await;
     inspection.browser.sign_up(&app.url, "ada").await;
 
-    inspection.look("API keys, none").await;
+    inspection.inspect("API keys, none").await;
     let key =
         inspection.browser.generate("A name as long as names can be: sixty-four characters, not more").await;
-    inspection.look("API keys, just generated").await;
+    inspection.inspect("API keys, just generated").await;
     inspection.browser.click("[data-copy]").await;
     inspection.browser.see("[data-copied]", "Copied").await;
-    inspection.look("API keys, copied").await;
+    inspection.inspect("API keys, copied").await;
     inspection.browser.generate("Warehouse").await;
-    inspection.go("/settings/api-keys", "with keys").await;
+    inspection.visit("/settings/api-keys", "with keys").await;
     inspection.browser.click(".actions summary").await;
-    inspection.look("API keys, an open menu").await;
+    inspection.inspect("API keys, an open menu").await;
     inspection.browser.fill("Name", "Warehouse").await;
     inspection.browser.press("Generate Key").await;
     inspection.browser.see(".wrong", "").await;
-    inspection.look("API keys, a name refused").await;
-    inspection.go(&format!("/settings/api-keys/{}/delete", &key[..18]), "asked").await;
-    inspection.go(&format!("/settings/api-keys/{}/replacement", &key[..18]), "asked").await;
+    inspection.inspect("API keys, a name refused").await;
+    inspection.visit(&format!("/settings/api-keys/{}/delete", &key[..18]), "asked").await;
+    inspection.visit(&format!("/settings/api-keys/{}/replacement", &key[..18]), "asked").await;
     inspection.browser.press("Replace").await;
     inspection.browser.see("[role=status]", "The new key").await;
-    inspection.look("API keys, just replaced").await;
+    inspection.inspect("API keys, just replaced").await;
 
-    inspection.end();
+    inspection.assert_clean();
 }
 
 #[actix_web::test]
-async fn axe_finds_nothing_on_keys_in_every_state() {
+async fn keys_are_accessible_in_every_status() {
     let app = TestApp::start().await;
-    let mut inspection = Inspection::of(&app).await;
+    let mut inspection = Inspection::new(&app).await;
     inspection.browser.sign_up(&app.url, "ada").await;
     let mut keys = Vec::new();
     for name in ["Warehouse", "A name as long as names can be: sixty-four characters, not more", "Till"] {
         keys.push(inspection.browser.generate(name).await[..18].to_owned());
     }
     let page = |key: &str, rest: &str| format!("/settings/api-keys/{key}{rest}");
-    inspection.go(&page(&keys[0], "/replacement"), "a grace to choose").await;
+    inspection.visit(&page(&keys[0], "/replacement"), "a grace to choose").await;
     inspection.browser.click("input[name=graceSeconds][value='86400']").await;
     inspection.browser.press("Replace").await;
     for (key, days) in keys.iter().skip(1).zip([3, -3]) {
@@ -133,93 +134,93 @@ async fn axe_finds_nothing_on_keys_in_every_state() {
          select client_id, public_key, now(), '2001:db8::1', 'a program/1.0' from api_keys",
     );
 
-    inspection.go("/settings/api-keys", "keys in every state").await;
+    inspection.visit("/settings/api-keys", "keys in every state").await;
     inspection.browser.click(".more > summary").await;
-    inspection.look("API keys, every field").await;
-    inspection.go("/settings/api-keys?q=nothing", "no match").await;
-    inspection.go(&page(&keys[0], ""), "replaced").await;
-    inspection.go(&page(&keys[1], ""), "to be changed").await;
+    inspection.inspect("API keys, every field").await;
+    inspection.visit("/settings/api-keys?q=nothing", "no match").await;
+    inspection.visit(&page(&keys[0], ""), "replaced").await;
+    inspection.visit(&page(&keys[1], ""), "to be changed").await;
     inspection.browser.run("document.querySelector('[name=requestsPerMinute]').value = 'x'").await;
     inspection.browser.press("Save").await;
     inspection.browser.see(".wrong", "").await;
-    inspection.look("an API key, a change refused").await;
-    inspection.go(&page(&keys[1], "/delete"), "in use").await;
-    inspection.go(&format!("/settings/api-keys/delete?key={}&key={}", keys[1], keys[2]), "several").await;
+    inspection.inspect("an API key, a change refused").await;
+    inspection.visit(&page(&keys[1], "/delete"), "in use").await;
+    inspection.visit(&format!("/settings/api-keys/delete?key={}&key={}", keys[1], keys[2]), "several").await;
 
-    inspection.end();
+    inspection.assert_clean();
 }
 
 #[actix_web::test]
-async fn axe_finds_nothing_on_the_other_pages_of_a_client() {
+async fn session_and_question_pages_are_accessible() {
     let app = TestApp::start().await;
-    let mut inspection = Inspection::of(&app).await;
+    let mut inspection = Inspection::new(&app).await;
     inspection.browser.sign_up(&app.url, "ada").await;
     let client = inspection.browser.text(".foot-client code").await;
 
-    inspection.go("/sessions", "none").await;
+    inspection.visit("/sessions", "none").await;
     app.record(&client, 120);
-    inspection.go("/sessions", "with rows").await;
-    inspection.go("/sessions?status=declined", "no match").await;
-    inspection.go("/sessions?q=session-1&status=missed", "searched and filtered").await;
-    inspection.go("/sessions?from=x", "a filter refused").await;
+    inspection.visit("/sessions", "with rows").await;
+    inspection.visit("/sessions?status=declined", "no match").await;
+    inspection.visit("/sessions?q=session-1&status=missed", "searched and filtered").await;
+    inspection.visit("/sessions?from=x", "a filter refused").await;
     app.db.change_sessions(
         "update sessions set shopper_id = 'S-77', erased_at = now(), notes = 'Grey', rating = 4",
     );
-    inspection.go("/sessions?q=session-11", "before a session").await;
+    inspection.visit("/sessions?q=session-11", "before a session").await;
     inspection.browser.click(".table tbody th a").await;
     inspection.browser.see("h1", "Session of").await;
-    inspection.look("/sessions, one").await;
-    inspection.go("/sessions/erase", "asked").await;
+    inspection.inspect("/sessions, one").await;
+    inspection.visit("/sessions/erase", "asked").await;
     inspection.browser.fill("Shopper ID", "S-77").await;
     inspection.browser.press("Look for sessions").await;
     inspection.browser.see("h1", "Erase this shopper?").await;
-    inspection.look("/sessions/erase, found").await;
-    inspection.go("/docs", "for a user").await;
+    inspection.inspect("/sessions/erase, found").await;
+    inspection.visit("/docs", "for a user").await;
     inspection.browser.fill("Name", "Ada").await;
     inspection.browser.fill("Email", "ada@example.org").await;
     inspection.browser.fill("Question", "Why?").await;
     inspection.browser.press("Send").await;
     inspection.browser.see("[role=status]", "Thank you!").await;
-    inspection.look("/questions, thanks").await;
-    inspection.go("/nowhere", "for a user").await;
+    inspection.inspect("/questions, thanks").await;
+    inspection.visit("/nowhere", "for a user").await;
 
-    inspection.end();
+    inspection.assert_clean();
 }
 
 #[actix_web::test]
-async fn axe_finds_nothing_on_the_pages_of_usage() {
+async fn usage_pages_are_accessible() {
     let app = TestApp::start().await;
-    let mut inspection = Inspection::of(&app).await;
+    let mut inspection = Inspection::new(&app).await;
     inspection.browser.sign_up(&app.url, "ada").await;
     let key =
         inspection.browser.generate("A name as long as names can be: sixty-four characters, not more").await;
-    let of_key = format!("/settings/api-keys/{}/usage", &key[..18]);
+    let key_usage_path = format!("/settings/api-keys/{}/usage", &key[..18]);
 
-    inspection.go("/settings/usage", "none").await;
-    inspection.go(&of_key, "never used").await;
+    inspection.visit("/settings/usage", "none").await;
+    inspection.visit(&key_usage_path, "never used").await;
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
     let session = app.visitor().request(Method::GET, "/api/sessions/0198c0de-0000-7000-8000-000000000000");
     assert_eq!(session.bearer_auth(&key).send().await.unwrap().status(), 404);
-    usage::until(&app.db, usage::REQUESTS, "2").await;
-    inspection.go("/settings/usage", "by day").await;
+    usage::wait_until(&app.db, usage::COUNTED_REQUESTS, "2").await;
+    inspection.visit("/settings/usage", "by day").await;
     inspection.browser.click(".chart-numbers summary").await;
-    inspection.look("/settings/usage, the numbers").await;
-    inspection.go("/settings/usage?per=hour", "by hour").await;
-    inspection.go(&of_key, "used").await;
+    inspection.inspect("/settings/usage, the numbers").await;
+    inspection.visit("/settings/usage?per=hour", "by hour").await;
+    inspection.visit(&key_usage_path, "used").await;
 
-    inspection.end();
+    inspection.assert_clean();
 }
 
 #[actix_web::test]
-async fn axe_finds_nothing_in_the_audit_log() {
+async fn audit_log_is_accessible() {
     let app = TestApp::start().await;
-    let mut inspection = Inspection::of(&app).await;
+    let mut inspection = Inspection::new(&app).await;
     inspection.browser.sign_up(&app.url, "ada").await;
     inspection.browser.generate("A name as long as names can be: sixty-four characters, not more").await;
 
-    inspection.go("/settings/audit", "all").await;
-    inspection.go("/settings/audit?act=key.expired", "none").await;
-    inspection.go("/settings/audit?from=x", "wrong").await;
+    inspection.visit("/settings/audit", "all").await;
+    inspection.visit("/settings/audit?act=key.expired", "none").await;
+    inspection.visit("/settings/audit?from=x", "wrong").await;
 
-    inspection.end();
+    inspection.assert_clean();
 }

@@ -1,11 +1,11 @@
-//! Everything works without a mouse, and one can see where one is.
+//! Every task can be done with the keyboard alone, with a visible focus.
 
 use thirtyfour::Key;
 
 use crate::support::{Browser, TestApp, test_app::PASSWORD};
 
-/// Whether the focused element is in view, on top, and has a ring around it.
-const FOCUS_IS_SEEN: &str = "
+/// Whether the focused element is in view, not covered, and has a focus ring.
+const FOCUS_IS_VISIBLE: &str = "
     const it = document.activeElement, box = it.getBoundingClientRect(), style = getComputedStyle(it);
     const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
     return it.matches(':focus-visible') && it.contains(top)
@@ -15,16 +15,16 @@ async fn has_focus(browser: &Browser, css: &str) -> bool {
     browser.run(&format!("return document.activeElement.matches('{css}')")).await == true
 }
 
-async fn assert_focus_is_seen(browser: &Browser) {
+async fn assert_focus_is_visible(browser: &Browser) {
     let element = browser.run("return document.activeElement.outerHTML").await;
-    assert_eq!(browser.run(FOCUS_IS_SEEN).await, true, "one cannot see that the focus is on {element}");
+    assert_eq!(browser.run(FOCUS_IS_VISIBLE).await, true, "one cannot see that the focus is on {element}");
 }
 
-/// Presses Tab until the focus is on an element that matches; it is seen at each stop.
+/// Presses Tab until the focus is on a matching element, and checks at each stop that the focus is visible.
 async fn tab_to(browser: &Browser, css: &str) {
     for _stop in 0..20 {
         browser.keys(Key::Tab).await;
-        assert_focus_is_seen(browser).await;
+        assert_focus_is_visible(browser).await;
         if has_focus(browser, css).await {
             return;
         }
@@ -33,9 +33,9 @@ async fn tab_to(browser: &Browser, css: &str) {
 }
 
 #[actix_web::test]
-async fn the_keyboard_is_enough_from_login_to_the_confirmation() {
+async fn keyboard_reaches_everything_from_login_to_deleting_a_key() {
     let app = TestApp::start().await;
-    app.signed_up("ada").await;
+    app.sign_up("ada").await;
     let browser = Browser::open().await;
     browser.go(&format!("{}/login", app.url)).await;
 
@@ -63,7 +63,7 @@ async fn the_keyboard_is_enough_from_login_to_the_confirmation() {
 }
 
 #[actix_web::test]
-async fn escape_closes_the_action_menu_and_the_focus_stays_on_it() {
+async fn escape_closes_the_action_menu_and_keeps_the_focus_on_it() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
@@ -76,18 +76,18 @@ async fn escape_closes_the_action_menu_and_the_focus_stays_on_it() {
 
     assert_eq!(browser.count(".actions[open]").await, 0);
     assert!(has_focus(&browser, ".actions summary").await);
-    assert_focus_is_seen(&browser).await;
+    assert_focus_is_visible(&browser).await;
 }
 
 #[actix_web::test]
-async fn the_first_tab_offers_to_skip_to_the_content() {
+async fn first_tab_stop_skips_to_the_content() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
     browser.go(&format!("{}/settings/api-keys", app.url)).await;
 
     browser.keys(Key::Tab).await;
-    assert_focus_is_seen(&browser).await;
+    assert_focus_is_visible(&browser).await;
     browser.keys(Key::Enter).await;
     browser.keys(Key::Tab).await;
 

@@ -1,10 +1,10 @@
-//! Text that people type is text and nothing else, wherever it is shown.
+//! Text from users and senders is shown literally and never runs as markup or script.
 
 use thirtyfour::By;
 
 use crate::support::{Browser, TestApp};
 
-/// Each fits into 64 characters, the length of a key's name.
+/// Each payload has at most 64 characters, the maximum length of a key name.
 const PAYLOADS: [&str; 16] = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -24,47 +24,47 @@ const PAYLOADS: [&str; 16] = [
     "<base href=//127.0.0.1:9><link rel=stylesheet href=x>",
 ];
 
-/// The text of the element as the document has it, not as it is laid out.
-async fn literal(browser: &Browser, css: &str) -> String {
+/// Returns the text of the element as it is in the document, not as laid out.
+async fn literal_text(browser: &Browser, css: &str) -> String {
     browser.find(By::Css(css)).await.prop("textContent").await.unwrap().unwrap()
 }
 
-/// An open dialog would have ended the test already: no command passes it.
+/// A payload that opened a dialog has already failed the test: WebDriver commands fail while one is open.
 async fn assert_nothing_ran(browser: &Browser, payload: &str) {
-    let complaints = browser.complaints().await;
+    let complaints = browser.read_complaints().await;
     assert!(complaints.is_empty(), "{payload}: {complaints:?}");
-    let strangers =
+    let foreign_elements =
         "return document.querySelectorAll('script:not([src^=\"/static/\"]), style, iframe, base').length";
-    assert_eq!(browser.run(strangers).await, 0, "{payload}");
+    assert_eq!(browser.run(foreign_elements).await, 0, "{payload}");
 }
 
 #[actix_web::test]
-async fn names_of_users_and_companies_are_shown_literally() {
+async fn user_and_company_names_are_shown_literally() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     for (index, payload) in PAYLOADS.iter().enumerate() {
         browser.sign_up_as(&app.url, &format!("user{index}@example.org"), payload).await;
 
-        assert_eq!(literal(&browser, ".foot-user bdi").await, *payload);
-        assert_eq!(literal(&browser, ".foot-client bdi").await, *payload);
+        assert_eq!(literal_text(&browser, ".foot-user bdi").await, *payload);
+        assert_eq!(literal_text(&browser, ".foot-client bdi").await, *payload);
         assert_nothing_ran(&browser, payload).await;
         browser.driver().delete_all_cookies().await.unwrap();
     }
 }
 
 #[actix_web::test]
-async fn names_of_keys_are_shown_literally() {
+async fn key_names_are_shown_literally() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
     for payload in PAYLOADS {
         browser.generate(payload).await;
         browser.see("[role=status]", &format!("The key “{payload}” is ready.")).await;
-        assert_eq!(literal(&browser, ".is-new th bdi").await, payload);
+        assert_eq!(literal_text(&browser, ".is-new th bdi").await, payload);
         assert_nothing_ran(&browser, payload).await;
 
-        super::choose(&browser, "Delete").await;
-        assert_eq!(literal(&browser, ".facts bdi").await, payload);
+        super::choose_action(&browser, "Delete").await;
+        assert_eq!(literal_text(&browser, ".facts bdi").await, payload);
         assert_nothing_ran(&browser, payload).await;
 
         browser.press("Delete").await;
@@ -74,7 +74,7 @@ async fn names_of_keys_are_shown_literally() {
 }
 
 #[actix_web::test]
-async fn what_sessions_say_is_shown_literally() {
+async fn session_texts_are_shown_literally() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
@@ -89,23 +89,23 @@ async fn what_sessions_say_is_shown_literally() {
 
     browser.go(&format!("{}/sessions", app.url)).await;
 
-    // The newest first.
+    // The list shows the newest session first.
     for (row, payload) in (1..).zip(PAYLOADS.iter().rev()) {
         for column in ["Queue", "Agent", "Shopper"] {
             let cell = format!("tbody tr:nth-child({row}) [data-label={column}]");
-            assert_eq!(literal(&browser, &cell).await, *payload, "{column}");
+            assert_eq!(literal_text(&browser, &cell).await, *payload, "{column}");
         }
     }
     assert_nothing_ran(&browser, "sessions").await;
 }
 
 #[actix_web::test]
-async fn what_was_typed_comes_back_into_its_fields_literally() {
+async fn refused_registration_form_returns_its_values_literally() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     for payload in PAYLOADS {
         browser.go(&format!("{}/register", app.url)).await;
-        // The server is to refuse it, not the browser.
+        // Lets the server refuse the form instead of the browser.
         browser.run("document.querySelector('main form').noValidate = true").await;
         for label in ["Name", "Company", "Email"] {
             browser.fill(label, payload).await;
@@ -121,7 +121,7 @@ async fn what_was_typed_comes_back_into_its_fields_literally() {
 }
 
 #[actix_web::test]
-async fn a_question_comes_back_literally() {
+async fn refused_question_form_returns_its_text_literally() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     let question = PAYLOADS.join("\n");

@@ -1,4 +1,4 @@
-//! What a person sees and does, in a real Chromium.
+//! Tests in a real Chromium.
 
 mod accessibility;
 mod keyboard;
@@ -11,22 +11,22 @@ use thirtyfour::Key;
 
 use crate::support::Browser;
 
-/// Presses Copy, and pastes.
-async fn copied(browser: &Browser) -> String {
+/// Presses Copy and returns what the clipboard then holds.
+async fn copy_key(browser: &Browser) -> String {
     browser.click("[data-copy]").await;
     browser.see("[data-copied]", "Copied").await;
-    pasted(browser).await
+    paste(browser).await
 }
 
-/// Pastes what the clipboard has into the empty field of the form.
-async fn pasted(browser: &Browser) -> String {
+/// Pastes the clipboard into the empty form field and returns its value.
+async fn paste(browser: &Browser) -> String {
     let field = browser.input("Name").await;
     field.send_keys(Key::Control + "v").await.unwrap();
     field.prop("value").await.unwrap().unwrap()
 }
 
 /// Opens the action menu of the only key and chooses an entry.
-async fn choose(browser: &Browser, entry: &str) {
+async fn choose_action(browser: &Browser, entry: &str) {
     browser.click(".actions summary").await;
     browser.see(".actions[open] ul", entry).await;
     browser.follow(entry).await;

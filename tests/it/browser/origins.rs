@@ -1,11 +1,11 @@
-//! What pages of this and of other sites may do.
+//! What pages of other origins can do: call the API, but neither submit our forms nor frame our pages.
 
 use crate::support::{Browser, OtherSite, TestApp, test_app::PASSWORD};
 
 #[actix_web::test]
-async fn the_javascript_sample_works_on_the_page_that_prints_it() {
+async fn javascript_sample_works_on_the_page_that_prints_it() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 60);
     let key = ada.generate("docs").await;
     let browser = Browser::open().await;
@@ -22,11 +22,12 @@ async fn the_javascript_sample_works_on_the_page_that_prints_it() {
         .await;
 
     assert_eq!(logged, serde_json::json!([60, 50]), "{sample}");
-    assert_eq!(browser.complaints().await, [""; 0]);
+    assert_eq!(browser.read_complaints().await, [""; 0]);
 }
 
-/// What the first documentation told people to write: a `Content-Type` by hand, so that no boundary is sent.
-fn first_sample(app: &TestApp, key: &str) -> String {
+/// The first documentation set `Content-Type` by hand, so the request has no multipart boundary. Such pages
+/// must keep working.
+fn first_documentation_sample(app: &TestApp, key: &str) -> String {
     format!(
         "const formData = new FormData()
          formData.append('clientKey', '{key}')
@@ -41,61 +42,61 @@ fn first_sample(app: &TestApp, key: &str) -> String {
 }
 
 #[actix_web::test]
-async fn the_first_documentations_sample_works_on_other_sites() {
+async fn sample_of_the_first_documentation_works_on_other_sites() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 60);
-    let sample = first_sample(&app, &ada.generate("docs").await);
-    // Their page, and in it one whose origin is `null`.
-    let site =
-        OtherSite::showing("<title>A shop</title><iframe sandbox='allow-scripts' srcdoc='x'></iframe>");
+    let sample = first_documentation_sample(&app, &ada.generate("docs").await);
+    // A shop's page that contains a sandboxed frame, whose origin is `null`.
+    let site = OtherSite::serve("<title>A shop</title><iframe sandbox='allow-scripts' srcdoc='x'></iframe>");
     let browser = Browser::open().await;
 
     browser.go(&site.cross_site()).await;
-    let to_a_site = browser.run_async(&sample).await;
+    let from_site = browser.run_async(&sample).await;
     browser.driver().enter_frame(0).await.unwrap();
-    let to_null = browser.run_async(&sample).await;
+    let from_null_origin = browser.run_async(&sample).await;
 
-    assert_eq!(to_a_site, serde_json::json!([60, 2, 50, 10]));
+    assert_eq!(from_site, serde_json::json!([60, 2, 50, 10]));
     assert_eq!(browser.run("return origin").await, "null");
-    assert_eq!(to_null, to_a_site);
+    assert_eq!(from_null_origin, from_site);
 }
 
-/// A page that sends a form as soon as it is open.
-fn trap(url: &str, fields: &[(&str, &str)]) -> OtherSite {
+/// Serves a page that submits a form to `url` as soon as it loads.
+fn serve_trap(url: &str, fields: &[(&str, &str)]) -> OtherSite {
     let inputs = fields.iter().map(|(name, value)| format!("<input name='{name}' value='{value}'>"));
-    OtherSite::showing(format!(
+    OtherSite::serve(format!(
         "<body onload='document.forms[0].submit()'><form method='post' action='{url}'>{}</form>",
         inputs.collect::<Vec<_>>().concat()
     ))
 }
 
-/// Opens a trap and returns the status of the page it ends at, which is one of ours.
-async fn sprung(browser: &Browser, trap: &str, path: &str) -> serde_json::Value {
+/// Opens a trap, waits for our page at `path`, and returns its HTTP status.
+async fn open_trap(browser: &Browser, trap: &str, path: &str) -> serde_json::Value {
     browser.go(trap).await;
     browser.see("main h1", "").await;
     assert_eq!(browser.path().await, path);
     browser.run("return performance.getEntriesByType('navigation')[0].responseStatus").await
 }
 
-/// Everything that a form of another site could want to change.
+/// Checks everything that a forged form could have changed.
 async fn assert_nothing_has_changed(app: &TestApp, browser: &Browser, url: &str, key: &str) {
     assert_eq!(app.export(&[("clientKey", key)]).await.status, 200);
-    assert_eq!(app.db.ask("select count(*)::text as answer from api_keys"), "1");
-    assert_eq!(app.db.ask("select count(*)::text as answer from questions"), "0");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from api_keys"), "1");
+    assert_eq!(app.db.query_text("select count(*)::text as answer from questions"), "0");
     browser.go(&format!("{url}/settings/api-keys")).await;
     assert!(browser.text(".foot-user").await.contains("ada"), "{}", browser.page().await);
 }
 
-/// Springs every trap on somebody who is logged in at `url`; `lure` says at which address a trap stands.
-async fn assert_traps_are_refused(
+/// Submits forged forms for every kind of write while signed in at `url`. `lure` returns the URL to open for
+/// a trap.
+async fn assert_forged_forms_are_refused(
     app: &TestApp,
     browser: &Browser,
     url: &str,
     lure: impl Fn(&OtherSite) -> String,
 ) {
     let mallory = [("email", "mallory@example.org"), ("password", PASSWORD)];
-    app.signed_up("mallory").await;
+    app.sign_up("mallory").await;
     browser.sign_up(url, "ada").await;
     let key = browser.generate("Warehouse").await;
     let delete = format!("/settings/api-keys/{}/delete", &key[..18]);
@@ -108,9 +109,9 @@ async fn assert_traps_are_refused(
         ("/questions", &question),
     ];
     for (path, fields) in traps {
-        let trap = trap(&format!("{url}{path}"), fields);
+        let trap = serve_trap(&format!("{url}{path}"), fields);
 
-        let status = sprung(browser, &lure(&trap), path).await;
+        let status = open_trap(browser, &lure(&trap), path).await;
 
         assert_eq!(status, 403, "{path}");
         assert_nothing_has_changed(app, browser, url, &key).await;
@@ -118,36 +119,37 @@ async fn assert_traps_are_refused(
 }
 
 #[actix_web::test]
-async fn forms_of_another_site_are_refused() {
+async fn forms_from_another_site_are_refused() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
 
-    assert_traps_are_refused(&app, &browser, &app.url, OtherSite::cross_site).await;
+    assert_forged_forms_are_refused(&app, &browser, &app.url, OtherSite::cross_site).await;
 }
 
-/// Their requests carry the cookies: only where they come from tells them apart.
+/// Another port is the same site: the browser sends the cookies, and only the origin differs.
 #[actix_web::test]
-async fn forms_of_another_port_of_our_host_are_refused() {
+async fn forms_from_another_port_of_the_same_host_are_refused() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
 
-    assert_traps_are_refused(&app, &browser, &app.url, OtherSite::same_site).await;
+    assert_forged_forms_are_refused(&app, &browser, &app.url, OtherSite::same_site).await;
 }
 
-/// Where browsers send no `Sec-Fetch-Site`.
+/// Browsers send no `Sec-Fetch-Site` to plain HTTP.
 #[actix_web::test]
-async fn forms_of_another_site_are_refused_on_plain_http_too() {
+async fn forms_from_another_site_are_refused_over_plain_http() {
     let app = TestApp::start_with(&["--public-url", "http://shop.test"]).await;
-    let browser = Browser::knowing(&[("shop.test", &app.url), ("evil.test:*", "http://127.0.0.1")]).await;
+    let browser =
+        Browser::open_with_hosts(&[("shop.test", &app.url), ("evil.test:*", "http://127.0.0.1")]).await;
 
     let lure = |trap: &OtherSite| trap.cross_site().replace("localhost", "evil.test");
-    assert_traps_are_refused(&app, &browser, "http://shop.test", lure).await;
+    assert_forged_forms_are_refused(&app, &browser, "http://shop.test", lure).await;
 }
 
 #[actix_web::test]
-async fn no_page_of_another_site_can_frame_ours() {
+async fn other_sites_cannot_frame_our_pages() {
     let app = TestApp::start().await;
-    let site = OtherSite::showing(format!("<title>A shop</title><iframe src='{}/login'></iframe>", app.url));
+    let site = OtherSite::serve(format!("<title>A shop</title><iframe src='{}/login'></iframe>", app.url));
     let browser = Browser::open().await;
 
     for url in [site.cross_site(), site.same_site()] {
@@ -155,7 +157,7 @@ async fn no_page_of_another_site_can_frame_ours() {
         browser.driver().enter_frame(0).await.unwrap();
 
         assert_eq!(browser.count("main").await, 0, "{}", browser.page().await);
-        let complaints = browser.complaints().await;
+        let complaints = browser.read_complaints().await;
         assert!(complaints.iter().any(|it| it.contains("frame-ancestors")), "{complaints:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! The whole key is shown once: it can be copied, and it does not come back.
+//! The whole key is shown once: it can be copied and cannot be brought back.
 
-use super::copied;
+use super::copy_key;
 use crate::support::{Browser, TestApp};
 
 const INDEX: &str = "/settings/api-keys";
 
-/// Asserts that nothing of this page has the secret of the key, and that it is not the browser's blank page.
+/// Asserts that the page does not contain the key's secret, and that a page was loaded at all.
 async fn assert_no_secret(browser: &Browser, key: &str, when: &str) {
     let source = browser.driver().source().await.unwrap();
     assert!(!source.contains(&key[19..51]), "the secret is back {when}: {source}");
@@ -13,20 +13,20 @@ async fn assert_no_secret(browser: &Browser, key: &str, when: &str) {
 }
 
 #[actix_web::test]
-async fn copy_works_on_plain_http_where_there_is_no_clipboard() {
+async fn copy_works_over_plain_http_without_the_clipboard_api() {
     let app = TestApp::start_with(&["--public-url", "http://shop.test"]).await;
-    let browser = Browser::knowing(&[("shop.test", &app.url)]).await;
+    let browser = Browser::open_with_hosts(&[("shop.test", &app.url)]).await;
     browser.sign_up("http://shop.test", "ada").await;
     let key = browser.generate("Warehouse").await;
 
-    let copied = copied(&browser).await;
+    let copied = copy_key(&browser).await;
 
     assert_eq!(browser.run("return typeof navigator.clipboard").await, "undefined");
     assert_eq!(copied, key);
 }
 
 #[actix_web::test]
-async fn the_secret_does_not_come_back_with_back_or_forward() {
+async fn back_and_forward_do_not_show_the_secret_again() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
@@ -48,9 +48,10 @@ async fn the_secret_does_not_come_back_with_back_or_forward() {
     assert_no_secret(&browser, &key, "after Forward twice").await;
 }
 
-/// Chromium keeps no page in its back/forward cache that answered a form; others do. They say `pagehide` before.
+/// Chromium does not put the response to a form into its back/forward cache, but other browsers do. They fire
+/// `pagehide` first.
 #[actix_web::test]
-async fn the_secret_is_wiped_before_a_browser_keeps_the_page() {
+async fn secret_is_wiped_before_the_page_enters_the_back_forward_cache() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
@@ -63,13 +64,13 @@ async fn the_secret_is_wiped_before_a_browser_keeps_the_page() {
 }
 
 #[actix_web::test]
-async fn a_reload_shows_no_secret_and_makes_no_second_key() {
+async fn reload_shows_no_secret_and_creates_no_second_key() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
     let key = browser.generate("Warehouse").await;
 
-    // WebDriver's reload is one whose question, whether to send the form again, was answered with yes.
+    // WebDriver's reload confirms the browser's question whether to submit the form again.
     browser.driver().refresh().await.unwrap();
 
     browser.see("[role=status]", "This form has made its key already.").await;
@@ -79,7 +80,7 @@ async fn a_reload_shows_no_secret_and_makes_no_second_key() {
 }
 
 #[actix_web::test]
-async fn a_form_sent_again_after_back_shows_no_secret_and_makes_no_second_key() {
+async fn resubmitting_after_back_shows_no_secret_and_creates_no_second_key() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
@@ -95,9 +96,9 @@ async fn a_form_sent_again_after_back_shows_no_secret_and_makes_no_second_key() 
     assert_eq!(browser.count("tbody tr").await, 1);
 }
 
-/// A second form that is sent before the answer to the first would be shown instead of it, and has no key to show.
+/// The response to a second submission would replace that to the first and has no key to show.
 #[actix_web::test]
-async fn a_double_click_makes_one_key_and_shows_it() {
+async fn double_click_creates_one_key_and_shows_it() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
@@ -123,7 +124,7 @@ async fn a_double_click_makes_one_key_and_shows_it() {
 }
 
 #[actix_web::test]
-async fn after_logging_out_back_shows_no_keys() {
+async fn back_shows_no_keys_after_logging_out() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;

@@ -203,9 +203,10 @@ fn samples(page: &str) -> Vec<(String, Value)> {
 #[actix_web::test]
 async fn the_samples_of_the_readme_and_the_api_page_work_on_the_demo() {
     let app = TestApp::start().await;
-    let demo = uptok::seeds::create(&mut app.db.connect(), &TestApp::trail(), uptok::web::time::now())
-        .unwrap()
-        .unwrap();
+    let demo =
+        uptok::seeds::create(&mut app.db.connect(), &TestApp::audit_context(), uptok::web::time::now())
+            .unwrap()
+            .unwrap();
     let visitor = app.visitor();
     let login = [("email", demo.email), ("password", &demo.password)];
     visitor.post("/login", &login).await.assert_sent_to("/settings/api-keys");
@@ -397,17 +398,17 @@ fn the_page_of_the_api_has_every_error_that_the_guide_has() {
 #[actix_web::test]
 async fn the_examples_of_the_api_are_its_answers() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let key = ada.generate("docs").await;
     let recorder = ada.generate_recorder("recorder").await;
     let path = "/api/sessions/export-csv-data";
     let record = |key: &str, name: &'static str, body: Value| {
         let request = app.visitor().request(Method::POST, "/api/sessions").bearer_auth(key).json(&body);
-        async move { Reply::of(request.header("Idempotency-Key", name).send().await.unwrap()).await.json() }
+        async move { Reply::read(request.header("Idempotency-Key", name).send().await.unwrap()).await.json() }
     };
     let raw = |kind: &'static str, body: String| {
         let request = app.visitor().request(Method::POST, path).header("Content-Type", kind).body(body);
-        async { Reply::of(request.send().await.unwrap()).await.json() }
+        async { Reply::read(request.send().await.unwrap()).await.json() }
     };
     let mut answers = vec![
         app.export(&[("clientKey", &key), ("page", "0"), ("format", "xml")]).await.json(),

@@ -1,4 +1,5 @@
-//! Nothing in the binary demands the GPL, AGPL or LGPL. `deny.toml` says more; this needs nothing but cargo.
+//! No dependency of the binary requires the GPL, AGPL or LGPL. `deny.toml` is stricter; this check needs only
+//! cargo.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,70 +8,71 @@ use std::{
 
 use serde_json::Value;
 
-/// What `cargo metadata` says of the packages for this machine; those for others may not be there to look at.
-fn metadata() -> Value {
-    let host = output(Command::new("rustc").arg("-vV"));
+/// Reads `cargo metadata` for this platform only: packages for others may not be downloaded.
+fn load_metadata() -> Value {
+    let host = run_command(Command::new("rustc").arg("-vV"));
     let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--offline", "--locked", "--format-version", "1", "--filter-platform", &host]);
-    serde_json::from_str(&output(&mut cargo)).unwrap()
+    serde_json::from_str(&run_command(&mut cargo)).unwrap()
 }
 
-fn output(command: &mut Command) -> String {
+fn run_command(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn texts<'a>(list: &'a Value, name: &str) -> Vec<&'a str> {
+fn read_texts<'a>(list: &'a Value, name: &str) -> Vec<&'a str> {
     list.as_array().unwrap().iter().map(|it| it[name].as_str().unwrap_or_default()).collect()
 }
 
-/// Every package that the binary is made of or with: all but what only tests need.
-fn of_the_binary(metadata: &Value) -> BTreeSet<&str> {
+/// Collects the packages that the binary is built from, without those that only tests need.
+fn collect_packages(metadata: &Value) -> BTreeSet<&str> {
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
     let nodes: BTreeMap<&str, &Value> = nodes.iter().map(|it| (it["id"].as_str().unwrap(), it)).collect();
     let mut found = BTreeSet::new();
-    let mut left = vec![metadata["resolve"]["root"].as_str().unwrap()];
-    while let Some(id) = left.pop() {
+    let mut pending = vec![metadata["resolve"]["root"].as_str().unwrap()];
+    while let Some(id) = pending.pop() {
         if found.insert(id) {
             let needs = nodes[id]["deps"].as_array().unwrap().iter();
-            let needs = needs.filter(|it| texts(&it["dep_kinds"], "kind").iter().any(|kind| *kind != "dev"));
-            left.extend(needs.map(|it| it["pkg"].as_str().unwrap()));
+            let needs =
+                needs.filter(|it| read_texts(&it["dep_kinds"], "kind").iter().any(|kind| *kind != "dev"));
+            pending.extend(needs.map(|it| it["pkg"].as_str().unwrap()));
         }
     }
     found
 }
 
-/// Whether a licence expression (SPDX, and the older `A/B`) can be met without any licence of the GPL's family.
+/// Whether a licence expression (SPDX, or the older `A/B`) can be satisfied without a GPL-family licence.
 fn is_permissive(expression: &str) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words = spaced.split_whitespace().peekable();
-    let is_met = any(&mut words);
+    let is_met = parse_or(&mut words);
     is_met && words.next().is_none()
 }
 
 type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
 
-fn any(words: &mut Words) -> bool {
-    let mut is_met = all(words);
+fn parse_or(words: &mut Words) -> bool {
+    let mut is_met = parse_and(words);
     while words.next_if_eq(&"OR").is_some() {
-        is_met |= all(words);
+        is_met |= parse_and(words);
     }
     is_met
 }
 
-fn all(words: &mut Words) -> bool {
-    let mut is_met = one(words);
+fn parse_and(words: &mut Words) -> bool {
+    let mut is_met = parse_licence(words);
     while words.next_if_eq(&"AND").is_some() {
-        is_met &= one(words);
+        is_met &= parse_licence(words);
     }
     is_met
 }
 
-fn one(words: &mut Words) -> bool {
+fn parse_licence(words: &mut Words) -> bool {
     if words.next_if_eq(&"(").is_some() {
-        return any(words) & words.next_if_eq(&")").is_some();
+        return parse_or(words) & words.next_if_eq(&")").is_some();
     }
     let is_met = words.next().is_some_and(|licence| !licence.contains("GPL"));
     if words.next_if_eq(&"WITH").is_some() {
@@ -80,7 +82,7 @@ fn one(words: &mut Words) -> bool {
 }
 
 #[test]
-fn an_expression_is_met_if_one_of_its_choices_is() {
+fn expression_is_permissive_if_one_choice_is() {
     for good in
         ["MIT", "MIT/Apache-2.0", "MIT OR LGPL-2.1-or-later", "(A OR GPL-3.0) AND (B OR C)", "A WITH X OR B"]
     {
@@ -94,11 +96,11 @@ fn an_expression_is_met_if_one_of_its_choices_is() {
 }
 
 #[test]
-fn nothing_in_the_binary_demands_the_gpl() {
-    let metadata = metadata();
-    let packages = of_the_binary(&metadata);
+fn no_dependency_requires_the_gpl() {
+    let metadata = load_metadata();
+    let packages = collect_packages(&metadata);
 
-    let wrong: Vec<_> = metadata["packages"]
+    let violations: Vec<_> = metadata["packages"]
         .as_array()
         .unwrap()
         .iter()
@@ -108,5 +110,5 @@ fn nothing_in_the_binary_demands_the_gpl() {
         .collect();
 
     assert!(packages.len() > 100, "{}", packages.len());
-    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(violations.is_empty(), "{violations:?}");
 }

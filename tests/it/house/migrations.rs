@@ -1,4 +1,4 @@
-//! Migrations undo what they do, many nodes may run them at once, and `schema.rs` says what the database says.
+//! Migrations can be reverted and run by many nodes at once, and `schema.rs` matches the database.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use uptok::db::{Db, MIGRATIONS};
 
 use crate::support::TestDb;
 
-/// Every table, column, constraint, index and comment, as text.
-fn dump(db: &TestDb) -> String {
+/// Dumps the schema as text.
+fn dump_schema(db: &TestDb) -> String {
     let output = std::process::Command::new("pg_dump")
         .args(["--schema-only", "--no-owner", "--restrict-key=uptok", &db.url])
         .output()
@@ -17,7 +17,7 @@ fn dump(db: &TestDb) -> String {
     let output = if output.status.success() {
         output
     } else {
-        // An older pg_dump does not know the option, nor the random line that it is there to fix.
+        // An older pg_dump knows neither the option nor the random line that it makes constant.
         std::process::Command::new("pg_dump").args(["--schema-only", "--no-owner", &db.url]).output().unwrap()
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -25,23 +25,23 @@ fn dump(db: &TestDb) -> String {
 }
 
 #[test]
-fn up_down_up_comes_to_the_same() {
+fn reverting_and_reapplying_migrations_restores_the_schema() {
     let db = TestDb::empty();
-    let empty = dump(&db);
+    let empty = dump_schema(&db);
     Db::migrate(&db.url).unwrap();
-    let up = dump(&db);
+    let up = dump_schema(&db);
 
     db.connect().revert_all_migrations(MIGRATIONS).unwrap();
     db.execute("drop table __diesel_schema_migrations");
     db.execute("drop function if exists diesel_manage_updated_at, diesel_set_updated_at");
-    assert_eq!(dump(&db), empty);
+    assert_eq!(dump_schema(&db), empty);
 
     Db::migrate(&db.url).unwrap();
-    assert_eq!(dump(&db), up);
+    assert_eq!(dump_schema(&db), up);
 }
 
 #[test]
-fn four_nodes_may_start_at_once() {
+fn concurrent_migrations_apply_once() {
     let db = TestDb::empty();
     let applied: Vec<usize> = std::thread::scope(|scope| {
         let nodes: Vec<_> = (0..4).map(|_| scope.spawn(|| Db::migrate(&db.url).unwrap())).collect();
@@ -63,7 +63,7 @@ struct Column {
 }
 
 #[test]
-fn schema_rs_says_what_the_database_says() {
+fn schema_rs_matches_the_database() {
     let db = TestDb::new();
     let columns: Vec<Column> = sql_query(
         "select table_name::text as table, column_name || ' -> ' || case when is_nullable = 'YES' then 'Nullable<' else '' end \
@@ -77,16 +77,16 @@ fn schema_rs_says_what_the_database_says() {
     )
     .load(&mut db.connect())
     .unwrap();
-    let mut of_database: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut database_columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Column { table, line } in columns {
-        of_database.entry(table).or_default().push(line);
+        database_columns.entry(table).or_default().push(line);
     }
 
-    assert_eq!(of_schema_rs(&std::fs::read_to_string("src/schema.rs").unwrap()), of_database);
+    assert_eq!(parse_schema_rs(&std::fs::read_to_string("src/schema.rs").unwrap()), database_columns);
 }
 
-/// Table → its columns as `schema.rs` has them.
-fn of_schema_rs(text: &str) -> BTreeMap<String, Vec<String>> {
+/// Reads the columns of each table from `schema.rs`.
+fn parse_schema_rs(text: &str) -> BTreeMap<String, Vec<String>> {
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut table = String::new();
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
@@ -102,21 +102,21 @@ fn of_schema_rs(text: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn what_a_client_owns_has_the_client_first_in_every_key() {
+fn unique_and_foreign_keys_of_client_tables_start_with_the_client() {
     let db = TestDb::new();
-    // Local tables: they are found by a person or a browser, not by a client.
+    // Tables that are not looked up by client.
     let local = "'users', 'sign_ins', 'questions', 'memberships', 'api_key_directory', 'usage_batches', '__diesel_schema_migrations'";
-    let wrong = db.ask(&format!(
+    let unique_keys = db.query_text(&format!(
         "select coalesce(string_agg(i.indexrelid::regclass::text, ', '), '') as answer \
          from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace \
          join pg_attribute a on a.attrelid = t.oid and a.attnum = i.indkey[0] \
          where n.nspname = 'public' and i.indisunique and a.attname <> 'client_id' and t.relname not in ({local})"
     ));
-    let foreign = db.ask(
+    let foreign_keys = db.query_text(
         "select coalesce(string_agg(conname, ', '), '') as answer from pg_constraint c \
          join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1] \
          where contype = 'f' and a.attname <> 'client_id' and conrelid::regclass::text not in ('memberships', 'sign_ins')",
     );
 
-    assert_eq!((wrong.as_str(), foreign.as_str()), ("", ""));
+    assert_eq!((unique_keys.as_str(), foreign_keys.as_str()), ("", ""));
 }

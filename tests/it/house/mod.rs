@@ -1,4 +1,4 @@
-//! What holds for the repository: its layout, documents, licences and migrations.
+//! Checks of the repository: layout, documents, licences and migrations.
 
 mod docs;
 mod layout;

@@ -14,28 +14,27 @@ use crate::support::{Reply, TestApp, Visitor};
 
 const PATH: &str = "/api/sessions/export-csv-data";
 
-/// A client with `count` sessions and a key.
-async fn client_with(app: &TestApp, count: usize) -> (Visitor, String) {
-    let ada = app.signed_up("ada").await;
+/// Signs up a client with `count` sessions and a key.
+async fn sign_up_with_sessions(app: &TestApp, count: usize) -> (Visitor, String) {
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, count);
     let key = ada.generate("export").await;
     (ada, key)
 }
 
-/// Posts a raw body with this content type.
-async fn post(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+async fn post_body(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
     let request = app.visitor().request(Method::POST, PATH).header("Content-Type", content_type).body(body);
-    Reply::of(request.send().await.unwrap()).await
+    Reply::read(request.send().await.unwrap()).await
 }
 
-fn sequences(reply: &Reply) -> Vec<i64> {
+fn read_sequences(reply: &Reply) -> Vec<i64> {
     reply.json()["data"].as_array().unwrap().iter().map(|it| it["sequence"].as_i64().unwrap()).collect()
 }
 
 #[actix_web::test]
-async fn the_first_page_comes_without_asking_for_more() {
+async fn first_page_is_returned_by_default() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 120).await;
+    let (_, key) = sign_up_with_sessions(&app, 120).await;
 
     let reply = app.export(&[("clientKey", &key)]).await;
 
@@ -45,20 +44,20 @@ async fn the_first_page_comes_without_asking_for_more() {
     let totals =
         ["page", "recordsPerPage", "totalSessions", "totalPages"].map(|name| answer[name].as_i64().unwrap());
     assert_eq!(totals, [1, 50, 120, 3]);
-    assert_eq!(sequences(&reply), (1..=50).collect::<Vec<_>>());
+    assert_eq!(read_sequences(&reply), (1..=50).collect::<Vec<_>>());
     assert!(reply.body.starts_with(r#"{"data":[{"sessionId":""#));
 }
 
 #[actix_web::test]
 async fn pages_cover_everything_once_in_both_orders() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 107).await;
+    let (_, key) = sign_up_with_sessions(&app, 107).await;
     for order in ["asc", "desc"] {
         let mut seen = Vec::new();
         for page in 1..=11 {
             let page = page.to_string();
             let fields = [("clientKey", key.as_str()), ("page", &page), ("perPage", "10"), ("order", order)];
-            seen.extend(sequences(&app.export(&fields).await));
+            seen.extend(read_sequences(&app.export(&fields).await));
         }
         if order == "desc" {
             seen.reverse();
@@ -68,9 +67,9 @@ async fn pages_cover_everything_once_in_both_orders() {
 }
 
 #[actix_web::test]
-async fn a_client_without_sessions_has_no_pages() {
+async fn client_without_sessions_has_no_pages() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 0).await;
+    let (_, key) = sign_up_with_sessions(&app, 0).await;
     for order in ["asc", "desc"] {
         let reply = app.export(&[("clientKey", &key), ("order", order)]).await;
         assert_eq!(
@@ -81,30 +80,30 @@ async fn a_client_without_sessions_has_no_pages() {
 }
 
 #[actix_web::test]
-async fn a_page_past_the_end_is_empty_with_true_totals() {
+async fn page_past_the_end_is_empty_with_true_totals() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 3).await;
+    let (_, key) = sign_up_with_sessions(&app, 3).await;
     for (page, order) in
         [("2", "asc"), ("1000000", "asc"), ("9223372036854775807", "asc"), ("9223372036854775807", "desc")]
     {
         let reply = app.export(&[("clientKey", &key), ("page", page), ("order", order)]).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
-        assert_eq!((sequences(&reply).len(), reply.json()["totalSessions"].as_i64()), (0, Some(3)));
+        assert_eq!((read_sequences(&reply).len(), reply.json()["totalSessions"].as_i64()), (0, Some(3)));
     }
 }
 
 #[actix_web::test]
-async fn more_per_page_than_allowed_is_clamped_and_said() {
+async fn page_size_is_clamped_and_reported() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 1001).await;
+    let (_, key) = sign_up_with_sessions(&app, 1001).await;
     let reply = app.export(&[("clientKey", &key), ("perPage", "5000")]).await;
-    assert_eq!((sequences(&reply).len(), reply.json()["recordsPerPage"].as_i64()), (1000, Some(1000)));
+    assert_eq!((read_sequences(&reply).len(), reply.json()["recordsPerPage"].as_i64()), (1000, Some(1000)));
 }
 
 #[actix_web::test]
-async fn a_wrong_field_is_named() {
+async fn invalid_field_is_named() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 1).await;
+    let (_, key) = sign_up_with_sessions(&app, 1).await;
     for (field, value) in [
         ("page", "0"),
         ("page", "+1"),
@@ -130,9 +129,9 @@ async fn a_wrong_field_is_named() {
 }
 
 #[actix_web::test]
-async fn an_empty_field_is_absent_an_unknown_one_ignored_a_repeated_one_refused() {
+async fn empty_and_unknown_fields_are_ignored_and_repeated_ones_refused() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 1).await;
+    let (_, key) = sign_up_with_sessions(&app, 1).await;
 
     let empty =
         app.export(&[("clientKey", &key), ("page", ""), ("perPage", ""), ("status", ""), ("x", "y")]).await;
@@ -145,9 +144,9 @@ async fn an_empty_field_is_absent_an_unknown_one_ignored_a_repeated_one_refused(
 }
 
 #[actix_web::test]
-async fn every_kind_of_body_and_both_places_for_the_key_do() {
+async fn every_body_format_and_both_key_locations_are_accepted() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 3).await;
+    let (_, key) = sign_up_with_sessions(&app, 3).await;
     let urlencoded = format!("clientKey={key}&page=1&perPage=2");
     let json = format!(r#"{{"clientKey":"{key}","page":1,"perPage":"2","status":null}}"#);
     let part = |name: &str, value: &str| {
@@ -156,47 +155,47 @@ async fn every_kind_of_body_and_both_places_for_the_key_do() {
     let multipart = format!("{}{}--X--\r\n", part("clientKey", &key), part("perPage", "2"));
 
     let replies = [
-        post(&app, "application/x-www-form-urlencoded", urlencoded).await,
-        post(&app, "application/json; charset=utf-8", json).await,
-        post(&app, "multipart/form-data; boundary=X", multipart.clone()).await,
-        // What the first documentation made people send: a Content-Type by hand, without a boundary.
-        post(&app, "multipart/form-data", multipart).await,
+        post_body(&app, "application/x-www-form-urlencoded", urlencoded).await,
+        post_body(&app, "application/json; charset=utf-8", json).await,
+        post_body(&app, "multipart/form-data; boundary=X", multipart.clone()).await,
+        // The first documentation set `Content-Type` by hand, without a boundary.
+        post_body(&app, "multipart/form-data", multipart).await,
     ];
 
     for reply in replies {
         assert_eq!(reply.status, 200, "{}", reply.body);
-        assert_eq!(sequences(&reply), [1, 2]);
+        assert_eq!(read_sequences(&reply), [1, 2]);
     }
     let bearer = app.visitor().request(Method::POST, PATH).bearer_auth(&key).send().await.unwrap();
     assert_eq!(bearer.status(), 200);
     let both = app.visitor().request(Method::POST, PATH).bearer_auth(&key).form(&[("clientKey", &key)]);
-    Reply::of(both.send().await.unwrap()).await.assert_problem(400, "invalid_field");
+    Reply::read(both.send().await.unwrap()).await.assert_problem(400, "invalid_field");
 }
 
 #[actix_web::test]
-async fn a_key_in_the_address_is_refused() {
+async fn key_in_the_query_string_is_refused() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 1).await;
+    let (_, key) = sign_up_with_sessions(&app, 1).await;
     for query in [format!("?clientKey={key}"), format!("?key={key}"), "?clientkey=x".to_owned()] {
         let request = app.visitor().request(Method::POST, &format!("{PATH}{query}")).bearer_auth(&key);
-        let reply = Reply::of(request.send().await.unwrap()).await;
+        let reply = Reply::read(request.send().await.unwrap()).await;
         reply.assert_problem(400, "invalid_field");
         assert!(!reply.body.contains(&key[19..]));
     }
 }
 
 #[actix_web::test]
-async fn every_bad_key_gets_one_and_the_same_answer() {
+async fn every_bad_key_gets_the_same_answer() {
     let app = TestApp::start().await;
-    let (ada, key) = client_with(&app, 1).await;
+    let (ada, key) = sign_up_with_sessions(&app, 1).await;
     let deleted = ada.generate("deleted").await;
     ada.post(&format!("/settings/api-keys/{}/delete", &deleted[..18]), &[]).await;
     let unknown = uptok::api_keys::ClientKey::generate().unwrap().expose();
     let typo = format!("{}{}", &key[..56], if key.ends_with('0') { '1' } else { '0' });
     let wrong_secret = {
         let body = format!("{}_{}", &key[..18], &unknown[19..51]);
-        // The checksum must fit, or the key would be refused before the database is asked.
-        with_checksum(&body)
+        // With a wrong checksum the key would be refused without a query.
+        append_checksum(&body)
     };
 
     let mut bodies = BTreeSet::new();
@@ -223,8 +222,8 @@ async fn every_bad_key_gets_one_and_the_same_answer() {
     assert_eq!(bodies.len(), 1, "{bodies:?}");
 }
 
-/// `body` with the checksum that makes it well formed.
-fn with_checksum(body: &str) -> String {
+/// Appends the checksum that makes a key well formed.
+fn append_checksum(body: &str) -> String {
     const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut rest = crc32fast::hash(body.as_bytes());
     let mut digits = String::new();
@@ -238,33 +237,33 @@ fn with_checksum(body: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_row_written_or_moved_by_hand_opens_nothing() {
+async fn swapped_or_forged_hash_authorizes_nothing() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 1).await;
-    let eve = app.signed_up("eve").await;
-    let eves = eve.generate("hers").await;
-    let (mine, hers) = (&key[..18], &eves[..18]);
+    let (_, key) = sign_up_with_sessions(&app, 1).await;
+    let eve = app.sign_up("eve").await;
+    let eve_key = eve.generate("hers").await;
+    let (ada_public, eve_public) = (&key[..18], &eve_key[..18]);
 
-    // Eve's hash under Ada's public key.
+    // Puts the hash of Eve's secret under Ada's public key.
     app.db.execute(&format!(
-        "update api_keys a set secret_hash = b.secret_hash from api_keys b where a.public_key = '{mine}' and b.public_key = '{hers}'"
+        "update api_keys a set secret_hash = b.secret_hash from api_keys b where a.public_key = '{ada_public}' and b.public_key = '{eve_public}'"
     ));
-    let swapped = with_checksum(&format!("{mine}_{}", &eves[19..51]));
+    let swapped = append_checksum(&format!("{ada_public}_{}", &eve_key[19..51]));
     assert_eq!(app.export(&[("clientKey", &swapped)]).await.status, 401);
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401);
 
-    // A plain SHA-256 of a chosen secret.
+    // Stores a plain SHA-256 of the secret instead of the keyed hash.
     app.db.execute(&format!(
-        "update api_keys set secret_hash = sha256(convert_to('{}', 'UTF8')) where public_key = '{mine}'",
+        "update api_keys set secret_hash = sha256(convert_to('{}', 'UTF8')) where public_key = '{ada_public}'",
         &key[19..51]
     ));
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401);
 }
 
 #[actix_web::test]
-async fn clearing_deleted_at_by_hand_does_not_revive_a_key() {
+async fn clearing_deleted_at_does_not_revive_a_key() {
     let app = TestApp::start().await;
-    let (ada, key) = client_with(&app, 1).await;
+    let (ada, key) = sign_up_with_sessions(&app, 1).await;
     ada.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
 
     app.db.execute("update api_keys set deleted_at = null, secret_hash = decode(repeat('00', 32), 'hex')");
@@ -275,7 +274,7 @@ async fn clearing_deleted_at_by_hand_does_not_revive_a_key() {
 #[actix_web::test]
 async fn filters_and_totals_agree() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 180).await;
+    let (_, key) = sign_up_with_sessions(&app, 180).await;
 
     let missed =
         app.export(&[("clientKey", &key), ("status", "missed"), ("perPage", "25"), ("page", "3")]).await;
@@ -286,28 +285,28 @@ async fn filters_and_totals_agree() {
 
     let totals =
         |reply: &Reply| (reply.json()["totalSessions"].as_i64(), reply.json()["totalPages"].as_i64());
-    assert_eq!((totals(&missed), sequences(&missed).len()), ((Some(60), Some(3)), 10));
+    assert_eq!((totals(&missed), read_sequences(&missed).len()), ((Some(60), Some(3)), 10));
     assert_eq!(totals(&hour), (Some(60), Some(2)));
-    assert_eq!(sequences(&hour)[0], 61);
+    assert_eq!(read_sequences(&hour)[0], 61);
     assert_eq!(totals(&none), (Some(0), Some(0)));
 }
 
 #[actix_web::test]
-async fn a_full_page_does_not_change_while_sessions_arrive() {
+async fn full_page_does_not_change_while_sessions_arrive() {
     let app = TestApp::start().await;
-    let (ada, key) = client_with(&app, 60).await;
+    let (ada, key) = sign_up_with_sessions(&app, 60).await;
     let before = app.export(&[("clientKey", &key), ("page", "1")]).await;
 
     app.db.change_sessions("update sessions set external_id = null");
     app.record(&ada.client_id().await, 60);
 
     let after = app.export(&[("clientKey", &key), ("page", "1")]).await;
-    assert_eq!(sequences(&before), sequences(&after));
+    assert_eq!(read_sequences(&before), read_sequences(&after));
     assert_eq!(after.json()["totalSessions"], 120);
 }
 
 #[actix_web::test]
-async fn bodies_that_cannot_be_read_are_refused_with_a_reason() {
+async fn malformed_bodies_are_refused_with_a_reason() {
     let app = TestApp::start().await;
     let long_boundary = format!("--{}\r\n", "a".repeat(71));
     let deep = "[".repeat(60_000);
@@ -321,44 +320,46 @@ async fn bodies_that_cannot_be_read_are_refused_with_a_reason() {
         ("application/json", r#"{"page":{"a":1}}"#),
         ("application/json", ""),
     ] {
-        let reply = post(&app, content_type, body.to_owned()).await;
+        let reply = post_body(&app, content_type, body.to_owned()).await;
         reply.assert_problem(400, "malformed_request");
     }
-    let not_text = post(
+    let not_text = post_body(
         &app,
         "multipart/form-data; boundary=X",
         b"--X\r\nContent-Disposition: form-data; name=\"page\"\r\n\r\n\xff\r\n--X--\r\n".to_vec(),
     );
     not_text.await.assert_problem(400, "invalid_field");
     for content_type in ["text/plain", "application/xml", "multipart/mixed; boundary=X", ""] {
-        post(&app, content_type, "clientKey=1").await.assert_problem(415, "unsupported_type");
+        post_body(&app, content_type, "clientKey=1").await.assert_problem(415, "unsupported_type");
     }
     let zipped =
         app.visitor().request(Method::POST, PATH).header("Content-Encoding", "gzip").form(&[("page", "1")]);
-    Reply::of(zipped.send().await.unwrap()).await.assert_problem(415, "unsupported_type");
+    Reply::read(zipped.send().await.unwrap()).await.assert_problem(415, "unsupported_type");
 }
 
 #[actix_web::test]
-async fn at_most_16_fields_and_64_kib() {
+async fn body_has_at_most_16_fields_and_64_kib() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 1).await;
+    let (_, key) = sign_up_with_sessions(&app, 1).await;
     let fields = |count: usize| (0..count).map(|index| format!("&f{index}=1")).collect::<Vec<_>>().concat();
     let form = "application/x-www-form-urlencoded";
     let padded = |length: usize| format!("clientKey={key}&x={}", "y".repeat(length - 10 - 57 - 3));
 
-    assert_eq!(post(&app, form, format!("clientKey={key}{}", fields(15))).await.status, 200);
-    post(&app, form, format!("clientKey={key}{}", fields(16))).await.assert_problem(400, "malformed_request");
-    assert_eq!(post(&app, form, padded(64 * 1024)).await.status, 200);
-    post(&app, form, padded(64 * 1024 + 1)).await.assert_problem(413, "body_too_large");
+    assert_eq!(post_body(&app, form, format!("clientKey={key}{}", fields(15))).await.status, 200);
+    post_body(&app, form, format!("clientKey={key}{}", fields(16)))
+        .await
+        .assert_problem(400, "malformed_request");
+    assert_eq!(post_body(&app, form, padded(64 * 1024)).await.status, 200);
+    post_body(&app, form, padded(64 * 1024 + 1)).await.assert_problem(413, "body_too_large");
 }
 
 #[actix_web::test]
-async fn a_body_without_a_length_is_bounded_too() {
+async fn body_without_content_length_is_bounded() {
     let app = TestApp::start().await;
     let part = "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n".repeat(100);
     let endless = futures_util::stream::iter((0..10_000).map(move |_| Ok::<_, std::io::Error>(part.clone())));
 
-    let sent = app
+    let result = app
         .visitor()
         .request(Method::POST, PATH)
         .header("Content-Type", "multipart/form-data; boundary=X")
@@ -366,26 +367,26 @@ async fn a_body_without_a_length_is_bounded_too() {
         .send()
         .await;
 
-    // Either the answer arrives, or the connection is closed under the sender's hands.
-    if let Ok(response) = sent {
+    // The server may close the connection before the sender has read the response.
+    if let Ok(response) = result {
         assert_eq!(response.status(), 413);
     }
     assert_eq!(app.visitor().get("/livez").await.status, 200);
 }
 
 #[actix_web::test]
-async fn a_body_that_never_ends_is_given_up_after_five_seconds() {
+async fn unfinished_body_times_out() {
     let app = TestApp::start().await;
-    let mut slow = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
-    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut connection = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let head = format!(
         "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\npage="
     );
-    slow.write_all(head.as_bytes()).unwrap();
+    connection.write_all(head.as_bytes()).unwrap();
 
     let answer = actix_web::web::block(move || {
         let mut answer = [0; 512];
-        let length = slow.read(&mut answer).unwrap();
+        let length = connection.read(&mut answer).unwrap();
         String::from_utf8_lossy(&answer[..length]).into_owned()
     });
 
@@ -393,9 +394,9 @@ async fn a_body_that_never_ends_is_given_up_after_five_seconds() {
 }
 
 #[actix_web::test]
-async fn csv_is_what_the_record_says() {
+async fn csv_escapes_formulas_quotes_and_line_breaks() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 60).await;
+    let (_, key) = sign_up_with_sessions(&app, 60).await;
     app.db.change_sessions(
         "update sessions set shopper_name = '=cmd()', notes = E'a \"quote\",\r\nand a line', shopper_phone = '+4930123', \
          tags = '{vip,repeat}' where sequence = 1",
@@ -416,9 +417,9 @@ async fn csv_is_what_the_record_says() {
 }
 
 #[actix_web::test]
-async fn everything_streams_in_both_orders_and_with_a_filter() {
+async fn stream_returns_everything_in_both_orders_and_with_filters() {
     let app = TestApp::start().await;
-    let (_, key) = client_with(&app, 2500).await;
+    let (_, key) = sign_up_with_sessions(&app, 2500).await;
     let stream = |more: &'static [(&'static str, &'static str)]| {
         let fields: Vec<_> =
             [("clientKey", key.as_str()), ("format", "ndjson")].iter().chain(more).copied().collect();
@@ -440,9 +441,9 @@ async fn everything_streams_in_both_orders_and_with_a_filter() {
 }
 
 #[actix_web::test]
-async fn a_key_that_is_deleted_ends_its_stream() {
+async fn deleting_a_key_aborts_its_stream() {
     let app = TestApp::start().await;
-    let (ada, key) = client_with(&app, 1000).await;
+    let (ada, key) = sign_up_with_sessions(&app, 1000).await;
     app.db.change_sessions(
         "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at, notes) \
          select client_id, n, gen_random_uuid(), 'missed', 'chat', now(), now(), repeat('long ', 500) \
@@ -460,9 +461,9 @@ async fn a_key_that_is_deleted_ends_its_stream() {
 }
 
 #[actix_web::test]
-async fn a_key_is_let_in_only_before_its_deletion_was_answered() {
+async fn key_is_refused_once_its_deletion_is_answered() {
     let app = TestApp::start().await;
-    let (ada, key) = client_with(&app, 5).await;
+    let (ada, key) = sign_up_with_sessions(&app, 5).await;
     let path = format!("/settings/api-keys/{}/delete", &key[..18]);
     let fields = [("clientKey", key.as_str())];
     let during = join_all((0..50).map(|_| app.export(&fields)));
@@ -475,7 +476,7 @@ async fn a_key_is_let_in_only_before_its_deletion_was_answered() {
 }
 
 #[actix_web::test]
-async fn other_methods_are_refused_and_any_origin_may_read() {
+async fn other_methods_are_refused_and_any_origin_is_allowed_by_default() {
     let app = TestApp::start().await;
     let get = app.visitor().get(PATH).await;
     get.assert_problem(405, "method_not_allowed");
@@ -486,7 +487,7 @@ async fn other_methods_are_refused_and_any_origin_may_read() {
         .request(Method::POST, PATH)
         .header("Origin", "https://shop.example")
         .form(&[("a", "b")]);
-    let reply = Reply::of(from_elsewhere.send().await.unwrap()).await;
+    let reply = Reply::read(from_elsewhere.send().await.unwrap()).await;
 
     reply.assert_problem(401, "invalid_key");
     assert_eq!(reply.header("access-control-allow-origin"), "*");
@@ -497,28 +498,28 @@ async fn other_methods_are_refused_and_any_origin_may_read() {
         .header("Origin", "https://shop.example")
         .header("Access-Control-Request-Method", "POST")
         .header("Access-Control-Request-Headers", "authorization");
-    assert_eq!(Reply::of(preflight.send().await.unwrap()).await.status, 200);
+    assert_eq!(Reply::read(preflight.send().await.unwrap()).await.status, 200);
 }
 
 #[actix_web::test]
-async fn the_operator_may_name_the_origins() {
+async fn allowed_origins_can_be_configured() {
     let app = TestApp::start_with(&["--cors-origins", "https://shop.example"]).await;
     let from = |origin: &'static str| {
         app.visitor().request(Method::POST, PATH).header("Origin", origin).form(&[("a", "b")]).send()
     };
 
-    let named = Reply::of(from("https://shop.example").await.unwrap()).await;
-    let other = Reply::of(from("https://evil.example").await.unwrap()).await;
+    let allowed = Reply::read(from("https://shop.example").await.unwrap()).await;
+    let other = Reply::read(from("https://evil.example").await.unwrap()).await;
 
-    assert_eq!(named.header("access-control-allow-origin"), "https://shop.example");
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://shop.example");
     assert_eq!(other.header("access-control-allow-origin"), "");
 }
 
 #[actix_web::test]
-async fn the_sign_in_of_a_browser_opens_nothing_here() {
+async fn browser_sign_in_does_not_authorize_the_api() {
     let app = TestApp::start().await;
-    let (ada, _) = client_with(&app, 1).await;
+    let (ada, _) = sign_up_with_sessions(&app, 1).await;
     let request =
         ada.request(Method::POST, PATH).header("Sec-Fetch-Site", "same-origin").form(&[("page", "1")]);
-    Reply::of(request.send().await.unwrap()).await.assert_problem(401, "invalid_key");
+    Reply::read(request.send().await.unwrap()).await.assert_problem(401, "invalid_key");
 }

@@ -11,31 +11,31 @@ struct Reader {
 }
 
 impl Reader {
-    async fn with(app: &TestApp, name: &str, count: usize) -> Self {
-        let visitor = app.signed_up(name).await;
+    async fn new(app: &TestApp, name: &str, count: usize) -> Self {
+        let visitor = app.sign_up(name).await;
         app.record(&visitor.client_id().await, count);
         Self { key: visitor.generate("read").await, visitor }
     }
 
     async fn get(&self, path: &str) -> Reply {
-        self.get_unless(path, "").await
+        self.get_if_none_match(path, "").await
     }
 
-    async fn get_unless(&self, path: &str, tag: &str) -> Reply {
+    async fn get_if_none_match(&self, path: &str, tag: &str) -> Reply {
         let mut request = self.visitor.request(Method::GET, path).bearer_auth(&self.key);
         if !tag.is_empty() {
             request = request.header("If-None-Match", tag);
         }
-        Reply::of(request.send().await.unwrap()).await
+        Reply::read(request.send().await.unwrap()).await
     }
 }
 
-fn sequences(reply: &Reply) -> Vec<i64> {
+fn read_sequences(reply: &Reply) -> Vec<i64> {
     reply.json()["data"].as_array().unwrap().iter().map(|it| it["sequence"].as_i64().unwrap()).collect()
 }
 
-/// The address of this relation in the `Link` header, without the origin.
-fn link(reply: &Reply, relation: &str) -> Option<String> {
+/// Returns the target of this relation in the `Link` header, without the origin.
+fn find_link(reply: &Reply, relation: &str) -> Option<String> {
     let marked = format!("; rel=\"{relation}\"");
     let link = reply.header("link").split(", ").find(|link| link.ends_with(&marked))?;
     let address = link.trim_start_matches('<').split('>').next().unwrap();
@@ -43,9 +43,9 @@ fn link(reply: &Reply, relation: &str) -> Option<String> {
 }
 
 #[actix_web::test]
-async fn a_page_is_that_of_the_export() {
+async fn page_equals_that_of_the_export() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 120).await;
+    let reader = Reader::new(&app, "ada", 120).await;
 
     let got = reader.get("/api/sessions?page=2&perPage=50").await;
     let posted = app.export(&[("clientKey", &reader.key), ("page", "2"), ("perPage", "50")]).await;
@@ -57,26 +57,26 @@ async fn a_page_is_that_of_the_export() {
 #[actix_web::test]
 async fn links_lead_through_all_pages() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 107).await;
+    let reader = Reader::new(&app, "ada", 107).await;
 
     let mut page = reader.get("/api/sessions?perPage=25&order=desc").await;
-    assert_eq!(link(&page, "prev"), None);
-    let last = reader.get(&link(&page, "last").unwrap()).await;
-    let mut seen = sequences(&page);
-    while let Some(next) = link(&page, "next") {
+    assert_eq!(find_link(&page, "prev"), None);
+    let last = reader.get(&find_link(&page, "last").unwrap()).await;
+    let mut seen = read_sequences(&page);
+    while let Some(next) = find_link(&page, "next") {
         page = reader.get(&next).await;
-        seen.extend(sequences(&page));
+        seen.extend(read_sequences(&page));
     }
 
     assert_eq!(seen, (1..=107).rev().collect::<Vec<_>>());
     assert_eq!(page.body, last.body);
-    assert_eq!(link(&page, "first"), Some("/api/sessions?perPage=25&order=desc&page=1".to_owned()));
+    assert_eq!(find_link(&page, "first"), Some("/api/sessions?perPage=25&order=desc&page=1".to_owned()));
 }
 
 #[actix_web::test]
-async fn cursors_lead_through_everything_with_and_without_a_filter() {
+async fn cursors_lead_through_all_sessions_with_and_without_filters() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 200).await;
+    let reader = Reader::new(&app, "ada", 200).await;
     for (filter, expected) in [
         ("", 200),
         ("&order=desc", 200),
@@ -87,12 +87,12 @@ async fn cursors_lead_through_everything_with_and_without_a_filter() {
         ("&updatedSince=2020-01-01", 200),
     ] {
         let mut page = reader.get(&format!("/api/sessions?perPage=20{filter}")).await;
-        let mut seen = sequences(&page);
+        let mut seen = read_sequences(&page);
         while let Some(cursor) = page.json()["nextCursor"].as_str() {
             page = reader.get(&format!("/api/sessions?perPage=20{filter}&cursor={cursor}")).await;
-            assert!(!sequences(&page).is_empty(), "{filter}: there was no more");
+            assert!(!read_sequences(&page).is_empty(), "{filter}: there was no more");
             assert_eq!(page.json()["totalSessions"], expected, "{filter}");
-            seen.extend(sequences(&page));
+            seen.extend(read_sequences(&page));
         }
 
         assert_eq!(seen.len(), expected, "{filter}");
@@ -104,22 +104,22 @@ async fn cursors_lead_through_everything_with_and_without_a_filter() {
 }
 
 #[actix_web::test]
-async fn sessions_that_arrive_meanwhile_are_neither_missed_nor_doubled() {
+async fn filtered_page_is_stable_while_sessions_arrive() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 40).await;
+    let reader = Reader::new(&app, "ada", 40).await;
     let first = reader.get("/api/sessions?perPage=40&status=completed").await;
     app.db.change_sessions("update sessions set external_id = null");
     app.record(&reader.visitor.client_id().await, 60);
 
     let all = reader.get("/api/sessions?perPage=1000&status=completed").await;
 
-    assert!(sequences(&all).starts_with(&sequences(&first)));
+    assert!(read_sequences(&all).starts_with(&read_sequences(&first)));
 }
 
 #[actix_web::test]
-async fn every_filter_lets_through_what_it_says() {
+async fn every_filter_returns_only_matching_sessions() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 90).await;
+    let reader = Reader::new(&app, "ada", 90).await;
     app.db.change_sessions(
         "update sessions set channel = 'chat', agent_name = 'Ada & Co' where sequence <= 10",
     );
@@ -136,7 +136,7 @@ async fn every_filter_lets_through_what_it_says() {
     ] {
         let reply = reader.get(&format!("/api/sessions?perPage=1000&{query}")).await;
         assert_eq!(
-            (reply.json()["totalSessions"].as_i64(), sequences(&reply).len()),
+            (reply.json()["totalSessions"].as_i64(), read_sequences(&reply).len()),
             (Some(expected), usize::try_from(expected).unwrap()),
             "{query}"
         );
@@ -156,9 +156,9 @@ async fn every_filter_lets_through_what_it_says() {
 }
 
 #[actix_web::test]
-async fn totals_that_are_added_up_are_those_that_are_counted() {
+async fn summed_totals_equal_the_number_of_sessions() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 240).await;
+    let reader = Reader::new(&app, "ada", 240).await;
     app.db.change_sessions(
         "update sessions set channel = case when sequence % 4 = 0 then 'chat' else 'video' end, \
          created_at = timestamptz '2026-10-01 00:00Z' + sequence * interval '47 minutes', \
@@ -175,11 +175,11 @@ async fn totals_that_are_added_up_are_those_that_are_counted() {
     }
 }
 
-/// So many match that they are walked in their order instead of being sorted.
+/// With this many matches PostgreSQL walks the index in order instead of sorting.
 #[actix_web::test]
-async fn a_filter_that_lets_nearly_everything_through_has_the_same_pages() {
+async fn filter_that_matches_nearly_everything_returns_correct_pages() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 0).await;
+    let reader = Reader::new(&app, "ada", 0).await;
     app.db.change_sessions(
         "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at) \
          select client_id, n, gen_random_uuid(), case when n % 10 = 0 then 'missed' else 'completed' end, 'chat', \
@@ -189,27 +189,33 @@ async fn a_filter_that_lets_nearly_everything_through_has_the_same_pages() {
 
     let ascending = reader.get("/api/sessions?status=completed&page=5001&perPage=10").await;
     let descending = reader.get("/api/sessions?status=completed&page=400&perPage=10&order=desc").await;
-    let beyond = reader.get("/api/sessions?status=completed&page=5401&perPage=10").await;
+    let past_the_end = reader.get("/api/sessions?status=completed&page=5401&perPage=10").await;
     let cursor = reader.get("/api/sessions?status=completed&perPage=3&cursor=s59996").await;
 
-    assert_eq!(sequences(&ascending)[..6], [55556, 55557, 55558, 55559, 55561, 55562]);
-    assert_eq!(sequences(&descending).last(), Some(&55556));
-    assert_eq!((sequences(&beyond).len(), beyond.json()["totalSessions"].as_i64()), (0, Some(54000)));
-    assert_eq!((sequences(&cursor), cursor.json()["nextCursor"].as_str()), (vec![59997, 59998, 59999], None));
+    assert_eq!(read_sequences(&ascending)[..6], [55556, 55557, 55558, 55559, 55561, 55562]);
+    assert_eq!(read_sequences(&descending).last(), Some(&55556));
+    assert_eq!(
+        (read_sequences(&past_the_end).len(), past_the_end.json()["totalSessions"].as_i64()),
+        (0, Some(54000))
+    );
+    assert_eq!(
+        (read_sequences(&cursor), cursor.json()["nextCursor"].as_str()),
+        (vec![59997, 59998, 59999], None)
+    );
 }
 
 #[actix_web::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn unchanged_resources_return_not_modified() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 5).await;
+    let reader = Reader::new(&app, "ada", 5).await;
     let id = reader.get("/api/sessions").await.json()["data"][0]["sessionId"].as_str().unwrap().to_owned();
     for path in ["/api/sessions".to_owned(), format!("/api/sessions/{id}")] {
         let first = reader.get(&path).await;
         let tag = first.header("etag").to_owned();
 
-        let again = reader.get_unless(&path, &format!("\"x\", W/{tag}")).await;
+        let again = reader.get_if_none_match(&path, &format!("\"x\", W/{tag}")).await;
         app.db.change_sessions("update sessions set rating = coalesce(rating, 0) + 1 where sequence = 1");
-        let changed = reader.get_unless(&path, &tag).await;
+        let changed = reader.get_if_none_match(&path, &tag).await;
 
         assert!(tag.starts_with('"') && tag.len() == 34);
         assert_eq!(
@@ -221,13 +227,17 @@ async fn what_has_not_changed_is_not_sent_again() {
     }
     let key = &reader.key;
     reader.visitor.post(&format!("/settings/api-keys/{}/delete", &key[..18]), &[]).await;
-    assert_eq!(reader.get_unless("/api/sessions", "*").await.status, 401, "a deleted key learns nothing");
+    assert_eq!(
+        reader.get_if_none_match("/api/sessions", "*").await.status,
+        401,
+        "a deleted key learns nothing"
+    );
 }
 
 #[actix_web::test]
-async fn one_session_is_found_by_its_id_and_by_nobody_else() {
+async fn session_is_found_by_id_only_for_its_client() {
     let app = TestApp::start().await;
-    let (ada, eve) = (Reader::with(&app, "ada", 2).await, Reader::with(&app, "eve", 2).await);
+    let (ada, eve) = (Reader::new(&app, "ada", 2).await, Reader::new(&app, "eve", 2).await);
     let listed: Value = ada.get("/api/sessions").await.json()["data"][1].clone();
     let path = format!("/api/sessions/{}", listed["sessionId"].as_str().unwrap());
 
@@ -239,22 +249,22 @@ async fn one_session_is_found_by_its_id_and_by_nobody_else() {
     for reply in [&foreign, &unknown, &junk] {
         reply.assert_problem(404, "not_found");
     }
-    let unsigned = app.visitor().get(&path).await;
-    unsigned.assert_problem(401, "invalid_key");
+    let without_key = app.visitor().get(&path).await;
+    without_key.assert_problem(401, "invalid_key");
     app.visitor().get("/api/sessions").await.assert_problem(401, "invalid_key");
 }
 
 #[actix_web::test]
-async fn everything_comes_as_a_file_here_too_and_a_key_in_the_address_does_not_do() {
+async fn list_is_available_as_csv_and_key_in_the_query_string_is_refused() {
     let app = TestApp::start().await;
-    let reader = Reader::with(&app, "ada", 60).await;
+    let reader = Reader::new(&app, "ada", 60).await;
 
     let csv = reader.get("/api/sessions?format=csv&status=missed").await;
-    let in_address = reader.visitor.get(&format!("/api/sessions?clientKey={}", reader.key)).await;
+    let with_key_in_query = reader.visitor.get(&format!("/api/sessions?clientKey={}", reader.key)).await;
 
     assert_eq!(csv.body.lines().count(), 21);
-    in_address.assert_problem(400, "invalid_field");
-    let put = Reply::of(reader.visitor.request(Method::PUT, "/api/sessions").send().await.unwrap()).await;
+    with_key_in_query.assert_problem(400, "invalid_field");
+    let put = Reply::read(reader.visitor.request(Method::PUT, "/api/sessions").send().await.unwrap()).await;
     put.assert_problem(405, "method_not_allowed");
     assert!(put.header("allow").contains("GET") && put.header("allow").contains("POST"));
 }

@@ -1,4 +1,4 @@
-//! Importing sessions from CSV, and getting them back.
+//! Importing sessions from CSV and NDJSON, and exporting them again.
 
 use std::process::{Command, Output};
 
@@ -13,12 +13,12 @@ use uptok::{
 use crate::support::{TestApp, TestDb, test_app::SECRET};
 
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct ProgressLog {
     bad: Vec<(u64, Vec<String>)>,
     batches: usize,
 }
 
-impl ImportProgress for &mut Heard {
+impl ImportProgress for &mut ProgressLog {
     fn bad_line(&mut self, bad: &RejectedLine) {
         self.bad.push((bad.line, bad.errors.iter().map(|error| error.field.to_string()).collect()));
     }
@@ -28,29 +28,34 @@ impl ImportProgress for &mut Heard {
     }
 }
 
-pub(super) fn import_as(
+pub(super) fn import_file(
     db: &TestDb,
     client: &str,
     (format, mode): (FileFormat, ImportMode),
     file: &[u8],
-    heard: &mut Heard,
+    progress: &mut ProgressLog,
 ) -> anyhow::Result<ImportSummary> {
     let parser = SessionFileParser::new(client.parse().unwrap(), now(), format);
-    sessions::import(&mut db.connect(), file, parser, mode, heard)
+    sessions::import(&mut db.connect(), file, parser, mode, progress)
 }
 
-fn import(db: &TestDb, client: &str, csv: &str, heard: &mut Heard) -> anyhow::Result<ImportSummary> {
-    import_as(db, client, (FileFormat::Csv(Vec::new()), ImportMode::Real), csv.as_bytes(), heard)
+fn import_csv(
+    db: &TestDb,
+    client: &str,
+    csv: &str,
+    progress: &mut ProgressLog,
+) -> anyhow::Result<ImportSummary> {
+    import_file(db, client, (FileFormat::Csv(Vec::new()), ImportMode::Real), csv.as_bytes(), progress)
 }
 
-/// What an import would do.
+/// Returns what an import of `file` would do.
 pub(super) fn dry_run(db: &TestDb, client: &str, format: FileFormat, file: &str) -> ImportSummary {
     let mode = ImportMode::Dry(DryRun::default());
-    import_as(db, client, (format, mode), file.as_bytes(), &mut Heard::default()).unwrap()
+    import_file(db, client, (format, mode), file.as_bytes(), &mut ProgressLog::default()).unwrap()
 }
 
-/// A database with one client.
-fn client() -> (TestDb, &'static str) {
+/// Creates a database with one client.
+fn create_client() -> (TestDb, &'static str) {
     let db = TestDb::new();
     db.execute("insert into clients (client_id, name) values ('cl_0000000001', 'Ada')");
     db.execute("insert into session_counters (client_id) values ('cl_0000000001')");
@@ -61,8 +66,8 @@ pub(super) fn counts(created: u64, updated: u64, unchanged: u64, rejected: u64) 
     ImportSummary { created, updated, unchanged, rejected }
 }
 
-/// `count` lines with an id each, the odd ones answered.
-fn file(count: usize) -> String {
+/// Builds a CSV file with `count` lines, each with an id; every second session is answered.
+fn build_csv(count: usize) -> String {
     let mut csv =
         "externalId,status,channel,createdAt,startedAt,endedAt,durationSeconds,shopperName,tags\n".to_owned();
     for index in 0..count {
@@ -81,48 +86,54 @@ fn file(count: usize) -> String {
 }
 
 #[test]
-fn a_file_comes_in_once_however_often_it_is_imported() {
-    let (db, client) = client();
-    let csv = file(12_000);
+fn repeated_import_creates_no_duplicates() {
+    let (db, client) = create_client();
+    let csv = build_csv(12_000);
 
-    let mut heard = Heard::default();
-    assert_eq!(import(&db, client, &csv, &mut heard).unwrap(), counts(12_000, 0, 0, 0));
-    assert!(heard.batches >= 3, "{}", heard.batches);
-    assert_eq!(import(&db, client, &csv, &mut Heard::default()).unwrap(), counts(0, 0, 12_000, 0));
+    let mut progress = ProgressLog::default();
+    assert_eq!(import_csv(&db, client, &csv, &mut progress).unwrap(), counts(12_000, 0, 0, 0));
+    assert!(progress.batches >= 3, "{}", progress.batches);
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(0, 0, 12_000, 0));
     let changed = csv.replace("id-7,completed", "id-7,failed");
-    assert_eq!(import(&db, client, &changed, &mut Heard::default()).unwrap(), counts(0, 1, 11_999, 0));
+    assert_eq!(
+        import_csv(&db, client, &changed, &mut ProgressLog::default()).unwrap(),
+        counts(0, 1, 11_999, 0)
+    );
 
     let dense = "select (count(*) = max(sequence) and count(distinct sequence) = count(*) \
                  and count(*) = (select recorded from session_counters))::text as answer from sessions";
-    assert_eq!(db.ask(dense), "true");
+    assert_eq!(db.query_text(dense), "true");
     assert_eq!(
-        db.ask("select status || sequence as answer from sessions where external_id = 'id-7'"),
+        db.query_text("select status || sequence as answer from sessions where external_id = 'id-7'"),
         "failed8"
     );
 }
 
 #[test]
-fn every_bad_line_is_told_with_its_number_and_the_good_ones_are_kept() {
-    let (db, client) = client();
+fn rejected_lines_are_reported_by_number_and_valid_ones_imported() {
+    let (db, client) = create_client();
     let csv = "externalId,status,channel,createdAt,endedAt,rating\r\n\
         a,missed,video,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,\r\n\
         b,lost,video,2026-01-01T10:00:00Z,2026-01-01T09:00:30Z,9\r\n\
         c,missed,video,2026-01-01T10:00:00Z\r\n\
         d,missed,video,2026-01-01T10:00:00Z,9999-01-01T10:00:30Z,\r\n\
         e,missed,video,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,\"5\"\r\n";
-    let mut heard = Heard::default();
+    let mut progress = ProgressLog::default();
 
-    let summary = import(&db, client, csv, &mut heard).unwrap();
+    let summary = import_csv(&db, client, csv, &mut progress).unwrap();
 
     assert_eq!(summary, counts(2, 0, 0, 3));
-    let lines: Vec<_> = heard.bad.iter().map(|(line, fields)| (*line, fields.join(" "))).collect();
+    let lines: Vec<_> = progress.bad.iter().map(|(line, fields)| (*line, fields.join(" "))).collect();
     assert_eq!(lines, [(3, "status rating".to_owned()), (4, "line".to_owned()), (5, "endedAt".to_owned())]);
-    assert_eq!(db.ask("select string_agg(external_id, '' order by sequence) as answer from sessions"), "ae");
+    assert_eq!(
+        db.query_text("select string_agg(external_id, '' order by sequence) as answer from sessions"),
+        "ae"
+    );
 }
 
 #[test]
-fn a_wrong_header_stores_nothing_and_says_which_column() {
-    let (db, client) = client();
+fn invalid_header_is_refused_and_names_the_column() {
+    let (db, client) = create_client();
     for (csv, word) in [
         ("id,status\na,b\n", "id"),
         ("status,status,channel,createdAt,endedAt\n", "twice"),
@@ -131,51 +142,51 @@ fn a_wrong_header_stores_nothing_and_says_which_column() {
         ("\u{0}\u{1}binary", "binary"),
         ("\n\n", "status"),
     ] {
-        let error = import(&db, client, csv, &mut Heard::default()).unwrap_err().to_string();
+        let error = import_csv(&db, client, csv, &mut ProgressLog::default()).unwrap_err().to_string();
         assert!(error.contains(word), "{csv:?}: {error}");
     }
-    assert_eq!(db.ask("select count(*)::text as answer from sessions"), "0");
+    assert_eq!(db.query_text("select count(*)::text as answer from sessions"), "0");
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_header() {
-    let (db, client) = client();
-    let csv = format!("\u{feff}{}", file(1));
-    assert_eq!(import(&db, client, &csv, &mut Heard::default()).unwrap(), counts(1, 0, 0, 0));
+fn byte_order_mark_is_skipped() {
+    let (db, client) = create_client();
+    let csv = format!("\u{feff}{}", build_csv(1));
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(1, 0, 0, 0));
 }
 
 #[test]
-fn one_id_twice_in_a_file_is_one_session_as_the_last_line_says() {
-    let (db, client) = client();
+fn last_line_of_a_repeated_id_wins() {
+    let (db, client) = create_client();
     let line = |status: &str| format!("a,{status},video,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z\n");
     let csv = format!("externalId,status,channel,createdAt,endedAt\n{}{}", line("missed"), line("failed"));
 
-    assert_eq!(import(&db, client, &csv, &mut Heard::default()).unwrap(), counts(1, 1, 0, 0));
-    assert_eq!(db.ask("select status as answer from sessions"), "failed");
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(1, 1, 0, 0));
+    assert_eq!(db.query_text("select status as answer from sessions"), "failed");
 }
 
 #[test]
-fn importers_at_once_leave_no_gap_and_no_double() {
-    let (db, client) = client();
+fn concurrent_imports_leave_no_gaps_or_duplicates() {
+    let (db, client) = create_client();
     std::thread::scope(|scope| {
         for importer in 0..4 {
-            let csv = file(1500).replace("id-", &format!("{importer}-"));
+            let csv = build_csv(1500).replace("id-", &format!("{importer}-"));
             let db = &db;
-            scope.spawn(move || import(db, client, &csv, &mut Heard::default()).unwrap());
+            scope.spawn(move || import_csv(db, client, &csv, &mut ProgressLog::default()).unwrap());
         }
     });
     let dense = "select (count(*) = 6000 and max(sequence) = 6000 and count(distinct sequence) = 6000 \
                  and 6000 = (select recorded from session_counters))::text as answer from sessions";
-    assert_eq!(db.ask(dense), "true");
+    assert_eq!(db.query_text(dense), "true");
 }
 
 #[actix_web::test]
-async fn what_went_in_comes_out_page_by_page() {
+async fn imported_sessions_are_exported_unchanged() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
-    let csv = file(333);
-    import(&app.db, &client, &csv, &mut Heard::default()).unwrap();
+    let csv = build_csv(333);
+    import_csv(&app.db, &client, &csv, &mut ProgressLog::default()).unwrap();
     let key = ada.generate("export").await;
 
     let mut out = Vec::new();
@@ -204,22 +215,22 @@ async fn what_went_in_comes_out_page_by_page() {
 }
 
 #[actix_web::test]
-async fn an_exported_csv_imports_again_as_it_was() {
+async fn exported_csv_reimports_without_changes() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
-    import(&app.db, &client, &file(50), &mut Heard::default()).unwrap();
+    import_csv(&app.db, &client, &build_csv(50), &mut ProgressLog::default()).unwrap();
     app.db.change_sessions("update sessions set external_id = null where sequence % 2 = 0");
     let key = ada.generate("export").await;
 
     let exported = app.export(&[("clientKey", &key), ("format", "csv")]).await.body;
-    let again = import(&app.db, &client, &exported, &mut Heard::default()).unwrap();
+    let again = import_csv(&app.db, &client, &exported, &mut ProgressLog::default()).unwrap();
 
     assert_eq!(again, counts(0, 0, 50, 0));
 }
 
-/// Lines that have neither the sender's id nor ours; some say the same.
-fn nameless(count: usize) -> String {
+/// Builds lines with neither the sender's id nor ours; some are identical.
+fn build_csv_without_ids(count: usize) -> String {
     let lines = (0..count).map(|index| {
         format!("missed,video,2026-01-01T10:00:{:02}Z,2026-01-01T10:02:00Z,note {}\n", index % 60, index % 90)
     });
@@ -227,24 +238,24 @@ fn nameless(count: usize) -> String {
 }
 
 #[test]
-fn lines_without_an_id_come_in_once_and_twins_stay() {
-    let (db, client) = client();
-    let csv = nameless(7000);
+fn lines_without_ids_import_once_and_identical_lines_are_kept() {
+    let (db, client) = create_client();
+    let csv = build_csv_without_ids(7000);
 
-    assert_eq!(import(&db, client, &csv, &mut Heard::default()).unwrap(), counts(7000, 0, 0, 0));
-    assert_eq!(import(&db, client, &csv, &mut Heard::default()).unwrap(), counts(0, 0, 7000, 0));
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(7000, 0, 0, 0));
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(0, 0, 7000, 0));
     let more = format!("{csv}missed,video,2026-01-01T10:00:00Z,2026-01-01T10:02:00Z,note 0\n");
-    assert_eq!(import(&db, client, &more, &mut Heard::default()).unwrap(), counts(1, 0, 7000, 0));
+    assert_eq!(import_csv(&db, client, &more, &mut ProgressLog::default()).unwrap(), counts(1, 0, 7000, 0));
     assert_eq!(
-        db.ask("select count(distinct session_id)::text || min(substr(session_id::text, 15, 1)) as answer from sessions"),
+        db.query_text("select count(distinct session_id)::text || min(substr(session_id::text, 15, 1)) as answer from sessions"),
         "70017"
     );
 }
 
 #[test]
-fn an_import_that_is_stopped_half_way_is_completed_by_the_next() {
-    struct Stopped<'a>(&'a TestDb);
-    impl ImportProgress for Stopped<'_> {
+fn interrupted_import_is_completed_by_the_next_one() {
+    struct StopHalfway<'a>(&'a TestDb);
+    impl ImportProgress for StopHalfway<'_> {
         fn bad_line(&mut self, _bad: &RejectedLine) {}
         fn batch(&mut self, _bytes: u64, so_far: &ImportSummary) {
             if so_far.created == 10_000 {
@@ -252,34 +263,34 @@ fn an_import_that_is_stopped_half_way_is_completed_by_the_next() {
             }
         }
     }
-    let (db, client) = client();
-    let csv = [file(10_000), nameless(10_000)];
+    let (db, client) = create_client();
+    let csv = [build_csv(10_000), build_csv_without_ids(10_000)];
     for csv in &csv {
         db.execute("delete from sessions");
         db.execute("update session_counters set recorded = 0");
         db.execute("delete from session_days");
         let csv = format!("{csv}{}", csv.split_once('\n').unwrap().1.replace("id-", "more-"));
         let parser = SessionFileParser::new(client.parse().unwrap(), now(), FileFormat::Csv(Vec::new()));
-        sessions::import(&mut db.connect(), csv.as_bytes(), parser, ImportMode::Real, Stopped(&db))
+        sessions::import(&mut db.connect(), csv.as_bytes(), parser, ImportMode::Real, StopHalfway(&db))
             .unwrap_err();
-        let stored: u64 = db.ask("select count(*)::text as answer from sessions").parse().unwrap();
+        let stored: u64 = db.query_text("select count(*)::text as answer from sessions").parse().unwrap();
         assert!((10_000..20_000).contains(&stored), "{stored}");
 
-        let completed = import(&db, client, &csv, &mut Heard::default()).unwrap();
+        let completed = import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap();
 
         assert_eq!(completed, counts(20_000 - stored, 0, stored, 0));
         assert_eq!(
-            db.ask("select concat_ws(' ', count(*), max(sequence), (select recorded from session_counters)) as answer from sessions"),
+            db.query_text("select concat_ws(' ', count(*), max(sequence), (select recorded from session_counters)) as answer from sessions"),
             "20000 20000 20000"
         );
     }
 }
 
 #[test]
-fn a_dry_run_tells_what_the_import_then_does_and_changes_nothing() {
-    let (db, client) = client();
-    import(&db, client, &file(3000), &mut Heard::default()).unwrap();
-    import(&db, client, &nameless(100), &mut Heard::default()).unwrap();
+fn dry_run_predicts_the_import_and_changes_nothing() {
+    let (db, client) = create_client();
+    import_csv(&db, client, &build_csv(3000), &mut ProgressLog::default()).unwrap();
+    import_csv(&db, client, &build_csv_without_ids(100), &mut ProgressLog::default()).unwrap();
     db.change_sessions(
         "update sessions set erased_at = now(), shopper_name = null where external_id = 'id-4'",
     );
@@ -304,39 +315,41 @@ fn a_dry_run_tells_what_the_import_then_does_and_changes_nothing() {
     for index in 0..6000 {
         csv.push_str(&line(&format!("new-{}", index / 2), "missed", ""));
     }
-    let before = db.ask("select string_agg(sessions::text, '' order by sequence) as answer from sessions");
+    let before =
+        db.query_text("select string_agg(sessions::text, '' order by sequence) as answer from sessions");
 
-    let told = dry_run(&db, client, FileFormat::Csv(Vec::new()), &csv);
+    let predicted = dry_run(&db, client, FileFormat::Csv(Vec::new()), &csv);
 
     assert_eq!(
-        db.ask("select string_agg(sessions::text, '' order by sequence) as answer from sessions"),
+        db.query_text("select string_agg(sessions::text, '' order by sequence) as answer from sessions"),
         before
     );
-    assert_eq!(import(&db, client, &csv, &mut Heard::default()).unwrap(), told);
-    assert_eq!((told.rejected, told.created), (1, 3000));
-    let again = dry_run(&db, client, FileFormat::Csv(Vec::new()), &nameless(101));
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), predicted);
+    assert_eq!((predicted.rejected, predicted.created), (1, 3000));
+    let again = dry_run(&db, client, FileFormat::Csv(Vec::new()), &build_csv_without_ids(101));
     assert_eq!(again, counts(1, 0, 100, 0));
 }
 
 #[test]
-fn columns_of_other_names_are_found_or_mapped() {
-    let (db, client) = client();
+fn differently_named_columns_are_recognized_or_mapped() {
+    let (db, client) = create_client();
     let csv = "External ID;Status;CHANNEL;created_at;ended-at;Comment;State\r\n\
                a;missed;video;2026-01-01T10:00:00Z;2026-01-01T10:00:30Z;\"good; bad\";x\r\n";
     let mapped = |mapping: &[&str]| FileFormat::Csv(mapping.iter().map(|it| it.parse().unwrap()).collect());
-    let run =
-        |format| import_as(&db, client, (format, ImportMode::Real), csv.as_bytes(), &mut Heard::default());
+    let run = |format| {
+        import_file(&db, client, (format, ImportMode::Real), csv.as_bytes(), &mut ProgressLog::default())
+    };
 
     let unmapped = run(mapped(&["Comment=notes"])).unwrap_err().to_string();
 
     assert!(unmapped.contains("“State”"), "{unmapped}");
     assert_eq!(run(mapped(&["comment =Notes", "STATE="])).unwrap(), counts(1, 0, 0, 0));
-    assert_eq!(db.ask("select external_id || notes as answer from sessions"), "agood; bad");
+    assert_eq!(db.query_text("select external_id || notes as answer from sessions"), "agood; bad");
 }
 
 #[test]
-fn a_line_that_cannot_be_read_is_told_and_the_rest_goes_on() {
-    let (db, client) = client();
+fn unreadable_lines_are_reported_and_the_rest_is_imported() {
+    let (db, client) = create_client();
     let line = |id: &str, notes: &str| {
         format!("{id},missed,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,{notes}\r\n")
     };
@@ -349,20 +362,23 @@ fn a_line_that_cannot_be_read_is_told_and_the_rest_goes_on() {
     csv.extend(line("f", "").into_bytes());
     csv.extend(line("g", "\"never closed").into_bytes());
     csv.extend(line("h", "").into_bytes());
-    let mut heard = Heard::default();
+    let mut progress = ProgressLog::default();
 
     let format = (FileFormat::Csv(Vec::new()), ImportMode::Real);
-    let summary = import_as(&db, client, format, &csv, &mut heard).unwrap();
+    let summary = import_file(&db, client, format, &csv, &mut progress).unwrap();
 
     assert_eq!(summary, counts(2, 0, 0, 5));
-    let told: Vec<String> =
-        heard.bad.iter().map(|(line, fields)| format!("{line} {}", fields.join(","))).collect();
-    assert_eq!(told, ["2 line", "6 line", "7 notes", "8 notes", "10 line"]);
-    assert_eq!(db.ask("select string_agg(external_id, '' order by sequence) as answer from sessions"), "bf");
+    let reported: Vec<String> =
+        progress.bad.iter().map(|(line, fields)| format!("{line} {}", fields.join(","))).collect();
+    assert_eq!(reported, ["2 line", "6 line", "7 notes", "8 notes", "10 line"]);
+    assert_eq!(
+        db.query_text("select string_agg(external_id, '' order by sequence) as answer from sessions"),
+        "bf"
+    );
 }
 
-/// Every field that a sender gives, with a value that is wrong.
-fn wrong_values(long: &str) -> Vec<(&str, &str)> {
+/// Lists every field a sender can set with an invalid value.
+fn invalid_values(long: &str) -> Vec<(&str, &str)> {
     vec![
         ("sessionId", "1"),
         ("externalId", long),
@@ -396,11 +412,11 @@ fn wrong_values(long: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn every_field_of_a_file_that_is_wrong_is_told_by_its_name() {
-    let (db, client) = client();
+fn every_invalid_field_is_reported_by_name() {
+    let (db, client) = create_client();
     let good = json!({"status": "missed", "channel": "chat", "createdAt": "2026-01-01T10:00:00Z", "endedAt": "2026-01-01T10:00:30Z"});
     let long = "x".repeat(10_001);
-    for (field, value) in wrong_values(&long) {
+    for (field, value) in invalid_values(&long) {
         let mut record = good.clone();
         record[field] = if field == "tags" { json!([value]) } else { value.into() };
         let names: Vec<&String> = record.as_object().unwrap().keys().collect();
@@ -411,75 +427,80 @@ fn every_field_of_a_file_that_is_wrong_is_told_by_its_name() {
             names.iter().map(cell).collect::<Vec<_>>().join(",")
         );
         for (format, file) in [(FileFormat::Csv(Vec::new()), csv), (FileFormat::Ndjson, record.to_string())] {
-            let mut heard = Heard::default();
+            let mut progress = ProgressLog::default();
             let summary =
-                import_as(&db, client, (format, ImportMode::Real), file.as_bytes(), &mut heard).unwrap();
+                import_file(&db, client, (format, ImportMode::Real), file.as_bytes(), &mut progress).unwrap();
             assert_eq!(summary, counts(0, 0, 0, 1), "{field}");
-            assert!(heard.bad[0].1.iter().any(|told| told == field), "{field}: {:?}", heard.bad);
+            assert!(
+                progress.bad[0].1.iter().any(|reported| reported == field),
+                "{field}: {:?}",
+                progress.bad
+            );
         }
     }
-    assert_eq!(db.ask("select count(*)::text as answer from sessions"), "0");
+    assert_eq!(db.query_text("select count(*)::text as answer from sessions"), "0");
 }
 
 #[test]
-fn lines_of_json_come_in_and_bad_ones_are_told() {
-    let (db, client) = client();
+fn ndjson_is_imported_and_bad_lines_are_reported() {
+    let (db, client) = create_client();
     let good = |id: &str| {
         json!({"externalId": id, "status": "missed", "channel": "chat", "createdAt": "2026-01-01T10:00:00Z", "endedAt": "2026-01-01T10:00:30Z", "tags": ["vip"]}).to_string()
     };
     let deep = "[".repeat(100_000);
     let file = format!("\u{feff}{}\r\n\n{{\n{{\"rating\":{deep}\n7\n{}", good("a"), good("b"));
-    let mut heard = Heard::default();
+    let mut progress = ProgressLog::default();
 
     let summary =
-        import_as(&db, client, (FileFormat::Ndjson, ImportMode::Real), file.as_bytes(), &mut heard).unwrap();
+        import_file(&db, client, (FileFormat::Ndjson, ImportMode::Real), file.as_bytes(), &mut progress)
+            .unwrap();
 
     assert_eq!(summary, counts(2, 0, 0, 3));
-    assert_eq!(heard.bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(progress.bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
     for (file, word) in [("[{}]", "one object a line"), ("\u{feff}[", "one object a line")] {
-        let error = import_as(
+        let error = import_file(
             &db,
             client,
             (FileFormat::Ndjson, ImportMode::Real),
             file.as_bytes(),
-            &mut Heard::default(),
+            &mut ProgressLog::default(),
         );
         assert!(error.unwrap_err().to_string().contains(word));
     }
     let utf_16: Vec<u8> = "\u{feff}status".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let error = import_as(
+    let error = import_file(
         &db,
         client,
         (FileFormat::Csv(Vec::new()), ImportMode::Real),
         &utf_16,
-        &mut Heard::default(),
+        &mut ProgressLog::default(),
     );
     assert!(error.unwrap_err().to_string().contains("UTF-8"));
 }
 
 #[actix_web::test]
-async fn an_export_imports_again_as_it_was_also_where_it_never_was() {
+async fn export_reimports_at_the_same_and_at_another_client() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
-    let (of_ada, of_eve) = (ada.client_id().await, eve.client_id().await);
-    import(&app.db, &of_ada, &file(50), &mut Heard::default()).unwrap();
-    import(&app.db, &of_ada, &nameless(50), &mut Heard::default()).unwrap();
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
+    let (ada_client, eve_client) = (ada.client_id().await, eve.client_id().await);
+    import_csv(&app.db, &ada_client, &build_csv(50), &mut ProgressLog::default()).unwrap();
+    import_csv(&app.db, &ada_client, &build_csv_without_ids(50), &mut ProgressLog::default()).unwrap();
     let key = ada.generate("export").await;
 
     for (name, format) in [("csv", FileFormat::Csv(Vec::new())), ("ndjson", FileFormat::Ndjson)] {
         let file = app.export(&[("clientKey", &key), ("format", name)]).await.body;
         let into = |client: &str| {
             let mode = (format.clone(), ImportMode::Real);
-            import_as(&app.db, client, mode, file.as_bytes(), &mut Heard::default()).unwrap()
+            import_file(&app.db, client, mode, file.as_bytes(), &mut ProgressLog::default()).unwrap()
         };
-        assert_eq!(into(&of_ada), counts(0, 0, 100, 0), "{name}");
+        assert_eq!(into(&ada_client), counts(0, 0, 100, 0), "{name}");
         let expected = if name == "csv" { counts(100, 0, 0, 0) } else { counts(0, 0, 100, 0) };
-        assert_eq!(into(&of_eve), expected, "{name}");
+        assert_eq!(into(&eve_client), expected, "{name}");
     }
 }
 
 /// Runs `uptok import` on this database.
-fn uptok_import(db: &TestDb, arguments: &[&str]) -> Output {
+fn run_import(db: &TestDb, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_uptok"))
         .args(["import", "--database-url", &db.url, "--secret", SECRET])
         .args(arguments)
@@ -488,41 +509,40 @@ fn uptok_import(db: &TestDb, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_command_tells_counts_and_bad_lines_and_fails_with_them() {
-    let (db, client) = client();
+fn command_line_import_reports_counts_and_fails_on_rejected_lines() {
+    let (db, client) = create_client();
     let directory = std::env::temp_dir().join(format!("uptok-import-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("a.csv"), file(10).replace("externalId", "Call")).unwrap();
+    std::fs::write(path("a.csv"), build_csv(10).replace("externalId", "Call")).unwrap();
     let lines: Vec<Value> = vec![json!({"externalId": "id-0"}), json!({})];
     std::fs::write(path("b"), format!("{}\n{}\n", lines[0], lines[1])).unwrap();
 
-    let wrong_name = uptok_import(&db, &[&path("a.csv"), "--client", client]);
-    let dry =
-        uptok_import(&db, &[&path("a.csv"), "--client", client, "--map", "Call=externalId", "--dry-run"]);
-    let none = db.ask("select count(*)::text as answer from sessions");
-    let done = uptok_import(&db, &[&path("a.csv"), "--client", client, "--map", "Call=externalId"]);
-    let bad = uptok_import(&db, &[&path("b"), "--client", client]);
-    let stranger = uptok_import(&db, &[&path("b"), "--client", "cl_zzzzzzzzzz"]);
+    let wrong_name = run_import(&db, &[&path("a.csv"), "--client", client]);
+    let dry = run_import(&db, &[&path("a.csv"), "--client", client, "--map", "Call=externalId", "--dry-run"]);
+    let none = db.query_text("select count(*)::text as answer from sessions");
+    let imported = run_import(&db, &[&path("a.csv"), "--client", client, "--map", "Call=externalId"]);
+    let bad = run_import(&db, &[&path("b"), "--client", client]);
+    let unknown_client = run_import(&db, &[&path("b"), "--client", "cl_zzzzzzzzzz"]);
     std::fs::remove_dir_all(&directory).unwrap();
 
-    let said = |output: &Output| {
+    let read_output = |output: &Output| {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     };
-    let (code, _, error) = said(&wrong_name);
+    let (code, _, error) = read_output(&wrong_name);
     assert!(code == 1 && error.contains("“Call”"), "{error}");
     assert_eq!(
-        said(&dry).1,
+        read_output(&dry).1,
         "Nothing is stored. It would be 10 created, 0 updated, 0 unchanged, 0 rejected\n"
     );
     assert_eq!((dry.status.code(), none.as_str()), (Some(0), "0"));
     assert_eq!(
-        (done.status.code(), said(&done).1.as_str()),
+        (imported.status.code(), read_output(&imported).1.as_str()),
         (Some(0), "10 created, 0 updated, 0 unchanged, 0 rejected\n")
     );
-    let (code, out, error) = said(&bad);
+    let (code, out, error) = read_output(&bad);
     assert_eq!((code, out.as_str()), (1, "0 created, 0 updated, 0 unchanged, 2 rejected\n"));
     assert!(error.contains("line 1: status: ") && error.contains("line 2: status: "), "{error}");
-    assert!(said(&stranger).2.contains("there is no client"));
+    assert!(read_output(&unknown_client).2.contains("there is no client"));
 }

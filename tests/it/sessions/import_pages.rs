@@ -14,18 +14,18 @@ async fn upload(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> Repl
     let file = multipart::Part::bytes(file.into()).file_name(name.to_owned());
     let form = multipart::Form::new().text("clientId", client).part("file", file);
     let request = visitor.request(Method::POST, PATH).header("Sec-Fetch-Site", "same-origin").multipart(form);
-    Reply::of(request.send().await.unwrap()).await
+    Reply::read(request.send().await.unwrap()).await
 }
 
-/// The address of an import that was uploaded.
-async fn uploaded(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> String {
+/// Uploads a file and returns the path of its import.
+async fn upload_accepted(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> String {
     let reply = upload(visitor, name, file).await;
     assert_eq!(reply.status, 303, "{}", reply.body);
     reply.header("location").to_owned()
 }
 
-/// The page, once no node is at work.
-async fn settled(visitor: &Visitor, address: &str) -> Reply {
+/// Reloads the page until no node is working on the import.
+async fn wait_until_settled(visitor: &Visitor, address: &str) -> Reply {
     loop {
         let page = visitor.get(address).await;
         if !page.body.contains("http-equiv=\"refresh\"") {
@@ -35,50 +35,50 @@ async fn settled(visitor: &Visitor, address: &str) -> Reply {
     }
 }
 
-fn counts(page: &Reply) -> Vec<String> {
+fn read_counts(page: &Reply) -> Vec<String> {
     page.html().texts(".facts dd")
 }
 
-fn lines(count: usize) -> String {
+fn build_lines(count: usize) -> String {
     let notes = "x".repeat(400);
     let line = |index| format!("id-{index},missed,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,{notes}");
     (0..count).map(line).chain([String::new()]).collect::<Vec<_>>().join("\n")
 }
 
-fn csv(count: usize) -> String {
-    format!("External ID,Status,channel,created_at,endedAt,notes\n{}", lines(count))
+fn build_csv(count: usize) -> String {
+    format!("External ID,Status,channel,created_at,endedAt,notes\n{}", build_lines(count))
 }
 
-fn stored(app: &TestApp) -> String {
-    app.db.ask("select count(*)::text as answer from sessions")
+fn count_sessions(app: &TestApp) -> String {
+    app.db.query_text("select count(*)::text as answer from sessions")
 }
 
 #[actix_web::test]
-async fn a_file_is_checked_and_then_imported() {
+async fn file_is_checked_and_then_imported() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let file = format!("{}bad,lost,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,\n", csv(6000));
+    let ada = app.sign_up("ada").await;
+    let file = format!("{}bad,lost,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,\n", build_csv(6000));
 
-    let address = uploaded(&ada, "calls.csv", file.clone()).await;
-    let checked = settled(&ada, &address).await;
+    let address = upload_accepted(&ada, "calls.csv", file.clone()).await;
+    let checked = wait_until_settled(&ada, &address).await;
 
-    assert_eq!(counts(&checked), ["6000", "0", "0", "1"]);
+    assert_eq!(read_counts(&checked), ["6000", "0", "0", "1"]);
     assert_eq!(
         checked.html().texts("tbody tr"),
         ["6002statusUse one of completed, missed, abandoned, declined, failed."]
     );
-    assert_eq!(stored(&app), "0");
+    assert_eq!(count_sessions(&app), "0");
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
-    let done = settled(&ada, &address).await;
+    let done = wait_until_settled(&ada, &address).await;
     assert!(done.html().text(".notice-good").contains("Imported"), "{}", done.body);
     assert_eq!(
-        (counts(&done), stored(&app)),
+        (read_counts(&done), count_sessions(&app)),
         (vec!["6000".into(), "0".into(), "0".into(), "1".into()], "6000".into())
     );
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
-    assert_eq!(app.db.ask("select count(*)::text as answer from import_chunks"), "0");
-    let again = uploaded(&ada, "calls.csv", file).await;
-    assert_eq!(counts(&settled(&ada, &again).await), ["0", "0", "6000", "1"]);
+    assert_eq!(app.db.query_text("select count(*)::text as answer from import_chunks"), "0");
+    let again = upload_accepted(&ada, "calls.csv", file).await;
+    assert_eq!(read_counts(&wait_until_settled(&ada, &again).await), ["0", "0", "6000", "1"]);
     ada.post(&format!("{again}/discard"), &[]).await.assert_sent_to(&again);
     assert!(ada.get(&again).await.body.contains("Discarded"));
     let list = ada.get(PATH).await.html();
@@ -89,22 +89,22 @@ async fn a_file_is_checked_and_then_imported() {
 }
 
 #[actix_web::test]
-async fn of_many_bad_lines_the_first_are_shown_and_all_are_in_a_file() {
+async fn page_shows_the_first_rejected_lines_and_the_download_all() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
-    let address = uploaded(&ada, "calls.csv", csv(250).replace(",missed,", ",=lost,")).await;
-    let wrong = csv(250).matches(",missed,").count();
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
+    let address = upload_accepted(&ada, "calls.csv", build_csv(250).replace(",missed,", ",=lost,")).await;
+    let rejected = build_csv(250).matches(",missed,").count();
 
-    let checked = settled(&ada, &address).await.html();
+    let checked = wait_until_settled(&ada, &address).await.html();
 
-    assert!(wrong > 100, "{wrong}");
+    assert!(rejected > 100, "{rejected}");
     assert_eq!(checked.texts("tbody tr").len(), 100);
-    assert!(checked.text("main").contains(&format!("These are the first 100 of {wrong}.")));
+    assert!(checked.text("main").contains(&format!("These are the first 100 of {rejected}.")));
     let file = ada.get(&checked.attribute("a[download]", "href")).await;
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"bad-lines.csv\"");
     let lines: Vec<&str> = file.body.lines().collect();
-    assert_eq!((lines[0], lines.len()), ("line,field,message", wrong + 1));
-    assert!(lines[wrong].contains(",status,\"Use one of"), "{}", lines[wrong]);
+    assert_eq!((lines[0], lines.len()), ("line,field,message", rejected + 1));
+    assert!(lines[rejected].contains(",status,\"Use one of"), "{}", lines[rejected]);
     assert_eq!(eve.get(&format!("{address}/bad-lines.csv")).await.status, 404);
     app.visitor().get(&format!("{address}/bad-lines.csv")).await.assert_sent_to("/login");
     let list = ada.get(PATH).await.html();
@@ -113,16 +113,16 @@ async fn of_many_bad_lines_the_first_are_shown_and_all_are_in_a_file() {
 }
 
 #[actix_web::test]
-async fn columns_of_other_names_are_asked_for() {
+async fn unknown_columns_are_mapped_by_the_user() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     let file =
         "Call,State,Channel,From,Until,Junk\na,missed,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,x\n";
 
-    let address = uploaded(&ada, "calls.csv", file).await;
+    let address = upload_accepted(&ada, "calls.csv", file).await;
     let page = ada.get(&address).await.html();
     let columns = format!("{address}/columns");
-    let wrong = ada.post(&columns, &[("column0", "externalId")]).await;
+    let incomplete = ada.post(&columns, &[("column0", "externalId")]).await;
     let fields = [
         ("column0", "externalId"),
         ("column1", "status"),
@@ -132,23 +132,23 @@ async fn columns_of_other_names_are_asked_for() {
         ("column5", ""),
     ];
     ada.post(&columns, &fields).await.assert_sent_to(&address);
-    let checked = settled(&ada, &address).await;
+    let checked = wait_until_settled(&ada, &address).await;
 
     assert_eq!(page.texts("tbody td[data-label='First values']")[1], "missed");
     assert_eq!(page.attribute("#column2 option[selected]", "value"), "channel");
-    assert_eq!(wrong.status, 422);
-    assert!(wrong.html().text(".notice-bad").contains("“status” is missing"));
-    assert_eq!(counts(&checked), ["1", "0", "0", "0"]);
+    assert_eq!(incomplete.status, 422);
+    assert!(incomplete.html().text(".notice-bad").contains("“status” is missing"));
+    assert_eq!(read_counts(&checked), ["1", "0", "0", "0"]);
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
-    settled(&ada, &address).await;
-    assert_eq!(app.db.ask("select external_id || status as answer from sessions"), "amissed");
+    wait_until_settled(&ada, &address).await;
+    assert_eq!(app.db.query_text("select external_id || status as answer from sessions"), "amissed");
 }
 
 #[actix_web::test]
-async fn what_is_no_file_of_sessions_is_refused_and_not_kept() {
+async fn unusable_files_are_refused_and_not_stored() {
     let app = TestApp::start_with(&["--import-mib", "1"]).await;
-    let ada = app.signed_up("ada").await;
-    let big = csv(3000);
+    let ada = app.sign_up("ada").await;
+    let big = build_csv(3000);
     let files: [(&[u8], u16); 4] =
         [(b"", 422), (b"\x00\x01\xff,\x02\n", 422), (b"no columns\n", 422), (big.as_bytes(), 413)];
     for (file, status) in files {
@@ -157,76 +157,76 @@ async fn what_is_no_file_of_sessions_is_refused_and_not_kept() {
     }
     let no_file = ada.post(PATH, &[("clientId", "x")]).await;
     assert_eq!(no_file.status, 400);
-    let kept =
+    let stored_files =
         "select concat((select count(*) from imports), (select count(*) from import_chunks)) as answer";
-    assert_eq!(app.db.ask(kept), "00");
+    assert_eq!(app.db.query_text(stored_files), "00");
     let header = b"externalId,status,channel,createdAt,endedAt\n\xff,\xfe\n";
-    let address = uploaded(&ada, "a.csv", &header[..]).await;
-    assert_eq!(counts(&settled(&ada, &address).await), ["0", "0", "0", "1"]);
+    let address = upload_accepted(&ada, "a.csv", &header[..]).await;
+    assert_eq!(read_counts(&wait_until_settled(&ada, &address).await), ["0", "0", "0", "1"]);
 }
 
 #[actix_web::test]
-async fn a_node_that_dies_doubles_nothing_and_loses_nothing() {
+async fn import_survives_a_dead_node_without_duplicates_or_losses() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let file: String = lines(9000).replace("id-", "");
+    let ada = app.sign_up("ada").await;
+    let file: String = build_lines(9000).replace("id-", "");
     let file = format!("notes,status,channel,createdAt,endedAt,ratingComment\n{file}");
-    let address = uploaded(&ada, "calls.csv", file).await;
-    assert_eq!(counts(&settled(&ada, &address).await), ["9000", "0", "0", "0"]);
-    // Held by a node that is not heard of: it did one chunk and died.
-    let chain = ChainKey::new(&InstallationSecret::new(SECRET.into()));
-    let dead = ImportWorker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap(), chain);
+    let address = upload_accepted(&ada, "calls.csv", file).await;
+    assert_eq!(read_counts(&wait_until_settled(&ada, &address).await), ["9000", "0", "0", "0"]);
+    // A node that imported one chunk and died still holds the import.
+    let chain_key = ChainKey::new(&InstallationSecret::new(SECRET.into()));
+    let dead_worker = ImportWorker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap(), chain_key);
     app.db.execute("update imports set state = 'importing', chunks_done = 0, created = 0, worker = null, heartbeat_at = null");
-    let Some(work) = dead.claim().await.unwrap() else {
-        // The node was faster, and the import is being done by it.
-        assert!(settled(&ada, &address).await.body.contains("Imported"));
+    let Some(work) = dead_worker.claim().await.unwrap() else {
+        // The running node claimed the import first and completes it.
+        assert!(wait_until_settled(&ada, &address).await.body.contains("Imported"));
         return;
     };
-    let left = dead.step(work).await.unwrap();
-    assert!(left.is_some());
-    let half: i64 = stored(&app).parse().unwrap();
+    let remaining = dead_worker.step(work).await.unwrap();
+    assert!(remaining.is_some());
+    let half: i64 = count_sessions(&app).parse().unwrap();
     assert!((1..9000).contains(&half), "{half}");
 
     app.db.execute("update imports set heartbeat_at = now() - interval '1 minute'");
-    let done = settled(&ada, &address).await;
+    let done = wait_until_settled(&ada, &address).await;
 
-    assert_eq!(counts(&done), ["9000", "0", "0", "0"]);
-    assert_eq!(stored(&app), "9000");
-    assert!(dead.step(left.unwrap()).await.unwrap().is_none(), "who lost the import stops");
-    assert_eq!(stored(&app), "9000");
-    let told = "select string_agg(concat_ws(' ', actor_kind, details), ';') as answer from audit_log where act = 'import.finished'";
+    assert_eq!(read_counts(&done), ["9000", "0", "0", "0"]);
+    assert_eq!(count_sessions(&app), "9000");
+    assert!(dead_worker.step(remaining.unwrap()).await.unwrap().is_none(), "who lost the import stops");
+    assert_eq!(count_sessions(&app), "9000");
+    let records = "select string_agg(concat_ws(' ', actor_kind, details), ';') as answer from audit_log where act = 'import.finished'";
     assert_eq!(
-        app.db.ask(told),
+        app.db.query_text(records),
         r#"user {"created":"9000","rejected":"0","unchanged":"0","updated":"0"}"#,
         "one record, of who uploaded it"
     );
 }
 
 #[actix_web::test]
-async fn erasing_a_shopper_discards_what_waits_to_be_imported() {
+async fn erasing_a_shopper_discards_pending_imports() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
-    let of_ada = uploaded(&ada, "calls.csv", csv(3)).await;
-    let of_eve = uploaded(&eve, "calls.csv", csv(3)).await;
-    settled(&ada, &of_ada).await;
-    settled(&eve, &of_eve).await;
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
+    let ada_import = upload_accepted(&ada, "calls.csv", build_csv(3)).await;
+    let eve_import = upload_accepted(&eve, "calls.csv", build_csv(3)).await;
+    wait_until_settled(&ada, &ada_import).await;
+    wait_until_settled(&eve, &eve_import).await;
 
     ada.post("/sessions/erase", &[("shopperId", "S-77"), ("confirm", "yes")])
         .await
         .assert_sent_to("/sessions");
 
     let chunks = "select coalesce(string_agg(distinct file_name, ','), '') || count(*) as answer from import_chunks join imports using (client_id, import_id)";
-    assert_eq!(app.db.ask(chunks), "calls.csv1");
-    assert!(ada.get(&of_ada).await.body.contains("Discarded."));
-    assert_eq!(counts(&eve.get(&of_eve).await), ["3", "0", "0", "0"]);
+    assert_eq!(app.db.query_text(chunks), "calls.csv1");
+    assert!(ada.get(&ada_import).await.body.contains("Discarded."));
+    assert_eq!(read_counts(&eve.get(&eve_import).await), ["3", "0", "0", "0"]);
 }
 
 #[actix_web::test]
-async fn strangers_and_members_import_nothing() {
+async fn other_clients_and_members_cannot_import() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
-    let address = uploaded(&ada, "calls.csv", csv(3)).await;
-    settled(&ada, &address).await;
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
+    let address = upload_accepted(&ada, "calls.csv", build_csv(3)).await;
+    wait_until_settled(&ada, &address).await;
 
     assert_eq!(eve.get(&address).await.status, 404);
     for step in ["start", "discard", "columns"] {
@@ -238,7 +238,7 @@ async fn strangers_and_members_import_nothing() {
     for step in ["start", "discard", "columns"] {
         assert_eq!(ada.post(&format!("{address}/{step}"), &[]).await.status, 403, "{step}");
     }
-    assert_eq!(upload(&ada, "calls.csv", csv(3)).await.status, 403);
+    assert_eq!(upload(&ada, "calls.csv", build_csv(3)).await.status, 403);
     assert_eq!(ada.get(PATH).await.html().texts("form.generate").len(), 0);
-    assert_eq!((stored(&app).as_str(), ada.get(&address).await.status.as_u16()), ("0", 200));
+    assert_eq!((count_sessions(&app).as_str(), ada.get(&address).await.status.as_u16()), ("0", 200));
 }

@@ -5,9 +5,9 @@ use futures_util::StreamExt as _;
 use crate::support::TestApp;
 
 #[actix_web::test]
-async fn the_newest_come_first_fifty_at_a_time() {
+async fn newest_sessions_come_first_fifty_per_page() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 120);
 
     let first = ada.get("/sessions").await.html();
@@ -25,9 +25,9 @@ async fn the_newest_come_first_fifty_at_a_time() {
 }
 
 #[actix_web::test]
-async fn a_status_is_filtered_and_stays_while_paging() {
+async fn status_filter_is_kept_while_paging() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 180);
 
     let first = ada.get("/sessions?status=missed").await.html();
@@ -45,9 +45,9 @@ async fn a_status_is_filtered_and_stays_while_paging() {
 }
 
 #[actix_web::test]
-async fn sessions_of_one_moment_are_paged_without_gap_or_double() {
+async fn sessions_at_the_same_instant_are_paged_without_gaps_or_duplicates() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 130);
     app.db.change_sessions("update sessions set created_at = '2026-01-01', ended_at = '2026-01-01'");
 
@@ -71,9 +71,9 @@ async fn sessions_of_one_moment_are_paged_without_gap_or_double() {
 }
 
 #[actix_web::test]
-async fn without_sessions_the_page_says_how_they_get_in() {
+async fn empty_list_explains_how_to_record_sessions() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
 
     let page = ada.get("/sessions").await.html();
 
@@ -83,9 +83,9 @@ async fn without_sessions_the_page_says_how_they_get_in() {
 }
 
 #[actix_web::test]
-async fn a_client_sees_its_own_sessions_alone() {
+async fn client_sees_only_its_own_sessions() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     app.record(&ada.client_id().await, 3);
 
     assert!(eve.get("/sessions").await.html().texts(".table tbody tr").is_empty());
@@ -93,9 +93,9 @@ async fn a_client_sees_its_own_sessions_alone() {
 }
 
 #[actix_web::test]
-async fn an_address_that_was_tampered_with_shows_the_list() {
+async fn invalid_cursor_shows_the_first_page() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 3);
     for query in ["?before=x~y", "?after=~", "?before=2026-01-01T00:00:00Z~999999999999999999999"] {
         let page = ada.get(&format!("/sessions{query}")).await;
@@ -105,9 +105,9 @@ async fn an_address_that_was_tampered_with_shows_the_list() {
 }
 
 #[actix_web::test]
-async fn filters_narrow_the_list_and_the_file() {
+async fn filters_apply_to_the_list_and_the_download() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     app.record(&ada.client_id().await, 180);
     app.db.change_sessions(
         "update sessions set agent_name = 'Ada & Co', channel = 'chat' where sequence <= 70",
@@ -126,9 +126,9 @@ async fn filters_narrow_the_list_and_the_file() {
     assert_eq!(eve.get(&format!("/sessions.csv{filter}")).await.body.lines().count(), 1);
     app.visitor().get("/sessions.csv").await.assert_sent_to("/login");
     for query in ["from=yesterday", "status=x", "channel=x", "agentName=%00"] {
-        let wrong = ada.get(&format!("/sessions?{query}")).await.html();
-        assert!(wrong.text(".empty").contains("cannot be read"), "{query}");
-        assert!(wrong.texts(".table tbody tr").is_empty() && wrong.texts("a[download]").is_empty());
+        let refused = ada.get(&format!("/sessions?{query}")).await.html();
+        assert!(refused.text(".empty").contains("cannot be read"), "{query}");
+        assert!(refused.texts(".table tbody tr").is_empty() && refused.texts("a[download]").is_empty());
         assert_eq!(ada.get(&format!("/sessions.csv?{query}")).await.status, 400, "{query}");
         assert_eq!(
             ada.get(&format!("/sessions.ndjson?{query}&q=x")).await.status,
@@ -139,9 +139,9 @@ async fn filters_narrow_the_list_and_the_file() {
 }
 
 #[actix_web::test]
-async fn a_session_has_its_page_and_a_stranger_does_not_see_it() {
+async fn session_page_is_hidden_from_other_clients() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     app.record(&ada.client_id().await, 1);
     let path = ada.get("/sessions").await.html().attribute(".table tbody th a", "href");
 
@@ -149,17 +149,17 @@ async fn a_session_has_its_page_and_a_stranger_does_not_see_it() {
 
     assert_eq!(page.status, 200);
     let (names, texts) = (page.html().texts(".facts dt"), page.html().texts(".facts dd"));
-    let of = |name: &str| &texts[names.iter().position(|known| known == name).unwrap()];
-    assert_eq!((of("External ID").as_str(), of("Status").as_str()), ("session-0", "missed"));
+    let value = |name: &str| &texts[names.iter().position(|known| known == name).unwrap()];
+    assert_eq!((value("External ID").as_str(), value("Status").as_str()), ("session-0", "missed"));
     assert_eq!(eve.get(&path).await.status, 404);
     assert_eq!(ada.get("/sessions/1").await.status, 404);
     app.visitor().get(&path).await.assert_sent_to("/login");
 }
 
 #[actix_web::test]
-async fn a_member_who_is_removed_gets_no_more_of_the_file() {
+async fn removing_a_member_aborts_the_download() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.db.change_sessions(
         "insert into sessions (client_id, sequence, session_id, status, channel, created_at, ended_at, notes) \
          select client_id, n, gen_random_uuid(), 'missed', 'chat', now(), now(), repeat('long ', 500) \
@@ -175,7 +175,7 @@ async fn a_member_who_is_removed_gets_no_more_of_the_file() {
     assert!(rest.last().unwrap().is_err(), "the stream ended as if it were complete");
 }
 
-fn titles(page: &crate::support::html::Html) -> Vec<String> {
+fn read_titles(page: &crate::support::html::Html) -> Vec<String> {
     let rows = page.texts(".table tbody tr").len();
     (0..rows)
         .map(|row| page.attribute(&format!(".table tbody tr:nth-child({}) time", row + 1), "title"))
@@ -184,19 +184,19 @@ fn titles(page: &crate::support::html::Html) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn a_search_finds_ids_and_words_wherever_they_stand() {
+async fn search_finds_ids_and_words_in_every_field() {
     let app = TestApp::start().await;
-    let (ada, eve) = (app.signed_up("ada").await, app.signed_up("eve").await);
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     app.record(&ada.client_id().await, 5);
     app.db.change_sessions(
         "update sessions set shopper_id = 'S-77', shopper_name = 'Nora Lindqvist', order_id = 'A-100%', \
          shopper_email = 'Nora@Example.org', notes = 'Wants the grey_fabric' where sequence = 2",
     );
-    let id = app.db.ask("select session_id::text as answer from sessions where sequence = 2");
+    let id = app.db.query_text("select session_id::text as answer from sessions where sequence = 2");
     for text in ["S-77", "nora", "LINDQVIST nora", "nora@example.org", "100%25", "grey_fab", "session-1", &id]
     {
         let page = ada.get(&format!("/sessions?q={}", text.replace(' ', "+"))).await.html();
-        assert_eq!(titles(&page), ["Session 2"], "{text}");
+        assert_eq!(read_titles(&page), ["Session 2"], "{text}");
         assert_eq!(page.text(".list-head p"), "1 found in all sessions.", "{text}");
         assert!(page.texts("a[download]").is_empty() && page.texts(".chart").is_empty());
         assert!(eve.get(&format!("/sessions?q={text}")).await.html().texts(".table tbody tr").is_empty());
@@ -207,14 +207,14 @@ async fn a_search_finds_ids_and_words_wherever_they_stand() {
         assert_eq!(page.texts(".table tbody tr").len(), expected, "{text}");
     }
     assert!(ada.get("/sessions?q=nora&status=failed").await.html().texts(".table tbody tr").is_empty());
-    let wrong = ada.get(&format!("/sessions?q={}", "x".repeat(201))).await.html();
-    assert!(wrong.text(".empty").contains("cannot be read"));
+    let refused = ada.get(&format!("/sessions?q={}", "x".repeat(201))).await.html();
+    assert!(refused.text(".empty").contains("cannot be read"));
 }
 
 #[actix_web::test]
-async fn a_search_looks_through_so_many_and_says_where_it_goes_on() {
+async fn search_is_limited_and_links_to_older_sessions() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.db.change_sessions(
         "insert into sessions (client_id, sequence, session_id, external_id, status, channel, created_at, ended_at, \
          agent_name) select client_id, n, gen_random_uuid(), 'call-' || n, 'missed', 'chat', now(), now(), \
@@ -227,19 +227,19 @@ async fn a_search_looks_through_so_many_and_says_where_it_goes_on() {
     let often = ada.get("/sessions?q=often").await.html();
     let exact = ada.get("/sessions?q=call-7").await.html();
 
-    assert_eq!(titles(&first), ["Session 150000"]);
+    assert_eq!(read_titles(&first), ["Session 150000"]);
     assert_eq!(first.text(".list-head p"), "1 found in the last 100,000 sessions recorded.");
-    assert_eq!(titles(&second), ["Session 1"]);
+    assert_eq!(read_titles(&second), ["Session 1"]);
     assert_eq!(second.text(".list-head p"), "1 found in the oldest sessions.");
     assert!(second.texts("a[rel=next]").is_empty());
     assert!(often.text(".list-head p").starts_with("The last 200 that match"));
-    assert!(titles(&exact).contains(&"Session 7".to_owned()), "an id is found wherever it is");
+    assert!(read_titles(&exact).contains(&"Session 7".to_owned()), "an id is found wherever it is");
 }
 
 #[actix_web::test]
-async fn filters_are_shown_and_taken_away_one_by_one() {
+async fn filters_can_be_removed_one_by_one() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 30);
 
     let both = ada.get("/sessions?status=missed&channel=video").await.html();
@@ -251,15 +251,15 @@ async fn filters_are_shown_and_taken_away_one_by_one() {
 }
 
 #[actix_web::test]
-async fn the_picture_counts_the_days_of_what_is_filtered() {
+async fn daily_chart_follows_the_filter() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 120);
     app.db.change_sessions("update sessions set created_at = now() - interval '1 day', ended_at = now()");
 
     let all = ada.get("/sessions").await.html();
     let missed = ada.get("/sessions?status=missed").await.html();
-    let of_agent = ada.get("/sessions?agentName=Ada").await.html();
+    let by_agent = ada.get("/sessions?agentName=Ada").await.html();
 
     let sum = |page: &crate::support::html::Html, column: usize| -> i64 {
         let cells = page.texts(&format!(".chart-numbers tbody td:nth-child({column})"));
@@ -269,13 +269,13 @@ async fn the_picture_counts_the_days_of_what_is_filtered() {
     assert_eq!(all.texts(".chart-numbers tbody tr").len(), 30);
     assert!(all.text(".page-head p").contains("67 % of 120 sessions in these 30 days were answered."));
     assert!(!missed.text(".page-head p").contains('%'));
-    assert!(of_agent.texts(".chart").is_empty());
+    assert!(by_agent.texts(".chart").is_empty());
 }
 
 #[actix_web::test]
-async fn an_address_that_a_sender_wrote_is_a_link_only_if_it_is_of_the_web() {
+async fn recording_url_is_a_link_only_for_web_addresses() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 1);
     let path = ada.get("/sessions").await.html().attribute(".table tbody th a", "href");
     for (address, is_link) in

@@ -1,5 +1,3 @@
-//! Sessions: the list, the export, recording, the import and erasure.
-
 mod erasure;
 mod export;
 mod get;

@@ -1,34 +1,35 @@
-//! Exports through a pipeline: the same bytes as through the pool, and never a request lost with the connection.
+//! Exports through the PostgreSQL pipeline return the same bytes as through the pool and lose no request when
+//! the connection fails.
 
 use futures_util::future::join_all;
 use reqwest::Method;
 
 use crate::support::{Reply, TestApp, TestDb, Visitor, export_at};
 
-/// A client with `count` sessions and a key, at a node whose pipeline answers.
-async fn pipelined_client(app: &TestApp, count: usize) -> (Visitor, String) {
-    let ada = app.signed_up("ada").await;
+/// Signs up a client with `count` sessions and a key, and waits until the pipeline answers its exports.
+async fn sign_up_with_pipeline(app: &TestApp, count: usize) -> (Visitor, String) {
+    let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, count);
     let key = ada.generate("export").await;
-    while pipelined(&app.db, "query like 'select sessions.session_id%'") == 0 {
+    while count_pipelines(&app.db, "query like 'select sessions.session_id%'") == 0 {
         assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
     }
     (ada, key)
 }
 
-/// How many connections of pipelines there are of which this holds.
-fn pipelined(db: &TestDb, condition: &str) -> u32 {
+/// Counts the pipeline connections that meet `condition`.
+fn count_pipelines(db: &TestDb, condition: &str) -> u32 {
     let count = format!(
         "select count(*)::text as answer from pg_stat_activity \
          where datname = current_database() and application_name = 'uptok pipeline' and {condition}"
     );
-    db.ask(&count).parse().unwrap()
+    db.query_text(&count).parse().unwrap()
 }
 
 #[actix_web::test]
-async fn both_ways_give_the_same_bytes() {
+async fn pipeline_and_pool_return_the_same_bytes() {
     let app = TestApp::start().await;
-    let (_, key) = pipelined_client(&app, 30).await;
+    let (_, key) = sign_up_with_pipeline(&app, 30).await;
     app.db.execute(
         "update sessions set source = 'widget', queue_name = E'a\\\\b\\t\\u0001\\u007f', agent_name = '\"Élodie\", 東京 🦀', \
          agent_email = '', shopper_id = ',', shopper_name = '=cmd()', shopper_email = '''-1', shopper_phone = '+4930123', \
@@ -38,7 +39,7 @@ async fn both_ways_give_the_same_bytes() {
          erased_at = '2026-01-01T00:00:00.123456Z', updated_at = '2026-01-01T00:00:00.120Z' where sequence % 2 = 1",
     );
     app.db.execute("update session_counters set revision = revision + 1");
-    let pooled = app.node_without_pipeline().await;
+    let pooled = app.start_node_without_pipeline().await;
     for format in ["json", "csv", "ndjson"] {
         for order in ["asc", "desc"] {
             for (page, per_page) in
@@ -52,28 +53,32 @@ async fn both_ways_give_the_same_bytes() {
                     ("perPage", per_page),
                 ];
 
-                let (fast, slow) = (app.export(&fields).await, pooled.export(&fields).await);
+                let (pipelined, pooled_reply) = (app.export(&fields).await, pooled.export(&fields).await);
 
-                assert_eq!((fast.status.as_u16(), &fast.body), (200, &slow.body), "{fields:?}");
-                assert_eq!(fast.header("content-type"), slow.header("content-type"));
+                assert_eq!(
+                    (pipelined.status.as_u16(), &pipelined.body),
+                    (200, &pooled_reply.body),
+                    "{fields:?}"
+                );
+                assert_eq!(pipelined.header("content-type"), pooled_reply.header("content-type"));
             }
         }
     }
     for format in ["csv", "ndjson"] {
         for order in ["asc", "desc"] {
             let fields = [("clientKey", key.as_str()), ("format", format), ("order", order)];
-            let (fast, slow) = (app.export(&fields).await, pooled.export(&fields).await);
-            assert_eq!((fast.status.as_u16(), &fast.body), (200, &slow.body), "{fields:?}");
-            assert_eq!(fast.body.matches("session-29").count(), 1);
+            let (pipelined, pooled_reply) = (app.export(&fields).await, pooled.export(&fields).await);
+            assert_eq!((pipelined.status.as_u16(), &pipelined.body), (200, &pooled_reply.body), "{fields:?}");
+            assert_eq!(pipelined.body.matches("session-29").count(), 1);
         }
     }
-    assert_eq!(pipelined(&app.db, "true"), 1, "one node has a pipeline");
+    assert_eq!(count_pipelines(&app.db, "true"), 1, "one node has a pipeline");
 }
 
 #[actix_web::test]
-async fn a_time_that_no_rfc_writes_is_answered_like_before() {
+async fn year_beyond_9999_is_formatted_with_a_sign() {
     let app = TestApp::start().await;
-    let (_, key) = pipelined_client(&app, 2).await;
+    let (_, key) = sign_up_with_pipeline(&app, 2).await;
     app.db.execute("update sessions set erased_at = '12345-01-01' where sequence = 1");
     app.db.execute("update session_counters set revision = revision + 1");
 
@@ -83,9 +88,9 @@ async fn a_time_that_no_rfc_writes_is_answered_like_before() {
 }
 
 #[actix_web::test]
-async fn a_connection_that_dies_costs_no_request_and_comes_again() {
+async fn lost_pipeline_connection_fails_no_request_and_is_reopened() {
     let app = TestApp::start().await;
-    let (_, key) = pipelined_client(&app, 1000).await;
+    let (_, key) = sign_up_with_pipeline(&app, 1000).await;
     let fields = [("clientKey", key.as_str()), ("perPage", "1000")];
 
     for _ in 0..3 {
@@ -103,15 +108,15 @@ async fn a_connection_that_dies_costs_no_request_and_comes_again() {
         assert!(load.await.iter().all(|status| *status == 200));
     }
 
-    while pipelined(&app.db, "true") == 0 {
+    while count_pipelines(&app.db, "true") == 0 {
         assert_eq!(app.export(&fields).await.status, 200);
     }
 }
 
 #[actix_web::test]
-async fn a_table_that_is_locked_makes_callers_wait_and_no_longer_than_said() {
+async fn locked_table_delays_requests_at_most_for_the_configured_wait() {
     let app = TestApp::start_with(&["--database-wait-seconds", "1"]).await;
-    let (_, key) = pipelined_client(&app, 1).await;
+    let (_, key) = sign_up_with_pipeline(&app, 1).await;
     let fields = [("clientKey", key.as_str())];
     let mut other = app.db.connect();
     let mut run = |sql: &str| diesel::connection::SimpleConnection::batch_execute(&mut other, sql).unwrap();
@@ -126,32 +131,32 @@ async fn a_table_that_is_locked_makes_callers_wait_and_no_longer_than_said() {
     assert_eq!(app.export(&fields).await.status, 200);
 }
 
-/// Asks for these fields until the answer is a page that was kept.
-async fn keep(app: &TestApp, fields: &[(&str, &str)]) {
-    while pipelined(&app.db, "query like 'select session_counters.revision%'") == 0 {
+/// Requests an export until the page cache answers it.
+async fn cache_page(app: &TestApp, fields: &[(&str, &str)]) {
+    while count_pipelines(&app.db, "query like 'select session_counters.revision%'") == 0 {
         assert_eq!(app.export(fields).await.status, 200);
     }
 }
 
 #[actix_web::test]
-async fn a_page_that_is_kept_is_sent_as_long_as_key_and_sessions_are_what_they_were() {
+async fn cached_page_is_served_only_while_key_and_sessions_are_unchanged() {
     let app = TestApp::start().await;
-    let (ada, key) = pipelined_client(&app, 3).await;
+    let (ada, key) = sign_up_with_pipeline(&app, 3).await;
     let other = ada.generate("other").await;
-    let eve = app.signed_up("eve").await;
+    let eve = app.sign_up("eve").await;
     app.record(&eve.client_id().await, 2);
-    let eves = eve.generate("hers").await;
+    let eve_key = eve.generate("hers").await;
     let fields = [("clientKey", key.as_str()), ("page", "1")];
     let before = app.export(&fields).await;
 
-    keep(&app, &fields).await;
+    cache_page(&app, &fields).await;
 
     let total = |reply: &Reply| reply.json()["totalSessions"].as_i64();
     assert_eq!(app.export(&fields).await.body, before.body);
     let get = app.visitor().request(Method::GET, "/api/sessions?page=1").bearer_auth(&other);
-    let get = Reply::of(get.send().await.unwrap()).await;
+    let get = Reply::read(get.send().await.unwrap()).await;
     assert_eq!((&get.body, get.header("etag").len()), (&before.body, 34));
-    assert_eq!(total(&app.export(&[("clientKey", &eves), ("page", "1")]).await), Some(2));
+    assert_eq!(total(&app.export(&[("clientKey", &eve_key), ("page", "1")]).await), Some(2));
     app.db.execute("update sessions set external_id = null");
     app.record(&ada.client_id().await, 1);
     assert_eq!(total(&app.export(&fields).await), Some(4));
@@ -160,15 +165,15 @@ async fn a_page_that_is_kept_is_sent_as_long_as_key_and_sessions_are_what_they_w
 }
 
 #[actix_web::test]
-async fn what_was_recorded_is_read_on_every_node_a_thousand_times() {
+async fn recorded_session_is_visible_on_every_node_in_a_thousand_rounds() {
     let first = TestApp::start().await;
-    let (ada, key) = pipelined_client(&first, 0).await;
-    let second = first.second_node().await;
+    let (ada, key) = sign_up_with_pipeline(&first, 0).await;
+    let second = first.start_second_node().await;
     let recorder = ada.generate_recorder("recorder").await;
     first.db.execute("update api_keys set requests_per_minute = 0");
     let fields = [("clientKey", key.as_str()), ("perPage", "1"), ("order", "desc")];
     let now = uptok::web::time::rfc3339(uptok::web::time::now());
-    let mut behind = 0;
+    let mut stale_replies = 0;
     for round in 1..=1000 {
         let notes = round.to_string();
         let session = serde_json::json!({
@@ -176,14 +181,14 @@ async fn what_was_recorded_is_read_on_every_node_a_thousand_times() {
             "endedAt": now, "notes": notes,
         });
         let node = if round % 3 == 0 { &first } else { &second };
-        let sent =
+        let request =
             node.visitor().request(Method::POST, "/api/sessions").bearer_auth(&recorder).json(&session);
-        assert_eq!(sent.send().await.unwrap().status(), 200);
-        // Twice on each node, so that the page is kept there.
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        // Twice on each node, so that the page is cached there.
         for node in [&first, &second, &first, &second] {
             let reply = node.export(&fields).await;
-            behind += usize::from(reply.json()["data"][0]["notes"] != notes);
+            stale_replies += usize::from(reply.json()["data"][0]["notes"] != notes);
         }
     }
-    assert_eq!(behind, 0);
+    assert_eq!(stale_replies, 0);
 }

@@ -8,15 +8,15 @@ use crate::support::{Reply, TestApp, Visitor};
 
 const PATH: &str = "/api/sessions";
 
-/// A program with a key that may write and read.
+/// A program with a key that records and reads.
 struct Sender {
     visitor: Visitor,
     key: String,
 }
 
 impl Sender {
-    async fn of(app: &TestApp, name: &str) -> Self {
-        let visitor = app.signed_up(name).await;
+    async fn sign_up(app: &TestApp, name: &str) -> Self {
+        let visitor = app.sign_up(name).await;
         let fields = [
             ("name", "ingest"),
             ("chooseScopes", "yes"),
@@ -34,17 +34,17 @@ impl Sender {
     async fn send_as(&self, media_type: &str, path: &str, body: String, headers: &HeaderMap) -> Reply {
         let request =
             self.visitor.request(Method::POST, path).bearer_auth(&self.key).headers(headers.clone());
-        Reply::of(request.header("Content-Type", media_type).body(body).send().await.unwrap()).await
+        Reply::read(request.header("Content-Type", media_type).body(body).send().await.unwrap()).await
     }
 
-    async fn send_once(&self, idempotency_key: &str, body: &Value) -> Reply {
+    async fn send_with_idempotency_key(&self, idempotency_key: &str, body: &Value) -> Reply {
         let headers =
             HeaderMap::from_iter([("idempotency-key".parse().unwrap(), idempotency_key.parse().unwrap())]);
         self.send_as("application/json", PATH, body.to_string(), &headers).await
     }
 }
 
-fn session(id: &str) -> Value {
+fn build_session(id: &str) -> Value {
     json!({
         "externalId": id, "status": "completed", "channel": "video", "agentName": "Priya", "tags": ["vip"],
         "createdAt": "2026-10-01T10:00:00Z", "startedAt": "2026-10-01T10:00:05Z", "endedAt": "2026-10-01T10:05:05Z",
@@ -52,33 +52,36 @@ fn session(id: &str) -> Value {
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
-fn with(id: &str, change: Value) -> Value {
-    let mut session = session(id);
+#[expect(clippy::needless_pass_by_value, reason = "callers pass a literal")]
+fn build_changed_session(id: &str, change: Value) -> Value {
+    let mut session = build_session(id);
     session.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     session
 }
 
-fn counts(reply: &Reply) -> [u64; 4] {
+fn read_counts(reply: &Reply) -> [u64; 4] {
     assert_eq!(reply.status, 200, "{}", reply.body);
     ["created", "updated", "unchanged", "rejected"].map(|name| reply.json()[name].as_u64().unwrap())
 }
 
-fn stored(app: &TestApp) -> String {
-    app.db.ask("select count(*)::text as answer from sessions")
+fn count_sessions(app: &TestApp) -> String {
+    app.db.query_text("select count(*)::text as answer from sessions")
 }
 
 #[actix_web::test]
-async fn one_object_an_array_and_lines_are_recorded() {
+async fn object_array_and_ndjson_are_recorded() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
+    let sender = Sender::sign_up(&app, "ada").await;
 
-    let one = sender.send(&session("a")).await;
-    let array = sender.send(&json!([session("b"), session("c")])).await;
-    let lines = format!("{}\n\n{}\r\n", session("d"), session("e"));
+    let one = sender.send(&build_session("a")).await;
+    let array = sender.send(&json!([build_session("b"), build_session("c")])).await;
+    let lines = format!("{}\n\n{}\r\n", build_session("d"), build_session("e"));
     let lines = sender.send_as("application/x-ndjson", PATH, lines, &HeaderMap::new()).await;
 
-    assert_eq!((counts(&one), counts(&array), counts(&lines)), ([1, 0, 0, 0], [2, 0, 0, 0], [2, 0, 0, 0]));
+    assert_eq!(
+        (read_counts(&one), read_counts(&array), read_counts(&lines)),
+        ([1, 0, 0, 0], [2, 0, 0, 0], [2, 0, 0, 0])
+    );
     let result = &array.json()["results"][1];
     assert_eq!(
         (&result["index"], &result["externalId"], &result["outcome"]),
@@ -91,28 +94,33 @@ async fn one_object_an_array_and_lines_are_recorded() {
 }
 
 #[actix_web::test]
-async fn the_same_batch_again_changes_nothing_and_a_changed_one_updates() {
+async fn repeated_batch_changes_nothing_and_a_changed_one_updates() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
-    let batch = json!([session("a"), session("b")]);
+    let sender = Sender::sign_up(&app, "ada").await;
+    let batch = json!([build_session("a"), build_session("b")]);
     let first = sender.send(&batch).await;
 
     let again = sender.send(&batch).await;
-    let changed =
-        sender.send(&json!([session("a"), with("b", json!({"status": "failed", "rating": null}))])).await;
+    let changed = sender
+        .send(&json!([
+            build_session("a"),
+            build_changed_session("b", json!({"status": "failed", "rating": null}))
+        ]))
+        .await;
 
-    assert_eq!((counts(&again), counts(&changed)), ([0, 0, 2, 0], [0, 1, 1, 0]));
+    assert_eq!((read_counts(&again), read_counts(&changed)), ([0, 0, 2, 0], [0, 1, 1, 0]));
     assert_eq!(changed.json()["results"][1]["sessionId"], first.json()["results"][1]["sessionId"]);
     let out = app.export(&[("clientKey", &sender.key)]).await.json();
     assert_eq!((&out["data"][1]["status"], &out["data"][1]["rating"]), (&json!("failed"), &Value::Null));
-    assert_eq!((stored(&app).as_str(), &out["data"][1]["sequence"]), ("2", &json!(2)));
+    assert_eq!((count_sessions(&app).as_str(), &out["data"][1]["sequence"]), ("2", &json!(2)));
 }
 
 #[actix_web::test]
-async fn an_older_record_never_overwrites_a_newer_one() {
+async fn older_record_never_overwrites_a_newer_one() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
-    let at = |time: &str, status: &str| with("a", json!({"updatedAt": time, "status": status}));
+    let sender = Sender::sign_up(&app, "ada").await;
+    let at =
+        |time: &str, status: &str| build_changed_session("a", json!({"updatedAt": time, "status": status}));
     sender.send(&at("2026-10-02T00:00:00Z", "failed")).await;
 
     let older = sender.send(&at("2026-10-01T23:59:59Z", "missed")).await;
@@ -122,31 +130,45 @@ async fn an_older_record_never_overwrites_a_newer_one() {
         .await;
 
     assert_eq!(
-        (counts(&older), counts(&newer), counts(&in_one_batch)),
+        (read_counts(&older), read_counts(&newer), read_counts(&in_one_batch)),
         ([0, 0, 1, 0], [0, 1, 0, 0], [0, 1, 1, 0])
     );
-    assert_eq!(app.db.ask("select status as answer from sessions where external_id = 'a'"), "completed");
+    assert_eq!(
+        app.db.query_text("select status as answer from sessions where external_id = 'a'"),
+        "completed"
+    );
     sender.send(&at("2026-10-06T00:00:00Z", "completed")).await;
     let overtaken = sender.send(&at("2026-10-05T00:00:00Z", "failed")).await;
-    assert_eq!(counts(&overtaken), [0, 0, 1, 0], "the same again later is newer");
-    let unsaid_first =
-        [with("c", json!({})), with("c", json!({"updatedAt": "2026-10-01T00:00:00Z", "status": "missed"}))];
-    assert_eq!(counts(&sender.send(&json!(unsaid_first)).await), [1, 0, 1, 0]);
-    assert_eq!(app.db.ask("select status as answer from sessions where external_id = 'c'"), "completed");
-    let unsaid = sender.send(&with("b", json!({}))).await;
-    let before =
-        sender.send(&with("b", json!({"updatedAt": "2026-10-01T00:00:00Z", "status": "missed"}))).await;
-    assert_eq!((counts(&unsaid), counts(&before)), ([1, 0, 0, 0], [0, 0, 1, 0]));
+    assert_eq!(read_counts(&overtaken), [0, 0, 1, 0], "the same again later is newer");
+    let untimed_first = [
+        build_changed_session("c", json!({})),
+        build_changed_session("c", json!({"updatedAt": "2026-10-01T00:00:00Z", "status": "missed"})),
+    ];
+    assert_eq!(read_counts(&sender.send(&json!(untimed_first)).await), [1, 0, 1, 0]);
+    assert_eq!(
+        app.db.query_text("select status as answer from sessions where external_id = 'c'"),
+        "completed"
+    );
+    let untimed = sender.send(&build_changed_session("b", json!({}))).await;
+    let before = sender
+        .send(&build_changed_session("b", json!({"updatedAt": "2026-10-01T00:00:00Z", "status": "missed"})))
+        .await;
+    assert_eq!((read_counts(&untimed), read_counts(&before)), ([1, 0, 0, 0], [0, 0, 1, 0]));
 }
 
 #[actix_web::test]
-async fn one_bad_item_and_nothing_is_stored_unless_partial() {
+async fn invalid_item_rejects_the_batch_unless_partial() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
-    let batch = json!([session("a"), with("b", json!({"rating": 9, "status": 1})), session("c"), 7]);
+    let sender = Sender::sign_up(&app, "ada").await;
+    let batch = json!([
+        build_session("a"),
+        build_changed_session("b", json!({"rating": 9, "status": 1})),
+        build_session("c"),
+        7
+    ]);
 
     let whole = sender.send(&batch).await;
-    let none = stored(&app);
+    let none = count_sessions(&app);
     let partial = sender
         .send_as("application/json", "/api/sessions?partial=true", batch.to_string(), &HeaderMap::new())
         .await;
@@ -162,106 +184,118 @@ async fn one_bad_item_and_nothing_is_stored_unless_partial() {
             .any(|error| error["field"] == "rating" && error["message"].is_string())
     );
     assert_eq!(none, "0");
-    assert_eq!(counts(&partial), [2, 0, 0, 2]);
+    assert_eq!(read_counts(&partial), [2, 0, 0, 2]);
     let rejected = &partial.json()["results"][1];
     assert_eq!((&rejected["outcome"], &rejected["externalId"]), (&json!("rejected"), &json!("b")));
     assert_eq!(rejected["errors"].as_array().unwrap().len(), 2);
-    assert_eq!(stored(&app), "2");
+    assert_eq!(count_sessions(&app), "2");
 }
 
 #[actix_web::test]
-async fn an_idempotency_key_replays_the_first_answer() {
+async fn idempotency_key_replays_the_first_response() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
-    let batch = json!([with("a", json!({"externalId": null})), with("b", json!({"externalId": null}))]);
+    let sender = Sender::sign_up(&app, "ada").await;
+    let batch = json!([
+        build_changed_session("a", json!({"externalId": null})),
+        build_changed_session("b", json!({"externalId": null}))
+    ]);
 
-    let first = sender.send_once("order-1", &batch).await;
-    let again = sender.send_once("order-1", &batch).await;
-    let other = sender.send_once("order-1", &json!([session("x")])).await;
-    let wrong = sender.send_once("order-2", &json!([{"status": "x"}])).await;
-    let corrected = sender.send_once("order-2", &json!([session("y")])).await;
+    let first = sender.send_with_idempotency_key("order-1", &batch).await;
+    let again = sender.send_with_idempotency_key("order-1", &batch).await;
+    let other = sender.send_with_idempotency_key("order-1", &json!([build_session("x")])).await;
+    let invalid = sender.send_with_idempotency_key("order-2", &json!([{"status": "x"}])).await;
+    let corrected = sender.send_with_idempotency_key("order-2", &json!([build_session("y")])).await;
 
     assert_eq!(first.body, again.body);
     assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
     other.assert_problem(422, "idempotency_key_reused");
-    wrong.assert_problem(422, "invalid_item");
-    assert_eq!(counts(&corrected), [1, 0, 0, 0]);
-    assert_eq!(stored(&app), "3");
+    invalid.assert_problem(422, "invalid_item");
+    assert_eq!(read_counts(&corrected), [1, 0, 0, 0]);
+    assert_eq!(count_sessions(&app), "3");
     app.db.execute("update idempotency_keys set created_at = now() - interval '25 hours'");
-    assert_eq!(counts(&sender.send_once("order-1", &json!([session("x")])).await), [1, 0, 0, 0]);
-    sender.send_once(&"k".repeat(256), &batch).await.assert_problem(400, "malformed_request");
+    assert_eq!(
+        read_counts(&sender.send_with_idempotency_key("order-1", &json!([build_session("x")])).await),
+        [1, 0, 0, 0]
+    );
+    sender.send_with_idempotency_key(&"k".repeat(256), &batch).await.assert_problem(400, "malformed_request");
 }
 
 #[actix_web::test]
-async fn of_many_at_once_with_one_idempotency_key_one_is_carried_out() {
+async fn concurrent_requests_with_one_idempotency_key_are_executed_once() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
-    let batch = json!((0..500).map(|_| with("a", json!({"externalId": null}))).collect::<Vec<_>>());
+    let sender = Sender::sign_up(&app, "ada").await;
+    let batch =
+        json!((0..500).map(|_| build_changed_session("a", json!({"externalId": null}))).collect::<Vec<_>>());
 
-    let replies = join_all((0..8).map(|_| sender.send_once("once", &batch))).await;
+    let replies = join_all((0..8).map(|_| sender.send_with_idempotency_key("once", &batch))).await;
 
-    assert_eq!(stored(&app), "500");
+    assert_eq!(count_sessions(&app), "500");
     for reply in &replies {
         match reply.status.as_u16() {
-            200 => assert_eq!(counts(reply), [500, 0, 0, 0]),
+            200 => assert_eq!(read_counts(reply), [500, 0, 0, 0]),
             _ => reply.assert_problem(409, "request_in_progress"),
         }
     }
 }
 
 #[actix_web::test]
-async fn two_clients_may_use_one_external_id_and_one_idempotency_key() {
+async fn clients_can_use_the_same_external_id_and_idempotency_key() {
     let app = TestApp::start().await;
-    let (ada, eve) = (Sender::of(&app, "ada").await, Sender::of(&app, "eve").await);
+    let (ada, eve) = (Sender::sign_up(&app, "ada").await, Sender::sign_up(&app, "eve").await);
 
-    let replies = [ada.send_once("1", &session("a")).await, eve.send_once("1", &session("a")).await];
+    let replies = [
+        ada.send_with_idempotency_key("1", &build_session("a")).await,
+        eve.send_with_idempotency_key("1", &build_session("a")).await,
+    ];
 
-    assert!(replies.iter().all(|reply| counts(reply) == [1, 0, 0, 0]));
-    assert_eq!(app.db.ask("select count(distinct client_id)::text as answer from sessions"), "2");
-    let foreign = ada.send(&with("x", json!({"clientId": eve.visitor.client_id().await}))).await;
+    assert!(replies.iter().all(|reply| read_counts(reply) == [1, 0, 0, 0]));
+    assert_eq!(app.db.query_text("select count(distinct client_id)::text as answer from sessions"), "2");
+    let foreign =
+        ada.send(&build_changed_session("x", json!({"clientId": eve.visitor.client_id().await}))).await;
     foreign.assert_problem(422, "invalid_item");
 }
 
 #[actix_web::test]
-async fn a_key_that_only_reads_records_nothing_and_one_that_only_writes_reads_nothing() {
+async fn read_and_write_scopes_are_separate() {
     let app = TestApp::start().await;
-    let ada = app.signed_up("ada").await;
-    let reads = Sender { key: ada.generate("reads").await, visitor: ada.clone() };
+    let ada = app.sign_up("ada").await;
+    let reader = Sender { key: ada.generate("reads").await, visitor: ada.clone() };
     let fields = [("name", "writes"), ("chooseScopes", "yes"), ("sessions:write", "yes")];
     let page = ada.post("/settings/api-keys", &fields).await;
-    let writes = Sender { key: page.html().text("[data-whole-key-text]"), visitor: ada.clone() };
+    let writer = Sender { key: page.html().text("[data-whole-key-text]"), visitor: ada.clone() };
 
-    let refused = reads.send(&session("a")).await;
-    let unread = app.export(&[("clientKey", &writes.key)]).await;
+    let refused = reader.send(&build_session("a")).await;
+    let unreadable = app.export(&[("clientKey", &writer.key)]).await;
 
     refused.assert_problem(403, "missing_scope");
     assert!(refused.body.contains("sessions:write"));
-    unread.assert_problem(403, "missing_scope");
-    assert!(unread.body.contains("sessions:read"));
-    assert_eq!(counts(&writes.send(&session("a")).await), [1, 0, 0, 0]);
+    unreadable.assert_problem(403, "missing_scope");
+    assert!(unreadable.body.contains("sessions:read"));
+    assert_eq!(read_counts(&writer.send(&build_session("a")).await), [1, 0, 0, 0]);
     let none = ada.post("/settings/api-keys", &[("name", "none"), ("chooseScopes", "yes")]).await;
     assert_eq!((none.status.as_u16(), none.html().texts(".boxes .wrong").len()), (422, 1));
 }
 
 #[actix_web::test]
-async fn a_replacement_may_do_what_its_predecessor_could() {
+async fn replacement_inherits_the_scopes() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
+    let sender = Sender::sign_up(&app, "ada").await;
     let path = format!("/settings/api-keys/{}/replacement", &sender.key[..18]);
 
     let page = sender.visitor.post(&path, &[]).await.html();
 
     let replacement = Sender { key: page.text("[data-whole-key-text]"), visitor: sender.visitor.clone() };
-    assert_eq!(counts(&replacement.send(&session("a")).await), [1, 0, 0, 0]);
-    sender.send(&session("b")).await.assert_problem(401, "invalid_key");
+    assert_eq!(read_counts(&replacement.send(&build_session("a")).await), [1, 0, 0, 0]);
+    sender.send(&build_session("b")).await.assert_problem(401, "invalid_key");
 }
 
 #[actix_web::test]
-async fn what_cannot_be_read_is_refused_with_a_reason() {
+async fn malformed_requests_are_refused_with_a_reason() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
+    let sender = Sender::sign_up(&app, "ada").await;
     let none = HeaderMap::new();
-    let many = json!((0..1001).map(|index| session(&index.to_string())).collect::<Vec<_>>()).to_string();
+    let many =
+        json!((0..1001).map(|index| build_session(&index.to_string())).collect::<Vec<_>>()).to_string();
     let deep = "[".repeat(100_000);
     for body in ["", "{", deep.as_str(), many.as_str(), "\u{0}"] {
         sender
@@ -269,7 +303,7 @@ async fn what_cannot_be_read_is_refused_with_a_reason() {
             .await
             .assert_problem(400, "malformed_request");
     }
-    let lines = format!("{}\nnot json\n", session("a"));
+    let lines = format!("{}\nnot json\n", build_session("a"));
     let lines = sender.send_as("application/x-ndjson", PATH, lines, &none).await;
     lines.assert_problem(400, "malformed_request");
     assert!(lines.json()["detail"].as_str().unwrap().contains("Line 2"));
@@ -279,30 +313,32 @@ async fn what_cannot_be_read_is_refused_with_a_reason() {
         sender.send_as(media_type, PATH, "x".to_owned(), &none).await.assert_problem(415, "unsupported_type");
     }
     for item in [
-        with("a", json!({"notes": "\u{0}"})),
-        with("a", json!({"endedAt": "9999-01-01T00:00:00Z"})),
-        with("a", json!({"endedAt": "2026-09-01T00:00:00Z"})),
+        build_changed_session("a", json!({"notes": "\u{0}"})),
+        build_changed_session("a", json!({"endedAt": "9999-01-01T00:00:00Z"})),
+        build_changed_session("a", json!({"endedAt": "2026-09-01T00:00:00Z"})),
     ] {
         sender.send(&item).await.assert_problem(422, "invalid_item");
     }
-    let unsigned = sender.visitor.request(Method::POST, PATH).json(&session("a")).send().await.unwrap();
-    assert_eq!(unsigned.status(), 401);
-    let in_address = format!("{PATH}?clientKey={}", sender.key);
+    let without_key =
+        sender.visitor.request(Method::POST, PATH).json(&build_session("a")).send().await.unwrap();
+    assert_eq!(without_key.status(), 401);
+    let path_with_key = format!("{PATH}?clientKey={}", sender.key);
     sender
-        .send_as("application/json", &in_address, session("a").to_string(), &none)
+        .send_as("application/json", &path_with_key, build_session("a").to_string(), &none)
         .await
         .assert_problem(400, "invalid_field");
-    let unclear =
-        sender.send_as("application/json", "/api/sessions?partial=1", session("a").to_string(), &none).await;
+    let unclear = sender
+        .send_as("application/json", "/api/sessions?partial=1", build_session("a").to_string(), &none)
+        .await;
     unclear.assert_problem(400, "invalid_field");
     assert_eq!(unclear.json()["errors"][0]["field"], "partial");
-    assert_eq!(stored(&app), "0");
+    assert_eq!(count_sessions(&app), "0");
 }
 
 #[actix_web::test]
-async fn eight_writers_leave_no_gap_and_full_pages_stay() {
+async fn concurrent_writers_leave_no_gaps_and_full_pages_are_stable() {
     let app = TestApp::start().await;
-    let sender = Sender::of(&app, "ada").await;
+    let sender = Sender::sign_up(&app, "ada").await;
     let page = async |number: i64| {
         let number = number.to_string();
         let fields = [("clientKey", sender.key.as_str()), ("page", &number), ("perPage", "20")];
@@ -311,8 +347,11 @@ async fn eight_writers_leave_no_gap_and_full_pages_stay() {
     let writer = async |writer: usize| {
         for round in 0..15 {
             let batch: Vec<_> =
-                (0..=writer).map(|index| session(&format!("{writer}-{round}-{index}"))).collect();
-            assert_eq!(counts(&sender.send(&json!(batch)).await)[0], u64::try_from(batch.len()).unwrap());
+                (0..=writer).map(|index| build_session(&format!("{writer}-{round}-{index}"))).collect();
+            assert_eq!(
+                read_counts(&sender.send(&json!(batch)).await)[0],
+                u64::try_from(batch.len()).unwrap()
+            );
         }
     };
     let reader = async {
@@ -330,7 +369,7 @@ async fn eight_writers_leave_no_gap_and_full_pages_stay() {
     let (_, full) = futures_util::future::join(join_all((0..8).map(writer)), reader).await;
 
     let total = 15 * (1 + 2 + 3 + 4 + 5 + 6 + 7 + 8);
-    assert_eq!(stored(&app), total.to_string());
+    assert_eq!(count_sessions(&app), total.to_string());
     let mut expected = 1;
     for (index, before) in full.iter().enumerate() {
         assert_eq!(
@@ -345,5 +384,5 @@ async fn eight_writers_leave_no_gap_and_full_pages_stay() {
         }
     }
     let dense = "select (max(sequence) = count(*) and count(*) = (select recorded from session_counters))::text as answer from sessions";
-    assert_eq!(app.db.ask(dense), "true");
+    assert_eq!(app.db.query_text(dense), "true");
 }

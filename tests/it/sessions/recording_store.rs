@@ -1,4 +1,4 @@
-//! What is counted of sessions is what there is.
+//! The counters of sessions always match the sessions.
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
@@ -11,8 +11,8 @@ use crate::support::TestDb;
 
 const CLIENTS: [&str; 2] = ["cl_0000000001", "cl_0000000002"];
 
-/// A database with two clients.
-fn clients() -> TestDb {
+/// Creates a database with two clients.
+fn create_clients() -> TestDb {
     let db = TestDb::new();
     for client in CLIENTS {
         db.execute(&format!("insert into clients (client_id, name) values ('{client}', 'Ada')"));
@@ -21,9 +21,9 @@ fn clients() -> TestDb {
     db
 }
 
-/// One record: whose it is by its id, and what is counted of it.
+/// A generated record: an id and the values that the daily counts depend on.
 #[derive(Clone, Debug)]
-struct Drawn {
+struct GeneratedRecord {
     id: u8,
     status: &'static str,
     channel: &'static str,
@@ -31,14 +31,14 @@ struct Drawn {
     rating: u8,
 }
 
-impl Drawn {
-    fn given(&self) -> IncomingSession {
+impl GeneratedRecord {
+    fn to_incoming(&self) -> IncomingSession {
         let now: DateTime<Utc> = "2026-11-23T00:00:00Z".parse().unwrap();
-        // Three days, by hours on both sides of midnight in UTC.
+        // Three days, with hours on both sides of midnight UTC.
         let time = format!("2026-01-{:02}T{:02}:30:00+02:00", 1 + self.hour / 24, self.hour % 24);
         let (id, rating) = (format!("id-{}", self.id), self.rating.to_string());
         SessionRecord::parse(now, |name| match name {
-            // Every tenth has no name and is always new.
+            // Every tenth record has no external id, so it is always new.
             "externalId" if !self.id.is_multiple_of(10) => &id,
             "status" => self.status,
             "channel" => self.channel,
@@ -50,21 +50,16 @@ impl Drawn {
     }
 }
 
-fn drawn() -> impl Strategy<Value = Drawn> {
+fn any_record() -> impl Strategy<Value = GeneratedRecord> {
     let status = prop::sample::select(vec!["completed", "missed", "failed"]);
     let channel = prop::sample::select(vec!["video", "chat"]);
-    (0_u8..40, status, channel, 0_u8..72, 1_u8..3).prop_map(|(id, status, channel, hour, rating)| Drawn {
-        id,
-        status,
-        channel,
-        hour,
-        rating,
-    })
+    (0_u8..40, status, channel, 0_u8..72, 1_u8..3)
+        .prop_map(|(id, status, channel, hour, rating)| GeneratedRecord { id, status, channel, hour, rating })
 }
 
-/// Days whose number is not that of the sessions, and clients whose counter is not.
-fn wrong(db: &TestDb) -> String {
-    db.ask(
+/// Returns the daily counts and counters that do not match the sessions.
+fn find_mismatches(db: &TestDb) -> String {
+    db.query_text(
         "with counted as (\
              select client_id, (created_at at time zone 'UTC')::date as day, status, channel, count(*) as sessions \
              from sessions group by 1, 2, 3, 4), \
@@ -77,48 +72,50 @@ fn wrong(db: &TestDb) -> String {
     )
 }
 
-fn revision(db: &TestDb, client: &ClientId) -> i64 {
-    db.ask(&format!("select revision::text as answer from session_counters where client_id = '{client}'"))
-        .parse()
-        .unwrap()
+fn read_revision(db: &TestDb, client: &ClientId) -> i64 {
+    db.query_text(&format!(
+        "select revision::text as answer from session_counters where client_id = '{client}'"
+    ))
+    .parse()
+    .unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn after_any_history_the_days_are_those_of_the_sessions(
-        history in prop::collection::vec((0_usize..2, prop::collection::vec(drawn(), 0..30)), 1..12)
+    fn daily_counts_match_the_sessions_after_any_history(
+        history in prop::collection::vec((0_usize..2, prop::collection::vec(any_record(), 0..30)), 1..12)
     ) {
-        let db = clients();
+        let db = create_clients();
         for (client, batch) in history {
             let client: ClientId = CLIENTS[client].parse().unwrap();
-            let batch: Vec<IncomingSession> = batch.iter().map(Drawn::given).collect();
-            let before = revision(&db, &client);
+            let batch: Vec<IncomingSession> = batch.iter().map(GeneratedRecord::to_incoming).collect();
+            let before = read_revision(&db, &client);
 
             let recorded = record_all(&mut db.connect(), &client, &batch).unwrap();
 
             let changes = recorded.iter().any(|it| it.outcome != RecordOutcome::Unchanged);
-            prop_assert_eq!(revision(&db, &client) - before, i64::from(changes));
-            prop_assert_eq!(wrong(&db), "");
+            prop_assert_eq!(read_revision(&db, &client) - before, i64::from(changes));
+            prop_assert_eq!(find_mismatches(&db), "");
         }
     }
 }
 
 #[test]
-fn what_changes_nothing_leaves_the_revision() {
-    let db = clients();
+fn unchanged_records_keep_the_revision() {
+    let db = create_clients();
     let client: ClientId = CLIENTS[0].parse().unwrap();
-    let one = Drawn { id: 1, status: "missed", channel: "chat", hour: 0, rating: 1 }.given();
+    let one = GeneratedRecord { id: 1, status: "missed", channel: "chat", hour: 0, rating: 1 }.to_incoming();
     let mut later = one.clone();
     later.updated_at = Some("2026-11-22T00:00:00Z".parse().unwrap());
     let outcome = |given: &IncomingSession| {
         record_all(&mut db.connect(), &client, std::slice::from_ref(given)).unwrap()[0].outcome
     };
 
-    assert_eq!((outcome(&one), revision(&db, &client)), (RecordOutcome::Created, 1));
-    assert_eq!((outcome(&one), revision(&db, &client)), (RecordOutcome::Unchanged, 1));
-    assert_eq!((outcome(&later), revision(&db, &client)), (RecordOutcome::Unchanged, 1));
+    assert_eq!((outcome(&one), read_revision(&db, &client)), (RecordOutcome::Created, 1));
+    assert_eq!((outcome(&one), read_revision(&db, &client)), (RecordOutcome::Unchanged, 1));
+    assert_eq!((outcome(&later), read_revision(&db, &client)), (RecordOutcome::Unchanged, 1));
     record_all(&mut db.connect(), &client, &[]).unwrap();
-    assert_eq!(revision(&db, &client), 1);
+    assert_eq!(read_revision(&db, &client), 1);
 }

@@ -1,7 +1,7 @@
-//! A real Chromium without a screen, driven through chromedriver.
+//! A headless Chromium, driven through chromedriver.
 //!
-//! One chromedriver serves the whole run. Each test has a browser of its own with a profile of its own, which ends with
-//! the test, also when that fails.
+//! One chromedriver serves the whole run. Each test has its own browser with its own profile, which is closed
+//! when the test ends, even if it fails.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -24,8 +24,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::test_app::PASSWORD;
 
-/// Runs chromedriver until its standard input closes, which it does when the tests end, however they end. Then it ends
-/// the whole process group, browsers included, and takes the profiles away.
+/// Runs chromedriver until its standard input closes, which happens when the test process ends for any
+/// reason. Then it ends the whole process group, including the browsers, and removes the profiles.
 const CHROMEDRIVER: &str = r#"
     TMPDIR=$(mktemp -d)
     export TMPDIR
@@ -39,12 +39,12 @@ const CHROMEDRIVER: &str = r#"
 
 struct Driver {
     url: String,
-    /// Holds the standard input open.
+    /// Keeps the standard input open.
     _process: Child,
 }
 
 static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
-    assert!(on_path("chromedriver").is_some(), "chromedriver is missing: run bin/setup test");
+    assert!(find_on_path("chromedriver").is_some(), "chromedriver is missing: run bin/setup test");
     let mut process = Command::new("sh")
         .args(["-c", CHROMEDRIVER])
         .stdin(Stdio::piped())
@@ -58,53 +58,53 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
     Driver { url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')), _process: process }
 });
 
-/// So many browsers run at once.
-static SEATS: Semaphore = Semaphore::const_new(2);
+/// Maximum number of browsers at a time.
+static BROWSER_PERMITS: Semaphore = Semaphore::const_new(2);
 
-/// How long to wait for what a page is about to show, and how often to look.
-const PATIENCE: Duration = Duration::from_secs(10);
-const GLANCE: Duration = Duration::from_millis(20);
+/// How long to wait for an element, and how often to look for it.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-fn on_path(program: &str) -> Option<PathBuf> {
+fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// A browser that nobody has used before.
+/// A browser with a new profile.
 pub(crate) struct Browser {
     driver: WebDriver,
-    _seat: SemaphorePermit<'static>,
+    _permit: SemaphorePermit<'static>,
 }
 
 impl Browser {
     pub(crate) async fn open() -> Self {
-        Self::open_as(&[], true).await
+        Self::open_with(&[], true).await
     }
 
-    /// A browser whose user has switched JavaScript off.
-    pub(crate) async fn without_javascript() -> Self {
-        Self::open_as(&[], false).await
+    /// Opens a browser with JavaScript disabled.
+    pub(crate) async fn open_without_javascript() -> Self {
+        Self::open_with(&[], false).await
     }
 
-    /// A browser that finds each of these hosts, which are in no name service, at its URL.
-    pub(crate) async fn knowing(hosts: &[(&str, &str)]) -> Self {
+    /// Opens a browser that resolves each of these host names to the address in the URL.
+    pub(crate) async fn open_with_hosts(hosts: &[(&str, &str)]) -> Self {
         let rules =
             hosts.iter().map(|(host, url)| format!("MAP {host} {}", url.trim_start_matches("http://")));
         let rules = rules.collect::<Vec<_>>().join(",");
-        Self::open_as(&[&format!("--host-resolver-rules={rules}")], true).await
+        Self::open_with(&[&format!("--host-resolver-rules={rules}")], true).await
     }
 
-    async fn open_as(arguments: &[&str], has_javascript: bool) -> Self {
-        let seat = SEATS.acquire().await.unwrap();
-        // The driver says good-bye from its drop, on a thread of its own: a connection kept alive would be waiting for
-        // this one.
+    async fn open_with(arguments: &[&str], has_javascript: bool) -> Self {
+        let permit = BROWSER_PERMITS.acquire().await.unwrap();
+        // The driver ends its session on drop, from a thread of its own. It must not reuse a connection that
+        // belongs to this runtime.
         let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         let driver = WebDriver::builder(&DRIVER.url, capabilities(arguments, has_javascript))
             .client(client)
-            .poller(Arc::new(ElementPollerWithTimeout::new(PATIENCE, GLANCE)))
+            .poller(Arc::new(ElementPollerWithTimeout::new(WAIT_TIMEOUT, POLL_INTERVAL)))
             .await
             .unwrap();
-        Self { driver, _seat: seat }
+        Self { driver, _permit: permit }
     }
 
     pub(crate) fn driver(&self) -> &WebDriver {
@@ -115,12 +115,11 @@ impl Browser {
         self.driver.goto(url).await.unwrap();
     }
 
-    /// The path of the page.
     pub(crate) async fn path(&self) -> String {
         self.driver.current_url().await.unwrap().path().to_owned()
     }
 
-    /// The first element that can be seen, as soon as there is one.
+    /// Returns the first visible match and waits until there is one.
     pub(crate) async fn find(&self, selector: impl Into<By>) -> WebElement {
         let by = selector.into();
         match self.driver.query(by.clone()).and_displayed().first().await {
@@ -129,36 +128,35 @@ impl Browser {
         }
     }
 
-    /// Waits until an element shows this among its text.
+    /// Waits until a matching element contains this text.
     pub(crate) async fn see(&self, css: &str, text: &str) {
-        let shows = loop {
+        let is_shown = loop {
             let text = StringMatch::new(text).partial();
             match self.driver.query(By::Css(css)).with_text(text).exists().await {
-                // The page was left while it was looked at: look at the next one.
+                // The browser left the page in between, so look at the next one.
                 Err(error) if matches!(error.as_inner(), WebDriverErrorInner::StaleElementReference(_)) => {}
-                shows => break shows.unwrap(),
+                is_shown => break is_shown.unwrap(),
             }
         };
-        assert!(shows, "no {css} with “{text}”\n{}", self.page().await);
+        assert!(is_shown, "no {css} with “{text}”\n{}", self.page().await);
     }
 
-    /// What a person would report: the address and the text.
+    /// Describes the page for a failure message: its URL and text.
     pub(crate) async fn page(&self) -> String {
         let url = self.driver.current_url().await.unwrap();
         format!("{url}\n{}", self.text("body").await)
     }
 
-    /// The text of an element as it is seen.
+    /// Returns the visible text of an element.
     pub(crate) async fn text(&self, css: &str) -> String {
         self.driver.query(By::Css(css)).first().await.unwrap().text().await.unwrap()
     }
 
-    /// How many elements there are now.
     pub(crate) async fn count(&self, css: &str) -> usize {
         self.driver.find_all(By::Css(css)).await.unwrap().len()
     }
 
-    /// The input with this label.
+    /// Finds the input with this label.
     pub(crate) async fn input(&self, label: &str) -> WebElement {
         let label = self.find(By::XPath(format!("//label[normalize-space()='{label}']"))).await;
         let id = label.attr("for").await.unwrap().unwrap();
@@ -173,34 +171,34 @@ impl Browser {
         self.find(By::Css(css)).await.click().await.unwrap();
     }
 
-    /// Clicks what leads to another page, and waits until this one is gone.
-    pub(crate) async fn leave_by(&self, by: By) {
+    /// Clicks an element that leads to another page, and waits until this page is gone.
+    pub(crate) async fn click_and_leave(&self, by: By) {
         let page = self.driver.find(By::Tag("html")).await.unwrap();
         self.find(by).await.click().await.unwrap();
         page.wait_until().stale().await.unwrap();
     }
 
-    /// Follows the link whose words begin like this.
+    /// Follows the link whose text starts with `words`.
     pub(crate) async fn follow(&self, words: &str) {
-        self.leave_by(By::XPath(format!("//a[starts-with(normalize-space(), '{words}')]"))).await;
+        self.click_and_leave(By::XPath(format!("//a[starts-with(normalize-space(), '{words}')]"))).await;
     }
 
-    /// Presses the button with these words, which sends its form.
+    /// Presses the button with this text, which submits its form.
     pub(crate) async fn press(&self, words: &str) {
-        self.leave_by(By::XPath(format!("//button[normalize-space()='{words}']"))).await;
+        self.click_and_leave(By::XPath(format!("//button[normalize-space()='{words}']"))).await;
     }
 
-    /// Types into whatever has the focus.
+    /// Types into the focused element.
     pub(crate) async fn keys(&self, keys: impl Into<TypingData>) {
         self.driver.action_chain().send_keys(keys).perform().await.unwrap();
     }
 
-    /// What the body of a function gives, run in the page.
+    /// Runs the body of a function in the page and returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.driver.execute(script, vec![]).await.unwrap().json().clone()
     }
 
-    /// What the body of an async function gives, run in the page.
+    /// Runs the body of an async function in the page and returns its result, or the error as text.
     pub(crate) async fn run_async(&self, script: &str) -> Value {
         let script = format!(
             "const done = arguments[0]; (async () => {{ {script} }})().then(done, (error) => done(String(error)))"
@@ -208,27 +206,27 @@ impl Browser {
         self.driver.execute_async(&script, vec![]).await.unwrap().json().clone()
     }
 
-    /// What a command to the browser's own tools answers.
+    /// Sends a DevTools command.
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.driver.cdp().send_raw(command, parameters).await.unwrap()
     }
 
-    /// Makes the window look like another: its width, and the colors that its user prefers.
-    pub(crate) async fn look(&self, width: u32, scheme: &str) {
+    /// Emulates a window width and a preferred colour scheme.
+    pub(crate) async fn emulate(&self, width: u32, scheme: &str) {
         let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// What the browser complained about since the last question: scripts, policies.
-    pub(crate) async fn complaints(&self) -> Vec<String> {
+    /// Returns the errors and policy violations logged since the last call, without network errors.
+    pub(crate) async fn read_complaints(&self) -> Vec<String> {
         let entries = self.driver.browser_log().await.unwrap();
         let complaints = entries.into_iter().filter(|entry| entry.source.as_deref() != Some("network"));
         complaints.map(|entry| entry.message).collect()
     }
 
-    /// Registers as `name` through the form, with a company of the same name.
+    /// Registers `name` through the form, with a company of the same name.
     pub(crate) async fn sign_up(&self, url: &str, name: &str) {
         self.sign_up_as(url, &format!("{name}@example.org"), name).await;
     }
@@ -243,7 +241,7 @@ impl Browser {
         self.see("h1", "API Keys").await;
     }
 
-    /// Generates a key through the form and returns what the page shows of it.
+    /// Generates a key through the form and returns the whole key.
     pub(crate) async fn generate(&self, name: &str) -> String {
         self.fill("Name", name).await;
         self.press("Generate Key").await;
@@ -263,16 +261,16 @@ fn capabilities(arguments: &[&str], has_javascript: bool) -> ChromeCapabilities 
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        // A page that scrolls smoothly moves under the pointer.
+        // Elements of a smoothly scrolling page would move under the pointer.
         "--force-prefers-reduced-motion",
     ];
-    // Chromium has no sandbox for root.
+    // Chromium refuses to run as root with its sandbox.
     let sandbox = nix::unistd::geteuid().is_root().then_some("--no-sandbox");
     for flag in flags.iter().chain(&sandbox).chain(arguments) {
         it.add_arg(flag).unwrap();
     }
-    // Where there is none of this name, chromedriver finds a Chrome by itself.
-    if let Some(chromium) = on_path("chromium") {
+    // Without a `chromium` in the path, chromedriver looks for Chrome.
+    if let Some(chromium) = find_on_path("chromium") {
         it.set_binary(chromium.to_str().unwrap()).unwrap();
     }
     if !has_javascript {

@@ -1,4 +1,4 @@
-//! Finds things in a page as a person does: a cell by its row and its heading, a message by its role.
+//! Finds content in a page as a reader does: a cell by its row and column heading, a message by its role.
 
 use scraper::{ElementRef, Html as Document, Selector};
 
@@ -9,7 +9,7 @@ impl Html {
         Self(Document::parse_document(text))
     }
 
-    /// The text of the only element that `selector` finds.
+    /// Returns the text of the only element that matches `selector`.
     #[track_caller]
     pub(crate) fn text(&self, selector: &str) -> String {
         let texts = self.texts(selector);
@@ -17,37 +17,36 @@ impl Html {
         texts.into_iter().next().unwrap()
     }
 
-    /// The texts of all elements that `selector` finds.
     pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
-        self.0.select(&Selector::parse(selector).unwrap()).map(text_of).collect()
+        self.0.select(&Selector::parse(selector).unwrap()).map(read_text).collect()
     }
 
-    /// The attribute of the first element that `selector` finds.
+    /// Returns an attribute of the first element that matches `selector`.
     #[track_caller]
     pub(crate) fn attribute(&self, selector: &str, name: &str) -> String {
         let element = self.0.select(&Selector::parse(selector).unwrap()).next();
         element.and_then(|it| it.attr(name)).unwrap_or_else(|| panic!("no {name} of {selector}")).to_owned()
     }
 
-    /// The cell under `column` in the row whose heading is `row`.
+    /// Returns the cell under `column` in the row whose first cell is `row`.
     #[track_caller]
     pub(crate) fn cell(&self, row: &str, column: &str) -> String {
         let columns = self.texts("thead th");
-        let place = columns
+        let index = columns
             .iter()
             .position(|it| it == column)
             .unwrap_or_else(|| panic!("no {column} in {columns:?}"));
         let rows = Selector::parse("tbody tr").unwrap();
         let cells = Selector::parse("th, td").unwrap();
-        let found = self.0.select(&rows).map(|it| it.select(&cells).map(text_of).collect::<Vec<_>>());
+        let found = self.0.select(&rows).map(|it| it.select(&cells).map(read_text).collect::<Vec<_>>());
         let found: Vec<_> = found.filter(|cells| cells.first().is_some_and(|first| first == row)).collect();
         assert_eq!(found.len(), 1, "rows named {row}: {found:?}");
-        found[0][place].clone()
+        found[0][index].clone()
     }
 }
 
-/// The text as it is read: white space folded, nothing of what only runs without scripts.
-fn text_of(element: ElementRef<'_>) -> String {
+/// Returns the text with white space folded and without the contents of `noscript`.
+fn read_text(element: ElementRef<'_>) -> String {
     let words = element
         .descendants()
         .filter(|node| {

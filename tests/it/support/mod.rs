@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! Fixtures for the tests: databases, nodes, HTTP clients and browsers.
 
 pub(crate) mod browser;
 pub(crate) mod html;

@@ -1,17 +1,17 @@
-//! A web site of somebody else.
+//! A web site of a third party.
 
 use std::net::TcpListener;
 
 use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
 
-/// Shows one page at every address.
+/// Serves the same page at every path.
 pub(crate) struct OtherSite {
     port: u16,
     server: ServerHandle,
 }
 
 impl OtherSite {
-    pub(crate) fn showing(html: impl Into<String>) -> Self {
+    pub(crate) fn serve(html: impl Into<String>) -> Self {
         let html = html.into();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -28,12 +28,13 @@ impl OtherSite {
         Self { port, server: handle }
     }
 
-    /// Another site than that of a [`super::TestApp`].
+    /// The URL under another site than that of a [`super::TestApp`].
     pub(crate) fn cross_site(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
 
-    /// The site of a [`super::TestApp`], but another origin: cookies cannot tell them apart.
+    /// The URL under the same site as a [`super::TestApp`] but another origin. Browsers send it the same
+    /// cookies.
     pub(crate) fn same_site(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -1,4 +1,4 @@
-//! A running Uptok on a port of its own, and the people and programs that use it.
+//! A running node on its own port, and the browsers and programs that use it.
 
 use std::{net::TcpListener, sync::Arc};
 
@@ -17,7 +17,7 @@ use uptok::{
 
 use super::{TestDb, html::Html};
 
-/// A password that is long enough and not common.
+/// A password that is long enough and not a common one.
 pub(crate) const PASSWORD: &str = "a long enough password";
 pub(crate) const SECRET: &str = "the secret of the tests, 32 characters or more";
 
@@ -27,7 +27,6 @@ struct Arguments {
     settings: Settings,
 }
 
-/// One node.
 pub(crate) struct TestApp {
     pub(crate) url: String,
     pub(crate) db: Arc<TestDb>,
@@ -35,35 +34,35 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// A node on a new database, where anybody may register.
+    /// Starts a node on a new database with open registration.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// … with these arguments too.
+    /// Starts a node on a new database with additional arguments.
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         let db = Arc::new(TestDb::new());
         let url = db.url.clone();
-        Self::node(db, &url, arguments).await
+        Self::start_node(db, &url, arguments).await
     }
 
-    /// Another node on the same database.
-    pub(crate) async fn second_node(&self) -> Self {
-        self.second_node_with(&[]).await
+    /// Starts another node on the same database.
+    pub(crate) async fn start_second_node(&self) -> Self {
+        self.start_second_node_with(&[]).await
     }
 
-    /// … with these arguments too.
-    pub(crate) async fn second_node_with(&self, arguments: &[&str]) -> Self {
-        Self::node(Arc::clone(&self.db), &self.db.url, arguments).await
+    /// Starts another node on the same database with additional arguments.
+    pub(crate) async fn start_second_node_with(&self, arguments: &[&str]) -> Self {
+        Self::start_node(Arc::clone(&self.db), &self.db.url, arguments).await
     }
 
-    /// Another node, whose URL asks for something that libpq alone can do.
-    pub(crate) async fn node_without_pipeline(&self) -> Self {
-        Self::node(Arc::clone(&self.db), &format!("{}&sslmode=allow", self.db.url), &[]).await
+    /// Starts another node on the same database without a pipeline: only libpq supports this `sslmode`.
+    pub(crate) async fn start_node_without_pipeline(&self) -> Self {
+        Self::start_node(Arc::clone(&self.db), &format!("{}&sslmode=allow", self.db.url), &[]).await
     }
 
     #[expect(clippy::unused_async, reason = "the server needs the runtime of the test")]
-    async fn node(db: Arc<TestDb>, database_url: &str, more: &[&str]) -> Self {
+    async fn start_node(db: Arc<TestDb>, database_url: &str, more: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let url = format!("http://{address}");
@@ -85,18 +84,18 @@ impl TestApp {
         Self { url, db, server: handle }
     }
 
-    /// What the command line leaves in the audit log.
-    pub(crate) fn trail() -> AuditContext {
+    /// Returns the audit context of the command line.
+    pub(crate) fn audit_context() -> AuditContext {
         AuditContext::new(&ChainKey::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
     }
 
-    /// Somebody with a new browser.
+    /// Opens a new browser that is not logged in.
     pub(crate) fn visitor(&self) -> Visitor {
-        Visitor::at(&self.url)
+        Visitor::new(&self.url)
     }
 
-    /// Somebody who has registered, with a company of the same name.
-    pub(crate) async fn signed_up(&self, name: &str) -> Visitor {
+    /// Registers `name` with a company of the same name and returns the logged-in browser.
+    pub(crate) async fn sign_up(&self, name: &str) -> Visitor {
         let visitor = self.visitor();
         let email = format!("{name}@example.org");
         let fields = [("name", name), ("company", name), ("email", email.as_str()), ("password", PASSWORD)];
@@ -105,8 +104,8 @@ impl TestApp {
         visitor
     }
 
-    /// The same person with another browser.
-    pub(crate) async fn logged_in(&self, name: &str) -> Visitor {
+    /// Logs `name` in with a new browser.
+    pub(crate) async fn log_in(&self, name: &str) -> Visitor {
         let visitor = self.visitor();
         let email = format!("{name}@example.org");
         let reply = visitor.post("/login", &[("email", email.as_str()), ("password", PASSWORD)]).await;
@@ -114,35 +113,35 @@ impl TestApp {
         visitor
     }
 
-    /// Posts these fields to the export as multipart form-data.
+    /// Posts these fields to the export as multipart form data.
     pub(crate) async fn export(&self, fields: &[(&str, &str)]) -> Reply {
         export_at(&self.url, fields).await
     }
 
-    /// Records `count` sessions of the client, a minute apart, `status` by turns.
+    /// Records `count` sessions of the client, one per minute; every third is missed, the others completed.
     pub(crate) fn record(&self, client: &str, count: usize) {
-        record(&mut self.db.connect(), &client.parse().unwrap(), count);
+        record_sessions(&mut self.db.connect(), &client.parse().unwrap(), count);
     }
 }
 
-/// Posts these fields to the export of the node at `url`.
+/// Posts these fields to the export of the node at `url` as multipart form data.
 pub(crate) async fn export_at(url: &str, fields: &[(&str, &str)]) -> Reply {
     let mut form = reqwest::multipart::Form::new();
     for (name, value) in fields {
         form = form.text((*name).to_owned(), (*value).to_owned());
     }
     let request = reqwest::Client::new().post(format!("{url}/api/sessions/export-csv-data")).multipart(form);
-    Reply::of(request.send().await.unwrap()).await
+    Reply::read(request.send().await.unwrap()).await
 }
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        // Said, not awaited: the runtime of the test ends with it.
+        // Not awaited: the runtime ends with the test.
         drop(self.server.stop(false));
     }
 }
 
-fn record(connection: &mut PgConnection, client: &ClientId, count: usize) {
+fn record_sessions(connection: &mut PgConnection, client: &ClientId, count: usize) {
     let now = "2026-11-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
     let records: Vec<IncomingSession> = (0..count)
         .map(|index| {
@@ -164,7 +163,8 @@ fn record(connection: &mut PgConnection, client: &ClientId, count: usize) {
     }
 }
 
-/// A browser without a screen: it keeps cookies, says where its requests come from, and follows nothing by itself.
+/// An HTTP client that behaves like a browser: it keeps cookies, sends `Sec-Fetch-Site` with forms and does
+/// not follow redirects.
 #[derive(Clone)]
 pub(crate) struct Visitor {
     client: reqwest::Client,
@@ -172,52 +172,52 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Somebody with a new browser, at the node with this address.
-    pub(crate) fn at(url: &str) -> Self {
+    /// Creates a browser for the node at `url`.
+    pub(crate) fn new(url: &str) -> Self {
         let client =
             reqwest::Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none());
         Self { client: client.build().unwrap(), url: url.to_owned() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
-        Reply::of(self.request(Method::GET, path).send().await.unwrap()).await
+        Reply::read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    /// Posts a form of our own pages.
+    /// Posts a form as one of our pages would.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let request = self.request(Method::POST, path).header("Sec-Fetch-Site", "same-origin").form(fields);
-        Reply::of(request.send().await.unwrap()).await
+        Reply::read(request.send().await.unwrap()).await
     }
 
-    /// A request with nothing in it but the cookies.
+    /// Starts a request with nothing but the cookies.
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    /// The Client ID at the foot of the pages.
+    /// Reads the Client ID from the foot of a page.
     pub(crate) async fn client_id(&self) -> String {
         self.get("/sessions").await.html().text(".foot-client code")
     }
 
-    /// Generates a key and returns the whole of it.
+    /// Generates a key and returns the whole key.
     pub(crate) async fn generate(&self, name: &str) -> String {
-        self.generated(&[("name", name)]).await
+        self.post_key_form(&[("name", name)]).await
     }
 
-    /// Generates a key that reads and records, and returns the whole of it.
+    /// Generates a key that reads and records, and returns the whole key.
     pub(crate) async fn generate_recorder(&self, name: &str) -> String {
         let boxes = [("chooseScopes", "yes"), ("sessions:read", "yes"), ("sessions:write", "yes")];
-        self.generated(&[&[("name", name)], boxes.as_slice()].concat()).await
+        self.post_key_form(&[&[("name", name)], boxes.as_slice()].concat()).await
     }
 
-    async fn generated(&self, fields: &[(&str, &str)]) -> String {
+    async fn post_key_form(&self, fields: &[(&str, &str)]) -> String {
         let reply = self.post("/settings/api-keys", fields).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
         reply.html().text("[data-whole-key-text]")
     }
 }
 
-/// An answer, whole.
+/// A response with its whole body.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -226,7 +226,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn read(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, body: response.text().await.unwrap() }
     }
@@ -243,7 +243,7 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// Asserts that this is a problem (RFC 9457) of this status and code.
+    /// Asserts a problem document (RFC 9457) with this status and code.
     #[track_caller]
     pub(crate) fn assert_problem(&self, status: u16, code: &str) {
         assert_eq!(self.status.as_u16(), status, "{}", self.body);
@@ -255,7 +255,7 @@ impl Reply {
         assert!(problem["title"].is_string() && problem["detail"].is_string() && problem["type"].is_string());
     }
 
-    /// Asserts that the browser is sent on to this address.
+    /// Asserts a redirect (303) to this address.
     #[track_caller]
     pub(crate) fn assert_sent_to(&self, location: &str) {
         assert_eq!((self.status.as_u16(), self.header("location")), (303, location), "{}", self.body);

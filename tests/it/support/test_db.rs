@@ -1,7 +1,7 @@
-//! A database for one test: a copy of a template that has every migration.
+//! A database per test, copied from a template that has every migration.
 //!
-//! The cluster is our own private PostgreSQL, in memory where there is `/dev/shm`. It keeps running for the next run;
-//! `bin/test` takes it away at the end.
+//! The cluster is a private PostgreSQL, in memory where `/dev/shm` exists. It keeps running for the next run;
+//! `bin/test` removes it at the end.
 
 use std::{
     hash::{Hash as _, Hasher as _},
@@ -19,17 +19,17 @@ use uptok::{
 };
 
 static CLUSTER: LazyLock<String> = LazyLock::new(|| {
-    let postgres = PrivatePostgres::start(&cluster_dir(), Tuning::ForTests).unwrap();
+    let postgres = PrivatePostgres::start(&find_cluster_dir(), Tuning::ForTests).unwrap();
     let url = postgres.url().to_owned();
     std::mem::forget(postgres);
-    make_template(&url);
+    create_template(&url);
     url
 });
 
-/// Named after what the migrations say, so that two checkouts or versions do not stand on each other's.
+/// Named after a hash of the migrations, so that checkouts with other migrations do not share a template.
 static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
     let mut names: Vec<_> =
-        walk("migrations".as_ref()).into_iter().filter(|it| it.ends_with("up.sql")).collect();
+        list_files("migrations".as_ref()).into_iter().filter(|it| it.ends_with("up.sql")).collect();
     names.sort();
     let mut hash = std::hash::DefaultHasher::new();
     for name in names {
@@ -38,12 +38,12 @@ static TEMPLATE: LazyLock<String> = LazyLock::new(|| {
     format!("uptok_template_{:016x}", hash.finish())
 });
 
-fn walk(directory: &Path) -> Vec<PathBuf> {
+fn list_files(directory: &Path) -> Vec<PathBuf> {
     let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+    paths.flat_map(|path| if path.is_dir() { list_files(&path) } else { vec![path] }).collect()
 }
 
-fn cluster_dir() -> PathBuf {
+fn find_cluster_dir() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let root = if memory.is_dir() { memory } else { std::env::temp_dir() };
     let probe = root.join(format!("uptok-probe-{}", std::process::id()));
@@ -53,102 +53,105 @@ fn cluster_dir() -> PathBuf {
     root.join(format!("uptok-test-{user}"))
 }
 
-/// Made under a lock and under another name first: another test run may do the same, and a crash leaves no half of it.
-fn make_template(url: &str) {
+/// Creates the template under a lock, because another test run may do the same, and under a temporary name,
+/// so that a crash leaves no unfinished template.
+fn create_template(url: &str) {
     let mut connection = PgConnection::establish(url).unwrap();
-    run(&mut connection, "select pg_advisory_lock(7)");
+    run_sql(&mut connection, "select pg_advisory_lock(7)");
     let draft = format!("{}_draft", *TEMPLATE);
     let found = format!("select 1 from pg_database where datname = '{}'", *TEMPLATE);
     if sql_query(found).execute(&mut connection).unwrap() == 0 {
-        run(&mut connection, &format!("drop database if exists {draft} with (force)"));
-        run(&mut connection, &format!("create database {draft}"));
-        Db::migrate(&renamed(url, &draft)).unwrap();
-        run(&mut connection, &format!("alter database {draft} rename to {}", *TEMPLATE));
+        run_sql(&mut connection, &format!("drop database if exists {draft} with (force)"));
+        run_sql(&mut connection, &format!("create database {draft}"));
+        Db::migrate(&replace_database(url, &draft)).unwrap();
+        run_sql(&mut connection, &format!("alter database {draft} rename to {}", *TEMPLATE));
     }
 }
 
-fn run(connection: &mut PgConnection, sql: &str) {
+fn run_sql(connection: &mut PgConnection, sql: &str) {
     sql_query(sql).execute(connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// `url` with another database.
-fn renamed(url: &str, database: &str) -> String {
+/// Returns `url` with another database name.
+fn replace_database(url: &str, database: &str) -> String {
     url.replacen("@/uptok?", &format!("@/{database}?"), 1)
 }
 
-/// What a statement gives in its column `answer`.
+/// The column `answer` of a query.
 #[derive(diesel::QueryableByName)]
 struct Row {
     #[diesel(sql_type = Text)]
     answer: String,
 }
 
-/// A database of one test. It is dropped with it, but kept when the test fails, and its URL printed.
+/// The database of one test. It is dropped with the value. If the test fails, it is kept and its URL printed.
 pub(crate) struct TestDb {
     name: String,
     pub(crate) url: String,
 }
 
 impl TestDb {
-    /// A copy of the template.
+    /// Creates a copy of the template.
     pub(crate) fn new() -> Self {
         Self::create(&format!("template {} strategy file_copy", *TEMPLATE))
     }
 
-    /// A database without anything.
+    /// Creates a database without any tables.
     pub(crate) fn empty() -> Self {
         Self::create("")
     }
 
-    fn create(how: &str) -> Self {
+    fn create(options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::establish(&CLUSTER).unwrap();
-        // One that a process of this number kept when it failed.
-        run(&mut connection, &format!("drop database if exists {name} with (force)"));
-        run(&mut connection, &format!("create database {name} {how}"));
-        Self { url: renamed(&CLUSTER, &name), name }
+        // A failed run of a process with the same id may have kept its database.
+        run_sql(&mut connection, &format!("drop database if exists {name} with (force)"));
+        run_sql(&mut connection, &format!("create database {name} {options}"));
+        Self { url: replace_database(&CLUSTER, &name), name }
     }
 
-    /// Ends every connection to this database.
+    /// Terminates every connection to this database.
     pub(crate) fn terminate_connections(&self) {
         let end =
             format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
-        run(&mut PgConnection::establish(&CLUSTER).unwrap(), &end);
+        run_sql(&mut PgConnection::establish(&CLUSTER).unwrap(), &end);
     }
 
-    /// How many transactions there were. It ends every connection, for they tell at their end.
-    pub(crate) fn transactions(&self) -> u64 {
-        let of = |sql: &str| -> u64 {
+    /// Returns the number of transactions so far. It terminates every connection first, because backends
+    /// report their statistics when they end.
+    pub(crate) fn count_transactions(&self) -> u64 {
+        let query_number = |sql: &str| -> u64 {
             let mut connection = PgConnection::establish(&CLUSTER).unwrap();
             let row: Row = sql_query(sql.replace("$name", &self.name)).get_result(&mut connection).unwrap();
             row.answer.parse().unwrap()
         };
-        while of("select count(*)::text as answer from pg_stat_activity where datname = '$name'") > 0 {
-            // One may just have been opened, so in every round.
+        while query_number("select count(*)::text as answer from pg_stat_activity where datname = '$name'")
+            > 0
+        {
+            // In every round, because new connections may have been opened.
             self.terminate_connections();
         }
-        of(
+        query_number(
             "select (xact_commit + xact_rollback)::text as answer from pg_stat_database where datname = '$name'",
         )
     }
 
-    /// Refuses or allows new connections to this database.
     pub(crate) fn allow_connections(&self, is_allowed: bool) {
         let alter = format!("alter database {} allow_connections {is_allowed}", self.name);
-        run(&mut PgConnection::establish(&CLUSTER).unwrap(), &alter);
+        run_sql(&mut PgConnection::establish(&CLUSTER).unwrap(), &alter);
     }
 
     pub(crate) fn connect(&self) -> PgConnection {
         PgConnection::establish(&self.url).unwrap()
     }
 
-    /// Runs one statement and returns how many rows it changed.
+    /// Runs one statement and returns the number of rows changed.
     pub(crate) fn execute(&self, sql: &str) -> usize {
         sql_query(sql).execute(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// Changes sessions by hand, and what is kept of them elsewhere with them.
+    /// Changes sessions with SQL and rebuilds the counts derived from them.
     pub(crate) fn change_sessions(&self, sql: &str) -> usize {
         let changed = self.execute(sql);
         self.execute("delete from session_days");
@@ -164,8 +167,8 @@ impl TestDb {
         changed
     }
 
-    /// The text that one statement gives in its column `answer`.
-    pub(crate) fn ask(&self, sql: &str) -> String {
+    /// Returns the text in the column `answer` of a query.
+    pub(crate) fn query_text(&self, sql: &str) -> String {
         let row: Row =
             sql_query(sql).get_result(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"));
         row.answer
@@ -179,6 +182,6 @@ impl Drop for TestDb {
             return;
         }
         let mut connection = PgConnection::establish(&CLUSTER).unwrap();
-        run(&mut connection, &format!("drop database {} with (force)", self.name));
+        run_sql(&mut connection, &format!("drop database {} with (force)", self.name));
     }
 }
