@@ -1,11 +1,11 @@
-// What forms and action menus do beyond HTML. Every page works without it.
+// Enhances forms and action menus. Every page works without it.
 
-// A request that never ends must not lock its form for good.
-const PATIENCE = 10_000;
-const sent = new Set();
+// Milliseconds after which a form can be submitted again even if no response has arrived.
+const LOCK_TIMEOUT = 10_000;
+const submittedForms = new Set();
 
-function release(form) {
-  sent.delete(form);
+function unlock(form) {
+  submittedForms.delete(form);
   for (const button of form.querySelectorAll("button[aria-disabled]")) {
     button.removeAttribute("aria-disabled");
   }
@@ -13,22 +13,22 @@ function release(form) {
 
 addEventListener("submit", (event) => {
   const form = event.target;
-  if (sent.has(form)) {
+  if (submittedForms.has(form)) {
     event.preventDefault();
     return;
   }
-  sent.add(form);
-  // Not `disabled`: that would take the focus away, and Firefox keeps it over a reload.
+  submittedForms.add(form);
+  // Not `disabled`, which would lose the focus and which Firefox restores after a reload.
   for (const button of form.querySelectorAll("button:not([type=button])")) {
     button.setAttribute("aria-disabled", "true");
   }
-  setTimeout(release, PATIENCE, form);
+  setTimeout(unlock, LOCK_TIMEOUT, form);
 });
 
-// The back/forward cache brings the page back as it was left: with its forms sent.
-addEventListener("pageshow", () => sent.forEach(release));
+// The back/forward cache restores the page with its forms locked.
+addEventListener("pageshow", () => submittedForms.forEach(unlock));
 
-// A day that is given is meant.
+// Entering a date selects the option it belongs to.
 addEventListener("input", (event) => {
   if (event.target.matches("input[type=date]")) {
     const choice = event.target.closest(".pair")?.querySelector("input[type=radio]");
@@ -36,9 +36,9 @@ addEventListener("input", (event) => {
   }
 });
 
-function closeMenus(isLeft) {
+function closeMenus(shouldClose) {
   for (const menu of document.querySelectorAll("details.actions[open]")) {
-    if (!isLeft(menu)) continue;
+    if (!shouldClose(menu)) continue;
     if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
     menu.open = false;
   }

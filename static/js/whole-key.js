@@ -1,4 +1,4 @@
-// The key that was just made: copies it, and takes it off the page when the page is left.
+// Copies a newly created key, and removes it when the visitor leaves the page.
 
 const box = document.querySelector("[data-whole-key]");
 const text = box?.querySelector("[data-whole-key-text]");
@@ -6,7 +6,7 @@ const button = box?.querySelector("[data-copy]");
 const status = box?.querySelector("[data-copied]");
 
 async function copy() {
-  // Only https and localhost have a clipboard; elsewhere the old way still works.
+  // The Clipboard API exists only over HTTPS and on localhost; elsewhere `execCommand` still works.
   try {
     await navigator.clipboard.writeText(text.textContent);
     return true;
@@ -24,7 +24,7 @@ if (box) {
     status.textContent = isCopied ? "Copied" : "Press Ctrl+C to copy";
   });
 
-  // The back/forward cache keeps the page as it is now: without the secret, like every later list.
+  // The back/forward cache stores the page in its current state, so mask the key first.
   addEventListener("pagehide", () => {
     const [prefix, publicPart] = text.textContent.split("_");
     const masked = document.createElement("code");
