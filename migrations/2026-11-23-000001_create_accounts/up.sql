@@ -1,4 +1,4 @@
--- Who may sign in, and for which client.
+-- Clients, users, their memberships and sign-ins.
 create table clients (
     client_id  text collate "C" primary key,
     name       text not null,

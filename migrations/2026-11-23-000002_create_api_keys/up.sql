@@ -1,4 +1,4 @@
--- Keys that let a client's programs in.
+-- API keys of clients.
 create table api_keys (
     client_id    text collate "C" not null references clients (client_id),
     public_key   text collate "C" not null,

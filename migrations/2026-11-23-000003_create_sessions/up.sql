@@ -1,4 +1,4 @@
--- What happened: one row per recorded call between an agent and a shopper.
+-- Sessions: one row per recorded call between an agent and a shopper.
 create table session_counters (
     client_id text collate "C" primary key references clients (client_id),
     recorded  bigint not null default 0,

@@ -1,4 +1,4 @@
--- What visitors of the API documentation ask.
+-- Questions sent through the form on the API documentation page.
 create table questions (
     question_id uuid primary key,
     name        text not null,

@@ -1,4 +1,4 @@
--- What a key may do. Keys made before this could only read, and still can only read.
+-- Scopes of keys. Existing keys could only read and keep exactly that right.
 alter table api_keys
     add column scopes text[] not null default '{sessions:read}',
     add constraint api_keys_scopes_known check (scopes <@ array['sessions:read', 'sessions:write']),

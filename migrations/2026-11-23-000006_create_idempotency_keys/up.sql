@@ -1,4 +1,4 @@
--- First answers of requests that may be sent again, and the sender's own time of a record.
+-- Stored responses of idempotent requests, and the sender's update time of a session.
 create table idempotency_keys (
     client_id       text collate "C" not null references clients (client_id),
     idempotency_key text collate "C" not null,

@@ -1,4 +1,4 @@
--- What a filter matches is counted and walked in an index; see the cost in docs/api.md.
+-- Indexes for counting and paging filtered sessions; docs/api.md states the cost of each filter.
 create index sessions_status_sequence on sessions (client_id, status, sequence);
 create index sessions_channel_sequence on sessions (client_id, channel, sequence);
 create index sessions_agent_sequence on sessions (client_id, agent_name, sequence) where agent_name is not null;

@@ -1,4 +1,4 @@
--- What is asked of the sessions of a client again and again, kept where sessions are recorded.
+-- The revision of a client's sessions and their counts per day, updated in the transaction that records sessions.
 alter table session_counters add column revision bigint not null default 0;
 comment on column session_counters.revision is
     'Grows with every change of the client''s sessions. An answer made at a revision holds as long as it is the current one.';

@@ -1,5 +1,5 @@
 drop index api_keys_live_name_unique;
--- What was replaced but lives on has a name twice, and what manages keys has a scope that was unknown.
+-- Ends keys that violate the old constraints: replaced keys that share a name, and keys with the new scope.
 update api_keys set deleted_at = now(), secret_hash = null
 where deleted_at is null and (replaced_by is not null or scopes && array['keys:manage']);
 update api_keys set scopes = array_remove(scopes, 'keys:manage') where scopes <> '{keys:manage}';

@@ -1,4 +1,4 @@
--- How long a key lives, what replaced it, from where and how often it may call, and who made it.
+-- Lifetime, successor, allowed networks, request limit and creator of keys.
 alter table api_keys
     add column expires_at timestamptz,
     add column replaced_by text collate "C",
@@ -20,6 +20,6 @@ comment on column api_keys.created_by_key is 'The public key of the key that mad
 comment on column api_keys.deleted_by_key is 'The public key of the key that deleted this one through the API; null: a user or the command line did.';
 comment on column api_keys.expiry_noted_at is 'When its expiry was written to the audit log; null: not yet, or it did not expire.';
 
--- A replacement has the name of the key it replaces, which may live on for a while.
+-- A replacement has the same name as the replaced key, which stays active during its grace period.
 drop index api_keys_live_name_unique;
 create unique index api_keys_live_name_unique on api_keys (client_id, name) where deleted_at is null and replaced_by is null;

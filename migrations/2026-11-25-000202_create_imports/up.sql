@@ -1,4 +1,4 @@
--- Files of sessions that were uploaded to be imported.
+-- Uploaded files of sessions and the progress of their import.
 create table imports (
     client_id    text collate "C" not null references clients (client_id),
     import_id    uuid not null,

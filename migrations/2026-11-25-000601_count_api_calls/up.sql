@@ -1,4 +1,4 @@
--- What the API was asked, counted for the key that asked; written by the nodes once a second, never by a request.
+-- Metered API requests per key. Nodes write them once per second, never within a request.
 create table key_usage (
     client_id    text collate "C" not null,
     public_key   text collate "C" not null,

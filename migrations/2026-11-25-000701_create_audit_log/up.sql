@@ -1,6 +1,6 @@
--- Who did what, in a chain of records that shows where it was touched.
--- No foreign key to clients: PostgreSQL would check it, and so lock the client, while the head is locked; whoever changes
--- keys locks them the other way round.
+-- The audit log: a hash chain of records per client that reveals tampering.
+-- No foreign key to clients: its check would lock the client while the head is locked. Changes of keys take these locks
+-- in the opposite order, so the two could deadlock.
 create table audit_heads (
     client_id text collate "C" primary key,
     sequence  bigint not null default 0,
@@ -60,7 +60,7 @@ comment on column audit_log.request_id is 'As in X-Request-Id and in the log.';
 comment on column audit_log.previous_hash is 'The hash of the record before: 32 bytes; zeros: this is the first.';
 comment on column audit_log.hash is 'HMAC-SHA-256 over the seal of the record before and every other column: 32 bytes.';
 
--- The owner of the database can drop these; the hashes are for that.
+-- The owner of the database can drop these triggers; the hashes reveal changes made without them.
 create function refuse_to_change_audit_log() returns trigger language plpgsql as $$
 begin
     raise exception 'the audit log is only ever added to' using errcode = 'insufficient_privilege';

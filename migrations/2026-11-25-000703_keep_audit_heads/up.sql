@@ -1,4 +1,4 @@
--- A log that was emptied as a whole must not look like one that has not begun.
+-- An emptied log must not look like one that has no records yet.
 alter table clients add column audited_from_start boolean not null default true;
 comment on table clients is
     'Customer organisations. A client owns sessions and API keys. Not audited_from_start: it is older than its audit log, whose first record then need not tell of its first member.';
@@ -6,7 +6,7 @@ update clients set audited_from_start = exists (
     select from audit_log where audit_log.client_id = clients.client_id and sequence = 1 and act = 'member.added'
 );
 
--- Nobody sets a head back by mistake. The owner of the database can drop these; the seals are for that.
+-- Prevents setting a head back by mistake. The owner of the database can drop these triggers; the seals reveal that.
 create function refuse_to_set_back_audit_heads() returns trigger language plpgsql as $$
 begin
     if tg_op = 'UPDATE' then
