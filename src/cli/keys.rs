@@ -101,8 +101,8 @@ fn create(settings: &Settings, client: ClientId, plan: &KeyRequest) -> anyhow::R
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
     let (key, new_key) = NewKey::generate(&hasher, &client, None)?;
-    let manager = KeyActor { client, trail: trail(settings)? };
-    api_keys::create(&mut connection, &manager, plan, &new_key)?;
+    let actor = KeyActor { client, context: trail(settings)? };
+    api_keys::create(&mut connection, &actor, plan, &new_key)?;
     say(&key.expose())
 }
 
@@ -110,12 +110,12 @@ fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Res
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
-    let manager = KeyActor { client, trail: trail(settings)? };
-    match api_keys::delete(&mut connection, &manager, key) {
+    let actor = KeyActor { client, context: trail(settings)? };
+    match api_keys::delete(&mut connection, &actor, key) {
         Ok(DeletedKey::Now(deleted)) => say(&format!("{key} ({}) is deleted", deleted.name)),
         Ok(DeletedKey::Before(deleted)) => say(&format!("{key} ({}) was deleted already", deleted.name)),
         Err(api_keys::KeyChangeError::NotFound) => {
-            bail!("{} never had a key {key}", manager.client)
+            bail!("{} never had a key {key}", actor.client)
         }
         Err(error) => Err(error.into()),
     }

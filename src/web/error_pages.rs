@@ -63,7 +63,7 @@ pub async fn as_page(
     render_errors(request, next, html_page).await
 }
 
-async fn drawn<B: MessageBody + 'static>(
+async fn render_errors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
     render: fn(HttpResponse, &ProblemDetails, Option<Visitor>) -> HttpResponse,

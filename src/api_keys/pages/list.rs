@@ -198,7 +198,7 @@ pub(crate) async fn show_repeat_or_fail(
 }
 
 /// Runs a change. Its refusals are returned inside, because the caller shows them in the page.
-pub(crate) async fn run<T: Send + 'static>(
+pub(crate) async fn run_change<T: Send + 'static>(
     db: &Db,
     work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, KeyChangeError> + Send + 'static,
 ) -> Result<Result<T, KeyChangeError>, AppError> {
