@@ -1,4 +1,4 @@
-//! `uptok audit`: whether the audit log is as it was written.
+//! `uptok audit`: verifies the audit log.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 
-use super::environment::{DatabaseHandle, say, secret};
+use super::environment::{DatabaseHandle, load_secret, print_line};
 use crate::{
     accounts,
     audit::{self, ChainKey, Checkpoint},
@@ -20,13 +20,13 @@ use crate::{
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
-    /// Check that every record of the audit log is as it was written, and print the last one of each client; the exit
-    /// status is 1 if one is not
+    /// Check that no record of the audit log was changed, and print the last one of each client; the exit status is 1 if
+    /// one was
     Verify {
-        /// Check this client alone
+        /// Check only this client
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
         client: Option<ClientId>,
-        /// What an earlier check printed, kept elsewhere: its records must still be there
+        /// The saved output of an earlier check, whose records must still exist unchanged
         #[arg(long)]
         checkpoint: Option<PathBuf>,
     },
@@ -34,9 +34,9 @@ pub(super) enum AuditCommand {
 
 pub(super) fn run(settings: &Settings, command: AuditCommand) -> anyhow::Result<ExitCode> {
     let AuditCommand::Verify { client, checkpoint } = command;
-    let earlier = checkpoint.as_deref().map(read).transpose()?.unwrap_or_default();
+    let earlier = checkpoint.as_deref().map(read_checkpoints).transpose()?.unwrap_or_default();
     let (_database, db) = DatabaseHandle::connect(settings)?;
-    let chain = ChainKey::new(&secret(settings)?);
+    let chain_key = ChainKey::new(&load_secret(settings)?);
     let mut connection = db.connect()?;
     let clients = match client {
         Some(client) => {
@@ -46,36 +46,39 @@ pub(super) fn run(settings: &Settings, command: AuditCommand) -> anyhow::Result<
         None => audit::clients(&mut connection)?,
     };
     let mut records = 0;
-    let mut touched = 0;
+    let mut tampered_clients = 0;
     for client in &clients {
-        match audit::verify(&mut connection, &chain, client, earlier.get(client.as_str()))? {
+        match audit::verify(&mut connection, &chain_key, client, earlier.get(client.as_str()))? {
             Ok(last) => {
-                say(&last.to_string())?;
+                print_line(&last.to_string())?;
                 records += last.sequence;
             }
-            Err(found) => {
-                say(&format!("{client}: {found}."))?;
-                touched += 1;
+            Err(tampering) => {
+                print_line(&format!("{client}: {tampering}."))?;
+                tampered_clients += 1;
             }
         }
     }
-    if touched > 0 {
-        say(&format!("{touched} of {} clients are not as they were written.", clients.len()))?;
+    if tampered_clients > 0 {
+        print_line(&format!(
+            "{tampered_clients} of {} clients are not as they were written.",
+            clients.len()
+        ))?;
         return Ok(ExitCode::FAILURE);
     }
-    say(&format!("{records} records of {} clients are as they were written.", clients.len()))?;
+    print_line(&format!("{records} records of {} clients are as they were written.", clients.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The checkpoints in what an earlier check printed.
-fn read(path: &Path) -> anyhow::Result<HashMap<String, Checkpoint>> {
+/// Reads the output of an earlier check and returns its checkpoints by Client ID.
+fn read_checkpoints(path: &Path) -> anyhow::Result<HashMap<String, Checkpoint>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut found = HashMap::new();
+    let mut checkpoints = HashMap::new();
     for line in text.lines().filter(|line| line.starts_with("cl_")) {
         let checkpoint: Checkpoint =
             line.parse().map_err(|error: &str| anyhow::anyhow!("{}: “{line}”: {error}", path.display()))?;
-        found.insert(checkpoint.client.to_string(), checkpoint);
+        checkpoints.insert(checkpoint.client.to_string(), checkpoint);
     }
-    ensure!(!found.is_empty(), "{} holds no checkpoint", path.display());
-    Ok(found)
+    ensure!(!checkpoints.is_empty(), "{} holds no checkpoint", path.display());
+    Ok(checkpoints)
 }

@@ -1,4 +1,4 @@
-//! What commands work with: the database, the secret and standard output.
+//! What all commands need: the database, the secret of the installation, the audit context and standard output.
 
 use std::{
     io::{self, Write as _},
@@ -16,12 +16,12 @@ use crate::{
     secret::InstallationSecret,
 };
 
-/// Prints a line that the user asked for.
-pub(super) fn say(line: &str) -> anyhow::Result<()> {
+/// Unlike `println!`, returns an error instead of panicking if standard output is closed.
+pub(super) fn print_line(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-/// The database of the settings, and the private PostgreSQL for as long as it is needed.
+/// URL of the configured database, or of the private PostgreSQL, which runs until this is dropped.
 pub(super) struct DatabaseHandle {
     pub(super) url: String,
     _private: Option<PrivatePostgres>,
@@ -36,6 +36,7 @@ impl DatabaseHandle {
         Ok(Self { url: private.url().to_owned(), _private: Some(private) })
     }
 
+    /// Also migrates the database. The pool has one connection.
     pub(super) fn connect(settings: &Settings) -> anyhow::Result<(Self, Db)> {
         let database = Self::open(settings)?;
         Db::migrate(&database.url)?;
@@ -44,7 +45,9 @@ impl DatabaseHandle {
     }
 }
 
-pub(super) fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> {
+/// Reads the secret from the settings. With the private PostgreSQL it may be missing there; then it is read from the data
+/// directory, where the first start creates it.
+pub(super) fn load_secret(settings: &Settings) -> anyhow::Result<InstallationSecret> {
     match &settings.secret {
         Some(secret) => Ok(InstallationSecret::new(secret.clone())),
         None if settings.database_url().is_some() => bail!(
@@ -54,7 +57,6 @@ pub(super) fn secret(settings: &Settings) -> anyhow::Result<InstallationSecret> 
     }
 }
 
-/// What the command line leaves in the audit log.
-pub(super) fn trail(settings: &Settings) -> anyhow::Result<AuditContext> {
-    Ok(AuditContext::new(&ChainKey::new(&secret(settings)?), Actor::CommandLine))
+pub(super) fn audit_context(settings: &Settings) -> anyhow::Result<AuditContext> {
+    Ok(AuditContext::new(&ChainKey::new(&load_secret(settings)?), Actor::CommandLine))
 }

@@ -1,4 +1,4 @@
-//! `uptok erase`: the terminal of erasing.
+//! `uptok erase`: erases the personal data of a shopper.
 
 use std::io::{self, Write as _};
 
@@ -13,40 +13,35 @@ use crate::{
     sessions::{self, Shopper},
 };
 
-/// Whose sessions, and which shopper.
 #[derive(Args)]
 #[command(group = ArgGroup::new("shopper").required(true).args(["shopper_id", "email"]))]
-pub(crate) struct EraseCommand {
+pub(super) struct EraseCommand {
     /// The client that owns the sessions
     #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
     client: ClientId,
-    /// The sender's ID of the shopper, exactly
+    /// The sender's ID for the shopper, exactly as sent
     #[arg(long)]
     shopper_id: Option<String>,
-    /// The shopper's e-mail, in capital letters or not
+    /// The shopper's e-mail; case does not matter
     #[arg(long)]
     email: Option<String>,
-    /// Only say how many sessions that would be
+    /// Only count the sessions
     #[arg(long)]
     dry_run: bool,
 }
 
 impl EraseCommand {
-    /// Erases, or only counts, and says how many sessions that are.
-    ///
-    /// # Errors
-    /// When there is no such client, the shopper is no shopper, or the database fails.
-    pub(crate) fn run(self, connection: &mut PgConnection, trail: &AuditContext) -> anyhow::Result<()> {
+    pub(super) fn run(self, connection: &mut PgConnection, context: &AuditContext) -> anyhow::Result<()> {
         let (id, email) = (self.shopper_id.unwrap_or_default(), self.email.unwrap_or_default());
-        let shopper = Shopper::parse(&id, &email).map_err(|wrong| anyhow::anyhow!("{}", wrong.message))?;
+        let shopper = Shopper::parse(&id, &email).map_err(|error| anyhow::anyhow!("{}", error.message))?;
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
-        let said = if self.dry_run {
+        let message = if self.dry_run {
             let count = sessions::sessions_of(connection, &self.client, &shopper)?;
             format!("{count} sessions tell of this shopper. Nothing was erased.")
         } else {
-            let count = sessions::erase(connection, trail, &self.client, &shopper)?;
+            let count = sessions::erase(connection, context, &self.client, &shopper)?;
             format!("{count} sessions were erased of what they told of this shopper.")
         };
-        Ok(writeln!(io::stdout(), "{said}")?)
+        Ok(writeln!(io::stdout(), "{message}")?)
     }
 }

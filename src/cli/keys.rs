@@ -1,9 +1,9 @@
-//! `uptok keys`: the keys of a client, without the dashboard.
+//! `uptok keys`: lists, creates and deletes the keys of a client.
 
 use anyhow::{bail, ensure};
 use clap::Subcommand;
 
-use super::environment::{DatabaseHandle, say, secret, trail};
+use super::environment::{DatabaseHandle, audit_context, load_secret, print_line};
 use crate::{
     accounts,
     api_keys::{
@@ -23,7 +23,7 @@ pub(super) enum KeysCommand {
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
         client: ClientId,
     },
-    /// Make a key and print the whole of it, once
+    /// Create a key and print it whole, once
     Create {
         /// The client that owns the key
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
@@ -31,16 +31,17 @@ pub(super) enum KeysCommand {
         /// What the key is for, 1 to 64 characters
         #[arg(long, value_parser = |text: &str| text.parse::<KeyName>())]
         name: KeyName,
-        /// What it may do; may be given several times
-        #[arg(long = "scope", default_value = "sessions:read", value_parser = scope)]
+        /// A scope of the key; may be given several times
+        #[arg(long = "scope", default_value = "sessions:read", value_parser = parse_scope)]
         scopes: Vec<Scope>,
-        /// When it expires: a number of days, a day like 2027-01-31 (to its end, UTC), or never
+        /// When it expires: a number of days, a day like 2027-01-31 (until its end, UTC), or never
         #[arg(long, default_value = "90", value_parser = |text: &str| text.parse::<KeyLifetime>())]
         expires: KeyLifetime,
-        /// How often it may call, 0 to 1000000; 0: no limit
+        /// Maximum number of requests per minute, 0 to 1000000; 0 means no limit
         #[arg(long, default_value = "600", value_parser = |text: &str| text.parse::<RequestsPerMinute>())]
         requests_per_minute: RequestsPerMinute,
-        /// An address or network from which it may be used; may be given several times. Without it: from everywhere
+        /// An address or network from which the key may be used; may be given several times. By default it may be used
+        /// from everywhere
         #[arg(long)]
         allow: Vec<String>,
     },
@@ -49,7 +50,7 @@ pub(super) enum KeysCommand {
         /// The client that owns the key
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
         client: ClientId,
-        /// The part of the key that lists show: uptok_ and 12 characters
+        /// The part of the key that is shown in lists: uptok_ and 12 characters
         public_key: String,
     },
 }
@@ -62,7 +63,7 @@ pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<(
             let rights = KeyRights { scopes, requests_per_minute, networks };
             create(settings, client, &KeyRequest { name, lifetime: expires, rights })
         }
-        // Parsed here: clap would say a whole key again.
+        // Not parsed by clap: its error message would repeat a complete key that was passed by mistake.
         KeysCommand::Delete { client, public_key } => {
             let Ok(key) = public_key.parse() else {
                 bail!("a public key is uptok_ and 12 characters of 0-9A-Za-z")
@@ -80,7 +81,7 @@ fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
     loop {
         let page = api_keys::list(&mut connection, client, &query)?;
         for key in &page.keys {
-            say(&line(key))?;
+            print_line(&format_key(key))?;
         }
         if i64::from(query.page) * i64::from(query.per_page) >= page.total {
             return Ok(());
@@ -89,31 +90,33 @@ fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
     }
 }
 
-/// The name is last: it may have blanks.
-fn line(key: &ApiKey) -> String {
+/// The name is the last field because it may contain spaces.
+fn format_key(key: &ApiKey) -> String {
     let end = key.expires_at.map_or("never".to_owned(), rfc3339);
     [&key.public_key, key.status().as_str(), &end, &key.scopes.join(","), &key.name].join("\t")
 }
 
-fn create(settings: &Settings, client: ClientId, plan: &KeyRequest) -> anyhow::Result<()> {
+fn create(settings: &Settings, client: ClientId, request: &KeyRequest) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
-    let hasher = KeyHasher::new(&secret(settings)?);
+    let hasher = KeyHasher::new(&load_secret(settings)?);
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
     let (key, new_key) = NewKey::generate(&hasher, &client, None)?;
-    let actor = KeyActor { client, context: trail(settings)? };
-    api_keys::create(&mut connection, &actor, plan, &new_key)?;
-    say(&key.expose())
+    let actor = KeyActor { client, context: audit_context(settings)? };
+    api_keys::create(&mut connection, &actor, request, &new_key)?;
+    print_line(&key.expose())
 }
 
 fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
-    let actor = KeyActor { client, context: trail(settings)? };
+    let actor = KeyActor { client, context: audit_context(settings)? };
     match api_keys::delete(&mut connection, &actor, key) {
-        Ok(DeletedKey::Now(deleted)) => say(&format!("{key} ({}) is deleted", deleted.name)),
-        Ok(DeletedKey::Before(deleted)) => say(&format!("{key} ({}) was deleted already", deleted.name)),
+        Ok(DeletedKey::Now(deleted)) => print_line(&format!("{key} ({}) is deleted", deleted.name)),
+        Ok(DeletedKey::Before(deleted)) => {
+            print_line(&format!("{key} ({}) was deleted already", deleted.name))
+        }
         Err(api_keys::KeyChangeError::NotFound) => {
             bail!("{} never had a key {key}", actor.client)
         }
@@ -121,7 +124,7 @@ fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Res
     }
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
+fn parse_scope(text: &str) -> Result<Scope, String> {
     let known = Scope::ALL.map(Scope::as_str).join(", ");
     Scope::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(format!("use one of {known}"))
 }

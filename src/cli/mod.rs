@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{config::Settings, db::Db, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
-use environment::{DatabaseHandle, say, trail};
+use environment::{DatabaseHandle, audit_context, print_line};
 use erase::EraseCommand;
 use import::ImportCommand;
 use keys::KeysCommand;
@@ -40,23 +40,23 @@ struct Cli {
 enum CliCommand {
     /// Run the dashboard and the API; migrates the database first
     Serve {
-        /// On a database without users: make a demo client with sessions, and a demo user whose password is printed once
+        /// On a database without users, create a demo client with sessions and a demo user, and print its password once
         #[arg(long)]
         demo: bool,
     },
     /// Bring the database to this version's schema
     Migrate,
-    /// Import sessions from a CSV or NDJSON file. Again changes nothing: a line is known by its externalId, or else by
-    /// its sessionId, or else by what it says
+    /// Import sessions from a CSV or NDJSON file. Importing a file again changes nothing: a line is matched by its
+    /// externalId, else by its sessionId, else by its content
     Import(ImportCommand),
-    /// Erase what the sessions of a client tell of a shopper. The sessions stay
+    /// Erase a shopper's personal data from the sessions of a client. The sessions stay
     Erase(EraseCommand),
     /// Add, list, disable and remove users, set roles and passwords
     User {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// List, make and delete API keys
+    /// List, create and delete API keys
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -66,7 +66,7 @@ enum CliCommand {
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Print the last questions from the API documentation's form
+    /// Print the latest questions from the API documentation's form
     Questions {
         /// How many at most, 1 to 1000
         #[arg(long, default_value = "20", value_parser = clap::value_parser!(i64).range(1..=1000))]
@@ -76,31 +76,31 @@ enum CliCommand {
     DatabaseUrl,
 }
 
-/// Runs what the arguments ask for; a failure is one sentence.
+/// Parses the arguments and runs the command. An error is printed as one line on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let logs = match logs::begin(&cli.settings) {
         Ok(logs) => logs,
-        Err(error) => return failed(&error),
+        Err(error) => return print_error(&error),
     };
     let outcome = run(cli);
     logs.write();
     match outcome {
         Ok(code) => code,
-        // Whoever reads what we print has enough, such as `head`.
-        Err(error) if is_unread(&error) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        // The reader of our output, such as `head`, has exited: this is not an error.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => print_error(&error),
     }
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
-    // Standard error may be closed; then there is nobody to tell.
+fn print_error(error: &anyhow::Error) -> ExitCode {
+    // Standard error may be closed; then the error cannot be reported anywhere.
     let _ignored = writeln!(io::stderr(), "uptok: {error:#}");
     ExitCode::FAILURE
 }
 
-fn is_unread(error: &anyhow::Error) -> bool {
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
@@ -110,15 +110,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         CliCommand::Serve { demo } => serve::run(settings, demo)?,
         CliCommand::Migrate => {
             let database = DatabaseHandle::open(&settings)?;
-            say(&format!("{} migrations were run.", Db::migrate(&database.url)?))?;
+            print_line(&format!("{} migrations were run.", Db::migrate(&database.url)?))?;
         }
         CliCommand::Import(import) => {
             let (_database, db) = DatabaseHandle::connect(&settings)?;
-            return import.run(&mut *db.connect()?, &trail(&settings)?);
+            return import.run(&mut *db.connect()?, &audit_context(&settings)?);
         }
         CliCommand::Erase(erase) => {
             let (_database, db) = DatabaseHandle::connect(&settings)?;
-            erase.run(&mut *db.connect()?, &trail(&settings)?)?;
+            erase.run(&mut *db.connect()?, &audit_context(&settings)?)?;
         }
         CliCommand::User { command } => user::run(&settings, command)?,
         CliCommand::Keys { command } => keys::run(&settings, command)?,
@@ -129,7 +129,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 settings.database_url().is_none(),
                 "DATABASE_URL is set, so there is no private PostgreSQL"
             );
-            say(&PrivatePostgres::url_of(&settings.data_dir)?)?;
+            print_line(&PrivatePostgres::url_of(&settings.data_dir)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
-//! `uptok questions`.
+//! `uptok questions`: prints the latest questions of readers of the API documentation.
 
-use super::environment::{DatabaseHandle, say};
+use super::environment::{DatabaseHandle, print_line};
 use crate::{config::Settings, questions, web::time::rfc3339};
 
 pub(super) fn run(settings: &Settings, last: i64) -> anyhow::Result<()> {
@@ -8,7 +8,7 @@ pub(super) fn run(settings: &Settings, last: i64) -> anyhow::Result<()> {
     for questions::Question { asked_at, name, email, question } in
         questions::latest(&mut *db.connect()?, last)?
     {
-        say(&format!("{} {name} <{email}>\n{question}\n", rfc3339(asked_at)))?;
+        print_line(&format!("{} {name} <{email}>\n{question}\n", rfc3339(asked_at)))?;
     }
     Ok(())
 }

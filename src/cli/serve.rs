@@ -1,8 +1,8 @@
-//! `uptok serve`.
+//! `uptok serve`: runs the dashboard and the API until a stop signal.
 
 use std::time::Duration;
 
-use super::environment::{DatabaseHandle, say, secret};
+use super::environment::{DatabaseHandle, load_secret, print_line};
 use crate::{
     app::AppState,
     audit::{Actor, AuditContext, ChainKey},
@@ -13,19 +13,19 @@ use crate::{
 };
 
 pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
-    // Refused before anything is started.
+    // Without a secret, fail before the port is bound and the database is migrated.
     if settings.database_url().is_some() {
-        secret(&settings)?;
+        load_secret(&settings)?;
     }
     let listener = server::bind(settings.listen)?;
     let database = DatabaseHandle::open(&settings)?;
     Db::migrate(&database.url)?;
-    let secret = secret(&settings)?;
+    let secret = load_secret(&settings)?;
     if demo {
-        let trail = AuditContext::new(&ChainKey::new(&secret), Actor::CommandLine);
+        let context = AuditContext::new(&ChainKey::new(&secret), Actor::CommandLine);
         let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
-        if let Some(demo) = seeds::create(&mut *db.connect()?, &trail, time::now())? {
-            say(&format!(
+        if let Some(demo) = seeds::create(&mut *db.connect()?, &context, time::now())? {
+            print_line(&format!(
                 "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",
                 demo.email, demo.password, demo.client
             ))?;
@@ -36,7 +36,7 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
         let signals = server::StopSignals::new()?;
         let server = server::start(&state, listener)?;
         tracing::info!(listen = %state.settings().listen, public_url = state.settings().public_url.origin(), "Listening");
-        say(&format!("Uptok is at {}", state.settings().public_url.origin()))?;
+        print_line(&format!("Uptok is at {}", state.settings().public_url.origin()))?;
         server::run_until_stopped(&state, server, signals).await
     })
 }
