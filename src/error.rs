@@ -1,92 +1,89 @@
-//! Why a request failed, by what the caller can do about it.
+//! Errors of requests, classified by what the caller can do about them.
 //!
-//! `Display` is the sentence the visitor reads; the cause goes to the log and nowhere else. The two faces of a
-//! failure, a page and `application/problem+json`, are drawn in [`crate::web::error_pages`].
+//! `Display` is the sentence that users read. The cause is only logged, so a response never reveals it.
+//! [`crate::web::error_pages`] renders errors as a page or as `application/problem+json` (RFC 9457).
 
 use std::{borrow::Cow, net::IpAddr};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// The cause of a failure that is not the caller's: for the log only.
+/// Cause of an unexpected error, for the log only.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// One field that is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
-    /// Which item of a batch, from 0.
+    /// Index of the item in a batch, from 0; `None` outside a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
-    /// The name of the field as the caller writes it.
+    /// Name of the field as in the request.
     pub field: Cow<'static, str>,
-    /// A sentence that says what to do.
+    /// One or more sentences that tell the user what to do.
     pub message: Cow<'static, str>,
 }
 
 impl FieldError {
-    /// One field and the sentence for it.
     pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self { index: None, field: field.into(), message: message.into() }
     }
 }
 
-/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// 400: the request as a whole cannot be read.
+    /// 400: the request cannot be parsed.
     #[error("{0}")]
     Malformed(Cow<'static, str>),
-    /// 400: fields are wrong.
+    /// 400: some fields are invalid.
     #[error("Some fields are wrong. Correct them and try again.")]
     Invalid(Vec<FieldError>),
-    /// 401: one sentence for a missing, malformed, unknown, expired or deleted key, so that it tells nothing.
+    /// 401: one sentence for all cases, so that it does not reveal whether a key exists.
     #[error("This API key is missing, malformed, unknown, expired or deleted.")]
     UnknownKey,
-    /// 303 to the login page.
+    /// 303 to the login page: the page needs a user who is signed in.
     #[error("Please log in.")]
     SignedOut,
-    /// 403: the key is good, but lacks this scope.
+    /// 403: the key is active, but does not have this scope.
     #[error("This key lacks the scope {0}. Give it to the key, or use one that has it.")]
     MissingScope(&'static str),
-    /// 403: the key is good, but not from this address.
+    /// 403: the key is active, but its networks do not contain this address.
     #[error("This key may not be used from {0}. Call from one of its networks, or add this one to them.")]
     AddressNotAllowed(IpAddr),
-    /// 403: signed in, but without the right.
+    /// 403: the user is signed in, but has no permission.
     #[error("{0}")]
     Forbidden(&'static str),
-    /// 403: a form of another site.
+    /// 403: the form was sent from another site (CSRF).
     #[error("This request came from another site, so it was refused. Open the page here and try again.")]
     CrossSite,
-    /// 404, also for what belongs to another client.
+    /// 404, also for objects of other clients, so that their ids cannot be probed.
     #[error("There is nothing at this address.")]
     NotFound,
-    /// 408: the body did not arrive in time.
+    /// 408: the body did not arrive within this number of seconds.
     #[error("The request body took longer than {0} seconds. Send it in one go.")]
     TooSlow(u64),
-    /// 409: the request does not fit what is there now.
+    /// 409: the request conflicts with the current state.
     #[error("{0}")]
     Conflict(Cow<'static, str>),
-    /// 413: the body is larger than this many bytes.
+    /// 413: the body is larger than this number of bytes.
     #[error("The request body is larger than {0} bytes.")]
     TooLarge(usize),
-    /// 415: the body is of a type that is not read here.
+    /// 415 from endpoints that accept forms and JSON.
     #[error(
         "Send the body as multipart/form-data, application/x-www-form-urlencoded or application/json, not compressed."
     )]
     UnsupportedType,
-    /// 415: sessions are sent as JSON.
+    /// 415 from endpoints that accept JSON and NDJSON.
     #[error("Send the body as application/json or application/x-ndjson, not compressed.")]
     UnsupportedJson,
-    /// 415: a key is described in one JSON object.
+    /// 415 from endpoints that only accept one JSON object.
     #[error("Send the body as application/json, not compressed.")]
     UnsupportedObject,
-    /// 409: the same `Idempotency-Key` is being worked on.
+    /// 409: a request with the same `Idempotency-Key` is still running.
     #[error("A request with this Idempotency-Key is still being carried out. Send it again in a moment.")]
     InProgress,
-    /// 422: the same `Idempotency-Key` with another request.
+    /// 422: the same `Idempotency-Key` was used for a different request.
     #[error("This Idempotency-Key came with another request before. Use a new one for a new request.")]
     IdempotencyKeyReused,
-    /// 422: items of a batch are wrong, and nothing was stored.
+    /// 422: some items of a batch are invalid, and nothing was stored.
     #[error(
         "Some sessions are wrong, so none was stored. Correct them and send all again, or use ?partial=true."
     )]
@@ -94,34 +91,32 @@ pub enum AppError {
     /// 429 with `Retry-After` in seconds.
     #[error("Too many attempts. Try again in {}.", counted(*.0, "second"))]
     TooMany(u64),
-    /// 429 with `Retry-After` in seconds: the key was used as often as it may be.
+    /// 429 with `Retry-After`: the key has reached its rate limit.
     #[error("This key may be used {} a minute. Try again in {}.", counted((*per_minute).into(), "time"), counted(*seconds, "second"))]
     OverLimit {
-        /// Requests per minute.
+        /// Maximum number of requests per minute.
         per_minute: u32,
-        /// Seconds to wait.
+        /// Seconds until the next request is allowed.
         seconds: u64,
     },
-    /// 503: no connection or no place in the queue.
+    /// 503: no database connection or no slot became free in time, or a query timed out.
     #[error("The service is busy. Try again in a moment.")]
     Busy,
-    /// 500: our fault. The cause is logged, never shown.
+    /// 500: an unexpected error. The cause is only logged.
     #[error("Something went wrong on our side. Try again; if it happens again, tell us the request id.")]
     Broken(#[source] BoxError),
 }
 
 impl AppError {
-    /// Something unexpected: logged with its cause, shown as a calm sentence.
     pub fn broken(cause: impl Into<BoxError>) -> Self {
         Self::Broken(cause.into())
     }
 
-    /// One wrong field.
     pub fn invalid(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
     }
 
-    /// The stable word for programs, in `code`.
+    /// The `code` of the error response. Clients depend on it: NEVER CHANGE an existing one.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -171,7 +166,7 @@ impl ResponseError for AppError {
         }
     }
 
-    /// The bare status with its headers; the body is drawn by `web::error_pages`.
+    /// Returns status and headers only; `web::error_pages` adds the body.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         match self {
@@ -196,20 +191,21 @@ impl From<DieselError> for AppError {
     fn from(error: DieselError) -> Self {
         match error {
             DieselError::NotFound => Self::NotFound,
-            // A closed connection or a lock that was not had in time: another try will do.
+            // These are temporary, so the caller should try again.
             DieselError::DatabaseError(
                 DatabaseErrorKind::ClosedConnection
                 | DatabaseErrorKind::UnableToSendCommand
                 | DatabaseErrorKind::SerializationFailure,
                 _,
             ) => Self::Busy,
-            DieselError::DatabaseError(_, ref info) if timed_out(info.message()) => Self::Busy,
+            DieselError::DatabaseError(_, ref info) if is_timeout(info.message()) => Self::Busy,
             other => Self::broken(other),
         }
     }
 }
 
-/// PostgreSQL gave up waiting for a lock or for the statement. Diesel has no kind for it, so its words decide.
-fn timed_out(message: &str) -> bool {
+/// Whether PostgreSQL stopped waiting for a lock or a statement. Diesel has no error kind for this, so its message has to be
+/// compared.
+fn is_timeout(message: &str) -> bool {
     message.starts_with("canceling statement due to")
 }
