@@ -146,7 +146,7 @@ pub fn app(
         .configure(api::routes)
         .default_service(web::to(endpoint_not_found))
         .wrap(from_fn(catch_panic))
-        .wrap(from_fn(usage::count))
+        .wrap(from_fn(usage::count_request))
         .wrap(from_fn(error_pages::as_problem_json))
         .wrap(cors(&state.settings));
     let probes_and_files = |config: &mut ServiceConfig| {

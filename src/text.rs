@@ -36,7 +36,7 @@ pub fn line(text: &str, max: usize) -> Result<String, LineError> {
 /// Returns the first `max` characters of untrusted text in NFC, without those that [`line`] refuses. For text that must
 /// be stored but cannot be sent back, such as a user agent.
 #[must_use]
-pub fn harmless(text: &str, max: usize) -> String {
+pub fn sanitize(text: &str, max: usize) -> String {
     let kept: String = text.nfc().filter(|character| !is_deceptive(*character)).take(max).collect();
     kept.trim().to_owned()
 }
@@ -63,10 +63,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_sent_is_made_harmless() {
-        assert_eq!(harmless(" curl/8.5\0\u{202e}\n (x) ", 200), "curl/8.5 (x)");
-        assert_eq!(harmless(&"é".repeat(300), 200).chars().count(), 200);
-        assert_eq!(harmless("\u{200b}\t", 200), "");
+    fn untrusted_text_is_sanitized() {
+        assert_eq!(sanitize(" curl/8.5\0\u{202e}\n (x) ", 200), "curl/8.5 (x)");
+        assert_eq!(sanitize(&"é".repeat(300), 200).chars().count(), 200);
+        assert_eq!(sanitize("\u{200b}\t", 200), "");
     }
 
     #[test]

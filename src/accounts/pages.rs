@@ -24,7 +24,7 @@ use crate::{
     ids::ClientId,
     web::{
         body::FormFields,
-        client_address::{client_address, counted_as},
+        client_address::{client_address, rate_limit_address},
         form::FormState,
         page::{NavSection, PageLayout, respond, see_other},
         throttle::Throttle,
@@ -230,7 +230,7 @@ pub(crate) struct AccountServices {
 
 impl AccountServices {
     fn client_address(&self, request: &HttpRequest) -> IpAddr {
-        counted_as(client_address(request, &self.settings.trusted_proxies))
+        rate_limit_address(client_address(request, &self.settings.trusted_proxies))
     }
 }
 

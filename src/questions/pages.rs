@@ -18,7 +18,7 @@ use crate::{
     error::AppError,
     web::{
         body::FormFields,
-        client_address::{client_address, counted_as},
+        client_address::{client_address, rate_limit_address},
         form::FormState,
         page::{NavSection, PageLayout, respond},
         throttle::Throttle,
@@ -86,7 +86,7 @@ impl FromRequest for WithinQuestionLimit {
         let trusted =
             request.app_data::<Data<Settings>>().map_or(&[][..], |settings| &settings.trusted_proxies);
         let throttle = request.app_data::<Data<QuestionThrottle>>();
-        let address = counted_as(client_address(request, trusted));
+        let address = rate_limit_address(client_address(request, trusted));
         ready(throttle.map_or(Ok(()), |throttle| throttle.0.count(&address)).map(|()| Self))
     }
 }

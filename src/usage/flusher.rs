@@ -1,4 +1,4 @@
-//! Storing what was counted: once a second, and at the end.
+//! Stores the counted requests once a second, and once more when the process stops.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,85 +11,82 @@ use super::{
 };
 use crate::{db::Db, error::AppError};
 
-/// Counts are stored once in this time; a process that is killed loses those of so long.
-const EVERY: Duration = Duration::from_secs(1);
-/// How long storing may take when the process stops.
-const AT_THE_END: Duration = Duration::from_secs(5);
-/// After a failure at the end it is tried again after this time.
-const AGAIN: Duration = Duration::from_millis(100);
-/// A walk through all clients that deletes their old hours begins in this round of storing …
-const SWEEP_FIRST: u32 = 60;
-/// … and again after so many, unless one is under way.
-const SWEEP_EVERY: u32 = 3600;
+/// A killed process loses at most the counts of this time.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Time limit for the last flush when the process stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// The flush after which the first sweep starts. A sweep deletes the old counts of all clients, one client per flush.
+const FIRST_SWEEP: u32 = 60;
+/// Number of flushes from the start of one sweep to the next. The next one is skipped if the previous is not finished.
+const SWEEP_INTERVAL: u32 = 3600;
 
-/// Stores what a meter has counted.
 pub struct UsageFlusher {
     meter: Arc<UsageMeter>,
     db: Db,
     node: Uuid,
-    desk: Mutex<FlushState>,
+    state: Mutex<FlushState>,
 }
 
-/// What is being stored.
 #[derive(Default)]
 struct FlushState {
-    /// Of the last batch.
-    number: i64,
-    /// A batch that is stored or not: nobody said. It stays until somebody says that it is.
-    open: Option<Arc<UsageBatch>>,
+    /// Number of the last batch; 0 before the first.
+    last_number: i64,
+    /// A batch that PostgreSQL has not confirmed. It may be stored already, so it is sent again unchanged.
+    open_batch: Option<Arc<UsageBatch>>,
     has_failed: bool,
 }
 
 impl UsageFlusher {
-    /// A keeper with a connection of its own behind `db`: what it does is not in the way of requests, nor they in its.
+    /// Expects a `db` with a connection of its own, so that flushes and requests never wait for each other.
     #[must_use]
     pub fn new(meter: Arc<UsageMeter>, db: Db) -> Self {
-        Self { meter, db, node: Uuid::now_v7(), desk: Mutex::default() }
+        Self { meter, db, node: Uuid::now_v7(), state: Mutex::default() }
     }
 
-    /// Stores once a second, for ever.
+    /// Flushes once a second and never returns, unless the meter is off.
     pub async fn run(&self) {
         if !self.meter.is_on() {
             return;
         }
-        let mut clock = tokio::time::interval(EVERY);
-        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interval = tokio::time::interval(FLUSH_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweep_after = None;
-        for round in (0..SWEEP_EVERY).cycle() {
-            clock.tick().await;
-            // What cannot be stored now stays for the next round.
-            let _told = self.store().await;
-            if round == SWEEP_FIRST && sweep_after.is_none() {
+        for round in (0..SWEEP_INTERVAL).cycle() {
+            interval.tick().await;
+            // Counts that cannot be stored now are kept for the next round.
+            let _logged = self.flush_and_log().await;
+            if round == FIRST_SWEEP && sweep_after.is_none() {
                 sweep_after = Some(String::new());
             }
             if let Some(after) = sweep_after.take() {
-                sweep_after = self.sweep(after).await;
+                sweep_after = self.sweep_next_client(after).await;
             }
         }
     }
 
-    /// Stores what is left, once no request is answered any more.
+    /// Stores the remaining counts. Call it after the last response.
     pub async fn finish(&self) {
-        let stored = tokio::time::timeout(AT_THE_END, async {
+        let flushed = tokio::time::timeout(SHUTDOWN_TIMEOUT, async {
             loop {
-                match self.store().await {
-                    Err(AppError::Busy) => tokio::time::sleep(AGAIN).await,
+                match self.flush_and_log().await {
+                    Err(AppError::Busy) => tokio::time::sleep(RETRY_DELAY).await,
                     outcome => return outcome,
                 }
             }
         });
-        if !matches!(stored.await, Ok(Ok(()))) {
+        if !matches!(flushed.await, Ok(Ok(()))) {
             tracing::error!("The last counts of API requests could not be stored: they are lost");
         }
     }
 
-    /// Stores what was counted so far, first what could not be stored before.
-    async fn store(&self) -> Result<(), AppError> {
-        let mut desk = self.desk.lock().await;
-        let outcome = self.clear(&mut desk).await;
+    /// Logs only the first of several failures, and the first success after them.
+    async fn flush_and_log(&self) -> Result<(), AppError> {
+        let mut state = self.state.lock().await;
+        let outcome = self.flush(&mut state).await;
         match &outcome {
-            Ok(()) if desk.has_failed => tracing::info!("Counts of API requests are stored again"),
-            Err(cause) if !desk.has_failed => {
+            Ok(()) if state.has_failed => tracing::info!("Counts of API requests are stored again"),
+            Err(cause) if !state.has_failed => {
                 tracing::warn!(
                     ?cause,
                     "Counts of API requests cannot be stored; they are kept until they can"
@@ -97,32 +94,33 @@ impl UsageFlusher {
             }
             _ => {}
         }
-        desk.has_failed = outcome.is_err();
+        state.has_failed = outcome.is_err();
         outcome
     }
 
-    async fn clear(&self, desk: &mut FlushState) -> Result<(), AppError> {
-        self.close(desk).await?;
+    /// Sends the open batch first, if there is one, then all new counts.
+    async fn flush(&self, state: &mut FlushState) -> Result<(), AppError> {
+        self.send_open_batch(state).await?;
         let counts = self.meter.take();
         if counts.is_empty() {
             return Ok(());
         }
-        desk.number += 1;
-        desk.open = Some(Arc::new(UsageBatch { node: self.node, number: desk.number, counts }));
-        self.close(desk).await
+        state.last_number += 1;
+        state.open_batch = Some(Arc::new(UsageBatch { node: self.node, number: state.last_number, counts }));
+        self.send_open_batch(state).await
     }
 
-    async fn close(&self, desk: &mut FlushState) -> Result<(), AppError> {
-        if let Some(batch) = desk.open.clone() {
-            self.db.run(move |connection| store::keep(connection, &batch)).await?;
-            desk.open = None;
+    async fn send_open_batch(&self, state: &mut FlushState) -> Result<(), AppError> {
+        if let Some(batch) = state.open_batch.clone() {
+            self.db.run(move |connection| store::save_batch(connection, &batch)).await?;
+            state.open_batch = None;
         }
         Ok(())
     }
 
-    /// Deletes what is too old of one client; returns where to go on.
-    async fn sweep(&self, after: String) -> Option<String> {
-        let swept = self.db.run(move |connection| store::sweep(connection, &after)).await;
+    /// Returns the client to continue after, or `None` if the sweep is finished or failed.
+    async fn sweep_next_client(&self, after: String) -> Option<String> {
+        let swept = self.db.run(move |connection| store::delete_old_counts(connection, &after)).await;
         swept.unwrap_or_else(|cause| {
             tracing::warn!(?cause, "Old counts of API requests could not be deleted");
             None

@@ -1,4 +1,4 @@
-//! Where requests are counted: around everything below `/api`, once the answer is known.
+//! Middleware around `/api` that counts each request once its status is known.
 
 use actix_web::{
     Error, HttpMessage as _,
@@ -9,62 +9,61 @@ use actix_web::{
     web::Data,
 };
 
-use super::meter::{MeteredRequest, UsageMeter};
+use super::meter::{MeteredError, MeteredRequest, UsageMeter};
 use crate::{
     config::Settings,
     ids::{ClientId, PublicKey},
     web::{
         client_address::client_address,
         error_pages,
-        request_log::{RequestId, route_of},
+        request_log::{request_id, route_pattern},
         time,
     },
 };
 
-/// Whose key was let in, or is known to live: left with the request for whoever looks at the answer.
+/// The key to count a request for. Authentication attaches it to the request, also if it then rejects an active key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiCaller {
-    /// The client.
-    pub client: ClientId,
-    /// The public key.
-    pub public_key: PublicKey,
+pub(crate) struct ApiCaller {
+    pub(crate) client: ClientId,
+    pub(crate) public_key: PublicKey,
 }
 
-/// Counts the request for the key that was let in, if one was. A stream counts when it begins.
-///
-/// # Errors
-/// Passes errors on.
-pub async fn count(
+/// Requests without an [`ApiCaller`] are not counted. A stream is counted when it starts.
+pub(crate) async fn count_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let response = next.call(request).await?;
     if let Some(meter) = response.request().app_data::<Data<UsageMeter>>().filter(|meter| meter.is_on()) {
-        count_answer(meter, &response);
+        count_response(meter, &response);
     }
     Ok(response)
 }
 
-fn count_answer(meter: &UsageMeter, response: &ServiceResponse<impl MessageBody>) {
+fn count_response(meter: &UsageMeter, response: &ServiceResponse<impl MessageBody>) {
     let request = response.request();
-    let route = route_of(request);
+    let route = route_pattern(request);
     let extensions = request.extensions();
     let Some(caller) = extensions.get::<ApiCaller>() else { return };
     let trusted = request.app_data::<Data<Settings>>().map_or(&[][..], |settings| &settings.trusted_proxies);
-    let status = response.status();
-    let request_id = RequestId::uuid_of(request);
-    let has_failed = status.is_client_error() || status.is_server_error();
     meter.count(&MeteredRequest {
         client: &caller.client,
         public_key: &caller.public_key,
-        at: time::now(),
+        answered_at: time::now(),
         method: request.method().as_str(),
         route: &route,
-        status: status.as_u16(),
+        status: response.status().as_u16(),
         address: client_address(request, trusted),
         user_agent: request.headers().get(USER_AGENT).map_or(b"", |value| value.as_bytes()),
-        error: request_id
-            .filter(|_| has_failed)
-            .map(|id| (id, error_pages::code(response.response().error(), status))),
+        error: metered_error(response),
     });
+}
+
+fn metered_error(response: &ServiceResponse<impl MessageBody>) -> Option<MeteredError> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return None;
+    }
+    let code = error_pages::code(response.response().error(), status);
+    request_id(response.request()).map(|request_id| MeteredError { request_id, code })
 }

@@ -1,9 +1,9 @@
-//! Usage: how often each API key is used, from where, and what went wrong.
+//! Usage: how often each API key is used, from where, and which requests failed.
 //!
-//! A request only counts itself in memory ([`UsageMeter`]). Once a second the counts of all requests are added to the tables
-//! in one transaction ([`UsageFlusher`]), over a connection of their own, so that no request ever waits for them. What is
-//! counted is stored once, also when PostgreSQL is away for a while or does not say whether it has stored it. A process
-//! that is killed on the spot takes the counts of its last second with it.
+//! A request is only counted in memory ([`UsageMeter`]). Once a second [`UsageFlusher`] adds the counts of all requests to
+//! the tables in one transaction, over a database connection of its own, so that requests never wait for it. Each count is
+//! stored exactly once, even if PostgreSQL is unavailable for a while or the connection breaks during a commit. A killed
+//! process loses the counts of its last second.
 
 mod flusher;
 mod meter;
@@ -15,7 +15,7 @@ mod store;
 
 pub use flusher::UsageFlusher;
 pub use meter::{MeteredRequest, UsageCounts, UsageMeter};
-pub use middleware::{ApiCaller, count};
+pub(crate) use middleware::{ApiCaller, count_request};
 pub(crate) use pages as usage_pages;
-pub use queries::{KeyUse, LastUse, of_key, of_keys};
-pub use store::{UsageBatch, keep, sweep};
+pub use queries::{KeyUse, LastUse, load_key_use, load_key_uses};
+pub use store::{UsageBatch, delete_old_counts, save_batch};

@@ -1,4 +1,4 @@
-//! Settings → Usage, and the usage of one key. Every member may look.
+//! Settings → Usage, and the usage page of one key, for every member of the client.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -9,7 +9,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use super::{
-    queries::{self, KeyUse, KnownKey, UsageScope},
+    queries::{self, KeyUsage, LastUse, UsageScope},
     report::{ReportPeriod, UsageReport},
 };
 use crate::{
@@ -41,9 +41,9 @@ struct KeyUsagePage {
     name: String,
     public_key: String,
     deleted: Option<DisplayTime>,
-    last: Option<LastUseText>,
-    calls_of_day: String,
-    calls_of_week: String,
+    last_use: Option<LastUseText>,
+    requests_last_day: String,
+    requests_last_week: String,
 }
 
 struct LastUseText {
@@ -58,10 +58,10 @@ pub(crate) async fn index(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Usage", NavSection::Usage)?;
-    let (span, now) = (ReportPeriod::of(request.query_string()), time::now());
-    let scope = UsageScope { client: signed_in.client(), key: None, since: span.since(now) };
-    let figures = db.run(move |connection| queries::figures(connection, &scope)).await?;
-    let report = UsageReport::new(figures, span, now, INDEX);
+    let (period, now) = (ReportPeriod::parse(request.query_string()), time::now());
+    let scope = UsageScope { client: signed_in.client(), key: None, since: period.start(now) };
+    let totals = db.run(move |connection| queries::load_totals(connection, &scope)).await?;
+    let report = UsageReport::new(totals, period, now, INDEX);
     respond(StatusCode::OK, &UsagePage { layout, report })
 }
 
@@ -73,42 +73,35 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Usage of an API key", NavSection::Usage)?;
     let key: PublicKey = public_key.parse().map_err(|_malformed| AppError::NotFound)?;
-    let (span, now) = (ReportPeriod::of(request.query_string()), time::now());
-    let scope = UsageScope { client: signed_in.client(), key: Some(key.clone()), since: span.since(now) };
-    let asked = key.clone();
-    let (known, key_use, figures) = db
-        .run(move |connection| {
-            let known = queries::find_key(connection, &scope.client, &asked)?;
-            let key_use = queries::of_key(connection, &scope.client, &asked)?;
-            queries::figures(connection, &scope).map(|figures| (known, key_use, figures))
-        })
-        .await?;
-    let report = UsageReport::new(figures, span, now, &format!("/settings/api-keys/{key}/usage"));
-    respond(StatusCode::OK, &KeyUsagePage::new(layout, report, &key, (known, key_use), now))
+    let (period, now) = (ReportPeriod::parse(request.query_string()), time::now());
+    let (client, since) = (signed_in.client(), period.start(now));
+    let usage = db.run(move |connection| queries::load_key_usage(connection, client, key, since)).await?;
+    respond(StatusCode::OK, &KeyUsagePage::new(layout, usage, period, now))
 }
 
 impl KeyUsagePage {
-    fn new(
-        layout: PageLayout,
-        report: UsageReport,
-        key: &PublicKey,
-        (known, key_use): (KnownKey, KeyUse),
-        now: DateTime<Utc>,
-    ) -> Self {
-        let last = key_use.last.map(|last| LastUseText {
-            at: RelativeTime::of(last.at, now),
-            address: last.address.to_string(),
-            user_agent: last.user_agent,
-        });
+    fn new(layout: PageLayout, usage: KeyUsage, period: ReportPeriod, now: DateTime<Utc>) -> Self {
+        let KeyUsage { public_key, name, deleted_at, key_use, totals } = usage;
+        let path = format!("/settings/api-keys/{public_key}/usage");
         Self {
             layout,
-            report,
-            name: known.name,
-            public_key: key.to_string(),
-            deleted: known.deleted_at.map(DisplayTime::from),
-            last,
-            calls_of_day: grouped(key_use.calls_of_day),
-            calls_of_week: grouped(key_use.calls_of_week),
+            report: UsageReport::new(totals, period, now, &path),
+            name,
+            public_key: public_key.to_string(),
+            deleted: deleted_at.map(DisplayTime::from),
+            last_use: key_use.last.map(|last_use| LastUseText::new(last_use, now)),
+            requests_last_day: grouped(key_use.requests_last_day),
+            requests_last_week: grouped(key_use.requests_last_week),
+        }
+    }
+}
+
+impl LastUseText {
+    fn new(last_use: LastUse, now: DateTime<Utc>) -> Self {
+        Self {
+            at: RelativeTime::of(last_use.at, now),
+            address: last_use.address.to_string(),
+            user_agent: last_use.user_agent,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading what was counted, for pages.
+//! Queries on the stored counts, for pages and the API.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -16,51 +16,52 @@ use crate::{
     schema::api_keys,
 };
 
-/// So many keys are shown of those that are used most.
+/// Number of keys in the list of those used most.
 const TOP_KEYS: i64 = 10;
-/// So many of the last answers with an error are shown.
 const ERRORS_SHOWN: i64 = 20;
 
-/// The last time that a key was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastUse {
-    /// When.
     pub at: DateTime<Utc>,
-    /// From where.
     pub address: IpAddr,
-    /// What the program calls itself, if it says.
     pub user_agent: Option<String>,
 }
 
-/// How much a key is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyUse {
-    /// `None`: never.
+    /// `None` if the key was never used.
     pub last: Option<LastUse>,
-    /// Requests in this hour and the 23 before.
-    pub calls_of_day: i64,
-    /// Requests in this hour and the 167 before.
-    pub calls_of_week: i64,
+    /// Requests in the current hour and the 23 hours before it.
+    pub requests_last_day: i64,
+    /// Requests in the current hour and the 167 hours before it.
+    pub requests_last_week: i64,
 }
 
-/// How much each key of the client is used; a key that is not there was never used.
+/// Returns the use of all keys of the client by public key. Keys that were never used are absent.
 ///
 /// # Errors
-/// Those of the database.
-pub fn of_keys(connection: &mut PgConnection, client: &ClientId) -> QueryResult<HashMap<String, KeyUse>> {
-    uses(connection, client, None)
+/// If the database fails.
+pub fn load_key_uses(
+    connection: &mut PgConnection,
+    client: &ClientId,
+) -> QueryResult<HashMap<String, KeyUse>> {
+    load_uses(connection, client, None)
 }
 
-/// How much one key of the client is used.
+/// Returns a [`KeyUse`] of zeros for a key that was never used or does not exist.
 ///
 /// # Errors
-/// Those of the database.
-pub fn of_key(connection: &mut PgConnection, client: &ClientId, key: &PublicKey) -> QueryResult<KeyUse> {
-    uses(connection, client, Some(key)).map(|mut uses| uses.remove(key.as_str()).unwrap_or_default())
+/// If the database fails.
+pub fn load_key_use(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    key: &PublicKey,
+) -> QueryResult<KeyUse> {
+    load_uses(connection, client, Some(key)).map(|mut uses| uses.remove(key.as_str()).unwrap_or_default())
 }
 
 #[derive(QueryableByName)]
-struct LastUseRow {
+struct KeyUseRow {
     #[diesel(sql_type = Text)]
     public_key: String,
     #[diesel(sql_type = Timestamptz)]
@@ -70,68 +71,69 @@ struct LastUseRow {
     #[diesel(sql_type = Nullable<Text>)]
     user_agent: Option<String>,
     #[diesel(sql_type = BigInt)]
-    of_day: i64,
+    last_day: i64,
     #[diesel(sql_type = BigInt)]
-    of_week: i64,
+    last_week: i64,
 }
 
-fn uses(
+fn load_uses(
     connection: &mut PgConnection,
     client: &ClientId,
     key: Option<&PublicKey>,
 ) -> QueryResult<HashMap<String, KeyUse>> {
-    let rows: Vec<LastUseRow> = sql_query(
+    let rows: Vec<KeyUseRow> = sql_query(
         "select u.public_key, u.used_at, u.address, u.user_agent, \
-           coalesce(calls.of_day, 0)::bigint as of_day, coalesce(calls.of_week, 0)::bigint as of_week \
+           coalesce(counts.last_day, 0)::bigint as last_day, \
+           coalesce(counts.last_week, 0)::bigint as last_week \
          from key_last_uses u left join lateral ( \
-           select sum(requests) as of_week, \
-             sum(requests) filter (where hour > now() - interval '24 hours') as of_day \
+           select sum(requests) as last_week, \
+             sum(requests) filter (where hour > now() - interval '24 hours') as last_day \
            from key_usage where client_id = u.client_id and public_key = u.public_key \
-             and hour > now() - interval '7 days') calls on true \
+             and hour > now() - interval '7 days') counts on true \
          where u.client_id = $1 and ($2::text is null or u.public_key = $2)",
     )
     .bind::<Text, _>(client.as_str())
     .bind::<Nullable<Text>, _>(key.map(PublicKey::as_str))
     .load(connection)?;
-    let use_of = |row: LastUseRow| {
-        let last = LastUse { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent };
-        let key_use = KeyUse { last: Some(last), calls_of_day: row.of_day, calls_of_week: row.of_week };
-        (row.public_key, key_use)
-    };
-    Ok(rows.into_iter().map(use_of).collect())
+    Ok(rows.into_iter().map(|row| (row.public_key.clone(), KeyUse::from(row))).collect())
 }
 
-/// Whose requests are looked at, and from when on.
+impl From<KeyUseRow> for KeyUse {
+    fn from(row: KeyUseRow) -> Self {
+        let last = LastUse { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent };
+        Self { last: Some(last), requests_last_day: row.last_day, requests_last_week: row.last_week }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct UsageScope {
     pub(crate) client: ClientId,
-    /// `None`: all keys of the client.
+    /// `None` for all keys of the client.
     pub(crate) key: Option<PublicKey>,
     pub(crate) since: DateTime<Utc>,
 }
 
-/// What a page of usage shows.
+/// The data of a [report](super::report::UsageReport).
 #[derive(Debug)]
 pub(crate) struct UsageTotals {
+    /// Hours without requests are absent.
     pub(crate) hours: Vec<HourTotals>,
     pub(crate) endpoints: Vec<EndpointUsage>,
-    /// The keys that are used most; none when one key is looked at.
-    pub(crate) keys: Vec<KeyUsage>,
-    pub(crate) errors: Vec<RecentError>,
+    /// Empty if the scope is one key.
+    pub(crate) top_keys: Vec<TopKey>,
+    pub(crate) recent_errors: Vec<RecentError>,
 }
 
-/// An hour in which there were requests.
 #[derive(Debug, QueryableByName)]
 pub(crate) struct HourTotals {
     #[diesel(sql_type = Timestamptz)]
-    pub(crate) begin: DateTime<Utc>,
+    pub(crate) hour: DateTime<Utc>,
     #[diesel(sql_type = BigInt)]
-    pub(crate) good: i64,
+    pub(crate) succeeded: i64,
     #[diesel(sql_type = BigInt)]
     pub(crate) errors: i64,
 }
 
-/// What was asked.
 #[derive(Debug, QueryableByName)]
 pub(crate) struct EndpointUsage {
     #[diesel(sql_type = Text)]
@@ -142,9 +144,8 @@ pub(crate) struct EndpointUsage {
     pub(crate) errors: i64,
 }
 
-/// Who asked.
 #[derive(Debug, QueryableByName)]
-pub(crate) struct KeyUsage {
+pub(crate) struct TopKey {
     #[diesel(sql_type = Text)]
     pub(crate) public_key: String,
     #[diesel(sql_type = Text)]
@@ -159,7 +160,6 @@ pub(crate) struct KeyUsage {
     pub(crate) used_at: Option<DateTime<Utc>>,
 }
 
-/// An answer with an error.
 #[derive(Debug, QueryableByName)]
 pub(crate) struct RecentError {
     #[diesel(sql_type = SqlUuid)]
@@ -178,44 +178,46 @@ pub(crate) struct RecentError {
     pub(crate) code: String,
 }
 
-/// A key as it was or is.
-#[derive(Clone, Debug, Queryable)]
-pub(crate) struct KnownKey {
+/// The data of the page of one key, which may be deleted.
+#[derive(Debug)]
+pub(crate) struct KeyUsage {
+    pub(crate) public_key: PublicKey,
     pub(crate) name: String,
     pub(crate) deleted_at: Option<DateTime<Utc>>,
+    pub(crate) key_use: KeyUse,
+    pub(crate) totals: UsageTotals,
 }
 
-/// A key of the client, also one that was deleted.
-///
-/// # Errors
-/// `NotFound` when the client never had it; those of the database.
-pub(crate) fn find_key(
+/// Returns `NotFound` if the client never had this key.
+pub(crate) fn load_key_usage(
     connection: &mut PgConnection,
-    client: &ClientId,
-    key: &PublicKey,
-) -> QueryResult<KnownKey> {
-    api_keys::table
-        .find((client.as_str(), key.as_str()))
+    client: ClientId,
+    public_key: PublicKey,
+    since: DateTime<Utc>,
+) -> QueryResult<KeyUsage> {
+    let (name, deleted_at) = api_keys::table
+        .find((client.as_str(), public_key.as_str()))
         .select((api_keys::name, api_keys::deleted_at))
-        .first(connection)
+        .first(connection)?;
+    let key_use = load_key_use(connection, &client, &public_key)?;
+    let scope = UsageScope { client, key: Some(public_key.clone()), since };
+    let totals = load_totals(connection, &scope)?;
+    Ok(KeyUsage { public_key, name, deleted_at, key_use, totals })
 }
 
-/// Everything that a page of usage shows.
-///
-/// # Errors
-/// Those of the database.
-pub(crate) fn figures(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<UsageTotals> {
+pub(crate) fn load_totals(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<UsageTotals> {
+    let is_one_key = scope.key.is_some();
     Ok(UsageTotals {
-        hours: of_hours(connection, scope)?,
-        endpoints: of_endpoints(connection, scope)?,
-        keys: if scope.key.is_none() { most_used(connection, scope)? } else { Vec::new() },
-        errors: last_errors(connection, scope)?,
+        hours: load_hours(connection, scope)?,
+        endpoints: load_endpoints(connection, scope)?,
+        top_keys: if is_one_key { Vec::new() } else { load_top_keys(connection, scope)? },
+        recent_errors: load_recent_errors(connection, scope)?,
     })
 }
 
-fn of_hours(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<HourTotals>> {
+fn load_hours(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<HourTotals>> {
     sql_query(
-        "select hour as begin, coalesce(sum(requests) filter (where status_class < 4), 0)::bigint as good, \
+        "select hour, coalesce(sum(requests) filter (where status_class < 4), 0)::bigint as succeeded, \
            coalesce(sum(requests) filter (where status_class >= 4), 0)::bigint as errors \
          from key_usage where client_id = $1 and ($2::text is null or public_key = $2) and hour >= $3 \
          group by hour order by hour",
@@ -226,7 +228,7 @@ fn of_hours(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Ve
     .load(connection)
 }
 
-fn of_endpoints(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<EndpointUsage>> {
+fn load_endpoints(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<EndpointUsage>> {
     sql_query(
         "select endpoint, sum(requests)::bigint as requests, \
            coalesce(sum(requests) filter (where status_class >= 4), 0)::bigint as errors \
@@ -239,17 +241,17 @@ fn of_endpoints(connection: &mut PgConnection, scope: &UsageScope) -> QueryResul
     .load(connection)
 }
 
-fn most_used(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<KeyUsage>> {
+fn load_top_keys(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<TopKey>> {
     sql_query(
-        "select most.public_key, k.name, k.deleted_at is not null as is_deleted, most.requests, most.errors, \
+        "select top.public_key, k.name, k.deleted_at is not null as is_deleted, top.requests, top.errors, \
            u.used_at \
          from (select client_id, public_key, sum(requests)::bigint as requests, \
              coalesce(sum(requests) filter (where status_class >= 4), 0)::bigint as errors \
            from key_usage where client_id = $1 and hour >= $2 \
-           group by client_id, public_key order by 3 desc, 2 limit $3) most \
-         join api_keys k on k.client_id = most.client_id and k.public_key = most.public_key \
-         left join key_last_uses u on u.client_id = most.client_id and u.public_key = most.public_key \
-         order by most.requests desc, most.public_key",
+           group by client_id, public_key order by 3 desc, 2 limit $3) top \
+         join api_keys k on k.client_id = top.client_id and k.public_key = top.public_key \
+         left join key_last_uses u on u.client_id = top.client_id and u.public_key = top.public_key \
+         order by top.requests desc, top.public_key",
     )
     .bind::<Text, _>(scope.client.as_str())
     .bind::<Timestamptz, _>(scope.since)
@@ -257,7 +259,7 @@ fn most_used(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<V
     .load(connection)
 }
 
-fn last_errors(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<RecentError>> {
+fn load_recent_errors(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<Vec<RecentError>> {
     sql_query(
         "select e.request_id, e.public_key, k.name, e.answered_at, e.endpoint, e.status, e.code \
          from key_errors e join api_keys k on k.client_id = e.client_id and k.public_key = e.public_key \

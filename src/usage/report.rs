@@ -1,46 +1,46 @@
-//! What was counted, in the words and pictures of a page.
+//! The report of a usage page: numbers as text, and the chart.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Days, DurationRound as _, NaiveTime, TimeDelta, Utc};
 
-use super::queries::{EndpointUsage, HourTotals, KeyUsage, RecentError, UsageTotals};
+use super::queries::{EndpointUsage, HourTotals, RecentError, TopKey, UsageTotals};
 use crate::web::{
     chart::{Chart, Point, Series},
     format::grouped,
     time::{RelativeTime, rfc3339},
 };
 
-/// Bars of the picture by day.
+/// Number of bars in the chart by day.
 const DAYS: u32 = 30;
-/// Bars of the picture by hour.
+/// Number of bars in the chart by hour.
 const HOURS: u32 = 48;
 const SERIES: [Series; 2] =
     [Series { name: "Succeeded", class: "chart-main" }, Series { name: "Errors", class: "chart-bad" }];
 
-/// How far back a page looks, and what a bar of its picture is.
+/// The time that a report covers, and the unit of a bar in its chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReportPeriod {
-    /// The last 30 days, this one included.
+    /// The last 30 days in UTC, including today.
     Days,
-    /// The last 48 hours, this one included.
+    /// The last 48 hours, including the current one.
     Hours,
 }
 
 impl ReportPeriod {
-    /// What the query string asks for: `per=hour`, or else days.
-    pub(crate) fn of(query: &str) -> Self {
+    /// Reads a query string: `per=hour` means hours, everything else days.
+    pub(crate) fn parse(query: &str) -> Self {
         let is_per_hour = |(name, value): (_, _)| name == "per" && value == "hour";
         if url::form_urlencoded::parse(query.as_bytes()).any(is_per_hour) { Self::Hours } else { Self::Days }
     }
 
-    /// When the first bar begins.
-    pub(crate) fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.begins(now).first().copied().unwrap_or(now)
+    /// Start of the first bar.
+    pub(crate) fn start(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.bar_starts(now).first().copied().unwrap_or(now)
     }
 
-    /// When each bar begins, the oldest first.
-    fn begins(self, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    /// Oldest first.
+    fn bar_starts(self, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         match self {
             Self::Days => {
                 let today = now.with_time(NaiveTime::MIN).single().unwrap_or(now);
@@ -53,54 +53,53 @@ impl ReportPeriod {
         }
     }
 
-    /// Which bar an hour belongs to.
-    fn bar_of(self, hour: DateTime<Utc>) -> DateTime<Utc> {
+    /// Start of the bar that contains `hour`.
+    fn bar_start(self, hour: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Days => hour.with_time(NaiveTime::MIN).single().unwrap_or(hour),
             Self::Hours => hour,
         }
     }
 
-    fn label(self, begin: DateTime<Utc>) -> (String, String) {
-        match self {
-            Self::Days => (begin.format("%-d %b").to_string(), begin.format("%Y-%m-%d").to_string()),
-            Self::Hours => (begin.format("%a %H:%M").to_string(), rfc3339(begin)),
-        }
+    fn point(self, start: DateTime<Utc>, values: [i64; 2]) -> Point {
+        let (label, iso) = match self {
+            Self::Days => (start.format("%-d %b"), start.format("%Y-%m-%d").to_string()),
+            Self::Hours => (start.format("%a %H:%M"), rfc3339(start)),
+        };
+        Point { label: label.to_string(), iso, values }
     }
 }
 
-/// What a page of usage shows.
 pub(crate) struct UsageReport {
-    /// Where the page is.
-    pub(crate) address: String,
+    /// Path of the page, for the links to the other period.
+    pub(crate) path: String,
     pub(crate) is_per_hour: bool,
     pub(crate) chart: Chart,
     pub(crate) requests: String,
     pub(crate) errors: String,
-    /// `1.2 %`.
-    pub(crate) share: String,
+    /// Such as `1.2 %`.
+    pub(crate) error_rate: String,
     pub(crate) is_empty: bool,
     pub(crate) endpoints: Vec<EndpointLine>,
-    pub(crate) keys: Vec<KeyLine>,
-    pub(crate) last_errors: Vec<ErrorLine>,
+    pub(crate) top_keys: Vec<KeyLine>,
+    pub(crate) recent_errors: Vec<ErrorLine>,
 }
 
-/// Requests of one kind.
 pub(crate) struct EndpointLine {
     pub(crate) name: String,
     pub(crate) requests: String,
     pub(crate) errors: String,
 }
 
-/// Requests of one key.
 pub(crate) struct KeyLine {
     pub(crate) public_key: String,
+    pub(crate) name: String,
     pub(crate) is_deleted: bool,
-    pub(crate) line: EndpointLine,
-    pub(crate) last: Option<RelativeTime>,
+    pub(crate) last_used: Option<RelativeTime>,
+    pub(crate) requests: String,
+    pub(crate) errors: String,
 }
 
-/// An answer with an error.
 pub(crate) struct ErrorLine {
     pub(crate) at: RelativeTime,
     pub(crate) name: String,
@@ -112,49 +111,45 @@ pub(crate) struct ErrorLine {
 }
 
 impl UsageReport {
-    /// The figures as they are read at `now`, on the page at `address`.
-    pub(crate) fn new(figures: UsageTotals, span: ReportPeriod, now: DateTime<Utc>, address: &str) -> Self {
-        let errors: i64 = figures.hours.iter().map(|hour| hour.errors).sum();
-        let requests: i64 = figures.hours.iter().map(|hour| hour.good).sum::<i64>() + errors;
+    pub(crate) fn new(totals: UsageTotals, period: ReportPeriod, now: DateTime<Utc>, path: &str) -> Self {
+        let errors: i64 = totals.hours.iter().map(|hour| hour.errors).sum();
+        let requests: i64 = totals.hours.iter().map(|hour| hour.succeeded).sum::<i64>() + errors;
         Self {
-            address: address.to_owned(),
-            is_per_hour: span == ReportPeriod::Hours,
-            chart: chart(&figures.hours, span, now),
+            path: path.to_owned(),
+            is_per_hour: period == ReportPeriod::Hours,
+            chart: draw_chart(&totals.hours, period, now),
             requests: grouped(requests),
             errors: grouped(errors),
-            share: share(errors, requests),
+            error_rate: percentage(errors, requests),
             is_empty: requests == 0,
-            endpoints: figures.endpoints.into_iter().map(EndpointLine::from).collect(),
-            keys: figures.keys.into_iter().map(|key| KeyLine::at(now, key)).collect(),
-            last_errors: figures.errors.into_iter().map(|error| ErrorLine::at(now, error)).collect(),
+            endpoints: totals.endpoints.into_iter().map(EndpointLine::from).collect(),
+            top_keys: totals.top_keys.into_iter().map(|key| KeyLine::new(key, now)).collect(),
+            recent_errors: totals.recent_errors.into_iter().map(|error| ErrorLine::new(error, now)).collect(),
         }
     }
 }
 
-fn chart(hours: &[HourTotals], span: ReportPeriod, now: DateTime<Utc>) -> Chart {
+fn draw_chart(hours: &[HourTotals], period: ReportPeriod, now: DateTime<Utc>) -> Chart {
     let mut bars: HashMap<DateTime<Utc>, [i64; 2]> = HashMap::new();
     for hour in hours {
-        let [good, errors] = bars.entry(span.bar_of(hour.begin)).or_default();
-        *good += hour.good;
+        let [succeeded, errors] = bars.entry(period.bar_start(hour.hour)).or_default();
+        *succeeded += hour.succeeded;
         *errors += hour.errors;
     }
-    let points: Vec<Point> = span
-        .begins(now)
+    let points: Vec<Point> = period
+        .bar_starts(now)
         .into_iter()
-        .map(|begin| {
-            let (label, iso) = span.label(begin);
-            Point { label, iso, values: bars.get(&begin).copied().unwrap_or_default() }
-        })
+        .map(|start| period.point(start, bars.get(&start).copied().unwrap_or_default()))
         .collect();
-    let (caption, per) = match span {
+    let (caption, unit) = match period {
         ReportPeriod::Days => ("Requests per day", "Day"),
         ReportPeriod::Hours => ("Requests per hour", "Hour"),
     };
-    Chart::bars(caption, per, "requests", SERIES, &points)
+    Chart::bars(caption, unit, "requests", SERIES, &points)
 }
 
-/// `0 %`, `< 0.1 %`, `0.4 %`, `12.5 %`, `100 %`: what there is of it is never said to be nothing.
-fn share(part: i64, whole: i64) -> String {
+/// Such as `0 %`, `< 0.1 %`, `0.4 %`, `12.5 %` or `100 %`. Rounds down, but returns `0 %` only if `part` is 0.
+fn percentage(part: i64, whole: i64) -> String {
     if part == 0 || whole == 0 {
         return "0 %".to_owned();
     }
@@ -165,20 +160,20 @@ fn share(part: i64, whole: i64) -> String {
     if tenths % 10 == 0 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) }
 }
 
-/// Names in addresses as the API documentation writes them: `{sessionId}`, not `{session_id}`.
-fn documented(endpoint: &str) -> String {
+/// Writes the parameters in a route pattern as the API documentation does: `{sessionId}` instead of `{session_id}`.
+fn camel_case_parameters(endpoint: &str) -> String {
     let mut text = String::with_capacity(endpoint.len());
-    let (mut is_name, mut is_next) = (false, false);
-    for letter in endpoint.chars() {
-        match letter {
-            '_' if is_name => is_next = true,
-            _ if is_next => {
-                text.push(letter.to_ascii_uppercase());
-                is_next = false;
+    let (mut is_parameter, mut is_after_underscore) = (false, false);
+    for character in endpoint.chars() {
+        match character {
+            '_' if is_parameter => is_after_underscore = true,
+            _ if is_after_underscore => {
+                text.push(character.to_ascii_uppercase());
+                is_after_underscore = false;
             }
             _ => {
-                is_name = letter == '{' || (is_name && letter != '}');
-                text.push(letter);
+                is_parameter = character == '{' || (is_parameter && character != '}');
+                text.push(character);
             }
         }
     }
@@ -187,33 +182,37 @@ fn documented(endpoint: &str) -> String {
 
 impl From<EndpointUsage> for EndpointLine {
     fn from(row: EndpointUsage) -> Self {
-        Self { name: documented(&row.endpoint), requests: grouped(row.requests), errors: grouped(row.errors) }
+        Self {
+            name: camel_case_parameters(&row.endpoint),
+            requests: grouped(row.requests),
+            errors: grouped(row.errors),
+        }
     }
 }
 
 impl KeyLine {
-    fn at(now: DateTime<Utc>, row: KeyUsage) -> Self {
-        let line =
-            EndpointLine { name: row.name, requests: grouped(row.requests), errors: grouped(row.errors) };
+    fn new(key: TopKey, now: DateTime<Utc>) -> Self {
         Self {
-            public_key: row.public_key,
-            is_deleted: row.is_deleted,
-            line,
-            last: row.used_at.map(|at| RelativeTime::of(at, now)),
+            public_key: key.public_key,
+            name: key.name,
+            is_deleted: key.is_deleted,
+            last_used: key.used_at.map(|at| RelativeTime::of(at, now)),
+            requests: grouped(key.requests),
+            errors: grouped(key.errors),
         }
     }
 }
 
 impl ErrorLine {
-    fn at(now: DateTime<Utc>, row: RecentError) -> Self {
+    fn new(error: RecentError, now: DateTime<Utc>) -> Self {
         Self {
-            at: RelativeTime::of(row.answered_at, now),
-            name: row.name,
-            public_key: row.public_key,
-            endpoint: documented(&row.endpoint),
-            status: row.status,
-            code: row.code,
-            request_id: row.request_id.to_string(),
+            at: RelativeTime::of(error.answered_at, now),
+            name: error.name,
+            public_key: error.public_key,
+            endpoint: camel_case_parameters(&error.endpoint),
+            status: error.status,
+            code: error.code,
+            request_id: error.request_id.to_string(),
         }
     }
 }
@@ -222,60 +221,61 @@ impl ErrorLine {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> DateTime<Utc> {
+    fn time(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
     }
 
     #[test]
-    fn days_and_hours_end_with_this_one() {
-        let now = at("2026-03-01T00:30:00Z");
-        let days = ReportPeriod::Days.begins(now);
-        let hours = ReportPeriod::Hours.begins(now);
+    fn days_and_hours_end_with_the_current_one() {
+        let now = time("2026-03-01T00:30:00Z");
+        let days = ReportPeriod::Days.bar_starts(now);
+        let hours = ReportPeriod::Hours.bar_starts(now);
 
         assert_eq!(
             (days.len(), days[0], days[29]),
-            (30, at("2026-01-31T00:00:00Z"), at("2026-03-01T00:00:00Z"))
+            (30, time("2026-01-31T00:00:00Z"), time("2026-03-01T00:00:00Z"))
         );
         assert_eq!(
             (hours.len(), hours[0], hours[47]),
-            (48, at("2026-02-27T01:00:00Z"), at("2026-03-01T00:00:00Z"))
+            (48, time("2026-02-27T01:00:00Z"), time("2026-03-01T00:00:00Z"))
         );
-        assert_eq!(ReportPeriod::of("per=hour"), ReportPeriod::Hours);
-        assert_eq!(ReportPeriod::of("per=day&x"), ReportPeriod::Days);
+        assert_eq!(ReportPeriod::parse("per=hour"), ReportPeriod::Hours);
+        assert_eq!(ReportPeriod::parse("per=day&x"), ReportPeriod::Days);
     }
 
     #[test]
     fn hours_add_up_to_their_day() {
-        let now = at("2026-11-25T10:30:00Z");
-        let hour = |text, good, errors| HourTotals { begin: at(text), good, errors };
+        let now = time("2026-11-25T10:30:00Z");
+        let hour = |text, succeeded, errors| HourTotals { hour: time(text), succeeded, errors };
         let hours = [
             hour("2026-11-24T23:00:00Z", 5, 1),
             hour("2026-11-25T00:00:00Z", 1, 0),
             hour("2026-11-25T10:00:00Z", 1000, 2),
         ];
 
-        let days = chart(&hours, ReportPeriod::Days, now);
-        let by_hour = chart(&hours, ReportPeriod::Hours, now);
+        let by_day = draw_chart(&hours, ReportPeriod::Days, now);
+        let by_hour = draw_chart(&hours, ReportPeriod::Hours, now);
 
-        let of = |chart: &Chart, label| {
+        let values = |chart: &Chart, label| {
             chart.bars.iter().find(|bar| bar.label == label).map(|bar| bar.values.clone()).unwrap()
         };
-        assert_eq!(of(&days, "25 Nov"), ["1,001", "2"]);
-        assert_eq!(of(&days, "24 Nov"), ["5", "1"]);
-        assert_eq!(of(&by_hour, "Wed 10:00"), ["1,000", "2"]);
-        assert_eq!(of(&by_hour, "Wed 09:00"), ["0", "0"]);
+        assert_eq!(values(&by_day, "25 Nov"), ["1,001", "2"]);
+        assert_eq!(values(&by_day, "24 Nov"), ["5", "1"]);
+        assert_eq!(values(&by_hour, "Wed 10:00"), ["1,000", "2"]);
+        assert_eq!(values(&by_hour, "Wed 09:00"), ["0", "0"]);
     }
 
     #[test]
-    fn calls_are_named_as_in_the_documentation() {
-        let said = ["GET /api/sessions/{session_id}", "GET /a_b/{a_b}/{c_d_e}/f_g"].map(documented);
-        assert_eq!(said, ["GET /api/sessions/{sessionId}", "GET /a_b/{aB}/{cDE}/f_g"]);
+    fn parameters_are_named_as_in_the_documentation() {
+        let endpoints =
+            ["GET /api/sessions/{session_id}", "GET /a_b/{a_b}/{c_d_e}/f_g"].map(camel_case_parameters);
+        assert_eq!(endpoints, ["GET /api/sessions/{sessionId}", "GET /a_b/{aB}/{cDE}/f_g"]);
     }
 
     #[test]
-    fn a_share_is_short_and_never_denies_an_error() {
-        let said = [(0, 0), (0, 9), (1, 1_000_000), (1, 200), (1, 8), (5, 5)]
-            .map(|(part, whole)| share(part, whole));
-        assert_eq!(said, ["0 %", "0 %", "< 0.1 %", "0.5 %", "12.5 %", "100 %"]);
+    fn a_percentage_is_short_and_only_0_if_there_are_no_errors() {
+        let percentages = [(0, 0), (0, 9), (1, 1_000_000), (1, 200), (1, 8), (5, 5)]
+            .map(|(part, whole)| percentage(part, whole));
+        assert_eq!(percentages, ["0 %", "0 %", "< 0.1 %", "0.5 %", "12.5 %", "100 %"]);
     }
 }

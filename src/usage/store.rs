@@ -1,4 +1,4 @@
-//! Writing the tables `key_usage`, `key_last_uses`, `key_errors` and `usage_batches`.
+//! Writes the tables `key_usage`, `key_last_uses`, `key_errors` and `usage_batches`.
 
 use diesel::{
     prelude::*,
@@ -8,39 +8,35 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::meter::{ERRORS_KEPT, UsageCounts};
-use crate::{
-    ids::{ClientId, PublicKey},
-    schema::clients,
-};
+use super::meter::{ERRORS_MAX, KeyRow, UsageCounts};
+use crate::schema::clients;
 
-/// Hours older than this are deleted.
-const KEPT_DAYS: i32 = 400;
-/// So many rows are deleted at once.
-const SWEEP_MAX: i64 = 1000;
+/// Counts of older hours are deleted.
+const RETENTION_DAYS: i32 = 400;
+/// Maximum number of rows that one call of [`delete_old_counts`] deletes.
+const DELETED_ROWS_MAX: i64 = 1000;
 
-/// Counts that a node stores once, however often it tries.
+/// Counts of a node that are stored only once, even if they are sent several times.
 #[derive(Debug)]
 pub struct UsageBatch {
-    /// The process.
+    /// Random for each process.
     pub node: Uuid,
-    /// 1, 2, 3 … of this node.
+    /// Consecutive per node, from 1.
     pub number: i64,
-    /// What was counted.
     pub counts: UsageCounts,
 }
 
-/// Adds the counts to what is there, unless this very batch was added before.
+/// Adds the counts to the stored ones, unless this batch was added before.
 ///
-/// Rows are joined to their keys: what was counted for a key that is gone since (a backup was restored) is left out, and
-/// does not keep the rest from being stored.
+/// Joins the rows to their keys. Counts of a key that no longer exists, because a backup was restored, are skipped;
+/// otherwise their foreign key would prevent the whole batch from being stored.
 ///
 /// # Errors
-/// Those of the database; then nothing was stored, or all of it.
-pub fn keep(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<()> {
+/// If the database fails. Then either nothing or the whole batch was stored.
+pub fn save_batch(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<()> {
     connection.transaction(|connection| {
-        if is_new(connection, batch)? {
-            add_tallies(connection, &batch.counts)?;
+        if mark_as_stored(connection, batch)? {
+            add_hour_counts(connection, &batch.counts)?;
             set_last_uses(connection, &batch.counts)?;
             add_errors(connection, &batch.counts)?;
         }
@@ -48,7 +44,8 @@ pub fn keep(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<()
     })
 }
 
-fn is_new(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<bool> {
+/// Returns whether the batch is new.
+fn mark_as_stored(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<bool> {
     let changed = sql_query(
         "insert into usage_batches (node_id, number) values ($1, $2) \
          on conflict (node_id) do update set number = excluded.number, stored_at = now() \
@@ -60,19 +57,19 @@ fn is_new(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<bool
     Ok(changed == 1)
 }
 
-/// The first two columns of rows.
-fn owners<T>(rows: &[(ClientId, PublicKey, T)]) -> (Vec<&str>, Vec<&str>) {
-    rows.iter().map(|(client, key, _)| (client.as_str(), key.as_str())).unzip()
+/// Returns the columns `client_id` and `public_key` of all rows.
+fn key_columns<T>(rows: &[KeyRow<T>]) -> (Vec<&str>, Vec<&str>) {
+    rows.iter().map(|row| (row.client.as_str(), row.public_key.as_str())).unzip()
 }
 
-/// The values of one column of rows.
-fn column<'a, T, V>(rows: &'a [(ClientId, PublicKey, T)], value: impl Fn(&'a T) -> V) -> Vec<V> {
-    rows.iter().map(|(_, _, row)| value(row)).collect()
+/// Returns one of the other columns of all rows.
+fn column<'a, T, V>(rows: &'a [KeyRow<T>], value: impl Fn(&'a T) -> V) -> Vec<V> {
+    rows.iter().map(|row| value(&row.values)).collect()
 }
 
-fn add_tallies(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
-    let rows = &counts.tallies;
-    let (clients, keys) = owners(rows);
+fn add_hour_counts(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
+    let rows = &counts.hour_counts;
+    let (clients, keys) = key_columns(rows);
     sql_query(
         "insert into key_usage (client_id, public_key, hour, endpoint, status_class, requests) \
          select counted.client_id, counted.public_key, to_timestamp(hour * 3600), endpoint, status_class, requests \
@@ -85,17 +82,17 @@ fn add_tallies(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResu
     )
     .bind::<Array<Text>, _>(clients)
     .bind::<Array<Text>, _>(keys)
-    .bind::<Array<BigInt>, _>(column(rows, |it| it.hour))
-    .bind::<Array<Text>, _>(column(rows, |it| it.endpoint.as_str()))
-    .bind::<Array<SmallInt>, _>(column(rows, |it| it.status_class))
-    .bind::<Array<BigInt>, _>(column(rows, |it| it.requests))
+    .bind::<Array<BigInt>, _>(column(rows, |values| values.hour))
+    .bind::<Array<Text>, _>(column(rows, |values| values.endpoint.as_str()))
+    .bind::<Array<SmallInt>, _>(column(rows, |values| values.status_class))
+    .bind::<Array<BigInt>, _>(column(rows, |values| values.requests))
     .execute(connection)
     .map(|_| ())
 }
 
 fn set_last_uses(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
     let rows = &counts.last_uses;
-    let (clients, keys) = owners(rows);
+    let (clients, keys) = key_columns(rows);
     sql_query(
         "insert into key_last_uses (client_id, public_key, used_at, address, user_agent) \
          select used.client_id, used.public_key, used_at, address, user_agent \
@@ -108,10 +105,10 @@ fn set_last_uses(connection: &mut PgConnection, counts: &UsageCounts) -> QueryRe
     )
     .bind::<Array<Text>, _>(clients)
     .bind::<Array<Text>, _>(keys)
-    .bind::<Array<Timestamptz>, _>(column(rows, |it| it.used_at))
-    .bind::<Array<Inet>, _>(column(rows, |it| IpNet::from(it.address)))
-    .bind::<Array<Nullable<Text>>, _>(column(rows, |it| {
-        Some(it.user_agent.as_str()).filter(|agent| !agent.is_empty())
+    .bind::<Array<Timestamptz>, _>(column(rows, |values| values.used_at))
+    .bind::<Array<Inet>, _>(column(rows, |values| IpNet::from(values.address)))
+    .bind::<Array<Nullable<Text>>, _>(column(rows, |values| {
+        Some(values.user_agent.as_str()).filter(|agent| !agent.is_empty())
     }))
     .execute(connection)
     .map(|_| ())
@@ -122,31 +119,32 @@ fn add_errors(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResul
     if rows.is_empty() {
         return Ok(());
     }
-    let (clients, keys) = owners(rows);
+    let (clients, keys) = key_columns(rows);
     sql_query(
         "insert into key_errors (client_id, request_id, public_key, answered_at, endpoint, status, code) \
-         select told.client_id, request_id, told.public_key, answered_at, endpoint, status, code \
+         select failed.client_id, request_id, failed.public_key, answered_at, endpoint, status, code \
          from unnest($1, $2, $3, $4, $5, $6, $7) \
-           as told (client_id, public_key, request_id, answered_at, endpoint, status, code) \
+           as failed (client_id, public_key, request_id, answered_at, endpoint, status, code) \
          join api_keys using (client_id, public_key) \
          on conflict (client_id, request_id) do nothing",
     )
     .bind::<Array<Text>, _>(&clients)
     .bind::<Array<Text>, _>(keys)
-    .bind::<Array<SqlUuid>, _>(column(rows, |it| it.request_id))
-    .bind::<Array<Timestamptz>, _>(column(rows, |it| it.answered_at))
-    .bind::<Array<Text>, _>(column(rows, |it| it.endpoint.as_str()))
-    .bind::<Array<SmallInt>, _>(column(rows, |it| it.status))
-    .bind::<Array<Text>, _>(column(rows, |it| it.code))
+    .bind::<Array<SqlUuid>, _>(column(rows, |values| values.request_id))
+    .bind::<Array<Timestamptz>, _>(column(rows, |values| values.answered_at))
+    .bind::<Array<Text>, _>(column(rows, |values| values.endpoint.as_str()))
+    .bind::<Array<SmallInt>, _>(column(rows, |values| values.status))
+    .bind::<Array<Text>, _>(column(rows, |values| values.code))
     .execute(connection)?;
-    let mut touched = clients;
-    touched.sort_unstable();
-    touched.dedup();
-    touched.into_iter().try_for_each(|client| forget_old_errors(connection, client))
+    let mut clients_with_errors = clients;
+    clients_with_errors.sort_unstable();
+    clients_with_errors.dedup();
+    clients_with_errors.into_iter().try_for_each(|client| delete_old_errors(connection, client))
 }
 
-fn forget_old_errors(connection: &mut PgConnection, client: &str) -> QueryResult<()> {
-    let oldest_kept = i64::try_from(ERRORS_KEPT).unwrap_or(i64::MAX) - 1;
+/// Deletes all but the last [`ERRORS_MAX`] errors.
+fn delete_old_errors(connection: &mut PgConnection, client: &str) -> QueryResult<()> {
+    let oldest_kept = i64::try_from(ERRORS_MAX).unwrap_or(i64::MAX) - 1;
     sql_query(
         "delete from key_errors where client_id = $1 and request_id < \
          (select request_id from key_errors where client_id = $1 order by request_id desc offset $2 limit 1)",
@@ -157,12 +155,12 @@ fn forget_old_errors(connection: &mut PgConnection, client: &str) -> QueryResult
     .map(|_| ())
 }
 
-/// Deletes hours that are older than [`KEPT_DAYS`] of the first client after `after`, at most [`SWEEP_MAX`] rows.
-/// Returns the client to go on after: the same as long as it has more; `None` when there is no other client.
+/// Deletes old hours of the first client whose ID is greater than `after`. Returns the ID to pass next time: `after` again
+/// if the client may have more old hours, otherwise the client's, or `None` after the last client.
 ///
 /// # Errors
-/// Those of the database.
-pub fn sweep(connection: &mut PgConnection, after: &str) -> QueryResult<Option<String>> {
+/// If the database fails.
+pub fn delete_old_counts(connection: &mut PgConnection, after: &str) -> QueryResult<Option<String>> {
     let next = clients::table
         .filter(clients::client_id.gt(after))
         .order(clients::client_id)
@@ -170,7 +168,7 @@ pub fn sweep(connection: &mut PgConnection, after: &str) -> QueryResult<Option<S
         .first::<String>(connection)
         .optional()?;
     let Some(client) = next else {
-        forget_ended_nodes(connection)?;
+        delete_ended_nodes(connection)?;
         return Ok(None);
     };
     let deleted = sql_query(
@@ -179,15 +177,15 @@ pub fn sweep(connection: &mut PgConnection, after: &str) -> QueryResult<Option<S
           where client_id = $1 and hour < now() - make_interval(days => $2) order by hour limit $3)",
     )
     .bind::<Text, _>(&client)
-    .bind::<diesel::sql_types::Integer, _>(KEPT_DAYS)
-    .bind::<BigInt, _>(SWEEP_MAX)
+    .bind::<diesel::sql_types::Integer, _>(RETENTION_DAYS)
+    .bind::<BigInt, _>(DELETED_ROWS_MAX)
     .execute(connection)?;
-    let has_more = i64::try_from(deleted).is_ok_and(|deleted| deleted == SWEEP_MAX);
+    let has_more = i64::try_from(deleted).is_ok_and(|deleted| deleted == DELETED_ROWS_MAX);
     Ok(Some(if has_more { after.to_owned() } else { client }))
 }
 
-/// A batch is tried again within seconds; whoever has stored none for a day tries none again.
-fn forget_ended_nodes(connection: &mut PgConnection) -> QueryResult<()> {
+/// A running node retries a batch within seconds, so one that has stored nothing for a day will not send its last again.
+fn delete_ended_nodes(connection: &mut PgConnection) -> QueryResult<()> {
     sql_query("delete from usage_batches where stored_at < now() - interval '1 day'")
         .execute(connection)
         .map(|_| ())

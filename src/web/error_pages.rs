@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{
     page::{NavSection, PageLayout, Visitor},
-    request_log::RequestId,
+    request_log,
 };
 use crate::error::{AppError, FieldError};
 
@@ -68,7 +68,7 @@ async fn render_errors<B: MessageBody + 'static>(
     next: Next<B>,
     render: fn(HttpResponse, &ProblemDetails, Option<Visitor>) -> HttpResponse,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let request_id = RequestId::of(request.request());
+    let request_id = request_log::request_id(request.request()).map(|id| id.to_string()).unwrap_or_default();
     match next.call(request).await {
         Ok(response) if is_unrendered_error(&response) => {
             let (request, response) = response.into_parts();

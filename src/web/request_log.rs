@@ -1,6 +1,6 @@
-//! One line per request, and one id to find it by.
+//! Gives each request an id and logs one line about it.
 //!
-//! The line holds the route's pattern, never the address as sent: an address may hold what somebody pasted into it.
+//! The line contains the pattern of the route, never the URL as sent: users may have pasted a secret into that.
 
 use std::{panic::AssertUnwindSafe, rc::Rc, time::Instant};
 
@@ -20,32 +20,22 @@ use uuid::Uuid;
 
 use crate::error::AppError;
 
-/// The header that carries the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request, as in its log line, its problem and its `X-Request-Id`.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestId(Uuid);
+#[derive(Clone, Copy)]
+struct RequestId(Uuid);
 
-impl RequestId {
-    /// The id as text.
-    #[must_use]
-    pub fn of(request: &HttpRequest) -> String {
-        Self::uuid_of(request).map_or_else(String::new, |id| id.to_string())
-    }
-
-    /// The id itself; `None` before it was given.
-    #[must_use]
-    pub fn uuid_of(request: &HttpRequest) -> Option<Uuid> {
-        request.extensions().get::<Self>().map(|id| id.0)
-    }
+/// The id in the log lines, the error response and the `X-Request-Id` header of this request. Returns `None` outside
+/// [`log_request`].
+pub(crate) fn request_id(request: &HttpRequest) -> Option<Uuid> {
+    request.extensions().get::<RequestId>().map(|id| id.0)
 }
 
-/// The pattern of the route that answers, found once: `/api/sessions/{session_id}`, or `-` where there is none.
-#[must_use]
-pub fn route_of(request: &HttpRequest) -> Rc<str> {
-    if let Some(MatchedRoute(known)) = request.extensions().get() {
-        return Rc::clone(known);
+/// Returns the pattern of the matched route, such as `/api/sessions/{session_id}`, or `-` if no route matched. Matching is
+/// slow, so the result is kept with the request.
+pub(crate) fn route_pattern(request: &HttpRequest) -> Rc<str> {
+    if let Some(MatchedRoute(route)) = request.extensions().get() {
+        return Rc::clone(route);
     }
     let route: Rc<str> = request.match_pattern().as_deref().unwrap_or("-").into();
     request.extensions_mut().insert(MatchedRoute(Rc::clone(&route)));
@@ -54,11 +44,8 @@ pub fn route_of(request: &HttpRequest) -> Rc<str> {
 
 struct MatchedRoute(Rc<str>);
 
-/// Gives the request its id, logs one line, and lets HEAD be answered wherever GET is.
-///
-/// # Errors
-/// Passes errors on.
-pub async fn log_request(
+/// Gives the request its id, logs one line when it is answered, and turns HEAD into GET.
+pub(crate) async fn log_request(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -68,7 +55,7 @@ pub async fn log_request(
     request.extensions_mut().insert(RequestId(id));
     let method = request.method().clone();
     if method == Method::HEAD {
-        // Answered like GET (RFC 9110, section 9.3.2); the body is left out where the answer is written.
+        // The response must be the same as for GET (RFC 9110, section 9.3.2). actix leaves out the body.
         request.head_mut().method = Method::GET;
     }
     let span = tracing::info_span!("request", request_id = %id);
@@ -78,7 +65,7 @@ pub async fn log_request(
     let (status, route) = match &mut outcome {
         Ok(response) => {
             response.headers_mut().insert(REQUEST_ID, header);
-            (response.status(), Some(route_of(response.request())))
+            (response.status(), Some(route_pattern(response.request())))
         }
         Err(error) => {
             error.add_response_mapper(move |mut response| {
@@ -99,11 +86,8 @@ pub async fn log_request(
     outcome
 }
 
-/// Turns a panic of what is inside into a failure like any other.
-///
-/// # Errors
-/// [`AppError::Broken`] for a panic; passes errors on.
-pub async fn catch_panic(
+/// Turns a panic in a handler into [`AppError::Broken`], so that it is answered like every other error.
+pub(crate) async fn catch_panic(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

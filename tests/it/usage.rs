@@ -206,7 +206,7 @@ async fn batch_stored_twice_counts_once() {
     let connection = &mut app.db.connect();
 
     for number in [1, 1, 2, 1, 2, 3] {
-        usage::keep(connection, &batch(number)).unwrap();
+        usage::save_batch(connection, &batch(number)).unwrap();
     }
 
     assert_eq!(
@@ -220,7 +220,7 @@ fn metered_request<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> Meter
     MeteredRequest {
         client,
         public_key,
-        at: uptok::web::time::now(),
+        answered_at: uptok::web::time::now(),
         method: "GET",
         route: "/api/sessions",
         status: 200,
@@ -243,7 +243,7 @@ async fn sweep_deletes_only_old_hours() {
 
     let mut after = String::new();
     let mut steps = 0;
-    while let Some(next) = usage::sweep(&mut app.db.connect(), &after).unwrap() {
+    while let Some(next) = usage::delete_old_counts(&mut app.db.connect(), &after).unwrap() {
         after = next;
         steps += 1;
     }
@@ -402,10 +402,10 @@ async fn usage_of_one_key_matches_usage_of_all_keys() {
     let (client, public): (ClientId, PublicKey) =
         (ada.client_id().await.parse().unwrap(), key[..18].parse().unwrap());
 
-    let key_use = usage::of_key(&mut app.db.connect(), &client, &public).unwrap();
-    let all_uses = usage::of_keys(&mut app.db.connect(), &client).unwrap();
+    let key_use = usage::load_key_use(&mut app.db.connect(), &client, &public).unwrap();
+    let all_uses = usage::load_key_uses(&mut app.db.connect(), &client).unwrap();
 
-    assert_eq!((key_use.calls_of_day, key_use.calls_of_week), (1, 11));
+    assert_eq!((key_use.requests_last_day, key_use.requests_last_week), (1, 11));
     assert_eq!(all_uses.get(public.as_str()), Some(&key_use));
     assert_eq!(key_use.last.unwrap().address.to_string(), "127.0.0.1");
 }

@@ -196,7 +196,7 @@ fn shown(
     public_key: &PublicKey,
 ) -> Result<Value, AppError> {
     let key = store::find(connection, &credentials.client, public_key)?;
-    let used = usage::of_key(connection, &credentials.client, public_key)?.last;
+    let used = usage::load_key_use(connection, &credentials.client, public_key)?.last;
     Ok(json::of(&key, used.map(|last| last.at)))
 }
 
@@ -206,7 +206,7 @@ fn page_of(
     asked: &KeyListQuery,
 ) -> Result<Value, AppError> {
     let found = store::list(connection, &credentials.client, asked)?;
-    let uses = usage::of_keys(connection, &credentials.client)?;
+    let uses = usage::load_key_uses(connection, &credentials.client)?;
     // The list gives its first page for one that is not there; here that is empty.
     let keys = if found.page == asked.page { found.keys } else { Vec::new() };
     let last_use = |key: &str| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);

@@ -11,7 +11,7 @@ use std::{
 
 use quick_cache::sync::Cache;
 
-use crate::{api_keys::client_key::ClientKey, error::AppError, web::client_address::counted_as};
+use crate::{api_keys::client_key::ClientKey, error::AppError, web::client_address::rate_limit_address};
 
 /// So many keys and so many addresses are counted; the count of one that rests is given up for another's.
 const COUNTED_MAX: usize = 10_000;
@@ -163,7 +163,7 @@ impl KeyRateLimits {
         address: IpAddr,
         now: Instant,
     ) -> Result<Charge, Rejection> {
-        let address = counted_as(address);
+        let address = rate_limit_address(address);
         if let Some(bucket) = self.elsewhere.get(&(mark, address)) {
             return match bucket.take(now) {
                 Ok(_) => Ok(Charge::Elsewhere),
@@ -215,13 +215,13 @@ impl KeyRateLimits {
         }
         if counted != Charge::Elsewhere {
             let bucket = TokenBucket::new(self.bad_keys_per_minute, now);
-            self.elsewhere.insert((mark, counted_as(address)), Arc::new(bucket));
+            self.elsewhere.insert((mark, rate_limit_address(address)), Arc::new(bucket));
         }
     }
 
     /// The key may be used from there again.
     pub(crate) fn is_here(&self, mark: KeyFingerprint, address: IpAddr) {
-        self.elsewhere.remove(&(mark, counted_as(address)));
+        self.elsewhere.remove(&(mark, rate_limit_address(address)));
     }
 
     /// Forgets the limit of a key, which is another one by now.
@@ -243,7 +243,7 @@ impl KeyRateLimits {
             self.keys.remove(&mark);
         }
         let made = || Ok::<_, AppError>(Arc::new(TokenBucket::new(self.bad_keys_per_minute, now)));
-        let bucket = self.addresses.get_or_insert_with(&counted_as(address), made)?;
+        let bucket = self.addresses.get_or_insert_with(&rate_limit_address(address), made)?;
         match bucket.take(now) {
             Ok(_) => Err(AppError::UnknownKey),
             Err(standing) => Err(AppError::TooMany(standing.reset_seconds)),

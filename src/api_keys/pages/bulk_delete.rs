@@ -69,7 +69,7 @@ pub(crate) async fn confirm_delete(
             let mut found = found.collect::<Result<Vec<_>, _>>()?;
             // Another user may have deleted some of them in the meantime.
             found.retain(|key| key.deleted_at.is_none());
-            Ok::<_, AppError>((found, usage::of_keys(connection, &client)?))
+            Ok::<_, AppError>((found, usage::load_key_uses(connection, &client)?))
         })
         .await?;
     if keys.is_empty() {

@@ -107,7 +107,7 @@ async fn show_list(
         .run(move |connection| {
             let page = store::list(connection, &client, &query)?;
             let expiring = store::list_expiring(connection, &client)?;
-            let usage = usage::of_keys(connection, &client)?;
+            let usage = usage::load_key_uses(connection, &client)?;
             Ok::<_, AppError>((page, expiring, usage))
         })
         .await?;

@@ -191,7 +191,7 @@ async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(Ap
     let (key, usage) = db
         .run(move |connection| {
             let found = store::find(connection, &client, &key)?;
-            let usage = usage::of_key(connection, &client, &key)?;
+            let usage = usage::load_key_use(connection, &client, &key)?;
             Ok::<_, AppError>((found, usage))
         })
         .await?;

@@ -84,14 +84,14 @@ impl KeyRow {
 impl KeyUseSummary {
     fn new(usage: &KeyUse, key: &ApiKey) -> Option<Self> {
         let last = usage.last.as_ref()?;
-        let of_day = if usage.calls_of_day == 1 { "call" } else { "calls" };
-        let (day, week) = (grouped(usage.calls_of_day), grouped(usage.calls_of_week));
+        let of_day = if usage.requests_last_day == 1 { "call" } else { "calls" };
+        let (day, week) = (grouped(usage.requests_last_day), grouped(usage.requests_last_week));
         Some(Self {
             when: RelativeTime::of(last.at, key.as_of),
             address: last.address.to_string(),
             program: last.user_agent.clone(),
             calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),
-            is_recent: usage.calls_of_day > 0,
+            is_recent: usage.requests_last_day > 0,
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     config::Settings,
     error::AppError,
     ids::{ClientId, PublicKey},
-    web::{client_address::client_address, request_log::RequestId},
+    web::{client_address::client_address, request_log::request_id},
 };
 
 /// Who does something.
@@ -81,7 +81,7 @@ impl AuditContext {
         let (chain, settings) =
             parts.ok_or_else(|| AppError::broken("app.rs does not provide what the audit log needs"))?;
         let address = client_address(request, &settings.trusted_proxies);
-        Ok(Self::new(chain, actor).from_place(Some(address), RequestId::uuid_of(request)))
+        Ok(Self::new(chain, actor).from_place(Some(address), request_id(request)))
     }
 
     /// From the same place, by this one.
