@@ -43,7 +43,7 @@ impl InstallationSecret {
     pub fn read_or_create(data_dir: &Path) -> anyhow::Result<Self> {
         let path = data_dir.join("secret");
         if !path.try_exists()? {
-            create(data_dir, &path)?;
+            create_secret_file(data_dir, &path)?;
         }
         let mode = fs::metadata(&path)?.permissions().mode();
         ensure!(mode.trailing_zeros() >= 6, "{} can be read by others: run chmod 600 on it", path.display());
@@ -77,21 +77,21 @@ impl InstallationSecret {
 
 /// Writes a new secret to a temporary file and links it to `path`, unless that exists. The link is atomic, so two
 /// processes that start at once use the same secret, and a crash never leaves an incomplete one.
-fn create(data_dir: &Path, path: &Path) -> anyhow::Result<()> {
+fn create_secret_file(data_dir: &Path, path: &Path) -> anyhow::Result<()> {
     let text = random::text(random::BASE62, 64).context("the operating system gives no random bytes")?;
-    let draft = data_dir.join(format!("secret.{}", std::process::id()));
+    let temporary = data_dir.join(format!("secret.{}", std::process::id()));
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&draft)
-        .with_context(|| format!("cannot write {}", draft.display()))?;
+        .open(&temporary)
+        .with_context(|| format!("cannot write {}", temporary.display()))?;
     writeln!(file, "{text}")?;
     file.sync_all()?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    match linked {
+    let link_result = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    match link_result {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
         _ => Ok(()),
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_made_once_and_only_the_owner_reads_it() {
+    fn the_secret_is_created_once_and_only_the_owner_reads_it() {
         let dir = std::env::temp_dir().join(format!("uptok-secret-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
 

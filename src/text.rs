@@ -19,7 +19,7 @@ pub enum LineError {
 ///
 /// # Errors
 /// [`LineError`]; its message is an instruction to the user.
-pub fn line(text: &str, max: usize) -> Result<String, LineError> {
+pub(crate) fn normalize_line(text: &str, max: usize) -> Result<String, LineError> {
     let text: String = text.trim().nfc().collect();
     if text.is_empty() {
         return Err(LineError::Empty);
@@ -33,10 +33,9 @@ pub fn line(text: &str, max: usize) -> Result<String, LineError> {
     Ok(text)
 }
 
-/// Returns the first `max` characters of untrusted text in NFC, without those that [`line`] refuses. For text that must
-/// be stored but cannot be sent back, such as a user agent.
-#[must_use]
-pub fn sanitize(text: &str, max: usize) -> String {
+/// Returns the first `max` characters of untrusted text in NFC, without those that [`normalize_line`] refuses. For text
+/// that must be stored but cannot be sent back, such as a user agent.
+pub(crate) fn sanitize(text: &str, max: usize) -> String {
     let kept: String = text.nfc().filter(|character| !is_deceptive(*character)).take(max).collect();
     kept.trim().to_owned()
 }
@@ -56,10 +55,10 @@ mod tests {
 
     #[test]
     fn a_line_is_trimmed_and_has_one_spelling() {
-        assert_eq!(line("  cafe\u{301} ", 10).unwrap(), "café");
-        assert_eq!(line("\u{2003}\t", 10), Err(LineError::Empty));
-        assert_eq!(line(&"é".repeat(64), 64).unwrap().chars().count(), 64);
-        assert_eq!(line(&"é".repeat(65), 64), Err(LineError::TooLong(64)));
+        assert_eq!(normalize_line("  cafe\u{301} ", 10).unwrap(), "café");
+        assert_eq!(normalize_line("\u{2003}\t", 10), Err(LineError::Empty));
+        assert_eq!(normalize_line(&"é".repeat(64), 64).unwrap().chars().count(), 64);
+        assert_eq!(normalize_line(&"é".repeat(65), 64), Err(LineError::TooLong(64)));
     }
 
     #[test]
@@ -74,7 +73,11 @@ mod tests {
         for character in
             ['\0', '\u{7f}', '\u{85}', '\n', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{200f}']
         {
-            assert_eq!(line(&format!("a{character}b"), 10), Err(LineError::Deceptive), "{character:?}");
+            assert_eq!(
+                normalize_line(&format!("a{character}b"), 10),
+                Err(LineError::Deceptive),
+                "{character:?}"
+            );
         }
     }
 }

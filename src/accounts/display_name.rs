@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::text::{LineError, line};
+use crate::text::{LineError, normalize_line};
 
 /// A name of 1 to 120 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,6 @@ impl FromStr for DisplayName {
     type Err = LineError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        line(text, 120).map(Self)
+        normalize_line(text, 120).map(Self)
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::AppError,
     ids::{ClientId, PublicKey},
-    text::{LineError, line},
+    text::{LineError, normalize_line},
 };
 
 /// Maximum length of the nonce of a form, in bytes.
@@ -40,7 +40,7 @@ impl FromStr for KeyName {
     type Err = LineError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        line(text, Self::LENGTH_MAX).map(Self)
+        normalize_line(text, Self::LENGTH_MAX).map(Self)
     }
 }
 

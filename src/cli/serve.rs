@@ -24,7 +24,7 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
     if demo {
         let context = AuditContext::new(&ChainKey::new(&secret), Actor::CommandLine);
         let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
-        if let Some(demo) = seeds::create(&mut *db.connect()?, &context, time::now())? {
+        if let Some(demo) = seeds::create_demo_account(&mut *db.connect()?, &context, time::now())? {
             print_line(&format!(
                 "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",
                 demo.email, demo.password, demo.client

@@ -14,8 +14,8 @@ mod report;
 mod store;
 
 pub use flusher::UsageFlusher;
-pub use meter::{MeteredRequest, UsageCounts, UsageMeter};
+pub use meter::{MeteredRequest, UsageMeter};
 pub(crate) use middleware::{ApiCaller, count_request};
 pub(crate) use pages as usage_pages;
-pub use queries::{KeyUse, LastUse, load_key_use, load_key_uses};
+pub use queries::{KeyUse, load_key_use, load_key_uses};
 pub use store::{UsageBatch, delete_old_counts, save_batch};

@@ -203,10 +203,13 @@ fn samples(page: &str) -> Vec<(String, Value)> {
 #[actix_web::test]
 async fn the_samples_of_the_readme_and_the_api_page_work_on_the_demo() {
     let app = TestApp::start().await;
-    let demo =
-        uptok::seeds::create(&mut app.db.connect(), &TestApp::audit_context(), uptok::web::time::now())
-            .unwrap()
-            .unwrap();
+    let demo = uptok::seeds::create_demo_account(
+        &mut app.db.connect(),
+        &TestApp::audit_context(),
+        uptok::web::time::now(),
+    )
+    .unwrap()
+    .unwrap();
     let visitor = app.visitor();
     let login = [("email", demo.email), ("password", &demo.password)];
     visitor.post("/login", &login).await.assert_sent_to("/settings/api-keys");
