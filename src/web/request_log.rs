@@ -93,6 +93,6 @@ pub(crate) async fn catch_panic(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     outcome.unwrap_or_else(|_panic| {
-        Err(AppError::broken("a handler panicked; the panic is told on standard error").into())
+        Err(AppError::broken("a handler panicked; its message is on standard error").into())
     })
 }
