@@ -19,7 +19,7 @@ const DELETED_ROWS_MAX: i64 = 1000;
 /// Counts of a node that are stored only once, even if they are sent several times.
 #[derive(Debug)]
 pub struct UsageBatch {
-    /// Random for each process.
+    /// Unique per process.
     pub node: Uuid,
     /// Consecutive per node, from 1.
     pub number: i64,
