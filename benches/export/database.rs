@@ -158,7 +158,7 @@ fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> an
         secret_hash: credentials.secret_hash.clone(),
         form_nonce: None,
     };
-    let manager = KeyActor { client: credentials.client.clone(), trail: trail() };
+    let manager = KeyActor { client: credentials.client.clone(), context: trail() };
     // 0 means no rate limit, which would otherwise cap the measured rate.
     let rights = KeyRights { requests_per_minute: "0".parse()?, ..KeyRights::default() };
     let plan = KeyRequest { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };

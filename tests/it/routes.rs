@@ -23,7 +23,7 @@ struct Owner {
 
 impl Owner {
     async fn new(app: &TestApp, name: &str) -> Self {
-        let visitor = app.signed_up(name).await;
+        let visitor = app.sign_up(name).await;
         let client_id = visitor.client_id().await;
         app.record(&client_id, 3);
         // Nobody knows these columns, so the import waits for somebody to name them.
@@ -34,7 +34,7 @@ impl Owner {
         assert_eq!(upload.multipart(form).send().await.unwrap().status(), 303);
         let first = |table: &str, column: &str| {
             let of_client = format!("from {table} where client_id = '{client_id}' order by 1 limit 1");
-            app.db.ask(&format!("select {column}::text as answer {of_client}"))
+            app.db.query_text(&format!("select {column}::text as answer {of_client}"))
         };
         Self {
             email: format!("{name}@example.org"),
@@ -243,7 +243,7 @@ async fn key_with(visitor: &Visitor, name: &str, scopes: impl Iterator<Item = Sc
 }
 
 fn count_keys(app: &TestApp) -> String {
-    app.db.ask("select count(*)::text as answer from api_keys")
+    app.db.query_text("select count(*)::text as answer from api_keys")
 }
 
 #[test]
