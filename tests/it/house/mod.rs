@@ -1,6 +1,7 @@
 //! Checks of the repository: layout, documents, licences and migrations.
 
 mod docs;
+mod imports;
 mod layout;
 mod licences;
 mod migrations;
