@@ -6,15 +6,15 @@ use rand::{
 };
 
 /// `0-9A-Za-z`: what keys are written in. Base 62, in the order of ASCII.
-pub const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// `0-9a-z`: what Client IDs are written in.
-pub const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+pub(crate) const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// `length` characters of `alphabet` (at most 256 of ASCII), each equally likely.
 ///
 /// # Errors
 /// When the operating system gives no random bytes.
-pub fn text(alphabet: &[u8], length: usize) -> Result<String, SysError> {
+pub(crate) fn text(alphabet: &[u8], length: usize) -> Result<String, SysError> {
     // A byte beyond the last whole multiple of the alphabet is thrown away, or the first letters would come more often.
     let limit = 256 - 256 % alphabet.len();
     let mut text = String::with_capacity(length);

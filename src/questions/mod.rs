@@ -4,5 +4,5 @@ pub(crate) mod pages;
 mod store;
 
 pub(crate) use pages as question_pages;
-pub use pages::QuestionThrottle;
-pub use store::{Question, latest};
+pub(crate) use pages::QuestionThrottle;
+pub(crate) use store::{Question, latest};

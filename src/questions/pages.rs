@@ -31,7 +31,7 @@ const FORM_LIMIT: usize = 64 * 1024;
 const QUESTION_MAX: usize = 5000;
 
 /// Limits questions to 5 a minute from an address.
-pub struct QuestionThrottle(Throttle<IpAddr>);
+pub(crate) struct QuestionThrottle(Throttle<IpAddr>);
 
 impl Default for QuestionThrottle {
     fn default() -> Self {

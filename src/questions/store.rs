@@ -27,7 +27,7 @@ pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryR
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = questions, check_for_backend(diesel::pg::Pg))]
-pub struct Question {
+pub(crate) struct Question {
     pub asked_at: DateTime<Utc>,
     pub name: String,
     /// For the answer.
@@ -39,7 +39,7 @@ pub struct Question {
 ///
 /// # Errors
 /// If the database fails.
-pub fn latest(connection: &mut PgConnection, limit: i64) -> QueryResult<Vec<Question>> {
+pub(crate) fn latest(connection: &mut PgConnection, limit: i64) -> QueryResult<Vec<Question>> {
     questions::table
         .order((questions::asked_at.desc(), questions::question_id.desc()))
         .limit(limit)

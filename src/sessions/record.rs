@@ -34,7 +34,6 @@ pub struct IncomingSession {
 /// The fields that a sender gives. What is ours (`sessionId`, `sequence`, `recordedAt` …) is not among them.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
-#[expect(missing_docs, reason = "the columns are described in the migration and in the API documentation")]
 pub struct SessionRecord {
     pub external_id: Option<String>,
     pub status: String,

@@ -46,7 +46,6 @@ pub const COLUMNS: [&str; 31] = [
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the columns are described in the migration and in the API documentation")]
 pub struct Session {
     pub session_id: Uuid,
     pub sequence: i64,
