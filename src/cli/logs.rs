@@ -1,5 +1,5 @@
-//! Log lines on their way to standard error. They are collected for a moment: a request that is answered waits neither for
-//! a disk nor for whoever reads a pipe, and one system call takes many lines.
+//! Writes log lines to standard error through a buffer. Requests do not wait for a disk or for a slow reader of a pipe,
+//! and one system call writes many lines.
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -15,82 +15,81 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use crate::config::{LogFormat, Settings};
 
-/// A line waits so long at most, unless it is a warning or worse: that one, and all before it, are written at once.
-const MOMENT: Duration = Duration::from_millis(50);
-/// So many bytes wait at most; whoever adds more writes them.
-const WAITING_MAX: usize = 64 * 1024;
+/// Longest time a line stays in the buffer. Warnings and errors are written at once, with all lines before them, so that
+/// a crash right after does not lose them.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+/// Most bytes in the buffer. The thread that exceeds it writes them itself, so that memory stays bounded.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// Begins to write logs as the settings say.
-pub(super) fn begin(settings: &Settings) -> anyhow::Result<LogBuffer> {
+/// Installs the log subscriber that the settings describe. The caller flushes the returned buffer before it exits.
+pub(super) fn start_logging(settings: &Settings) -> anyhow::Result<LogBuffer> {
     let filter = EnvFilter::try_new(&settings.log).context("UPTOK_LOG is not a log filter")?;
-    let lines = LogBuffer::default();
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
+    let buffer = LogBuffer::default();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(buffer.clone());
     match settings.log_format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => logs.json().init(),
     }
-    let of_thread = lines.clone();
+    let buffer_to_flush = buffer.clone();
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         loop {
-            thread::sleep(MOMENT);
-            of_thread.write();
+            thread::sleep(FLUSH_INTERVAL);
+            buffer_to_flush.flush();
         }
     })?;
-    Ok(lines)
+    Ok(buffer)
 }
 
-/// The lines that wait to be written.
 #[derive(Clone, Default)]
 pub(super) struct LogBuffer {
-    waiting: Arc<Mutex<Vec<u8>>>,
-    /// Held by whoever writes, so that lines stay in their order.
-    turn: Arc<Mutex<()>>,
+    lines: Arc<Mutex<Vec<u8>>>,
+    /// Held while writing, so that lines stay in order.
+    write_lock: Arc<Mutex<()>>,
 }
 
 impl LogBuffer {
-    /// Writes what waits.
-    pub(super) fn write(&self) {
-        let _turn = locked(&self.turn);
-        let lines = mem::take(&mut *locked(&self.waiting));
+    pub(super) fn flush(&self) {
+        let _write_guard = lock(&self.write_lock);
+        let lines = mem::take(&mut *lock(&self.lines));
         if !lines.is_empty() {
-            // Standard error may be closed; then there is nobody to tell.
+            // If standard error is closed, the error cannot be reported anywhere.
             let _ignored = io::stderr().write_all(&lines);
         }
     }
 }
 
-/// What is behind a lock here is whole after every line, so a panic elsewhere spoils nothing.
-fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
+/// Ignores poisoning: the buffer is valid after every line, so a panic elsewhere leaves it intact.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> MakeWriter<'a> for LogBuffer {
     type Writer = LogLineWriter<'a>;
 
     fn make_writer(&'a self) -> LogLineWriter<'a> {
-        LogLineWriter { lines: self, is_urgent: false }
+        LogLineWriter { buffer: self, is_urgent: false }
     }
 
-    fn make_writer_for(&'a self, about: &Metadata<'_>) -> LogLineWriter<'a> {
-        LogLineWriter { lines: self, is_urgent: *about.level() <= Level::WARN }
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LogLineWriter<'a> {
+        LogLineWriter { buffer: self, is_urgent: *metadata.level() <= Level::WARN }
     }
 }
 
-/// One line.
+/// Writes one line to the buffer.
 pub(super) struct LogLineWriter<'a> {
-    lines: &'a LogBuffer,
+    buffer: &'a LogBuffer,
     is_urgent: bool,
 }
 
 impl Write for LogLineWriter<'_> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let waiting = {
-            let mut lines = locked(&self.lines.waiting);
+        let buffered_bytes = {
+            let mut lines = lock(&self.buffer.lines);
             lines.extend_from_slice(text);
             lines.len()
         };
-        if self.is_urgent || waiting > WAITING_MAX {
-            self.lines.write();
+        if self.is_urgent || buffered_bytes > BUFFER_BYTES_MAX {
+            self.buffer.flush();
         }
         Ok(text.len())
     }

@@ -80,12 +80,12 @@ enum CliCommand {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let logs = match logs::begin(&cli.settings) {
+    let logs = match logs::start_logging(&cli.settings) {
         Ok(logs) => logs,
         Err(error) => return print_error(&error),
     };
     let outcome = run(cli);
-    logs.write();
+    logs.flush();
     match outcome {
         Ok(code) => code,
         // The reader of our output, such as `head`, has exited: this is not an error.
