@@ -1,4 +1,4 @@
-//! One call of the API, whole: its address, who may make it, what answers it, and what the document says of it.
+//! One entry of the endpoint table: method, path, access rule, handler and OpenAPI operation.
 
 use actix_web::{
     Route,
@@ -8,21 +8,15 @@ use serde_json::Value;
 
 use crate::api_keys::Access;
 
-/// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpMethod {
-    /// Reads.
     Get,
-    /// Makes, or reads with fields in the body.
     Post,
-    /// Changes.
     Patch,
-    /// Deletes.
     Delete,
 }
 
 impl HttpMethod {
-    /// The word of HTTP.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,32 +37,29 @@ impl HttpMethod {
     }
 }
 
-/// One call of the API.
 #[derive(Clone, Copy)]
 pub struct Endpoint {
-    /// How it is made.
     pub method: HttpMethod,
-    /// Its address below `/api`: `/sessions/{sessionId}`.
+    /// The path below `/api`, with parameters in braces: `/sessions/{sessionId}`.
     pub path: &'static str,
-    /// Who may make it.
     pub access: Access,
-    /// What answers it.
     pub handler: fn(Route) -> Route,
-    /// What the document says of it, but for what follows from the rest: an OpenAPI operation.
+    /// The OpenAPI operation. What follows from the other fields, such as security and error responses, is added later.
     pub operation: fn() -> Value,
 }
 
-/// Takes these calls. Of two addresses that fit a request, the one that is listed first does.
-pub(super) fn routes(calls: &[Endpoint], config: &mut ServiceConfig) {
-    let mut taken: Vec<&str> = Vec::new();
-    for call in calls {
-        if taken.contains(&call.path) {
+/// Registers the endpoints, one resource per path, so that a wrong method gets 405. If two paths match a request, the one
+/// listed first serves it.
+pub(super) fn register_routes(endpoints: &[Endpoint], config: &mut ServiceConfig) {
+    let mut registered: Vec<&str> = Vec::new();
+    for endpoint in endpoints {
+        if registered.contains(&endpoint.path) {
             continue;
         }
-        taken.push(call.path);
-        let same = calls.iter().filter(|it| it.path == call.path);
-        config.service(same.fold(resource(call.path), |resource, call| {
-            resource.route(call.access.guard((call.handler)(call.method.route())))
+        registered.push(endpoint.path);
+        let same_path = endpoints.iter().filter(|it| it.path == endpoint.path);
+        config.service(same_path.fold(resource(endpoint.path), |resource, it| {
+            resource.route(it.access.guard((it.handler)(it.method.route())))
         }));
     }
 }

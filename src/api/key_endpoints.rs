@@ -4,112 +4,111 @@ use serde_json::{Value, json};
 
 use super::{
     endpoint::{Endpoint, HttpMethod},
-    openapi::{fields, item, json_body, parameter},
+    openapi::{form_body, json_body, json_response, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
 use crate::api_keys::{Access, Scope, key_handlers};
 
-const MANAGES: Access = Access::Scope(Scope::KeysManage);
+const MANAGE_KEYS: Access = Access::Scope(Scope::KeysManage);
 
-/// What programs may do with keys. The addresses that name no key come first.
+/// Paths without a parameter come first, because `{publicKey}` would match them too.
 pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
     Endpoint {
         method: HttpMethod::Get,
         path: "/keys/current",
         access: Access::AnyKey,
         handler: |route| route.to(key_handlers::current),
-        operation: || operation("getCurrentKey", "What the key itself may do", "200", "Key", "The key."),
+        operation: || operation("getCurrentKey", "The calling key", "200", "Key", "The key."),
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/keys/revoke",
         access: Access::Possession,
         handler: |route| route.to(key_handlers::revoke),
-        operation: revoke,
+        operation: revoke_key,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/keys",
-        access: MANAGES,
+        access: MANAGE_KEYS,
         handler: |route| route.to(key_handlers::index),
-        operation: list,
+        operation: list_keys,
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/keys",
-        access: MANAGES,
+        access: MANAGE_KEYS,
         handler: |route| route.to(key_handlers::create),
-        operation: create,
+        operation: create_key,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/keys/{publicKey}",
-        access: MANAGES,
+        access: MANAGE_KEYS,
         handler: |route| route.to(key_handlers::show),
-        operation: || of_key(operation("getKey", "One key", "200", "Key", "The key.")),
+        operation: || with_public_key(operation("getKey", "One key", "200", "Key", "The key.")),
     },
     Endpoint {
         method: HttpMethod::Patch,
         path: "/keys/{publicKey}",
-        access: MANAGES,
+        access: MANAGE_KEYS,
         handler: |route| route.to(key_handlers::change),
-        operation: change,
+        operation: change_key,
     },
     Endpoint {
         method: HttpMethod::Delete,
         path: "/keys/{publicKey}",
-        access: MANAGES,
+        access: MANAGE_KEYS,
         handler: |route| route.to(key_handlers::delete),
-        operation: delete,
+        operation: delete_key,
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/keys/{publicKey}/replacement",
-        access: MANAGES,
+        access: MANAGE_KEYS,
         handler: |route| route.to(key_handlers::replace),
-        operation: replace,
+        operation: replace_key,
     },
 ];
 
 fn operation(id: &str, summary: &str, status: &str, schema: &str, description: &str) -> Value {
     json!({
         "operationId": id, "tags": ["Keys"], "summary": summary,
-        "responses": {status: item(description, schema)}
+        "responses": {status: json_response(description, schema)}
     })
 }
 
-/// The operation, of one key.
-fn of_key(mut operation: Value) -> Value {
+fn with_public_key(mut operation: Value) -> Value {
     let schema = json!({"type": "string", "examples": ["uptok_AAAAAAAAAAAA"]});
     operation["parameters"] = json!([parameter("path", "publicKey", "The public key.", &schema)]);
     operation
 }
 
-/// The operation, which makes a key.
-fn makes(mut operation: Value) -> Value {
+/// Adds what a created key adds to a response: its `Location`, and 409 if it cannot be created.
+fn with_created_key(mut operation: Value) -> Value {
     operation["responses"]["201"]["headers"]["Location"] =
         json!({"description": "The address of the key.", "schema": {"type": "string"}});
     operation["responses"]["409"] = json!({"$ref": "#/components/responses/409"});
     operation
 }
 
-fn revoke() -> Value {
+fn revoke_key() -> Value {
     json!({
         "operationId": "revokeKey", "tags": ["Keys"],
-        "summary": "Ends the key that is presented, whoever presents it",
-        "requestBody": fields(&json!({
+        "summary": "Revokes the presented key",
+        "requestBody": form_body(&json!({
             "type": "object", "properties": {"clientKey": {"type": "string", "description": "The whole key, unless it is in the header."}}
         })),
-        "responses": {"204": {"description": "The key is dead."}}
+        "responses": {"204": {"description": "The key no longer works."}}
     })
 }
 
-fn list() -> Value {
+fn list_keys() -> Value {
     let mut list = operation("listKeys", "The keys of the client", "200", "KeyPage", "A page of keys.");
     let number = json!({"type": "integer", "minimum": 1, "maximum": u32::MAX});
     list["parameters"] = json!([
         parameter("query", "page", "From 1.", &number),
-        parameter("query", "perPage", "1 to 100; more is taken as 100.", &number),
+        parameter("query", "perPage", "1 to 100; higher values count as 100.", &number),
         parameter(
             "query",
             "q",
@@ -125,20 +124,20 @@ fn list() -> Value {
         parameter(
             "query",
             "sort",
-            "The order; the newest first unless it is said.",
+            "The order; by default the newest first.",
             &json!({"enum": ["newest", "oldest", "name", "expiry"]})
         ),
     ]);
     list
 }
 
-fn create() -> Value {
-    let mut create = makes(operation(
+fn create_key() -> Value {
+    let mut create = with_created_key(operation(
         "createKey",
-        "Makes a key, with no more than the key itself has",
+        "Creates a key, with no more rights than the calling key",
         "201",
         "MadeKey",
-        "The key, whole this once.",
+        "The key; the whole key is returned only here.",
     ));
     create["requestBody"] = json_body(
         "NewKey",
@@ -150,10 +149,10 @@ fn create() -> Value {
     create
 }
 
-fn change() -> Value {
-    let mut change = of_key(operation(
+fn change_key() -> Value {
+    let mut change = with_public_key(operation(
         "changeKey",
-        "Gives a key other rights; what is absent stays",
+        "Changes the rights of a key; what is absent stays",
         "200",
         "Key",
         "The key as it is now.",
@@ -163,20 +162,20 @@ fn change() -> Value {
     change
 }
 
-fn delete() -> Value {
-    of_key(json!({
+fn delete_key() -> Value {
+    with_public_key(json!({
         "operationId": "deleteKey", "tags": ["Keys"], "summary": "Deletes a key",
-        "responses": {"204": {"description": "The key is dead."}}
+        "responses": {"204": {"description": "The key no longer works."}}
     }))
 }
 
-fn replace() -> Value {
-    let mut replace = of_key(makes(operation(
+fn replace_key() -> Value {
+    let mut replace = with_public_key(with_created_key(operation(
         "replaceKey",
-        "Makes a key that takes the place of this one",
+        "Creates a key that replaces this one",
         "201",
         "MadeKey",
-        "The new key, whole this once.",
+        "The new key; the whole key is returned only here.",
     )));
     replace["requestBody"] = json_body("Replacement", &json!({"graceSeconds": 3600}));
     replace["requestBody"]["required"] = json!(false);

@@ -1,7 +1,5 @@
-//! What programs call: one table of the calls below `/api`, from which come the routes, who may call them, and the
-//! OpenAPI document at `/api/openapi.json`.
-//!
-//! An endpoint cannot be written without an access rule.
+//! The table of API endpoints. Routes, access rules and the OpenAPI document at `/api/openapi.json` are built from it, so
+//! no endpoint lacks an access rule or is missing from the document.
 
 mod endpoint;
 mod key_endpoints;
@@ -18,13 +16,11 @@ pub use openapi::OpenApiDocument;
 
 use actix_web::web::ServiceConfig;
 
-/// Every endpoint of the API.
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
     [DOCUMENT_ENDPOINTS.as_slice(), &SESSION_ENDPOINTS, &KEY_ENDPOINTS].concat()
 }
 
-/// Registers every endpoint.
 pub fn routes(config: &mut ServiceConfig) {
-    endpoint::routes(&endpoints(), config);
+    endpoint::register_routes(&endpoints(), config);
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made of the table of calls.
+//! The OpenAPI 3.1 document, built from the table of endpoints.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{api_keys::Access, error::AppError};
 
-/// The calls of this room.
 pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
     method: HttpMethod::Get,
     path: "/openapi.json",
@@ -28,17 +27,17 @@ pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
     },
 }];
 
-/// The document as text, made once.
+/// The document as JSON text, built once at start.
 pub struct OpenApiDocument(String);
 
 impl OpenApiDocument {
-    /// The document of these calls, for an installation at `origin`.
+    /// `origin` is the public URL of the installation without a path.
     #[must_use]
-    pub fn new(calls: &[Endpoint], origin: &str) -> Self {
+    pub fn new(endpoints: &[Endpoint], origin: &str) -> Self {
         let mut paths = Map::new();
-        for call in calls {
-            let path = paths.entry(format!("/api{}", call.path)).or_insert_with(|| json!({}));
-            path[call.method.as_str().to_ascii_lowercase()] = operation(call);
+        for endpoint in endpoints {
+            let path = paths.entry(format!("/api{}", endpoint.path)).or_insert_with(|| json!({}));
+            path[endpoint.method.as_str().to_ascii_lowercase()] = complete_operation(endpoint);
         }
         let document = json!({
             "openapi": "3.1.0",
@@ -57,8 +56,8 @@ impl OpenApiDocument {
                     "type": "http", "scheme": "bearer", "bearerFormat": "uptok_<public 12>_<secret 32><checksum 6>",
                     "description": "An API key of the client."
                 }},
-                "responses": problems(),
-                "headers": headers(),
+                "responses": problem_responses(),
+                "headers": response_headers(),
             }
         });
         Self(document.to_string())
@@ -69,31 +68,32 @@ async fn show(document: Data<OpenApiDocument>) -> Result<HttpResponse, AppError>
     Ok(HttpResponse::Ok().content_type("application/json").body(document.0.clone()))
 }
 
-/// What the document says of a call: what its room says, and what follows from who may make it.
-fn operation(call: &Endpoint) -> Value {
-    let mut operation = (call.operation)();
+/// The operation of an endpoint with the parts that follow from its access rule, path and body: security, rate limit
+/// headers and error responses.
+fn complete_operation(endpoint: &Endpoint) -> Value {
+    let mut operation = (endpoint.operation)();
     let mut codes: BTreeSet<u16> = BTreeSet::from([500, 503]);
-    if call.access != Access::Nobody {
+    if endpoint.access != Access::Nobody {
         codes.extend([400, 401, 429]);
-        let takes_field = operation["requestBody"]["content"]["multipart/form-data"].is_object();
+        let has_form_body = operation["requestBody"]["content"]["multipart/form-data"].is_object();
         let bearer = json!({"key": []});
-        // The key may be a field of the body instead.
-        operation["security"] = if takes_field { json!([bearer, {}]) } else { json!([bearer]) };
-        let answers = operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut);
-        // Nothing stands beside a reference.
-        for answer in answers.filter(|answer| answer.get("$ref").is_none()) {
+        // The key may be a form field instead, so the header is optional.
+        operation["security"] = if has_form_body { json!([bearer, {}]) } else { json!([bearer]) };
+        let responses = operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut);
+        // OpenAPI ignores fields beside `$ref`.
+        for response in responses.filter(|response| response.get("$ref").is_none()) {
             for name in ["RateLimit", "RateLimit-Policy"] {
-                answer["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+                response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
             }
         }
     }
-    if matches!(call.access, Access::Scope(_) | Access::AnyKey) {
+    if matches!(endpoint.access, Access::Scope(_) | Access::AnyKey) {
         codes.insert(403);
     }
-    if let Some(scope) = call.access.scope() {
+    if let Some(scope) = endpoint.access.scope() {
         operation["description"] = json!(format!("Needs a key with the scope `{}`.", scope.as_str()));
     }
-    if call.path.contains('{') {
+    if endpoint.path.contains('{') {
         codes.insert(404);
     }
     if operation["requestBody"].is_object() {
@@ -105,8 +105,8 @@ fn operation(call: &Endpoint) -> Value {
     operation
 }
 
-/// Every status of a failure, as it is referred to.
-fn problems() -> Value {
+/// One reusable response per error status, named by the status: `#/components/responses/404`.
+fn problem_responses() -> Value {
     let problems = [
         (400, "A field is wrong, or the request cannot be read."),
         (401, "The key is missing, malformed, unknown, expired or deleted."),
@@ -121,21 +121,21 @@ fn problems() -> Value {
         (500, "Our fault."),
         (503, "Too much at once, or the database is away."),
     ];
-    let mut answers = Map::new();
+    let mut responses = Map::new();
     for (status, description) in problems {
-        let mut answer = json!({
+        let mut response = json!({
             "description": description,
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         });
         if matches!(status, 429 | 503) {
-            answer["headers"] = json!({"Retry-After": {"$ref": "#/components/headers/Retry-After"}});
+            response["headers"] = json!({"Retry-After": {"$ref": "#/components/headers/Retry-After"}});
         }
-        answers.insert(status.to_string(), answer);
+        responses.insert(status.to_string(), response);
     }
-    answers.into()
+    responses.into()
 }
 
-fn headers() -> Value {
+fn response_headers() -> Value {
     json!({
         "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
         "RateLimit-Policy": {
@@ -149,29 +149,25 @@ fn headers() -> Value {
     })
 }
 
-/// A parameter of an address, `in` the path or the query.
-#[must_use]
-pub(super) fn parameter(place: &str, name: &str, description: &str, schema: &Value) -> Value {
-    json!({"in": place, "name": name, "required": place == "path", "description": description, "schema": schema})
+/// A parameter. `location` is `path`, `query` or `header`; only path parameters are required.
+pub(super) fn parameter(location: &str, name: &str, description: &str, schema: &Value) -> Value {
+    json!({"in": location, "name": name, "required": location == "path", "description": description, "schema": schema})
 }
 
-/// An answer in JSON that is one of the schemas.
-#[must_use]
-pub(super) fn item(description: &str, schema: &str) -> Value {
+/// A response whose JSON body has the named schema.
+pub(super) fn json_response(description: &str, schema: &str) -> Value {
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
     json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
-/// A body in JSON.
-#[must_use]
+/// A required request body in JSON with the named schema.
 pub(super) fn json_body(schema: &str, example: &Value) -> Value {
     let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
     json!({"required": true, "content": {"application/json": {"schema": schema, "example": example}}})
 }
 
-/// A body of fields, in each of the three ways that they are read.
-#[must_use]
-pub(super) fn fields(schema: &Value) -> Value {
+/// A request body of fields, in each of the three encodings that are accepted.
+pub(super) fn form_body(schema: &Value) -> Value {
     let content = json!({"schema": schema});
     json!({"content": {
         "multipart/form-data": content,

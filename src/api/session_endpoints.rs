@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     endpoint::{Endpoint, HttpMethod},
-    openapi::{fields, item, parameter},
+    openapi::{form_body, json_response, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
 use crate::{
@@ -12,41 +12,40 @@ use crate::{
     sessions::{PER_PAGE_DEFAULT, STATUSES, export_handlers, recording_handlers},
 };
 
-const READS: Access = Access::Scope(Scope::SessionsRead);
+const READ_SESSIONS: Access = Access::Scope(Scope::SessionsRead);
 
-/// What programs may do with sessions.
 pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
         method: HttpMethod::Post,
         path: "/sessions/export-csv-data",
-        access: READS,
+        access: READ_SESSIONS,
         handler: |route| route.to(export_handlers::export),
-        operation: exports,
+        operation: export_sessions,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/sessions",
-        access: READS,
+        access: READ_SESSIONS,
         handler: |route| route.to(export_handlers::list),
-        operation: lists,
+        operation: list_sessions,
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/sessions",
         access: Access::Scope(Scope::SessionsWrite),
         handler: |route| route.to(recording_handlers::record),
-        operation: records,
+        operation: record_sessions,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/sessions/{sessionId}",
-        access: READS,
+        access: READ_SESSIONS,
         handler: |route| route.to(export_handlers::show),
-        operation: shows,
+        operation: show_session,
     },
 ];
 
-/// The fields of a page: name, meaning and schema.
+/// The fields that select sessions: name, description and schema. Form fields of one endpoint, query parameters of another.
 fn page_fields() -> Vec<(&'static str, &'static str, Value)> {
     let number = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
     let text = json!({"type": "string", "maxLength": 255, "pattern": NO_CONTROL_CHARACTERS});
@@ -60,7 +59,7 @@ fn page_fields() -> Vec<(&'static str, &'static str, Value)> {
         }),
         (
             "order",
-            "In the order recorded, or the last recorded first.",
+            "In the order recorded, or the latest first.",
             json!({"enum": ["asc", "desc"], "default": "asc"}),
         ),
         ("from", "Only sessions with createdAt at this time or later.", time.clone()),
@@ -71,27 +70,27 @@ fn page_fields() -> Vec<(&'static str, &'static str, Value)> {
         ("updatedSince", "Only sessions with updatedAt at this time or later.", time),
         (
             "cursor",
-            "The nextCursor of the answer before.",
+            "The nextCursor of the previous answer.",
             json!({"type": "string", "pattern": "^(s[0-9]{1,18})?$"}),
         ),
         (
             "format",
-            "csv and ndjson without page and cursor are everything as a file.",
+            "csv and ndjson without page and cursor return everything as a file.",
             json!({"enum": ["json", "csv", "ndjson"], "default": "json"}),
         ),
     ]
 }
 
-/// A page in each of its formats.
-fn page() -> Value {
-    let mut page = item("A page of sessions, or everything as a file.", "SessionPage");
+/// The response with a page, in each of its formats.
+fn page_response() -> Value {
+    let mut page = json_response("A page of sessions, or everything as a file.", "SessionPage");
     for media_type in ["text/csv", "application/x-ndjson"] {
         page["content"][media_type] = json!({"schema": {"type": "string"}});
     }
     page
 }
 
-fn exports() -> Value {
+fn export_sessions() -> Value {
     let mut properties = json!({
         "clientKey": {"type": "string", "description": "The whole key, unless it is in the header."}
     });
@@ -102,18 +101,19 @@ fn exports() -> Value {
     json!({
         "operationId": "exportSessions", "tags": ["Sessions"],
         "summary": "A page of sessions, or all of them as a file",
-        "requestBody": fields(&json!({"type": "object", "properties": properties})),
-        "responses": {"200": page()}
+        "requestBody": form_body(&json!({"type": "object", "properties": properties})),
+        "responses": {"200": page_response()}
     })
 }
 
-fn lists() -> Value {
+fn list_sessions() -> Value {
     let parameters = page_fields();
-    let parameters =
-        parameters.into_iter().map(|(name, says, schema)| parameter("query", name, says, &schema));
+    let parameters = parameters
+        .into_iter()
+        .map(|(name, description, schema)| parameter("query", name, description, &schema));
     let mut parameters: Vec<Value> = parameters.collect();
     parameters.push(if_none_match());
-    let mut page = page();
+    let mut page = page_response();
     page["headers"] = json!({
         "ETag": {"schema": {"type": "string"}},
         "Link": {"description": "first, prev, next and last page (RFC 8288).", "schema": {"type": "string"}}
@@ -121,16 +121,16 @@ fn lists() -> Value {
     json!({
         "operationId": "listSessions", "tags": ["Sessions"], "summary": "The same with GET",
         "parameters": parameters,
-        "responses": {"200": page, "304": {"description": "What the caller has is still so."}}
+        "responses": {"200": page, "304": {"description": "The caller's version is current."}}
     })
 }
 
 fn if_none_match() -> Value {
-    parameter("header", "If-None-Match", "The ETag of the answer before.", &json!({"type": "string"}))
+    parameter("header", "If-None-Match", "The ETag of an earlier answer.", &json!({"type": "string"}))
 }
 
-fn shows() -> Value {
-    let mut session = item("The session.", "Session");
+fn show_session() -> Value {
+    let mut session = json_response("The session.", "Session");
     session["headers"] = json!({"ETag": {"schema": {"type": "string"}}});
     json!({
         "operationId": "getSession", "tags": ["Sessions"], "summary": "One session",
@@ -138,11 +138,11 @@ fn shows() -> Value {
             parameter("path", "sessionId", "Our id of the session.", &json!({"type": "string", "format": "uuid"})),
             if_none_match()
         ],
-        "responses": {"200": session, "304": {"description": "What the caller has is still so."}}
+        "responses": {"200": session, "304": {"description": "The caller's version is current."}}
     })
 }
 
-fn records() -> Value {
+fn record_sessions() -> Value {
     let one = json!({"$ref": "#/components/schemas/SessionToRecord"});
     let example = json!([{
         "externalId": "call-1001", "status": "completed", "channel": "video",
@@ -153,7 +153,7 @@ fn records() -> Value {
     json!({
         "operationId": "recordSessions", "tags": ["Sessions"], "summary": "Records sessions, one or up to 1000",
         "parameters": [
-            parameter("query", "partial", "Store the good ones although others are wrong.", &json!({"type": "boolean"})),
+            parameter("query", "partial", "Store the valid sessions even if others are wrong.", &json!({"type": "boolean"})),
             parameter("header", "Idempotency-Key", "Carried out once for 24 hours.", &idempotency)
         ],
         "requestBody": {"required": true, "content": {
@@ -161,7 +161,7 @@ fn records() -> Value {
             "application/x-ndjson": {"schema": {"type": "string"}}
         }},
         "responses": {
-            "200": item("What became of each session.", "Recorded"),
+            "200": json_response("The outcome for each session.", "Recorded"),
             "409": {"$ref": "#/components/responses/409"}, "422": {"$ref": "#/components/responses/422"}
         }
     })
