@@ -82,8 +82,8 @@ fn column(name: &str) -> Value {
     match name {
         "sessionId" => json!({"type": "string", "format": "uuid"}),
         "sequence" => json!({"type": "integer", "minimum": 1}),
-        "status" => json!({"enum": sessions::STATUSES}),
-        "channel" => json!({"enum": ["video", "audio", "chat"]}),
+        "status" => json!({"enum": sessions::SessionStatus::NAMES}),
+        "channel" => json!({"enum": sessions::Channel::NAMES}),
         "tags" => json!({"type": "array", "items": {"type": "string"}}),
         "rating" => json!({"type": "integer", "minimum": 1, "maximum": 5}),
         "waitSeconds" | "durationSeconds" => json!({"type": "integer", "minimum": 0}),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api_keys::{Access, Scope},
-    sessions::{PER_PAGE_DEFAULT, STATUSES, export_handlers, recording_handlers},
+    sessions::{Channel, PER_PAGE_DEFAULT, SessionStatus, export_handlers, recording_handlers},
 };
 
 const READ_SESSIONS: Access = Access::Scope(Scope::SessionsRead);
@@ -64,8 +64,8 @@ fn page_fields() -> Vec<(&'static str, &'static str, Value)> {
         ),
         ("from", "Only sessions with createdAt at this time or later.", time.clone()),
         ("to", "Only sessions with createdAt before this time.", time.clone()),
-        ("status", "Only sessions with this status.", json!({"enum": STATUSES})),
-        ("channel", "Only sessions over this channel.", json!({"enum": ["video", "audio", "chat"]})),
+        ("status", "Only sessions with this status.", json!({"enum": SessionStatus::NAMES})),
+        ("channel", "Only sessions over this channel.", json!({"enum": Channel::NAMES})),
         ("agentName", "Only sessions of the agent of exactly this name.", text),
         ("updatedSince", "Only sessions with updatedAt at this time or later.", time),
         (

@@ -2,34 +2,32 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
-use super::record::{CHANNELS, STATUSES};
+use super::fields::{Channel, SessionStatus};
 use crate::web::form::FieldReader;
 
-/// Which sessions are meant. Times are of `createdAt` but for the last; an empty filter lets all through.
+/// A filter on sessions; the empty one selects all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionFilter {
-    /// From this time on.
+    /// Lower limit of `createdAt`, inclusive.
     pub from: Option<DateTime<Utc>>,
-    /// Before this time.
+    /// Upper limit of `createdAt`, exclusive.
     pub to: Option<DateTime<Utc>>,
-    /// One of [`STATUSES`].
-    pub status: Option<String>,
-    /// One of [`CHANNELS`].
-    pub channel: Option<String>,
-    /// The agent's name, exactly.
+    pub status: Option<SessionStatus>,
+    pub channel: Option<Channel>,
+    /// Matches the whole name, with its case.
     pub agent_name: Option<String>,
-    /// Changed at this time or later, by our clock.
+    /// Lower limit of `updatedAt`, inclusive; by our clock, not the sender's.
     pub updated_since: Option<DateTime<Utc>>,
 }
 
 impl SessionFilter {
-    /// Reads the fields of the filter, whose names are those of the API.
+    /// Reads the fields of the filter by their names in the API.
     pub(crate) fn read<'a>(reader: &mut FieldReader<impl Fn(&str) -> Option<&'a str>>) -> Self {
         Self {
             from: reader.read("from", parse_time),
             to: reader.read("to", parse_time),
-            status: reader.read("status", |text| one_of(text, &STATUSES)),
-            channel: reader.read("channel", |text| one_of(text, &CHANNELS)),
+            status: reader.read("status", str::parse),
+            channel: reader.read("channel", str::parse),
             agent_name: reader.read("agentName", |text| Ok::<_, String>(text.to_owned())),
             updated_since: reader.read("updatedSince", parse_time),
         }
@@ -44,19 +42,11 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
         .or_else(|| day().map(|day| day.and_time(NaiveTime::MIN).and_utc()))
         .ok_or_else(|| {
             let hint = "Write it like 2026-11-23 or 2026-11-23T10:45:06Z (RFC 3339).";
-            // Where a + stood in an address, a blank comes.
+            // A + in an address arrives as a blank, so the offset +01:00 is lost.
             if text.contains(' ') {
                 format!("{hint} In an address a + is written %2B.")
             } else {
                 hint.to_owned()
             }
         })
-}
-
-fn one_of(text: &str, allowed: &[&str]) -> Result<String, String> {
-    if allowed.contains(&text) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("Use one of {}.", allowed.join(", ")))
-    }
 }

@@ -5,6 +5,7 @@
 
 mod erasure;
 mod export;
+mod fields;
 mod filter;
 mod import;
 mod list;
@@ -28,6 +29,7 @@ pub use export::{
     pipeline_store::page_statement,
     query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest, SortOrder},
 };
+pub use fields::{Channel, SessionStatus};
 pub use import::{
     columns::{ColumnMapping, alike, column, placed, understood},
     dry_run::DryRun,
@@ -37,7 +39,7 @@ pub use import::{
 };
 pub(crate) use import::{pages as import_pages, rejected_lines as rejected_lines_download, worker::imported};
 pub(crate) use list::pages as session_list_pages;
-pub use record::{IncomingSession, STATUSES, SessionRecord};
+pub use record::{IncomingSession, SessionRecord};
 pub(crate) use recording::handlers as recording_handlers;
 pub use recording::{
     handlers::BODY_LIMIT as RECORD_BODY_LIMIT,

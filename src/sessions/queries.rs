@@ -20,10 +20,10 @@ pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a SessionFilter) -> s
     if let Some(to) = filter.to {
         query = query.filter(sessions::created_at.lt(to));
     }
-    if let Some(status) = &filter.status {
+    if let Some(status) = filter.status {
         query = query.filter(sessions::status.eq(status));
     }
-    if let Some(channel) = &filter.channel {
+    if let Some(channel) = filter.channel {
         query = query.filter(sessions::channel.eq(channel));
     }
     if let Some(agent_name) = &filter.agent_name {
@@ -129,10 +129,10 @@ fn whole_days(
     if let Some(end) = span.end {
         query = query.filter(session_days::day.lt(end));
     }
-    if let Some(status) = &filter.status {
+    if let Some(status) = filter.status {
         query = query.filter(session_days::status.eq(status));
     }
-    if let Some(channel) = &filter.channel {
+    if let Some(channel) = filter.channel {
         query = query.filter(session_days::channel.eq(channel));
     }
     query.select(sql::<BigInt>("coalesce(sum(sessions), 0)::bigint")).first(connection)

@@ -6,12 +6,9 @@ use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::fields::{Channel, SessionStatus};
 use crate::{error::FieldError, schema::sessions};
 
-/// How a session ended.
-pub const STATUSES: [&str; 5] = ["completed", "missed", "abandoned", "declined", "failed"];
-/// What a session was held over.
-pub(crate) const CHANNELS: [&str; 3] = ["video", "audio", "chat"];
 /// The longest text of a field without a limit of its own, in characters.
 const TEXT_MAX: usize = 10_000;
 /// The longest address, in characters.
@@ -36,8 +33,8 @@ pub struct IncomingSession {
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
 pub struct SessionRecord {
     pub external_id: Option<String>,
-    pub status: String,
-    pub channel: String,
+    pub status: SessionStatus,
+    pub channel: Channel,
     pub source: Option<String>,
     pub queue_name: Option<String>,
     pub agent_name: Option<String>,
@@ -113,8 +110,8 @@ struct RecordReader<F> {
 impl<'a, F: Fn(&str) -> &'a str> RecordReader<F> {
     /// `None` only after an error was noted.
     fn record(&mut self) -> Option<SessionRecord> {
-        let status = self.one_of("status", &STATUSES);
-        let channel = self.one_of("channel", &CHANNELS);
+        let status = self.one_of("status");
+        let channel = self.one_of("channel");
         let created_at = self.required_time("createdAt");
         let ended_at = self.required_time("endedAt");
         let started_at = self.time("startedAt");
@@ -172,13 +169,8 @@ impl<'a, F: Fn(&str) -> &'a str> RecordReader<F> {
         Some(text.to_owned())
     }
 
-    fn one_of(&mut self, name: &'static str, allowed: &[&str]) -> Option<String> {
-        let text = (self.field)(name);
-        if allowed.contains(&text) {
-            return Some(text.to_owned());
-        }
-        self.refuse(name, format!("Use one of {}.", allowed.join(", ")));
-        None
+    fn one_of<T: FromStr<Err = String>>(&mut self, name: &'static str) -> Option<T> {
+        (self.field)(name).parse().map_err(|message: String| self.refuse(name, message)).ok()
     }
 
     fn form(

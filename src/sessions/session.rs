@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::fields::{Channel, SessionStatus};
 use crate::{schema::sessions, web::time::rfc3339};
 
 /// The columns of a CSV and the names in JSON, in their order.
@@ -50,8 +51,8 @@ pub struct Session {
     pub session_id: Uuid,
     pub sequence: i64,
     pub external_id: Option<String>,
-    pub status: String,
-    pub channel: String,
+    pub status: SessionStatus,
+    pub channel: Channel,
     pub source: Option<String>,
     pub queue_name: Option<String>,
     pub agent_name: Option<String>,
@@ -90,8 +91,8 @@ impl Session {
             self.session_id.to_string(),
             self.sequence.to_string(),
             text(&self.external_id),
-            self.status.clone(),
-            self.channel.clone(),
+            self.status.to_string(),
+            self.channel.to_string(),
             text(&self.source),
             text(&self.queue_name),
             text(&self.agent_name),

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::{
     ids::ClientId,
     schema::session_days,
-    sessions::filter::SessionFilter,
+    sessions::{fields::SessionStatus, filter::SessionFilter},
     web::{
         chart::{Chart, Point, Series},
         format::{grouped, percent},
@@ -65,9 +65,6 @@ fn point((day, of): &(NaiveDate, DayCount)) -> Point {
     Point { label: day.format("%-d %b").to_string(), iso: day.to_string(), values: [of.answered, of.others] }
 }
 
-/// The status of a session that agent and shopper talked in.
-const ANSWERED: &str = "completed";
-
 /// How many sessions began on a day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DayCount {
@@ -88,16 +85,16 @@ pub(crate) fn by_day(
         .into_boxed()
         .filter(session_days::client_id.eq(client.as_str()))
         .filter(session_days::day.ge(first));
-    if let Some(status) = &filter.status {
+    if let Some(status) = filter.status {
         query = query.filter(session_days::status.eq(status));
     }
-    if let Some(channel) = &filter.channel {
+    if let Some(channel) = filter.channel {
         query = query.filter(session_days::channel.eq(channel));
     }
     if let Some(end) = first.checked_add_days(Days::new(count)) {
         query = query.filter(session_days::day.lt(end));
     }
-    let rows: Vec<(NaiveDate, String, i64)> =
+    let rows: Vec<(NaiveDate, SessionStatus, i64)> =
         query.select((session_days::day, session_days::status, session_days::sessions)).load(connection)?;
     let mut days: Vec<_> = first
         .iter_days()
@@ -107,7 +104,11 @@ pub(crate) fn by_day(
     for (day, status, sessions) in rows {
         let place = usize::try_from((day - first).num_days()).unwrap_or(0);
         if let Some((_, of_day)) = days.get_mut(place) {
-            if status == ANSWERED { of_day.answered += sessions } else { of_day.others += sessions }
+            if status == SessionStatus::Completed {
+                of_day.answered += sessions
+            } else {
+                of_day.others += sessions
+            }
         }
     }
     Ok(days)
@@ -144,7 +145,7 @@ mod tests {
         let days = [(NaiveDate::MIN, DayCount { answered: 2, others: 1 })];
         let (_, share) = drawn(&SessionFilter::default(), &days).unwrap();
         assert_eq!(share.unwrap(), "67 % of 3 sessions in these 1 days were answered.");
-        let missed = SessionFilter { status: Some("missed".to_owned()), ..SessionFilter::default() };
+        let missed = SessionFilter { status: Some(SessionStatus::Missed), ..SessionFilter::default() };
         assert_eq!(drawn(&missed, &days).unwrap().1, None);
         assert!(drawn(&SessionFilter::default(), &[]).is_none());
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::row::{DurationText, order_value};
 use crate::{
-    sessions::session::Session,
+    sessions::{fields::SessionStatus, session::Session},
     web::time::{DisplayTime, rfc3339},
 };
 
@@ -26,7 +26,7 @@ pub(crate) enum DetailValue {
     /// A span of time, in words and exactly.
     Span(DurationText),
     /// A status, with its mark.
-    Status(String),
+    Status(SessionStatus),
     /// An id or the like, to be copied.
     Code(String),
     /// An address that a browser may follow.
@@ -76,8 +76,8 @@ fn link(name: &'static str, address: Option<&String>) -> Option<DetailRow> {
 
 fn call(session: &Session) -> Vec<Option<DetailRow>> {
     vec![
-        Some(fact("Status", DetailValue::Status(session.status.clone()))),
-        Some(fact("Channel", DetailValue::Text(session.channel.clone()))),
+        Some(fact("Status", DetailValue::Status(session.status))),
+        Some(fact("Channel", DetailValue::Text(session.channel.to_string()))),
         text("Source", session.source.as_ref()),
         text("Queue", session.queue_name.as_ref()),
         text("Agent", session.agent_name.as_ref()),

@@ -23,8 +23,8 @@ use crate::{
     error::AppError,
     sessions::{
         export::{query::ExportFormat, store::ExportReader, stream},
+        fields::{Channel, SessionStatus},
         queries,
-        record::{CHANNELS, STATUSES},
     },
     web::{
         chart::Chart,
@@ -50,8 +50,8 @@ struct SessionListPage {
     /// Where programs find this installation.
     origin: String,
     may_erase: bool,
-    statuses: [&'static str; 5],
-    channels: [&'static str; 3],
+    statuses: &'static [&'static str],
+    channels: &'static [&'static str],
     form: FormState,
     applied: Vec<AppliedFilter>,
     /// The filter as a query string, empty or with its `?`; `None`: a search cannot be downloaded.
@@ -110,8 +110,8 @@ pub(crate) async fn index(
         client_id: signed_in.client().to_string(),
         origin: settings.public_url.origin(),
         may_erase: signed_in.is_admin(),
-        statuses: STATUSES,
-        channels: CHANNELS,
+        statuses: SessionStatus::NAMES,
+        channels: Channel::NAMES,
         applied: asked.applied(),
         download: (!is_wrong && asked.search().is_none()).then(|| asked.query()),
         top: format!("/sessions{}", asked.query()),

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Datelike as _, Utc};
 
 use crate::{
-    sessions::session::Session,
+    sessions::{
+        fields::{Channel, SessionStatus},
+        session::Session,
+    },
     web::{
         format::{money, spoken},
         time::DisplayTime,
@@ -17,8 +20,8 @@ const NOTHING: &str = "–";
 pub(crate) struct SessionRow {
     pub(crate) session_id: String,
     pub(crate) created: DisplayTime,
-    pub(crate) status: String,
-    pub(crate) channel: String,
+    pub(crate) status: SessionStatus,
+    pub(crate) channel: Channel,
     pub(crate) agent: String,
     pub(crate) shopper: String,
     pub(crate) queue: String,
@@ -49,8 +52,8 @@ impl SessionRow {
         Self {
             session_id: session.session_id.to_string(),
             created: friendly(session.created_at, now),
-            status: session.status.clone(),
-            channel: session.channel.clone(),
+            status: session.status,
+            channel: session.channel,
             agent: or_dash(session.agent_name.as_ref()),
             shopper: if session.erased_at.is_some() { "erased".to_owned() } else { or_dash(shopper) },
             queue: or_dash(session.queue_name.as_ref()),

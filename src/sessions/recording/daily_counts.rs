@@ -1,39 +1,43 @@
-//! The table `session_days`: how many sessions a client has, by what most filters ask for.
+//! The table `session_days`: the number of sessions by day, status and channel, the most common filters.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use diesel::{prelude::*, upsert::excluded};
 
-use crate::{ids::ClientId, schema::session_days, sessions::record::SessionRecord};
+use crate::{
+    ids::ClientId,
+    schema::session_days,
+    sessions::{
+        fields::{Channel, SessionStatus},
+        record::SessionRecord,
+    },
+};
 
-/// How the numbers of a client's days change in a transaction.
+/// By how much a transaction changes the counts of a client.
 #[derive(Default)]
 pub(crate) struct DailyCounts(BTreeMap<DayKey, i64>);
 
 /// The day of `createdAt` in UTC, the status and the channel.
-type DayKey = (NaiveDate, String, String);
+type DayKey = (NaiveDate, SessionStatus, Channel);
 
 fn day_of(record: &SessionRecord) -> DayKey {
-    (record.created_at.date_naive(), record.status.clone(), record.channel.clone())
+    (record.created_at.date_naive(), record.status, record.channel)
 }
 
 impl DailyCounts {
-    /// There is one session more like this.
+    /// Counts a new session.
     pub(crate) fn add(&mut self, record: &SessionRecord) {
         *self.0.entry(day_of(record)).or_default() += 1;
     }
 
-    /// A session that was like the first is like the second now.
+    /// Moves a changed session from one count to another.
     pub(crate) fn change(&mut self, before: &SessionRecord, after: &SessionRecord) {
         *self.0.entry(day_of(before)).or_default() -= 1;
         self.add(after);
     }
 
-    /// Stores what changed. Whoever calls this holds the lock of the client's counter.
-    ///
-    /// # Errors
-    /// Those of the database.
+    /// Stores the changes. The caller holds the lock of the client's counter, so no other transaction writes these rows.
     pub(crate) fn store(self, connection: &mut PgConnection, client: &ClientId) -> QueryResult<()> {
         let (more, fewer): (Vec<_>, Vec<_>) =
             self.0.into_iter().filter(|(_, change)| *change != 0).partition(|(_, change)| *change > 0);

@@ -8,7 +8,10 @@ use uuid::Uuid;
 use crate::{
     ids::ClientId,
     schema::sessions,
-    sessions::record::{IncomingSession, SessionRecord},
+    sessions::{
+        fields::{Channel, SessionStatus},
+        record::{IncomingSession, SessionRecord},
+    },
 };
 
 /// Flat, and nothing left to defaults but the times that are ours: `COPY` knows neither parts nor gaps.
@@ -19,8 +22,8 @@ pub(crate) struct NewSessionRow<'a> {
     sequence: i64,
     session_id: Uuid,
     external_id: Option<&'a str>,
-    status: &'a str,
-    channel: &'a str,
+    status: SessionStatus,
+    channel: Channel,
     source: Option<&'a str>,
     queue_name: Option<&'a str>,
     agent_name: Option<&'a str>,
@@ -63,8 +66,8 @@ impl<'a> NewSessionRow<'a> {
             sequence,
             session_id,
             external_id: record.external_id.as_deref(),
-            status: &record.status,
-            channel: &record.channel,
+            status: record.status,
+            channel: record.channel,
             source: record.source.as_deref(),
             queue_name: record.queue_name.as_deref(),
             agent_name: record.agent_name.as_deref(),
