@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use futures_util::StreamExt as _;
 use tokio::process::Command;
-use uptok::sessions::COLUMNS;
+use uptok::sessions::SESSION_FIELDS;
 
 use super::{
     database::MeasuredClient,
@@ -90,7 +90,7 @@ async fn measure_stream(
 
 /// Returns the bytes per second that psql exports of the same columns.
 async fn measure_copy(load: &LoadTest, measured_client: &MeasuredClient) -> anyhow::Result<f64> {
-    let columns: Vec<String> = COLUMNS.iter().map(|name| snake_case(name)).collect();
+    let columns: Vec<&str> = SESSION_FIELDS.iter().map(|field| field.column).collect();
     let copy = format!(
         "\\copy (select {} from sessions where client_id = '{}' order by sequence) to program 'wc -c' with (format csv)",
         columns.join(", "),
@@ -103,13 +103,4 @@ async fn measure_copy(load: &LoadTest, measured_client: &MeasuredClient) -> anyh
     let seconds = start.elapsed().as_secs_f64();
     let bytes: u32 = output.trim().parse().with_context(|| format!("psql printed {output}"))?;
     Ok(f64::from(bytes) / seconds)
-}
-
-/// Example: `createdAt` becomes `created_at`, its name in the database.
-fn snake_case(name: &str) -> String {
-    let letter = |letter: char| {
-        let separator = if letter.is_ascii_uppercase() { "_" } else { "" };
-        format!("{separator}{}", letter.to_ascii_lowercase())
-    };
-    name.chars().map(letter).collect()
 }

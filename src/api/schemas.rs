@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{api_keys::Scope, sessions};
+use crate::{
+    api_keys::Scope,
+    sessions::{self, FieldType, SessionField},
+};
 
 /// Text without control characters, as a pattern.
 pub(super) const NO_CONTROL_CHARACTERS: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
@@ -77,47 +80,51 @@ fn problem() -> Value {
     })
 }
 
-/// The type of a column of the session record, not null.
-fn column(name: &str) -> Value {
-    match name {
-        "sessionId" => json!({"type": "string", "format": "uuid"}),
-        "sequence" => json!({"type": "integer", "minimum": 1}),
-        "status" => json!({"enum": sessions::SessionStatus::NAMES}),
-        "channel" => json!({"enum": sessions::Channel::NAMES}),
-        "tags" => json!({"type": "array", "items": {"type": "string"}}),
-        "rating" => json!({"type": "integer", "minimum": 1, "maximum": 5}),
-        "waitSeconds" | "durationSeconds" => json!({"type": "integer", "minimum": 0}),
-        "orderValueMinor" => json!({"type": "integer"}),
-        name if name.ends_with("At") => json!({"type": "string", "format": "date-time"}),
-        _ => json!({"type": "string"}),
+/// The type of a field of the session record, without null.
+fn field_schema(field_type: FieldType) -> Value {
+    match field_type {
+        FieldType::Uuid => json!({"type": "string", "format": "uuid"}),
+        FieldType::Integer { min, max, .. } => integer_schema(min, max),
+        FieldType::Choice(names) => json!({"enum": names}),
+        FieldType::Tags => json!({"type": "array", "items": {"type": "string"}}),
+        FieldType::Time => json!({"type": "string", "format": "date-time"}),
+        FieldType::Text { .. } | FieldType::Phone | FieldType::Country | FieldType::Currency => {
+            json!({"type": "string"})
+        }
     }
 }
 
-const NEVER_NULL: [&str; 9] =
-    ["sessionId", "sequence", "status", "channel", "createdAt", "endedAt", "tags", "recordedAt", "updatedAt"];
-const REQUIRED: [&str; 4] = ["status", "channel", "createdAt", "endedAt"];
+fn integer_schema(min: Option<i64>, max: Option<i64>) -> Value {
+    let mut schema = Map::from_iter([("type".to_owned(), json!("integer"))]);
+    schema.extend(min.map(|min| ("minimum".to_owned(), json!(min))));
+    schema.extend(max.map(|max| ("maximum".to_owned(), json!(max))));
+    Value::Object(schema)
+}
 
 fn or_null(schema: &Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
+/// The fields of the session record, null unless `is_never_null`.
+fn field_schemas(is_never_null: fn(&SessionField) -> bool) -> Value {
+    let property = |field: &SessionField| {
+        let schema = field_schema(field.field_type);
+        (field.name.to_owned(), if is_never_null(field) { schema } else { or_null(&schema) })
+    };
+    sessions::SESSION_FIELDS.iter().map(property).collect()
+}
+
 fn session() -> Value {
-    let columns = sessions::COLUMNS.map(|name| {
-        let schema = column(name);
-        let schema = if NEVER_NULL.contains(&name) { schema } else { or_null(&schema) };
-        (name.to_owned(), schema)
-    });
-    json!({"type": "object", "required": sessions::COLUMNS, "properties": Map::from_iter(columns)})
+    let properties = field_schemas(|field| field.null_meaning.is_none());
+    json!({"type": "object", "required": sessions::COLUMNS, "properties": properties})
 }
 
 fn session_to_record() -> Value {
-    let columns = sessions::COLUMNS.map(|name| {
-        let schema = column(name);
-        let schema = if REQUIRED.contains(&name) { schema } else { or_null(&schema) };
-        (name.to_owned(), schema)
-    });
+    let fields = sessions::SESSION_FIELDS.iter();
+    let required: Vec<&str> = fields.filter(|field| field.is_required).map(|field| field.name).collect();
+    let properties = field_schemas(|field| field.is_required);
     json!({
-        "type": "object", "required": REQUIRED, "additionalProperties": false, "properties": Map::from_iter(columns)
+        "type": "object", "required": required, "additionalProperties": false, "properties": properties
     })
 }
 

@@ -1,5 +1,5 @@
-//! The public API documentation at `/docs`. The address and limits on the page come from the settings and constants of
-//! the code, so that they are always right.
+//! The public API documentation at `/docs`. Address, limits and fields come from the code that uses them, so the page
+//! cannot differ from it.
 
 pub(crate) mod pages;
 mod reference;

@@ -3,12 +3,12 @@
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
-use super::reference::{ERRORS, RECORD};
+use super::reference::ERRORS;
 use crate::{
     accounts::MaybeSignedIn,
     config::Settings,
     error::AppError,
-    sessions,
+    sessions::{self, SessionField},
     web::{
         body,
         form::FormState,
@@ -29,7 +29,7 @@ struct GuidePage {
     batch_max: usize,
     batch_mib: usize,
     kept_hours: i32,
-    record: &'static [(&'static str, &'static str, &'static str, &'static str)],
+    record: &'static [SessionField],
     errors: &'static [(u16, &'static str, &'static str)],
     any_origin: bool,
     cors_origins: String,
@@ -54,7 +54,7 @@ pub(crate) async fn index(
         batch_max: sessions::BATCH_MAX,
         batch_mib: sessions::RECORD_BODY_LIMIT / (1024 * 1024),
         kept_hours: sessions::KEPT_HOURS,
-        record: &RECORD,
+        record: sessions::SESSION_FIELDS,
         errors: &ERRORS,
         any_origin: settings.any_origin(),
         cors_origins: settings.named_origins().join(", "),

@@ -29,7 +29,7 @@ pub use export::{
     pipeline_store::page_statement,
     query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest, SortOrder},
 };
-pub use fields::{Channel, SessionStatus};
+pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, SessionStatus};
 pub use import::{
     columns::{ColumnMapping, alike, column, placed, understood},
     dry_run::DryRun,
@@ -46,4 +46,4 @@ pub use recording::{
     idempotency::KEPT_HOURS,
     store::{BATCH_MAX, RecordOutcome, RecordedSession, record_all},
 };
-pub use session::{COLUMNS, Session};
+pub use session::Session;

@@ -1,285 +1,135 @@
-//! A session as a sender describes it: parsed from text, field by field, with a sentence for each that is wrong.
+//! A session as a sender describes it: parsed from text, with a message for each field that is wrong.
 
-use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
+use std::borrow::Cow;
 
-use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::fields::{Channel, SessionStatus};
-use crate::{error::FieldError, schema::sessions};
+use super::fields::{
+    Channel, FIELDS, ParseValue, SessionField, SessionStatus, ValueText as _, session_fields,
+};
+use crate::{error::FieldError, schema::sessions, web::form::FieldReader};
 
-/// The longest text of a field without a limit of its own, in characters.
-const TEXT_MAX: usize = 10_000;
-/// The longest address, in characters.
-const URL_MAX: usize = 2048;
-
-/// What a sender gave: a record, and when the sender last changed it.
+/// A record, and what identifies and dates it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IncomingSession {
-    /// The record.
+    /// The fields that the sender may set.
     pub record: SessionRecord,
-    /// The sender's `updatedAt`; `None`: it did not say, so the record is the newest there is.
+    /// When the sender last changed the record. `None` if it did not say; then the record counts as the newest.
     pub updated_at: Option<DateTime<Utc>>,
-    /// Our id of the session, as an export gave it: what it is known by where the sender has no id.
+    /// Our id of the session, as an export gave it. Identifies the session if the sender has no id of its own.
     pub session_id: Option<Uuid>,
-    /// When we recorded it, as an export says. By it a session that comes back from an export is recognised, and that
-    /// `updated_at` is our time and not the sender's.
+    /// When we recorded the session, as an export gave it. If it is the stored time, the record comes from an export,
+    /// and its `updated_at` is by our clock and not by the sender's.
     pub recorded_at: Option<DateTime<Utc>>,
 }
 
-/// The fields that a sender gives. What is ours (`sessionId`, `sequence`, `recordedAt` …) is not among them.
-#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
-pub struct SessionRecord {
-    pub external_id: Option<String>,
-    pub status: SessionStatus,
-    pub channel: Channel,
-    pub source: Option<String>,
-    pub queue_name: Option<String>,
-    pub agent_name: Option<String>,
-    pub agent_email: Option<String>,
-    pub shopper_id: Option<String>,
-    pub shopper_name: Option<String>,
-    pub shopper_email: Option<String>,
-    pub shopper_phone: Option<String>,
-    pub shopper_country: Option<String>,
-    pub page_url: Option<String>,
-    pub created_at: DateTime<Utc>,
-    pub started_at: Option<DateTime<Utc>>,
-    pub ended_at: DateTime<Utc>,
-    pub wait_seconds: Option<i32>,
-    pub duration_seconds: Option<i32>,
-    pub rating: Option<i16>,
-    pub rating_comment: Option<String>,
-    pub notes: Option<String>,
-    pub order_id: Option<String>,
-    pub order_value_minor: Option<i64>,
-    pub currency: Option<String>,
-    pub recording_url: Option<String>,
-    pub tags: Vec<String>,
+macro_rules! define_record {
+    (
+        assigned_first $first:tt
+        sent { $($field:ident: $type:ty $(, $personal:ident)? = $spec:expr;)* }
+        assigned_last $last:tt
+    ) => {
+        /// The fields that a sender sets. Those that we assign (`sessionId`, `sequence`, `recordedAt` and so on) are
+        /// not among them.
+        #[derive(Clone, Debug, PartialEq, Queryable, Selectable, AsChangeset)]
+        #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
+        #[expect(missing_docs, reason = "the table of fields documents them")]
+        pub struct SessionRecord { $(pub $field: $type,)* }
+
+        impl SessionRecord {
+            /// The record without its personal fields.
+            #[must_use]
+            pub fn without_shopper(mut self) -> Self {
+                // Binding the marker `personal` makes this repeat for the fields that have it.
+                $($({ let $personal = None; self.$field = $personal; })?)*
+                self
+            }
+
+            /// Each field by its name, as text for a fingerprint; empty if null.
+            pub(crate) fn fingerprint_texts(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+                [$((FIELDS.$field.name, self.$field.to_fingerprint()),)*].into_iter()
+            }
+
+            /// Returns `None` only if there were errors. Reads every field even so, to report all errors at once.
+            fn read<'a, F>(reader: &mut RecordReader<F>) -> Option<Self>
+            where
+                F: Fn(&str) -> Option<&'a str>,
+            {
+                $(let $field = reader.read(&FIELDS.$field);)*
+                Some(Self { $($field: $field?,)* })
+            }
+        }
+    };
 }
+session_fields!(define_record);
 
 impl SessionRecord {
-    /// The record without what is known of the shopper.
-    #[must_use]
-    pub fn without_shopper(self) -> Self {
-        Self {
-            shopper_id: None,
-            shopper_name: None,
-            shopper_email: None,
-            shopper_phone: None,
-            shopper_country: None,
-            rating_comment: None,
-            notes: None,
-            recording_url: None,
-            ..self
-        }
-    }
-
-    /// Parses the fields that `field` gives by name; the empty text is absent. `now` bounds the times: what was
+    /// Parses the fields that `field` returns by name; empty text is absent. `now` limits the times: what was
     /// recorded has happened.
     ///
     /// # Errors
-    /// Every field that is wrong, with what to do about it.
+    /// A message for each wrong field.
     pub fn parse<'a>(
         now: DateTime<Utc>,
         field: impl Fn(&str) -> &'a str,
     ) -> Result<IncomingSession, Vec<FieldError>> {
-        let mut reader = RecordReader { field, now, errors: Vec::new() };
-        let record = reader.record();
-        let updated_at = reader.time("updatedAt");
-        let session_id = reader.session_id();
-        let recorded_at = reader.recorded_at();
-        match record {
-            Some(record) if reader.errors.is_empty() => {
-                Ok(IncomingSession { record, updated_at, session_id, recorded_at })
+        let fields = FieldReader::new(|name: &str| Some(field(name)).filter(|text| !text.is_empty()));
+        let mut reader = RecordReader { fields, now };
+        let record = Self::read(&mut reader);
+        if let Some(record) = &record {
+            record.check_times(&mut reader.fields);
+        }
+        let updated_at = reader.read(&FIELDS.updated_at).flatten();
+        let session_id = reader.read(&FIELDS.session_id).flatten();
+        // We set it: whatever else a sender writes there is ignored.
+        let recorded_at = DateTime::parse_from_rfc3339(field(FIELDS.recorded_at.name)).ok();
+        let recorded_at = recorded_at.map(|time| time.to_utc());
+        let incoming = record.map(|record| IncomingSession { record, updated_at, session_id, recorded_at });
+        reader.fields.finish(incoming).and_then(|incoming| incoming.ok_or_else(Vec::new))
+    }
+
+    fn check_times<'a>(&self, reader: &mut FieldReader<impl Fn(&str) -> Option<&'a str>>) {
+        if self.ended_at < self.created_at {
+            reader.refuse(FIELDS.ended_at.name, "The end is before createdAt.");
+        }
+        match self.started_at {
+            Some(started_at) if started_at < self.created_at => {
+                reader.refuse(FIELDS.started_at.name, "The start is before createdAt.");
             }
-            _ => Err(reader.errors),
-        }
-    }
-}
-
-/// Reads fields and collects what is wrong with them.
-struct RecordReader<F> {
-    field: F,
-    now: DateTime<Utc>,
-    errors: Vec<FieldError>,
-}
-
-impl<'a, F: Fn(&str) -> &'a str> RecordReader<F> {
-    /// `None` only after an error was noted.
-    fn record(&mut self) -> Option<SessionRecord> {
-        let status = self.one_of("status");
-        let channel = self.one_of("channel");
-        let created_at = self.required_time("createdAt");
-        let ended_at = self.required_time("endedAt");
-        let started_at = self.time("startedAt");
-        let tags = self.tags();
-        let record = SessionRecord {
-            external_id: self.text("externalId", 255),
-            source: self.text("source", 64),
-            queue_name: self.text("queueName", TEXT_MAX),
-            agent_name: self.text("agentName", TEXT_MAX),
-            agent_email: self.text("agentEmail", TEXT_MAX),
-            shopper_id: self.text("shopperId", TEXT_MAX),
-            shopper_name: self.text("shopperName", TEXT_MAX),
-            shopper_email: self.text("shopperEmail", TEXT_MAX),
-            shopper_phone: self.form("shopperPhone", is_e164, "Write it like +4930123456 (E.164)."),
-            shopper_country: self.form(
-                "shopperCountry",
-                |it| is_upper(it, 2),
-                "Write it like DE (ISO 3166-1).",
-            ),
-            page_url: self.text("pageUrl", URL_MAX),
-            wait_seconds: self.number("waitSeconds", 0..=i32::MAX),
-            duration_seconds: self.number("durationSeconds", 0..=i32::MAX),
-            rating: self.number("rating", 1..=5),
-            rating_comment: self.text("ratingComment", TEXT_MAX),
-            notes: self.text("notes", TEXT_MAX),
-            order_id: self.text("orderId", TEXT_MAX),
-            order_value_minor: self.number("orderValueMinor", i64::MIN..=i64::MAX),
-            currency: self.form("currency", |it| is_upper(it, 3), "Write it like EUR (ISO 4217)."),
-            recording_url: self.text("recordingUrl", URL_MAX),
-            status: status?,
-            channel: channel?,
-            created_at: created_at?,
-            started_at,
-            ended_at: ended_at?,
-            tags,
-        };
-        self.check_times(&record);
-        Some(record)
-    }
-
-    fn refuse(&mut self, name: &'static str, message: impl Into<std::borrow::Cow<'static, str>>) {
-        self.errors.push(FieldError::new(name, message));
-    }
-
-    fn text(&mut self, name: &'static str, max: usize) -> Option<String> {
-        let text = (self.field)(name);
-        if text.is_empty() {
-            return None;
-        }
-        if text.chars().count() > max {
-            self.refuse(name, format!("Use at most {max} characters."));
-        } else if text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
-            self.refuse(name, "Remove the control characters.");
-        }
-        Some(text.to_owned())
-    }
-
-    fn one_of<T: FromStr<Err = String>>(&mut self, name: &'static str) -> Option<T> {
-        (self.field)(name).parse().map_err(|message: String| self.refuse(name, message)).ok()
-    }
-
-    fn form(
-        &mut self,
-        name: &'static str,
-        is_valid: fn(&str) -> bool,
-        message: &'static str,
-    ) -> Option<String> {
-        let text = (self.field)(name);
-        if !text.is_empty() && !is_valid(text) {
-            self.refuse(name, message);
-        }
-        (!text.is_empty()).then(|| text.to_owned())
-    }
-
-    fn number<T: FromStr + PartialOrd + Display>(
-        &mut self,
-        name: &'static str,
-        range: RangeInclusive<T>,
-    ) -> Option<T> {
-        let text = (self.field)(name);
-        if text.is_empty() {
-            return None;
-        }
-        match text.parse() {
-            Ok(number) if range.contains(&number) && !text.starts_with('+') => Some(number),
-            _ => {
-                self.refuse(name, format!("Use a whole number from {} to {}.", range.start(), range.end()));
-                None
+            Some(started_at) if started_at > self.ended_at => {
+                reader.refuse(FIELDS.started_at.name, "The start is after endedAt.");
             }
-        }
-    }
-
-    fn required_time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
-        if (self.field)(name).is_empty() {
-            self.refuse(name, "Give the time, like 2026-11-23T10:45:06Z.");
-        }
-        self.time(name)
-    }
-
-    fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
-        let text = (self.field)(name);
-        if text.is_empty() {
-            return None;
-        }
-        // PostgreSQL keeps microseconds; a finer time would never compare equal to what was stored.
-        let time = DateTime::parse_from_rfc3339(text)
-            .ok()
-            .and_then(|time| time.to_utc().with_nanosecond(time.nanosecond() / 1000 * 1000));
-        match time {
-            Some(time) if time > self.now + TimeDelta::days(1) => {
-                self.refuse(name, "This time is in the future. Send what has happened.");
-            }
-            Some(time) if time < DateTime::UNIX_EPOCH => self.refuse(name, "This time is before 1970."),
-            Some(time) => return Some(time),
-            None => self.refuse(name, "Write the time like 2026-11-23T10:45:06Z (RFC 3339)."),
-        }
-        None
-    }
-
-    fn session_id(&mut self) -> Option<Uuid> {
-        let text = (self.field)("sessionId");
-        let id = Uuid::parse_str(text).ok().filter(|id| id.get_version_num() == 7);
-        if id.is_none() && !text.is_empty() {
-            self.refuse("sessionId", "Leave it out, or send the one that an export gave.");
-        }
-        id
-    }
-
-    /// Ours: what else may stand there is ignored.
-    fn recorded_at(&self) -> Option<DateTime<Utc>> {
-        DateTime::parse_from_rfc3339((self.field)("recordedAt")).ok().map(|time| time.to_utc())
-    }
-
-    fn tags(&mut self) -> Vec<String> {
-        let text = self.text("tags", TEXT_MAX).unwrap_or_default();
-        text.split(';').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
-    }
-
-    fn check_times(&mut self, record: &SessionRecord) {
-        if record.ended_at < record.created_at {
-            self.refuse("endedAt", "The end is before createdAt.");
-        }
-        match record.started_at {
-            Some(started_at) if started_at < record.created_at => {
-                self.refuse("startedAt", "The start is before createdAt.");
-            }
-            Some(started_at) if started_at > record.ended_at => {
-                self.refuse("startedAt", "The start is after endedAt.");
-            }
-            None if record.duration_seconds.is_some() => {
-                self.refuse("durationSeconds", "A session without startedAt has no duration.");
+            None if self.duration_seconds.is_some() => {
+                reader.refuse(FIELDS.duration_seconds.name, "A session without startedAt has no duration.");
             }
             _ => {}
         }
     }
 }
 
-/// `+` and 2 to 15 digits, the first not 0.
-fn is_e164(text: &str) -> bool {
-    text.strip_prefix('+').is_some_and(|digits| {
-        (2..=15).contains(&digits.len())
-            && !digits.starts_with('0')
-            && digits.bytes().all(|it| it.is_ascii_digit())
-    })
+/// Parses fields and collects what is wrong with them.
+struct RecordReader<F> {
+    fields: FieldReader<F>,
+    now: DateTime<Utc>,
 }
 
-fn is_upper(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|byte| byte.is_ascii_uppercase())
+impl<'a, F: Fn(&str) -> Option<&'a str>> RecordReader<F> {
+    /// After an error, the value of an absent field takes the place of a wrong one, so that checks across fields
+    /// still run. `None` if the field is required.
+    fn read<T: ParseValue>(&mut self, field: &SessionField) -> Option<T> {
+        let value = match self.fields.text(field.name) {
+            Some(text) => T::parse_value(text, field, self.now),
+            None => T::absent(),
+        };
+        value
+            .or_else(|message| {
+                self.fields.refuse(field.name, message);
+                T::absent()
+            })
+            .ok()
+    }
 }
 
 #[cfg(test)]

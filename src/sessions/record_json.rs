@@ -6,20 +6,15 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{
+    fields::{COLUMNS, FieldType, SESSION_FIELDS, SessionField},
     record::{IncomingSession, SessionRecord},
-    session::COLUMNS,
 };
 use crate::error::FieldError;
-
-/// Fields whose value is a JSON number.
-const NUMBERS: [&str; 4] = ["waitSeconds", "durationSeconds", "rating", "orderValueMinor"];
-/// The field whose value is a list of text.
-const LIST: &str = "tags";
 
 /// Parses one object.
 ///
 /// # Errors
-/// Every field that is wrong, unknown or of another type, with what to do about it.
+/// A message for each field that is wrong, unknown or of another type.
 pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession, Vec<FieldError>> {
     let Value::Object(fields) = value else {
         return Err(vec![FieldError::new("", "Send an object with the fields of the session record.")]);
@@ -28,10 +23,10 @@ pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession
     let mut errors: Vec<FieldError> =
         unknown.map(|name| FieldError::new(name.clone(), "There is no such field.")).collect();
     let mut texts = Vec::new();
-    for name in COLUMNS {
-        match text_of(name, fields) {
-            Ok(text) => texts.push((name, text)),
-            Err(message) => errors.push(FieldError::new(name, message)),
+    for field in SESSION_FIELDS {
+        match text_of(field, fields) {
+            Ok(text) => texts.push((field.name, text)),
+            Err(message) => errors.push(FieldError::new(field.name, message)),
         }
     }
     let text =
@@ -41,32 +36,29 @@ pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession
         Ok(_) => Err(errors),
         Err(more) => {
             // A field of the wrong type reads as absent; its own message says more than "give it".
-            let told: Vec<_> = errors.iter().map(|error| error.field.clone()).collect();
-            errors.extend(more.into_iter().filter(|error| !told.contains(&error.field)));
+            let known: Vec<_> = errors.iter().map(|error| error.field.clone()).collect();
+            errors.extend(more.into_iter().filter(|error| !known.contains(&error.field)));
             Err(errors)
         }
     }
 }
 
-/// Fields that are ours: what they say is never refused.
-const OURS: [&str; 3] = ["sequence", "recordedAt", "erasedAt"];
-
-/// The field as the CSV would have it; `null` and absent are empty.
-fn text_of<'a>(name: &str, fields: &'a Map<String, Value>) -> Result<Cow<'a, str>, &'static str> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok("".into()),
-        Some(value) if OURS.contains(&name) => Ok(value.as_str().unwrap_or_default().into()),
-        Some(Value::String(text)) if text.is_empty() => Ok("".into()),
-        Some(Value::Array(tags)) if name == LIST => joined(tags).map(Cow::Owned),
-        Some(_) if name == LIST => Err("Send a list of text."),
-        Some(Value::Number(number)) if NUMBERS.contains(&name) => Ok(number.to_string().into()),
-        Some(_) if NUMBERS.contains(&name) => Err("Send a whole number, without quotes."),
-        Some(Value::String(text)) => Ok(text.as_str().into()),
-        Some(_) => Err("Send text."),
+/// The field as a cell of a CSV; empty if it is `null` or absent.
+fn text_of<'a>(field: &SessionField, values: &'a Map<String, Value>) -> Result<Cow<'a, str>, &'static str> {
+    match (field.field_type, values.get(field.name)) {
+        (_, None | Some(Value::Null)) => Ok("".into()),
+        (_, Some(value)) if field.is_set_by_us => Ok(value.as_str().unwrap_or_default().into()),
+        (_, Some(Value::String(text))) if text.is_empty() => Ok("".into()),
+        (FieldType::Tags, Some(Value::Array(tags))) => join_tags(tags).map(Cow::Owned),
+        (FieldType::Tags, _) => Err("Send a list of text."),
+        (FieldType::Integer { .. }, Some(Value::Number(number))) => Ok(number.to_string().into()),
+        (FieldType::Integer { .. }, _) => Err("Send a whole number, without quotes."),
+        (_, Some(Value::String(text))) => Ok(text.as_str().into()),
+        (_, Some(_)) => Err("Send text."),
     }
 }
 
-fn joined(tags: &[Value]) -> Result<String, &'static str> {
+fn join_tags(tags: &[Value]) -> Result<String, &'static str> {
     let texts: Option<Vec<&str>> = tags.iter().map(Value::as_str).collect();
     let texts = texts.ok_or("Send a list of text.")?;
     if texts.iter().any(|tag| tag.contains(';') || tag.trim().is_empty()) {
@@ -99,10 +91,11 @@ mod tests {
 
     #[test]
     fn every_field_of_every_other_type_is_named() {
-        for name in COLUMNS {
+        for field in SESSION_FIELDS {
+            let name = field.name;
             for wrong in [json!(true), json!({}), json!([1]), json!(1.5), json!([["a"]])] {
-                if OURS.contains(&name) {
-                    assert!(parse(&json!({ name: wrong })).is_ok(), "{name} is ours");
+                if field.is_set_by_us {
+                    assert!(parse(&json!({ name: wrong })).is_ok(), "{name} is set by us");
                     continue;
                 }
                 let errors = parse(&json!({ name: wrong })).unwrap_err();

@@ -56,6 +56,11 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> FieldReader<F> {
         Self { field, errors: Vec::new() }
     }
 
+    /// The text of the field, if it is present.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        (self.field)(name)
+    }
+
     /// Whether the field is present.
     pub fn has(&self, name: &str) -> bool {
         (self.field)(name).is_some()

@@ -8,7 +8,7 @@ use crate::{
     db::sql::lower,
     ids::ClientId,
     schema::{session_counters, sessions},
-    sessions::import::store::discard_waiting,
+    sessions::{fields::session_fields, import::store::discard_waiting},
 };
 
 /// So many sessions are looked through in one transaction: recording waits no longer than that takes.
@@ -78,24 +78,26 @@ fn erase_piece(
     })
 }
 
-/// The fields are those of [`Record::without_shopper`](crate::sessions::Record::without_shopper).
+/// Blanks the personal fields of the shopper's sessions in the piece.
 fn blank(
     connection: &mut PgConnection,
     client: &ClientId,
     shopper: &Shopper,
     after: i64,
 ) -> QueryResult<usize> {
-    let none = None::<String>;
+    macro_rules! blank_values {
+        (
+            assigned_first $first:tt
+            sent { $($field:ident: $type:ty $(, $personal:ident)? = $spec:expr;)* }
+            assigned_last $last:tt
+        ) => {
+            // Binding the marker `personal` makes this repeat for the fields that have it.
+            ($($({ let $personal: $type = None; sessions::$field.eq($personal) },)?)*)
+        };
+    }
     diesel::update(sessions::table.filter(of_shopper(client, shopper, after)))
         .set((
-            sessions::shopper_id.eq(&none),
-            sessions::shopper_name.eq(&none),
-            sessions::shopper_email.eq(&none),
-            sessions::shopper_phone.eq(&none),
-            sessions::shopper_country.eq(&none),
-            sessions::rating_comment.eq(&none),
-            sessions::notes.eq(&none),
-            sessions::recording_url.eq(&none),
+            session_fields!(blank_values),
             sessions::updated_at.eq(now),
             sessions::erased_at.eq(now.into_sql::<sql_types::Timestamptz>().nullable()),
         ))

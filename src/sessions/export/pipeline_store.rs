@@ -11,7 +11,7 @@ use crate::{
     api_keys::{ADMITS, Credentials, Scope},
     db::pipeline::{Parameter, Pipeline, PipelineQuery, PipelineRow},
     error::AppError,
-    sessions::session::COLUMNS,
+    sessions::fields::SESSION_FIELDS,
 };
 
 /// About so many bytes a session takes in an answer.
@@ -51,7 +51,8 @@ pub fn page_statement() -> &'static str {
 }
 
 fn page_sql(of_page: &str, direction: &str) -> String {
-    let columns: Vec<String> = COLUMNS.iter().map(|name| format!("sessions.{}", in_sql(name))).collect();
+    let columns: Vec<String> =
+        SESSION_FIELDS.iter().map(|field| format!("sessions.{}", field.column)).collect();
     format!(
         "select {}, session_counters.recorded, session_counters.revision, api_keys.requests_per_minute \
          from api_keys \
@@ -61,17 +62,6 @@ fn page_sql(of_page: &str, direction: &str) -> String {
          order by sessions.sequence {direction}",
         columns.join(", ")
     )
-}
-
-/// `createdAt` is `created_at` there.
-fn in_sql(name: &str) -> String {
-    name.chars().fold(String::new(), |mut sql, letter| {
-        if letter.is_ascii_uppercase() {
-            sql.push('_');
-        }
-        sql.push(letter.to_ascii_lowercase());
-        sql
-    })
 }
 
 /// What became of asking a pipeline.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::AppError,
-    sessions::session::{COLUMNS, Session},
+    sessions::{fields::COLUMNS, session::Session},
     web::csv,
 };
 

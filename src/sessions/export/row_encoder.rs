@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::query::ExportFormat;
 use crate::{
     db::pipeline::PipelineRow,
-    sessions::session::COLUMNS,
+    sessions::fields::{COLUMNS, FieldType, SESSION_FIELDS, SessionField},
     web::{csv, time::Rfc3339Writer},
 };
 
@@ -50,23 +50,29 @@ struct JsonColumn {
 }
 
 static LAYOUT: LazyLock<Vec<JsonColumn>> = LazyLock::new(|| {
-    let column = |(index, name): (usize, &&str)| {
-        let (kind, open) = (kind_of(name), if index == 0 { '{' } else { ',' });
+    let column = |(index, SessionField { name, field_type, .. }): (usize, &SessionField)| {
+        let (kind, open) = (ColumnKind::from(*field_type), if index == 0 { '{' } else { ',' });
         let quote =
             if matches!(kind, ColumnKind::Id | ColumnKind::Text | ColumnKind::Time) { "\"" } else { "" };
         let before = format!("{open}\"{name}\":{quote}");
         JsonColumn { kind, before, null: format!("{open}\"{name}\":null") }
     };
-    COLUMNS.iter().enumerate().map(column).collect()
+    SESSION_FIELDS.iter().enumerate().map(column).collect()
 });
 
-fn kind_of(column: &str) -> ColumnKind {
-    match column {
-        "sessionId" => ColumnKind::Id,
-        "sequence" | "waitSeconds" | "durationSeconds" | "rating" | "orderValueMinor" => ColumnKind::Whole,
-        "tags" => ColumnKind::Tags,
-        time if time.ends_with("At") => ColumnKind::Time,
-        _ => ColumnKind::Text,
+impl From<FieldType> for ColumnKind {
+    fn from(field_type: FieldType) -> Self {
+        match field_type {
+            FieldType::Uuid => Self::Id,
+            FieldType::Integer { .. } => Self::Whole,
+            FieldType::Tags => Self::Tags,
+            FieldType::Time => Self::Time,
+            FieldType::Text { .. }
+            | FieldType::Phone
+            | FieldType::Country
+            | FieldType::Currency
+            | FieldType::Choice(_) => Self::Text,
+        }
     }
 }
 

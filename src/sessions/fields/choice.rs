@@ -17,7 +17,7 @@ macro_rules! text_enum {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
         #[diesel(sql_type = Text)]
-        pub enum $name { $($variant,)* }
+        pub enum $name { $(#[doc = concat!("`", $text, "`.")] $variant,)* }
 
         impl $name {
             /// Every value as it is written.

@@ -2,5 +2,10 @@
 //! written as text.
 
 mod choice;
+mod table;
+mod value;
 
 pub use choice::{Channel, SessionStatus};
+pub use table::{COLUMNS, FieldType, SESSION_FIELDS, SessionField};
+pub(crate) use table::{FIELDS, session_fields};
+pub(crate) use value::{ParseValue, ValueText};

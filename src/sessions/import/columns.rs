@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use crate::sessions::session::COLUMNS;
-
-/// What every line needs.
-const REQUIRED: [&str; 4] = ["status", "channel", "createdAt", "endedAt"];
+use crate::sessions::fields::{COLUMNS, SESSION_FIELDS};
 
 /// How a column of a file is called there, and which of [`COLUMNS`] it is; `None`: it is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +109,10 @@ impl ColumnPositions {
                 return Err(format!("the column “{column}” is there twice"));
             }
         }
-        if let Some(missing) = REQUIRED.iter().find(|name| !places.contains_key(**name)) {
-            return Err(format!("the column “{missing}” is missing"));
+        let is_missing = |name: &str| !places.contains_key(name);
+        if let Some(missing) = SESSION_FIELDS.iter().find(|field| field.is_required && is_missing(field.name))
+        {
+            return Err(format!("the column “{}” is missing", missing.name));
         }
         Ok(Self { places, width: columns.len() })
     }

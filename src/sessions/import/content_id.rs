@@ -1,7 +1,7 @@
 //! Sessions of a file that have neither the sender's id nor ours: what they say becomes their id, so that the same
 //! file imported again changes nothing. Lines that say the same stay as many as they are.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
@@ -44,7 +44,7 @@ fn id(record: &SessionRecord, print: &[u8; 32]) -> Uuid {
 /// nothing for those that lack it.
 pub(crate) fn fingerprint(client: &ClientId, record: &SessionRecord) -> [u8; 32] {
     let mut hash = Sha256::new().chain_update(client.as_str());
-    for (name, text) in texts(record).into_iter().filter(|(_, text)| !text.is_empty()) {
+    for (name, text) in record.fingerprint_texts().filter(|(_, text)| !text.is_empty()) {
         // No text holds a NUL, so nothing can pass for something else.
         hash.update([0]);
         hash.update(name);
@@ -52,45 +52,6 @@ pub(crate) fn fingerprint(client: &ClientId, record: &SessionRecord) -> [u8; 32]
         hash.update(text.as_bytes());
     }
     hash.finalize().into()
-}
-
-/// The fields of a record as text; the empty text: it has none.
-fn texts(record: &SessionRecord) -> [(&'static str, Cow<'_, str>); 26] {
-    fn text(value: Option<&String>) -> Cow<'_, str> {
-        value.map_or("".into(), |text| text.as_str().into())
-    }
-    fn number(value: Option<impl ToString>) -> Cow<'static, str> {
-        value.map(|value| value.to_string()).unwrap_or_default().into()
-    }
-    let micros = |time: chrono::DateTime<chrono::Utc>| number(Some(time.timestamp_micros()));
-    [
-        ("externalId", text(record.external_id.as_ref())),
-        ("status", record.status.as_str().into()),
-        ("channel", record.channel.as_str().into()),
-        ("source", text(record.source.as_ref())),
-        ("queueName", text(record.queue_name.as_ref())),
-        ("agentName", text(record.agent_name.as_ref())),
-        ("agentEmail", text(record.agent_email.as_ref())),
-        ("shopperId", text(record.shopper_id.as_ref())),
-        ("shopperName", text(record.shopper_name.as_ref())),
-        ("shopperEmail", text(record.shopper_email.as_ref())),
-        ("shopperPhone", text(record.shopper_phone.as_ref())),
-        ("shopperCountry", text(record.shopper_country.as_ref())),
-        ("pageUrl", text(record.page_url.as_ref())),
-        ("createdAt", micros(record.created_at)),
-        ("startedAt", record.started_at.map(micros).unwrap_or_default()),
-        ("endedAt", micros(record.ended_at)),
-        ("waitSeconds", number(record.wait_seconds)),
-        ("durationSeconds", number(record.duration_seconds)),
-        ("rating", number(record.rating)),
-        ("ratingComment", text(record.rating_comment.as_ref())),
-        ("notes", text(record.notes.as_ref())),
-        ("orderId", text(record.order_id.as_ref())),
-        ("orderValueMinor", number(record.order_value_minor)),
-        ("currency", text(record.currency.as_ref())),
-        ("recordingUrl", text(record.recording_url.as_ref())),
-        ("tags", record.tags.join(";").into()),
-    ]
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::{
     db::Db,
     error::AppError,
     ids::ClientId,
-    sessions::{self, session::COLUMNS},
+    sessions::{self, fields::COLUMNS},
     web::{
         body::RawBody,
         format::{bytes, grouped},

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use diesel::{dsl::now, prelude::*, result::Error::QueryBuilderError};
 use uuid::Uuid;
 
-use super::{daily_counts::DailyCounts, new_row::NewSessionRow};
+use super::{
+    daily_counts::DailyCounts,
+    new_row::{PendingRow, copy_rows},
+};
 use crate::{
     ids::ClientId,
     schema::{session_counters, sessions},
@@ -191,12 +194,6 @@ impl KnownSessions {
     }
 }
 
-/// A session that is not stored yet.
-struct PendingRow<'a> {
-    session_id: Uuid,
-    given: &'a IncomingSession,
-}
-
 /// The state of [`record_all`] between two records.
 struct PendingChanges<'a> {
     client: &'a ClientId,
@@ -255,13 +252,7 @@ impl<'a> PendingChanges<'a> {
 
     /// Stores what is new, and what is counted.
     fn store(mut self, connection: &mut PgConnection) -> QueryResult<()> {
-        let rows: Vec<NewSessionRow> = (self.next..)
-            .zip(&self.new)
-            .map(|(sequence, new)| NewSessionRow::of(self.client, sequence, new.session_id, new.given))
-            .collect();
-        if !rows.is_empty() {
-            diesel::copy_from(sessions::table).from_insertable(rows).execute(connection)?;
-        }
+        copy_rows(connection, self.client, self.next, &self.new)?;
         for new in &self.new {
             self.days.add(&new.given.record);
         }
