@@ -318,6 +318,8 @@ diesel::table! {
         erased_at -> Nullable<Timestamptz>,
         /// When the sender last changed its record, as it said; null: it did not say. An older record never overwrites a newer one.
         sender_updated_at -> Nullable<Timestamptz>,
+        /// Seconds the agent spent on the call after it ended; null: unknown.
+        wrap_up_seconds -> Nullable<Int4>,
     }
 }
 

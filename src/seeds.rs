@@ -109,6 +109,7 @@ fn build_session(now: DateTime<Utc>, index: u32) -> anyhow::Result<IncomingSessi
         ("endedAt", time(ended_at)),
         ("waitSeconds", wait.to_string()),
         ("durationSeconds", only_if(is_answered, duration.to_string())),
+        ("wrapUpSeconds", only_if(is_answered, (5 + pseudo_random(120, 15)).to_string())),
         ("rating", only_if(is_answered && pseudo_random(2, 11) == 0, (3 + pseudo_random(3, 12)).to_string())),
         ("orderId", only_if(has_bought, format!("A-{}", 10_000 + index))),
         ("orderValueMinor", only_if(has_bought, (4_900 + pseudo_random(90_000, 13)).to_string())),

@@ -186,6 +186,7 @@ mod tests {
             ("waitSeconds", "+1"),
             ("waitSeconds", "1.5"),
             ("durationSeconds", "99999999999"),
+            ("wrapUpSeconds", "-1"),
             ("rating", "0"),
             ("rating", "6"),
             ("shopperPhone", "030 123"),

@@ -74,6 +74,8 @@ macro_rules! session_fields {
                     field("waitSeconds", SECONDS, "From createdAt to startedAt, or to the end.").or_null("unknown");
                 duration_seconds: Option<i32> =
                     field("durationSeconds", SECONDS, "From startedAt to endedAt.").or_null("never connected");
+                wrap_up_seconds: Option<i32> =
+                    field("wrapUpSeconds", SECONDS, "The agent’s work on the call after it ended.").or_null("unknown");
                 rating: Option<i16> = field(
                     "rating",
                     FieldType::Integer { min: Some(1), max: Some(5), unit: None },

@@ -87,6 +87,7 @@ fn call(session: &Session) -> Vec<Option<DetailRow>> {
         time("Ended", Some(session.ended_at)),
         session.wait_seconds.map(|seconds| fact("Waited", DetailValue::Span(Some(seconds).into()))),
         session.duration_seconds.map(|seconds| fact("Lasted", DetailValue::Span(Some(seconds).into()))),
+        session.wrap_up_seconds.map(|seconds| fact("Wrap-up", DetailValue::Span(Some(seconds).into()))),
         link("Page", session.page_url.as_ref()),
         link("Recording", session.recording_url.as_ref()),
     ]

@@ -34,7 +34,7 @@ async fn pipeline_and_pool_return_the_same_bytes() {
         "update sessions set source = 'widget', queue_name = E'a\\\\b\\t\\u0001\\u007f', agent_name = '\"Élodie\", 東京 🦀', \
          agent_email = '', shopper_id = ',', shopper_name = '=cmd()', shopper_email = '''-1', shopper_phone = '+4930123', \
          shopper_country = 'DE', page_url = E'a\\nb', started_at = created_at, wait_seconds = 0, \
-         duration_seconds = 2147483647, rating = 5, rating_comment = E'\\r', notes = repeat('long ', 3000), order_id = '''', \
+         duration_seconds = 2147483647, wrap_up_seconds = 45, rating = 5, rating_comment = E'\\r', notes = repeat('long ', 3000), order_id = '''', \
          order_value_minor = -9223372036854775807, currency = 'EUR', recording_url = 'https://x', tags = '{vip,\"a\\\"b\"}', \
          erased_at = '2026-01-01T00:00:00.123456Z', updated_at = '2026-01-01T00:00:00.120Z' where sequence % 2 = 1",
     );

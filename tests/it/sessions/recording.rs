@@ -94,6 +94,26 @@ async fn object_array_and_ndjson_are_recorded() {
 }
 
 #[actix_web::test]
+async fn wrap_up_seconds_are_recorded_and_follow_the_duration() {
+    let app = TestApp::start().await;
+    let sender = Sender::sign_up(&app, "ada").await;
+
+    let recorded = sender.send(&json!([build_changed_session("a", json!({"wrapUpSeconds": 45})), build_session("b")])).await;
+    let negative = sender.send(&build_changed_session("c", json!({"wrapUpSeconds": -1}))).await;
+
+    assert_eq!((read_counts(&recorded), negative.status.as_u16()), ([2, 0, 0, 0], 422));
+    assert_eq!(negative.json()["errors"][0]["field"], "wrapUpSeconds");
+    let json = app.export(&[("clientKey", &sender.key)]).await.body;
+    assert!(json.contains(r#""durationSeconds":300,"wrapUpSeconds":45,"rating":5"#), "{json}");
+    assert!(json.contains(r#""durationSeconds":300,"wrapUpSeconds":null,"rating":5"#), "{json}");
+    let csv = app.export(&[("clientKey", &sender.key), ("format", "csv")]).await.body;
+    assert!(csv.contains(",durationSeconds,wrapUpSeconds,rating,") && csv.contains(",300,45,5,"), "{csv}");
+    let first = recorded.json()["results"][0]["sessionId"].as_str().unwrap().to_owned();
+    let page = sender.visitor.get(&format!("/sessions/{first}")).await.html();
+    assert!(page.texts(".facts dt").iter().any(|name| name == "Wrap-up"));
+}
+
+#[actix_web::test]
 async fn repeated_batch_changes_nothing_and_a_changed_one_updates() {
     let app = TestApp::start().await;
     let sender = Sender::sign_up(&app, "ada").await;
