@@ -36,7 +36,7 @@ impl EraseCommand {
         let shopper = Shopper::parse(&id, &email).map_err(|error| anyhow::anyhow!("{}", error.message))?;
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
         let message = if self.dry_run {
-            let count = sessions::sessions_of(connection, &self.client, &shopper)?;
+            let count = sessions::count_sessions(connection, &self.client, &shopper)?;
             format!("{count} sessions tell of this shopper. Nothing was erased.")
         } else {
             let count = sessions::erase(connection, context, &self.client, &shopper)?;

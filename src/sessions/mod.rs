@@ -20,7 +20,7 @@ pub(crate) use export::handlers as export_handlers;
 
 pub use erasure::{
     shopper::Shopper,
-    store::{erase, sessions_of},
+    store::{count_sessions, erase},
 };
 pub use export::{
     exporter::Exporter,
@@ -31,10 +31,10 @@ pub use export::{
 };
 pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, SessionStatus};
 pub use import::{
-    columns::{ColumnMapping, alike, column, placed, understood},
+    columns::{ColumnMapping, check_columns, check_header, find_column, find_column_loosely},
     dry_run::DryRun,
     importer::{ImportMode, ImportProgress, ImportSummary, RejectedLine, import},
-    parser::{FileFormat, ParsedLine, SessionFileParser, UnreadableFile, columns},
+    parser::{FileFormat, ParsedLine, SessionFileParser, UnreadableFile, read_columns},
     worker::ImportWorker,
 };
 pub(crate) use import::{pages as import_pages, rejected_lines as rejected_lines_download, worker::imported};

@@ -87,7 +87,7 @@ pub(crate) async fn carry_out(
         return Ok(see_other("/sessions"));
     }
     let asked = shopper.clone();
-    let count = db.run(move |connection| store::sessions_of(connection, &client, &asked)).await?;
+    let count = db.run(move |connection| store::count_sessions(connection, &client, &asked)).await?;
     if count == 0 {
         let message = "No session tells of this shopper. Check how it is written.".into();
         return refuse(&signed_in, layout, form, (shopper.field().to_owned(), message));

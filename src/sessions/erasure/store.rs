@@ -1,4 +1,4 @@
-//! Erasing what the sessions of a client tell of a shopper. Rows stay, so pages never shift.
+//! Erases the personal fields of a shopper from the sessions of a client. Rows stay, so pages never shift.
 
 use diesel::{dsl::now, pg::Pg, prelude::*, sql_types};
 
@@ -11,14 +11,18 @@ use crate::{
     sessions::{fields::session_fields, import::store::discard_waiting},
 };
 
-/// So many sessions are looked through in one transaction: recording waits no longer than that takes.
+/// Number of sessions that are searched in one transaction, for which recording has to wait.
 const PIECE: i64 = 50_000;
 
-/// How many sessions of a client tell of the shopper.
+/// Counts the sessions of the shopper.
 ///
 /// # Errors
-/// Those of the database; `NotFound` when there is no such client.
-pub fn sessions_of(connection: &mut PgConnection, client: &ClientId, shopper: &Shopper) -> QueryResult<i64> {
+/// `NotFound` if there is no such client.
+pub fn count_sessions(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    shopper: &Shopper,
+) -> QueryResult<i64> {
     let counter = session_counters::table.find(client.as_str());
     let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
     let mut count = 0;
@@ -29,31 +33,31 @@ pub fn sessions_of(connection: &mut PgConnection, client: &ClientId, shopper: &S
     Ok(count)
 }
 
-/// Erases the personal fields of the shopper's sessions and says in how many: piece by piece, each in a transaction of
-/// its own under the counter's lock, with its record in the audit log. What a failure leaves over, the next run finds.
-/// Files that wait to be imported may tell of the shopper too, so they are discarded first.
+/// Erases the personal fields of the shopper's sessions and returns their number. Works in pieces, each in its own
+/// transaction under the counter's lock and with its own audit record; after a failure, run it again to erase the rest.
+/// Files that wait to be imported may contain the shopper too, so they are discarded first.
 ///
 /// # Errors
-/// Those of the database; `NotFound` when there is no such client.
+/// `NotFound` if there is no such client.
 pub fn erase(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     client: &ClientId,
     shopper: &Shopper,
 ) -> QueryResult<usize> {
     discard_waiting(connection, client)?;
     let (mut erased, mut after) = (0, 0);
-    while let Some(count) = erase_piece(connection, trail, client, (shopper, after))? {
+    while let Some(count) = erase_piece(connection, context, client, (shopper, after))? {
         erased += count;
         after += PIECE;
     }
     Ok(erased)
 }
 
-/// `None`: there is no session after this one.
+/// Returns `None` if there is no session after this one.
 fn erase_piece(
     connection: &mut PgConnection,
-    trail: &AuditContext,
+    context: &AuditContext,
     client: &ClientId,
     (shopper, after): (&Shopper, i64),
 ) -> QueryResult<Option<usize>> {
@@ -68,11 +72,11 @@ fn erase_piece(
             diesel::update(counter)
                 .set(session_counters::revision.eq(session_counters::revision + 1))
                 .execute(connection)?;
-            let act = AuditEvent::new(EventKind::ShopperErased)
-                .on(&trail.pseudonym(client, shopper.text()))
+            let event = AuditEvent::new(EventKind::ShopperErased)
+                .on(&context.pseudonym(client, shopper.text()))
                 .with("by", shopper.field())
                 .with("sessions", &count);
-            audit::record(connection, client, trail, &act)?;
+            audit::record(connection, client, context, &event)?;
         }
         Ok(Some(count))
     })

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::{
     query::{ExportQuery, PER_PAGE_MAX, SortOrder},
     response::{self, EncodedPage},
-    row_encoder::{RowEncoder, SessionCounter, whole},
+    row_encoder::{RowEncoder, SessionCounter, decode_integer},
 };
 use crate::{
     api_keys::{ADMITS, Credentials, Scope},
@@ -90,7 +90,7 @@ pub(crate) async fn page_of(
     let mut out = response::opening(asked.format)?;
     out.reserve(bytes_of(request.per_page));
     let mut writer = RowEncoder::new(asked.format, out);
-    if !ask(pipeline, credentials, sql, Some(range), |row| writer.take(row)).await? {
+    if !ask(pipeline, credentials, sql, Some(range), |row| writer.encode(row)).await? {
         return Ok(PipelineReply::Unanswered);
     }
     let Some(SessionCounter { total, revision, requests_per_minute }) = writer.counter else {
@@ -125,7 +125,7 @@ pub(crate) async fn piece_of(
     let sql = if asked.request.order == SortOrder::Ascending { &ASCENDING } else { &ASCENDING_REVERSED };
     let out = Vec::with_capacity(bytes_of(range.last - range.after));
     let mut writer = RowEncoder::new(asked.format, out);
-    if !ask(pipeline, credentials, sql, Some(range), |row| writer.take(row)).await? {
+    if !ask(pipeline, credentials, sql, Some(range), |row| writer.encode(row)).await? {
         return Ok(PipelineReply::Unanswered);
     }
     Ok(if writer.counter.is_some() { PipelineReply::Found(writer.out) } else { PipelineReply::Refused })
@@ -146,8 +146,8 @@ pub(crate) async fn revision_of(
 ) -> Result<PipelineReply<i64>, AppError> {
     let mut found = None;
     let take = |row: PipelineRow<'_>| {
-        let limit = i32::try_from(whole(row.bytes(1)?)?).ok()?;
-        found = Some((whole(row.bytes(0)?)?, limit));
+        let limit = i32::try_from(decode_integer(row.bytes(1)?)?).ok()?;
+        found = Some((decode_integer(row.bytes(0)?)?, limit));
         Some(())
     };
     if !ask(pipeline, credentials, &REVISION, None, take).await? {

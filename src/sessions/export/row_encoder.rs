@@ -1,5 +1,5 @@
-//! Sessions written as PostgreSQL sends them: the bytes of its binary format become those of JSON or CSV, the same that a
-//! [`Session`](crate::sessions::Session) is written as, without a value in between.
+//! Encodes sessions as JSON or CSV straight from PostgreSQL's binary format, without a value in between. The bytes are
+//! the same as those of an encoded [`Session`](crate::sessions::Session).
 
 use std::sync::LazyLock;
 
@@ -12,25 +12,25 @@ use crate::{
     web::{csv, time::Rfc3339Writer},
 };
 
-/// The place of `sequence` in [`COLUMNS`].
+/// The index of `sequence` in [`COLUMNS`].
 const SEQUENCE: usize = 1;
-/// After the columns of the session: what [`SessionCounter`] holds.
+/// The columns of [`SessionCounter`] follow those of the session.
 const TOTAL: usize = COLUMNS.len();
 const REVISION: usize = TOTAL + 1;
 const REQUESTS_PER_MINUTE: usize = TOTAL + 2;
 
-/// What every row says again.
+/// Values that every row repeats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionCounter {
-    /// How many sessions the client has.
+    /// Number of sessions of the client.
     pub(crate) total: i64,
-    /// At which revision they are.
+    /// Grows whenever a session of the client is stored or changed.
     pub(crate) revision: i64,
-    /// The limit of the key.
+    /// Limit of the key; 0 means none.
     pub(crate) requests_per_minute: i32,
 }
 
-/// What a column holds.
+/// How a column is decoded and quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ColumnKind {
     Id,
@@ -40,12 +40,12 @@ enum ColumnKind {
     Tags,
 }
 
-/// A column as it stands in JSON. Most of a row is such constant text, so each of it is copied at once.
+/// The constant text of a column in JSON. It is most of a row, so it is computed once and copied as a whole.
 struct JsonColumn {
     kind: ColumnKind,
-    /// What stands before its value, up to the quote where it has one.
+    /// Comma, name and colon, and the opening quote if the type has one.
     before: String,
-    /// What stands there instead of both without a value.
+    /// Written instead of both if the value is null.
     null: String,
 }
 
@@ -76,29 +76,29 @@ impl From<FieldType> for ColumnKind {
     }
 }
 
-/// Rows on their way to an answer.
+/// Appends rows to a response.
 pub(crate) struct RowEncoder {
     format: ExportFormat,
     pub(crate) out: Vec<u8>,
     times: Rfc3339Writer,
-    /// How many sessions are written.
+    /// Number of sessions written.
     pub(crate) count: usize,
-    /// The sequence of the last of them.
+    /// Sequence of the last session written.
     pub(crate) last: Option<i64>,
-    /// `None` as long as there was no row.
+    /// `None` until the first row.
     pub(crate) counter: Option<SessionCounter>,
 }
 
 impl RowEncoder {
-    /// Writes behind what is in `out`.
+    /// Appends to `out`.
     pub(crate) fn new(format: ExportFormat, out: Vec<u8>) -> Self {
         Self { format, out, times: Rfc3339Writer::default(), count: 0, last: None, counter: None }
     }
 
-    /// Writes the session of a row, if it has one; `None`: there is something in it that we cannot read.
-    pub(crate) fn take(&mut self, row: PipelineRow<'_>) -> Option<()> {
+    /// Appends the session of a row, if it has one. Returns `None` if the row cannot be decoded.
+    pub(crate) fn encode(&mut self, row: PipelineRow<'_>) -> Option<()> {
         if self.counter.is_none() {
-            let column = |column| whole(row.bytes(column)?);
+            let column = |column| decode_integer(row.bytes(column)?);
             let requests_per_minute = column(REQUESTS_PER_MINUTE)?.try_into().ok()?;
             self.counter = Some(SessionCounter {
                 total: column(TOTAL)?,
@@ -106,27 +106,27 @@ impl RowEncoder {
                 requests_per_minute,
             });
         }
-        // The key is let in, and the page is empty.
+        // The key is authorized and the page is empty.
         let Some(sequence) = row.bytes(SEQUENCE) else { return Some(()) };
-        self.last = Some(whole(sequence)?);
+        self.last = Some(decode_integer(sequence)?);
         match self.format {
-            ExportFormat::Csv => self.take_csv(row)?,
+            ExportFormat::Csv => self.encode_csv(row)?,
             ExportFormat::Ndjson => {
-                self.take_json(row)?;
+                self.encode_json(row)?;
                 self.out.push(b'\n');
             }
             ExportFormat::Json => {
                 if self.count > 0 {
                     self.out.push(b',');
                 }
-                self.take_json(row)?;
+                self.encode_json(row)?;
             }
         }
         self.count += 1;
         Some(())
     }
 
-    fn take_json(&mut self, row: PipelineRow<'_>) -> Option<()> {
+    fn encode_json(&mut self, row: PipelineRow<'_>) -> Option<()> {
         for (index, column) in LAYOUT.iter().enumerate() {
             let Some(bytes) = row.bytes(index) else {
                 self.out.extend_from_slice(column.null.as_bytes());
@@ -139,7 +139,7 @@ impl RowEncoder {
         Some(())
     }
 
-    fn take_csv(&mut self, row: PipelineRow<'_>) -> Option<()> {
+    fn encode_csv(&mut self, row: PipelineRow<'_>) -> Option<()> {
         for (index, column) in LAYOUT.iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
@@ -153,24 +153,24 @@ impl RowEncoder {
     }
 }
 
-/// The value behind [`JsonColumn::before`].
+/// Appends the value after [`JsonColumn::before`].
 fn push_json(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnKind, bytes: &[u8]) -> Option<()> {
     match kind {
         ColumnKind::Text => push_json_text(out, bytes),
-        ColumnKind::Whole => serde_json::to_writer(out, &whole(bytes)?).ok(),
+        ColumnKind::Whole => serde_json::to_writer(out, &decode_integer(bytes)?).ok(),
         ColumnKind::Id => {
             push_id(out, bytes)?;
             out.push(b'"');
             Some(())
         }
         ColumnKind::Time => {
-            times.push(out, whole(bytes)?)?;
+            times.push(out, decode_integer(bytes)?)?;
             out.push(b'"');
             Some(())
         }
         ColumnKind::Tags => {
             let mut open = b'[';
-            each_tag(bytes, |tag| {
+            for_each_tag(bytes, |tag| {
                 out.push(open);
                 open = b',';
                 out.push(b'"');
@@ -185,7 +185,7 @@ fn push_json(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnKind, byt
     }
 }
 
-/// The text behind its first quote, and the last quote.
+/// Appends the text after its opening quote, and the closing quote.
 fn push_json_text(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     if needs_escapes(text) {
         // serde writes both quotes.
@@ -197,8 +197,8 @@ fn push_json_text(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Whether JSON writes anything in the text in another way (RFC 8259, section 7). Looks at eight bytes at once without a
-/// branch in between, which is what makes it fast; the last eight may be looked at twice.
+/// Whether JSON escapes anything in the text (RFC 8259, section 7). Checks eight bytes at a time without a branch, which
+/// makes it fast; the last eight may be checked twice.
 fn needs_escapes(text: &[u8]) -> bool {
     fn any(bytes: &[u8]) -> bool {
         bytes.iter().fold(false, |found, byte| found | matches!(byte, 0..b' ' | b'"' | b'\\'))
@@ -212,14 +212,14 @@ fn needs_escapes(text: &[u8]) -> bool {
 fn push_csv(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnKind, bytes: &[u8]) -> Option<()> {
     match kind {
         ColumnKind::Text => csv::push_cell(out, bytes),
-        ColumnKind::Whole => csv::push_cell(out, whole(bytes)?.to_string().as_bytes()),
+        ColumnKind::Whole => csv::push_cell(out, decode_integer(bytes)?.to_string().as_bytes()),
         // Neither needs quotes.
         ColumnKind::Id => push_id(out, bytes)?,
-        ColumnKind::Time => times.push(out, whole(bytes)?)?,
+        ColumnKind::Time => times.push(out, decode_integer(bytes)?)?,
         ColumnKind::Tags => {
             let mut joined = Vec::new();
             let mut count = 0;
-            each_tag(bytes, |tag| {
+            for_each_tag(bytes, |tag| {
                 if count > 0 {
                     joined.push(b';');
                 }
@@ -240,7 +240,7 @@ fn push_id(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
 }
 
 /// A `smallint`, `integer`, `bigint` or `timestamptz`.
-pub(crate) fn whole(bytes: &[u8]) -> Option<i64> {
+pub(crate) fn decode_integer(bytes: &[u8]) -> Option<i64> {
     match bytes.len() {
         8 => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
         4 => Some(i64::from(i32::from_be_bytes(bytes.try_into().ok()?))),
@@ -249,9 +249,9 @@ pub(crate) fn whole(bytes: &[u8]) -> Option<i64> {
     }
 }
 
-/// Each element of a `text[]`: the number of dimensions, flags, the type; for its one dimension the length and the first
-/// index; then each element behind its length.
-fn each_tag<'a>(array: &'a [u8], mut take: impl FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
+/// Calls `take` with each element of a `text[]`. Its format: the number of dimensions, flags, the element type; the length
+/// and first index of its one dimension; then each element after its length.
+fn for_each_tag<'a>(array: &'a [u8], mut take: impl FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
     let mut rest = array;
     let mut next = || {
         let (number, after) = rest.split_first_chunk::<4>()?;
@@ -267,7 +267,7 @@ fn each_tag<'a>(array: &'a [u8], mut take: impl FnMut(&'a [u8]) -> Option<()>) -
     let (_first, mut elements) = next()?;
     for _ in 0..length {
         let (size, after) = elements.split_first_chunk::<4>()?;
-        // A null, which the table refuses, has the size -1.
+        // A null has the size -1; the table allows none.
         let size = usize::try_from(i32::from_be_bytes(*size)).ok()?;
         let (tag, after) = after.split_at_checked(size)?;
         take(tag)?;
@@ -292,7 +292,7 @@ mod tests {
         push_csv(&mut out, &mut Rfc3339Writer::default(), kind, bytes).map(|()| out)
     }
 
-    /// As PostgreSQL sends a `text[]`.
+    /// A `text[]` in the binary format.
     fn array(tags: &[String]) -> Vec<u8> {
         let number = |it: usize| i32::try_from(it).unwrap().to_be_bytes();
         if tags.is_empty() {
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_not_read() {
+    fn truncated_arrays_are_not_read() {
         let whole = array(&["vip".to_owned(), "returning".to_owned()]);
         for length in 0..whole.len() {
             assert_eq!(json(ColumnKind::Tags, &whole[..length]), None, "{length}");

@@ -1,10 +1,10 @@
-//! Which column of a CSV is which field of the record.
+//! Matches the columns of a CSV with the fields of the record.
 
 use std::{collections::HashMap, str::FromStr};
 
 use crate::sessions::fields::{COLUMNS, SESSION_FIELDS};
 
-/// How a column of a file is called there, and which of [`COLUMNS`] it is; `None`: it is left out.
+/// The name of a column in a file, and which of [`COLUMNS`] it is. `None` leaves it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnMapping {
     theirs: String,
@@ -19,107 +19,102 @@ impl FromStr for ColumnMapping {
         let (theirs, ours) = text.rsplit_once('=').ok_or("write it as 'Their Name=ourName'")?;
         let ours = match ours.trim() {
             "" => None,
-            name => Some(alike(name).ok_or_else(|| unknown(name))?),
+            name => Some(find_column_loosely(name).ok_or_else(|| unknown_column(name))?),
         };
         Ok(Self { theirs: theirs.trim().to_owned(), ours })
     }
 }
 
 impl ColumnMapping {
-    /// Whether a column of this name is meant. Only of a name without letters and digits every sign matters.
-    fn is_of(&self, name: &str) -> bool {
-        let theirs = letters(&self.theirs);
-        if theirs.is_empty() { self.theirs == name.trim() } else { theirs == letters(name) }
+    /// Compares letters and digits only; a name without any is compared exactly.
+    fn matches(&self, name: &str) -> bool {
+        let theirs = normalize_name(&self.theirs);
+        if theirs.is_empty() { self.theirs == name.trim() } else { theirs == normalize_name(name) }
     }
 }
 
-/// The column of this very name.
+/// The column with exactly this name.
 #[must_use]
-pub fn column(name: &str) -> Option<&'static str> {
+pub fn find_column(name: &str) -> Option<&'static str> {
     COLUMNS.into_iter().find(|column| *column == name)
 }
 
-/// The column whose name this is but for case, spaces and signs.
+/// The column with this name, ignoring case, spaces and punctuation.
 #[must_use]
-pub fn alike(name: &str) -> Option<&'static str> {
-    COLUMNS.into_iter().find(|column| letters(column) == letters(name))
+pub fn find_column_loosely(name: &str) -> Option<&'static str> {
+    COLUMNS.into_iter().find(|column| normalize_name(column) == normalize_name(name))
 }
 
-/// Whether a file with columns of these names needs no mapping.
+/// Checks that a file with columns of these names needs no mapping.
 ///
 /// # Errors
-/// Why it does, as a sentence.
-pub fn understood(names: &[String]) -> Result<(), String> {
-    if let Some(name) = names.iter().find(|name| alike(name).is_none()) {
+/// Why it needs one, as a sentence.
+pub fn check_header(names: &[String]) -> Result<(), String> {
+    if let Some(name) = names.iter().find(|name| find_column_loosely(name).is_none()) {
         return Err(format!("“{name}” is no field of the record"));
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    ColumnPositions::named(&names, &[]).map(|_header| ())
+    ColumnPositions::from_names(&names, &[]).map(|_positions| ())
 }
 
-/// Whether these are the columns of a file; `None`: the column is left out.
+/// Checks that these columns make a record. `None` leaves a column out.
 ///
 /// # Errors
-/// A column that is there twice or missing, as a sentence.
-pub fn placed(columns: &[Option<&'static str>]) -> Result<(), String> {
-    ColumnPositions::placed(columns).map(|_header| ())
+/// A column that is missing or there twice, as a sentence.
+pub fn check_columns(columns: &[Option<&'static str>]) -> Result<(), String> {
+    ColumnPositions::from_columns(columns).map(|_positions| ())
 }
 
-fn letters(name: &str) -> String {
+fn normalize_name(name: &str) -> String {
     name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-fn unknown(name: &str) -> String {
+fn unknown_column(name: &str) -> String {
     format!("there is no column “{name}”. The columns are {}", COLUMNS.join(", "))
 }
 
-/// Which column stands where.
+/// The position of each column in a line.
 #[derive(Debug)]
 pub(crate) struct ColumnPositions {
-    places: HashMap<&'static str, usize>,
+    positions: HashMap<&'static str, usize>,
     pub(crate) width: usize,
 }
 
 impl ColumnPositions {
-    /// The header of a file whose columns have these names; where `mapped` says nothing of a column, its name does.
-    ///
-    /// # Errors
-    /// A column that is unknown, there twice or missing, as a sentence.
-    pub(crate) fn named(names: &[&str], mapped: &[ColumnMapping]) -> Result<Self, String> {
-        if let Some(lost) = mapped.iter().find(|it| !names.iter().any(|name| it.is_of(name))) {
-            return Err(format!("the file has no column “{}”", lost.theirs));
+    /// A column without an entry in `mappings` is found by its name. The error is a sentence about a column that is
+    /// unknown, missing or there twice.
+    pub(crate) fn from_names(names: &[&str], mappings: &[ColumnMapping]) -> Result<Self, String> {
+        if let Some(missing) = mappings.iter().find(|it| !names.iter().any(|name| it.matches(name))) {
+            return Err(format!("the file has no column “{}”", missing.theirs));
         }
-        let place = |name: &&str| match mapped.iter().find(|it| it.is_of(name)) {
-            Some(mapped) => Ok(mapped.ours),
-            None => alike(name).map(Some).ok_or_else(|| unknown(name.trim())),
+        let column = |name: &&str| match mappings.iter().find(|it| it.matches(name)) {
+            Some(mapping) => Ok(mapping.ours),
+            None => find_column_loosely(name).map(Some).ok_or_else(|| unknown_column(name.trim())),
         };
-        Self::placed(&names.iter().map(place).collect::<Result<Vec<_>, _>>()?)
+        Self::from_columns(&names.iter().map(column).collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// The header of a file with these columns, from the first on; `None`: the column is left out.
-    ///
-    /// # Errors
-    /// A column that is there twice or missing, as a sentence.
-    pub(crate) fn placed(columns: &[Option<&'static str>]) -> Result<Self, String> {
-        let mut places = HashMap::new();
-        for (place, column) in columns.iter().enumerate() {
+    /// `None` leaves a column out. The error is a sentence about a column that is missing or there twice.
+    pub(crate) fn from_columns(columns: &[Option<&'static str>]) -> Result<Self, String> {
+        let mut positions = HashMap::new();
+        for (position, column) in columns.iter().enumerate() {
             if let Some(column) = column
-                && places.insert(*column, place).is_some()
+                && positions.insert(*column, position).is_some()
             {
                 return Err(format!("the column “{column}” is there twice"));
             }
         }
-        let is_missing = |name: &str| !places.contains_key(name);
+        let is_missing = |name: &str| !positions.contains_key(name);
         if let Some(missing) = SESSION_FIELDS.iter().find(|field| field.is_required && is_missing(field.name))
         {
             return Err(format!("the column “{}” is missing", missing.name));
         }
-        Ok(Self { places, width: columns.len() })
+        Ok(Self { positions, width: columns.len() })
     }
 
-    /// The cell of a column; empty where the file has no such column.
+    /// The cell of a column; empty if the file has no such column.
     pub(crate) fn cell<'a>(&self, cells: &[&'a str], name: &str) -> &'a str {
-        self.places.get(name).map_or("", |place| cells[*place])
+        self.positions.get(name).map_or("", |position| cells[*position])
     }
 }
 
@@ -131,7 +126,7 @@ mod tests {
 
     #[test]
     fn case_spaces_and_signs_do_not_matter() {
-        let header = ColumnPositions::named(&NAMES, &[]).unwrap();
+        let header = ColumnPositions::from_names(&NAMES, &[]).unwrap();
         assert_eq!(header.cell(&["a", "b", "c", "d", "e"], "agentName"), "e");
         assert_eq!(header.cell(&["a", "b", "c", "d", "e"], "notes"), "");
     }
@@ -139,16 +134,18 @@ mod tests {
     #[test]
     fn what_is_called_otherwise_is_mapped_or_left_out() {
         let names = ["state", "channel", "createdAt", "endedAt", "a=b"];
-        assert!(ColumnPositions::named(&names, &[]).unwrap_err().contains("“state”"));
-        let mapped = ["state=status".parse().unwrap(), "a=b=".parse().unwrap()];
-        assert_eq!(ColumnPositions::named(&names, &mapped).unwrap().cell(&["x"; 5], "status"), "x");
-        assert!(ColumnPositions::named(&NAMES, &mapped).unwrap_err().contains("has no column “state”"));
+        assert!(ColumnPositions::from_names(&names, &[]).unwrap_err().contains("“state”"));
+        let mappings = ["state=status".parse().unwrap(), "a=b=".parse().unwrap()];
+        assert_eq!(ColumnPositions::from_names(&names, &mappings).unwrap().cell(&["x"; 5], "status"), "x");
+        assert!(
+            ColumnPositions::from_names(&NAMES, &mappings).unwrap_err().contains("has no column “state”")
+        );
         assert!("a=b".parse::<ColumnMapping>().is_err() && "a".parse::<ColumnMapping>().is_err());
     }
 
     #[test]
     fn a_column_is_neither_missing_nor_there_twice() {
-        assert!(ColumnPositions::named(&["status", "Status"], &[]).unwrap_err().contains("twice"));
-        assert!(ColumnPositions::named(&NAMES[..3], &[]).unwrap_err().contains("“endedAt” is missing"));
+        assert!(ColumnPositions::from_names(&["status", "Status"], &[]).unwrap_err().contains("twice"));
+        assert!(ColumnPositions::from_names(&NAMES[..3], &[]).unwrap_err().contains("“endedAt” is missing"));
     }
 }

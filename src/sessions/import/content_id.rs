@@ -1,5 +1,5 @@
-//! Sessions of a file that have neither the sender's id nor ours: what they say becomes their id, so that the same
-//! file imported again changes nothing. Lines that say the same stay as many as they are.
+//! Ids for sessions of a file that have neither the sender's id nor ours. They are made from the content, so importing
+//! the same file again changes nothing. Equal lines get different ids and stay separate sessions.
 
 use std::collections::HashMap;
 
@@ -11,41 +11,41 @@ use crate::{
     sessions::record::{IncomingSession, SessionRecord},
 };
 
-/// How often each nameless record stood in a file so far, by the beginning of its fingerprint. Two records that begin
-/// alike would only share their counting, and have ids of their own all the same.
+/// How often each record without an id has occurred in a file, by the first 8 bytes of its fingerprint. Different
+/// records with the same 8 bytes share a count but still get different ids.
 #[derive(Debug, Default)]
 pub(crate) struct ContentIds(HashMap<u64, u32>);
 
 impl ContentIds {
-    /// Gives the record an id, if it has none: of version 7, from its `createdAt`, the client, what it says and how
-    /// often that was said before.
-    pub(crate) fn name(&mut self, client: &ClientId, given: &mut IncomingSession) {
-        if given.record.external_id.is_some() || given.session_id.is_some() {
+    /// Gives the record an id of version 7 if it has none: from its `createdAt`, the client, its content and the number
+    /// of equal records before it.
+    pub(crate) fn assign(&mut self, client: &ClientId, incoming: &mut IncomingSession) {
+        if incoming.record.external_id.is_some() || incoming.session_id.is_some() {
             return;
         }
-        let mut print = fingerprint(client, &given.record);
-        let (start, _) = print.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let mut digest = fingerprint(client, &incoming.record);
+        let (start, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
         let before = self.0.entry(u64::from_be_bytes(*start)).or_default();
         if *before > 0 {
-            print = Sha256::new().chain_update(print).chain_update(before.to_be_bytes()).finalize().into();
+            digest = Sha256::new().chain_update(digest).chain_update(before.to_be_bytes()).finalize().into();
         }
         *before += 1;
-        given.session_id = Some(id(&given.record, &print));
+        incoming.session_id = Some(id_from_fingerprint(&incoming.record, &digest));
     }
 }
 
-fn id(record: &SessionRecord, print: &[u8; 32]) -> Uuid {
-    let (random, _) = print.split_first_chunk().unwrap_or((&[0; 10], &[]));
+fn id_from_fingerprint(record: &SessionRecord, fingerprint: &[u8; 32]) -> Uuid {
+    let (random, _) = fingerprint.split_first_chunk().unwrap_or((&[0; 10], &[]));
     let millis = u64::try_from(record.created_at.timestamp_millis()).unwrap_or_default();
     Builder::from_unix_timestamp_millis(millis, random).into_uuid()
 }
 
-/// SHA-256 over the client and the fields that the record has. A field that is added to the record one day changes
-/// nothing for those that lack it.
+/// SHA-256 over the client and the fields that are not null. A field added to the table later therefore does not change
+/// the fingerprint of records without it.
 pub(crate) fn fingerprint(client: &ClientId, record: &SessionRecord) -> [u8; 32] {
     let mut hash = Sha256::new().chain_update(client.as_str());
     for (name, text) in record.fingerprint_texts().filter(|(_, text)| !text.is_empty()) {
-        // No text holds a NUL, so nothing can pass for something else.
+        // No text contains a NUL, so different fields cannot run together into the same bytes.
         hash.update([0]);
         hash.update(name);
         hash.update([0]);
@@ -58,7 +58,7 @@ pub(crate) fn fingerprint(client: &ClientId, record: &SessionRecord) -> [u8; 32]
 mod tests {
     use super::*;
 
-    fn given(notes: &str) -> IncomingSession {
+    fn incoming(notes: &str) -> IncomingSession {
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
         SessionRecord::parse(now, |name| match name {
             "status" => "missed",
@@ -72,17 +72,17 @@ mod tests {
 
     fn ids(client: &str, notes: &[&str]) -> Vec<Uuid> {
         let client = client.parse().unwrap();
-        let mut nameless = ContentIds::default();
+        let mut content_ids = ContentIds::default();
         let named = |notes: &&str| {
-            let mut given = given(notes);
-            nameless.name(&client, &mut given);
-            given.session_id.unwrap()
+            let mut incoming = incoming(notes);
+            content_ids.assign(&client, &mut incoming);
+            incoming.session_id.unwrap()
         };
         notes.iter().map(named).collect()
     }
 
     #[test]
-    fn the_id_is_of_what_is_said_and_for_whom() {
+    fn the_id_depends_on_content_client_and_occurrence() {
         let first = ids("cl_0000000001", &["a", "b", "a", "a"]);
         assert_eq!(first, ids("cl_0000000001", &["a", "b", "a", "a"]));
         assert_eq!(first[0], ids("cl_0000000001", &["b", "a"])[1]);
@@ -92,21 +92,21 @@ mod tests {
     }
 
     #[test]
-    fn the_id_is_of_version_seven_and_of_the_time_of_the_call() {
+    fn the_id_is_version_seven_with_the_time_of_the_call() {
         let id = ids("cl_0000000001", &["a"])[0];
         assert_eq!(
             (id.get_version_num(), id.get_timestamp().unwrap().to_unix()),
             (7, (1_795_428_000, 123_000_000))
         );
-        // Fixed for ever: another id would double what was imported.
+        // NEVER CHANGE: with another id, importing a file again would store it twice.
         assert_eq!(id.to_string(), "01a207d9-217b-75cf-b3a7-bd7a0f168a98");
     }
 
     #[test]
-    fn who_has_an_id_keeps_it() {
-        let mut named = given("a");
+    fn a_record_with_an_id_keeps_it() {
+        let mut named = incoming("a");
         named.session_id = Some(Uuid::nil());
-        ContentIds::default().name(&"cl_0000000001".parse().unwrap(), &mut named);
+        ContentIds::default().assign(&"cl_0000000001".parse().unwrap(), &mut named);
         assert_eq!(named.session_id, Some(Uuid::nil()));
     }
 }

@@ -1,4 +1,4 @@
-//! What recording would do, found out without doing it.
+//! Predicts the outcomes of recording without storing anything.
 
 use std::collections::HashMap;
 
@@ -11,128 +11,137 @@ use crate::{
     ids::ClientId,
     sessions::{
         record::IncomingSession,
-        recording::store::{RecordOutcome, SessionKey, StoredSession, known},
+        recording::store::{RecordOutcome, SessionKey, StoredSession, find_known},
     },
 };
 
-/// Remembers the sessions that were given, because a later line may be about the same.
+/// Remembers the sessions of earlier lines, because a later line may match one of them.
 #[derive(Debug, Default)]
 pub struct DryRun {
     states: HashMap<SessionIdentity, SimulatedSession>,
-    /// Sessions that were nameless and got an `externalId`.
+    /// Sessions without `externalId` that got one from a later line.
     named: HashMap<String, Uuid>,
 }
 
-/// Which session it is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum SessionIdentity {
-    /// Stored, or new under this id.
+    /// Stored, or new with our id.
     Ours(Uuid),
-    /// New under the sender's id.
+    /// New with the sender's id.
     External(String),
 }
 
-/// What would be stored of a session.
+/// A session as it would be stored.
 #[derive(Debug)]
 struct SimulatedSession {
     fingerprint: [u8; 32],
-    /// Until when it holds; `None`: the sender did not say, so it is as of now.
+    /// When the sender last changed it. `None` if it did not say; then it counts as the newest.
     as_of: Option<DateTime<Utc>>,
     is_erased: bool,
-    is_nameless: bool,
+    lacks_external_id: bool,
 }
 
 impl SimulatedSession {
-    fn of(client: &ClientId, stored: &StoredSession, given: &IncomingSession) -> Self {
+    fn from_stored(client: &ClientId, stored: &StoredSession, incoming: &IncomingSession) -> Self {
         Self {
             fingerprint: fingerprint(client, &stored.record),
-            as_of: Some(stored.as_of(given)),
+            as_of: Some(stored.as_of(incoming)),
             is_erased: stored.erased_at.is_some(),
-            is_nameless: stored.record.external_id.is_none(),
+            lacks_external_id: stored.record.external_id.is_none(),
         }
     }
 }
 
 impl DryRun {
-    /// What would become of these records after those before.
+    /// The outcomes of these records, after those of earlier calls.
     ///
     /// # Errors
-    /// Those of the database.
-    pub fn outcomes(
+    /// If the stored sessions cannot be read.
+    pub fn predict(
         &mut self,
         connection: &mut PgConnection,
         client: &ClientId,
-        given: &[IncomingSession],
+        incoming: &[IncomingSession],
     ) -> QueryResult<Vec<RecordOutcome>> {
-        let known = known(connection, client, given)?;
-        let outcome = |given: &IncomingSession| {
-            let name = SessionKey::of(given);
-            let stored = known.stored(given);
-            let key = match (stored, name) {
+        let known = find_known(connection, client, incoming)?;
+        let outcome = |incoming: &IncomingSession| {
+            let key = SessionKey::from_record(incoming);
+            let stored = known.stored(incoming);
+            let key = match (stored, key) {
                 (Some(stored), _) => SessionIdentity::Ours(stored.session_id),
-                (None, Some(SessionKey::External(id))) => self.key_of_new(id, given.session_id),
+                (None, Some(SessionKey::External(id))) => self.key_of_new(id, incoming.session_id),
                 (None, Some(SessionKey::Ours(id))) => SessionIdentity::Ours(id),
-                // Nobody can be about the same.
+                // Without a key no record can match it.
                 (None, None) => return RecordOutcome::Created,
             };
             let ours = if let SessionIdentity::Ours(id) = key { Some(id) } else { None };
-            let outcome = self.take(client, key, stored, given);
+            let outcome = self.apply(client, key, stored, incoming);
             if let (Some(ours), Some(external), RecordOutcome::Updated) =
-                (ours, &given.record.external_id, outcome)
+                (ours, &incoming.record.external_id, outcome)
             {
                 self.named.insert(external.clone(), ours);
             }
             outcome
         };
-        Ok(given.iter().map(outcome).collect())
+        Ok(incoming.iter().map(outcome).collect())
     }
 
-    /// The session of a sender's id that is not stored: one that got it before, or gets it now by our id.
+    /// The key of a session whose `externalId` is not stored: an earlier line may have incoming it that id, or this one
+    /// does so by our id.
     fn key_of_new(&self, external_id: String, session_id: Option<Uuid>) -> SessionIdentity {
         if let Some(id) = self.named.get(&external_id) {
             return SessionIdentity::Ours(*id);
         }
-        let is_nameless =
-            |id: &Uuid| self.states.get(&SessionIdentity::Ours(*id)).is_some_and(|state| state.is_nameless);
-        session_id.filter(is_nameless).map_or(SessionIdentity::External(external_id), SessionIdentity::Ours)
+        let lacks_external_id = |id: &Uuid| {
+            self.states.get(&SessionIdentity::Ours(*id)).is_some_and(|state| state.lacks_external_id)
+        };
+        session_id
+            .filter(lacks_external_id)
+            .map_or(SessionIdentity::External(external_id), SessionIdentity::Ours)
     }
 
-    fn take(
+    fn apply(
         &mut self,
         client: &ClientId,
         key: SessionIdentity,
         stored: Option<&StoredSession>,
-        given: &IncomingSession,
+        incoming: &IncomingSession,
     ) -> RecordOutcome {
-        let is_nameless = given.record.external_id.is_none();
+        let lacks_external_id = incoming.record.external_id.is_none();
         let before = self.states.get(&key);
-        let of_database =
-            stored.filter(|_| before.is_none()).map(|stored| SimulatedSession::of(client, stored, given));
+        let of_database = stored
+            .filter(|_| before.is_none())
+            .map(|stored| SimulatedSession::from_stored(client, stored, incoming));
         let Some(before) = before.or(of_database.as_ref()) else {
-            let fingerprint = fingerprint(client, &given.record);
+            let fingerprint = fingerprint(client, &incoming.record);
             self.states.insert(
                 key,
-                SimulatedSession { fingerprint, as_of: given.updated_at, is_erased: false, is_nameless },
+                SimulatedSession {
+                    fingerprint,
+                    as_of: incoming.updated_at,
+                    is_erased: false,
+                    lacks_external_id,
+                },
             );
             return RecordOutcome::Created;
         };
-        let is_older = given.updated_at.is_some_and(|it| before.as_of.is_none_or(|as_of| it < as_of));
+        let is_older = incoming.updated_at.is_some_and(|it| before.as_of.is_none_or(|as_of| it < as_of));
         if is_older {
             return RecordOutcome::Unchanged;
         }
         let is_erased = before.is_erased;
         let fingerprint = if is_erased {
-            fingerprint(client, &given.record.clone().without_shopper())
+            fingerprint(client, &incoming.record.clone().without_shopper())
         } else {
-            fingerprint(client, &given.record)
+            fingerprint(client, &incoming.record)
         };
         let is_same = before.fingerprint == fingerprint;
         let confirms =
-            given.updated_at.is_some() && !stored.is_some_and(|stored| stored.was_exported_as(given));
+            incoming.updated_at.is_some() && !stored.is_some_and(|stored| stored.was_exported_as(incoming));
         if !is_same || confirms {
             self.states.insert(
                 key,
-                SimulatedSession { fingerprint, as_of: given.updated_at, is_erased, is_nameless },
+                SimulatedSession { fingerprint, as_of: incoming.updated_at, is_erased, lacks_external_id },
             );
         }
         if is_same { RecordOutcome::Unchanged } else { RecordOutcome::Updated }

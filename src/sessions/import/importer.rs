@@ -75,7 +75,7 @@ impl ImportMode {
             Self::Real => {
                 record_all(connection, client, given)?.into_iter().map(|recorded| recorded.outcome).collect()
             }
-            Self::Dry(dry_run) => dry_run.outcomes(connection, client, given)?,
+            Self::Dry(dry_run) => dry_run.predict(connection, client, given)?,
         };
         Ok(outcomes.into_iter().fold(ImportSummary::default(), ImportSummary::with))
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::{columns::column, importer::ImportSummary, parser::FileFormat};
+use super::{columns::find_column, importer::ImportSummary, parser::FileFormat};
 use crate::schema::imports;
 
 /// How far an import is.
@@ -110,7 +110,7 @@ impl ImportJob {
     pub(crate) fn format(&self) -> FileFormat {
         match &self.mapping {
             _ if self.is_json => FileFormat::Ndjson,
-            Some(mapping) => FileFormat::PlacedCsv(mapping.iter().map(|name| column(name)).collect()),
+            Some(mapping) => FileFormat::PlacedCsv(mapping.iter().map(|name| find_column(name)).collect()),
             None => FileFormat::Csv(Vec::new()),
         }
     }

@@ -188,7 +188,7 @@ fn what_next(start: &[u8]) -> Result<(ImportState, bool), String> {
     if FileFormat::is_json(start) {
         return Ok((ImportState::Checking, true));
     }
-    let (names, _) = sessions::columns(start, 0).map_err(|error| {
+    let (names, _) = sessions::read_columns(start, 0).map_err(|error| {
         format!("This is no file of sessions: {error}. Choose a CSV or NDJSON file in UTF-8.")
     })?;
     if names.len() > COLUMNS_MAX {
@@ -203,7 +203,7 @@ fn what_next(start: &[u8]) -> Result<(ImportState, bool), String> {
                 .to_owned(),
         );
     }
-    let is_understood = sessions::understood(&names).is_ok();
+    let is_understood = sessions::check_header(&names).is_ok();
     Ok((if is_understood { ImportState::Checking } else { ImportState::Mapping }, false))
 }
 
@@ -277,16 +277,16 @@ async fn show_with(
 
 /// Why the header alone does not say what the columns are.
 fn why(start: &[u8]) -> Option<String> {
-    let (names, _) = sessions::columns(start, 0).ok()?;
-    sessions::understood(&names).err()
+    let (names, _) = sessions::read_columns(start, 0).ok()?;
+    sessions::check_header(&names).err()
 }
 
 fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<ColumnChoice> {
-    let (names, rows) = sessions::columns(start, SAMPLES).unwrap_or_default();
+    let (names, rows) = sessions::read_columns(start, SAMPLES).unwrap_or_default();
     let column = |(place, theirs): (usize, String)| {
         let samples = rows.iter().filter_map(|row| row.get(place)).filter(|cell| !cell.is_empty());
         let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
-        let guessed = sessions::alike(&theirs);
+        let guessed = sessions::find_column_loosely(&theirs);
         let ours = chosen.map_or(guessed, |chosen| chosen.get(place).copied().flatten()).unwrap_or_default();
         ColumnChoice { theirs, samples: samples.join(" · "), ours }
     };
@@ -309,9 +309,9 @@ pub(crate) async fn map(
     if import.state() != ImportState::Mapping {
         return Ok(see_other(&address(import_id)));
     }
-    let (names, _) = sessions::columns(&start, 0).unwrap_or_default();
+    let (names, _) = sessions::read_columns(&start, 0).unwrap_or_default();
     let chosen = chosen(&form, names.len())?;
-    if let Err(message) = sessions::placed(&chosen) {
+    if let Err(message) = sessions::check_columns(&chosen) {
         let message = format!("Choose again: {message}.");
         return show_with(visitor, import_id, &db, Some((chosen, message))).await;
     }
@@ -328,7 +328,7 @@ fn chosen(form: &[u8], count: usize) -> Result<Vec<Option<&'static str>>, AppErr
         .map_err(|error| AppError::Malformed(format!("The form cannot be read: {error}.").into()))?;
     let of = |place: usize| {
         let name = format!("column{place}");
-        fields.iter().find(|(field, _)| *field == name).and_then(|(_, value)| sessions::column(value))
+        fields.iter().find(|(field, _)| *field == name).and_then(|(_, value)| sessions::find_column(value))
     };
     Ok((0..count).map(of).collect())
 }

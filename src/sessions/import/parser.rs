@@ -1,4 +1,4 @@
-//! The sessions in a file, CSV or NDJSON, however its bytes come in.
+//! Parses the sessions of a CSV or NDJSON file, whose bytes may arrive in pieces of any size.
 
 use chrono::{DateTime, Utc};
 
@@ -17,26 +17,25 @@ use crate::{
     web::csv::unescape_formula,
 };
 
-/// The byte order mark that some programs put before UTF-8 text.
+/// The byte order mark that some programs write before UTF-8 text.
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
-/// … and before UTF-16.
+/// The byte order marks of UTF-16.
 const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-/// What may stand between the cells of a CSV; programs set to some languages write semicolons.
+/// Possible delimiters of a CSV. Spreadsheets in some languages write semicolons.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// How the sessions of a file are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileFormat {
-    /// With a header; names that are not ours are mapped.
+    /// With a header, whose names may be mapped to ours.
     Csv(Vec<ColumnMapping>),
-    /// With a header that does not matter, because these are its columns; `None`: left out.
+    /// With a header that is ignored in favour of these columns. `None` leaves a column out.
     PlacedCsv(Vec<Option<&'static str>>),
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
 }
 
 impl FileFormat {
-    /// Whether a file that begins so holds JSON.
+    /// Whether a file with this beginning contains JSON.
     #[must_use]
     pub fn is_json(start: &[u8]) -> bool {
         let start = start.strip_prefix(UTF_8_MARK).unwrap_or(start);
@@ -44,73 +43,72 @@ impl FileFormat {
     }
 }
 
-/// A line of the file that holds a session, or should.
+/// A line of the file that should contain a session.
 #[derive(Debug)]
 pub struct ParsedLine {
-    /// Its number in the file, from 1.
+    /// From 1.
     pub number: u64,
-    /// The session, or what is wrong with it.
+    /// The session, or a message for each wrong field.
     pub given: Result<IncomingSession, Vec<FieldError>>,
 }
 
-/// Why nothing of the file can be read: a sentence.
+/// Why no line of the file can be read, as a sentence.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnreadableFile(pub String);
 
-/// Reads a file from its beginning.
 #[derive(Debug)]
 pub struct SessionFileParser {
     client: ClientId,
     now: DateTime<Utc>,
     format: FileFormat,
-    /// `None`: no bytes came yet.
-    cutter: Option<LineSplitter>,
-    /// `None`: not read yet, or there is none in this format.
+    /// `None` until the first bytes arrive.
+    splitter: Option<LineSplitter>,
+    /// `None` until the header is read, and always for NDJSON.
     header: Option<ColumnPositions>,
-    nameless: ContentIds,
+    content_ids: ContentIds,
 }
 
 impl SessionFileParser {
-    /// For sessions of `client`; `now` bounds their times.
+    /// `now` limits the times of the sessions.
     #[must_use]
     pub fn new(client: ClientId, now: DateTime<Utc>, format: FileFormat) -> Self {
-        Self { client, now, format, cutter: None, header: None, nameless: ContentIds::default() }
+        Self { client, now, format, splitter: None, header: None, content_ids: ContentIds::default() }
     }
 
-    /// The client that the sessions are of.
+    /// The client that owns the sessions.
     #[must_use]
     pub fn client(&self) -> &ClientId {
         &self.client
     }
 
-    /// Takes the next bytes of the file, and adds the lines that end in them.
+    /// Reads the next bytes of the file and appends the lines that end in them.
     ///
     /// # Errors
-    /// When the header is wrong, or this is no text.
+    /// If the header is wrong or the file is not text.
     pub fn feed(&mut self, mut bytes: &[u8], lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
-        let mut cutter = match self.cutter.take() {
-            Some(cutter) => cutter,
+        let mut splitter = match self.splitter.take() {
+            Some(splitter) => splitter,
             None if bytes.is_empty() => return Ok(()),
             None => {
                 bytes = bytes.strip_prefix(UTF_8_MARK).unwrap_or(bytes);
-                self.begin(bytes)?
+                self.start(bytes)?
             }
         };
-        let fed = cutter.feed(bytes, |cut| self.read(cut, lines));
-        self.cutter = Some(cutter);
+        let fed = splitter.feed(bytes, |line| self.read_line(line, lines));
+        self.splitter = Some(splitter);
         fed
     }
 
-    /// The file ends here: adds its last line, if that lacks its end.
+    /// Ends the file: appends a last line without a line break.
     ///
     /// # Errors
-    /// When the header is wrong or missing.
+    /// If the header is wrong or missing.
     pub fn end(&mut self, lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
-        if let Some(mut cutter) = self.cutter.take()
-            && let Some(cut) = cutter.end()
+        if let Some(mut splitter) = self.splitter.take()
+            && let Some(line) = splitter.end()
         {
-            self.read(cut, lines)?;
+            self.read_line(line, lines)?;
         }
         if self.header.is_none() && self.format != FileFormat::Ndjson {
             return Err(UnreadableFile(
@@ -120,7 +118,7 @@ impl SessionFileParser {
         Ok(())
     }
 
-    fn begin(&self, bytes: &[u8]) -> Result<LineSplitter, UnreadableFile> {
+    fn start(&self, bytes: &[u8]) -> Result<LineSplitter, UnreadableFile> {
         if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
             return Err(UnreadableFile("line 1: this is UTF-16; save the file as UTF-8".to_owned()));
         }
@@ -131,64 +129,68 @@ impl SessionFileParser {
             }
             return Ok(LineSplitter::new(None));
         }
-        Ok(LineSplitter::new(Some(delimiter(bytes))))
+        Ok(LineSplitter::new(Some(detect_delimiter(bytes))))
     }
 
-    fn read(&mut self, cut: &RawLine, lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
+    fn read_line(&mut self, line: &RawLine, lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
         let given = match (&self.format, &self.header) {
-            (FileFormat::Ndjson, _) if cut.bytes().trim_ascii().is_empty() => return Ok(()),
-            (FileFormat::Ndjson, _) => whole(cut).and_then(|()| self.object(cut)),
-            (_, Some(header)) => whole(cut).and_then(|()| self.row(header, cut)),
+            (FileFormat::Ndjson, _) if line.bytes().trim_ascii().is_empty() => return Ok(()),
+            (FileFormat::Ndjson, _) => check_complete(line).and_then(|()| self.parse_object(line)),
+            (_, Some(header)) => check_complete(line).and_then(|()| self.parse_row(header, line)),
             (format, None) => {
-                self.header = Some(header(format, cut)?);
+                self.header = Some(parse_header(format, line)?);
                 return Ok(());
             }
         };
         let given = given.map(|mut given| {
-            self.nameless.name(&self.client, &mut given);
+            self.content_ids.assign(&self.client, &mut given);
             given
         });
-        lines.push(ParsedLine { number: cut.number, given });
+        lines.push(ParsedLine { number: line.number, given });
         Ok(())
     }
 
-    fn object(&self, cut: &RawLine) -> Result<IncomingSession, Vec<FieldError>> {
-        let value = serde_json::from_slice(cut.bytes())
-            .map_err(|error| of_line(format!("The JSON cannot be read: {}.", in_line(&error))))?;
+    fn parse_object(&self, line: &RawLine) -> Result<IncomingSession, Vec<FieldError>> {
+        let value = serde_json::from_slice(line.bytes())
+            .map_err(|error| line_error(format!("The JSON cannot be read: {}.", in_line(&error))))?;
         record_json::parse(self.now, &value)
     }
 
-    fn row(&self, header: &ColumnPositions, cut: &RawLine) -> Result<IncomingSession, Vec<FieldError>> {
-        if cut.width() != header.width {
-            let message = format!("The line has {} cells, the header has {}.", cut.width(), header.width);
-            return Err(of_line(message));
+    fn parse_row(
+        &self,
+        header: &ColumnPositions,
+        line: &RawLine,
+    ) -> Result<IncomingSession, Vec<FieldError>> {
+        if line.width() != header.width {
+            let message = format!("The line has {} cells, the header has {}.", line.width(), header.width);
+            return Err(line_error(message));
         }
-        let cells = cut.cells().ok_or_else(|| of_line("The line is not UTF-8 text."))?;
+        let cells = line.cells().ok_or_else(|| line_error("The line is not UTF-8 text."))?;
         SessionRecord::parse(self.now, |name| unescape_formula(header.cell(&cells, name)))
     }
 }
 
-/// Why a line of JSON cannot be read. It counts lines from its own, which is always the first.
+/// Why a line of JSON cannot be read. The line number is left out: `serde_json` sees each line as its first.
 pub(crate) fn in_line(error: &serde_json::Error) -> String {
     error.to_string().replace("at line 1 column", "at column")
 }
 
-/// The column names of a CSV, and the cells of the first lines below them, as far as these bytes of its beginning go.
+/// The column names of a CSV and the cells of the first `samples` lines, as far as these first bytes contain them.
 ///
 /// # Errors
-/// When there is no header that could be read.
-pub fn columns(bytes: &[u8], samples: usize) -> Result<(Vec<String>, Vec<Vec<String>>), UnreadableFile> {
+/// If there is no readable header.
+pub fn read_columns(bytes: &[u8], samples: usize) -> Result<(Vec<String>, Vec<Vec<String>>), UnreadableFile> {
     let bytes = bytes.strip_prefix(UTF_8_MARK).unwrap_or(bytes);
-    let mut cutter = LineSplitter::new(Some(delimiter(bytes)));
+    let mut splitter = LineSplitter::new(Some(detect_delimiter(bytes)));
     let mut rows: Vec<Vec<String>> = Vec::new();
-    // The end is told by an error: the other lines are not wanted.
-    let _is_enough = cutter.feed(bytes, |cut| {
-        let cells = cut.cells().unwrap_or_default();
+    // An error stops the splitter once there are enough lines.
+    let _is_enough = splitter.feed(bytes, |line| {
+        let cells = line.cells().unwrap_or_default();
         rows.push(cells.into_iter().map(|cell| cell.trim().to_owned()).collect());
         if rows.len() > samples { Err(()) } else { Ok(()) }
     });
     if rows.len() <= samples
-        && let Some(cells) = cutter.end().and_then(RawLine::cells)
+        && let Some(cells) = splitter.end().and_then(RawLine::cells)
     {
         rows.push(cells.into_iter().map(|cell| cell.trim().to_owned()).collect());
     }
@@ -199,37 +201,37 @@ pub fn columns(bytes: &[u8], samples: usize) -> Result<(Vec<String>, Vec<Vec<Str
     }
 }
 
-/// What stands most often in the first line, and so between its cells.
-fn delimiter(bytes: &[u8]) -> u8 {
+/// The delimiter that occurs most often in the first line.
+fn detect_delimiter(bytes: &[u8]) -> u8 {
     let line = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     let count = |delimiter: &u8| line.split(|byte| byte == delimiter).count();
-    // Of equals the last is taken.
+    // `max_by_key` returns the last maximum; `rev()` makes the comma win ties.
     DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
 }
 
-fn header(format: &FileFormat, cut: &RawLine) -> Result<ColumnPositions, UnreadableFile> {
-    let at_line = |message: String| UnreadableFile(format!("line {}: {message}", cut.number));
-    let names = cut.cells().ok_or_else(|| at_line("the header is not UTF-8 text".to_owned()))?;
+fn parse_header(format: &FileFormat, line: &RawLine) -> Result<ColumnPositions, UnreadableFile> {
+    let at_line = |message: String| UnreadableFile(format!("line {}: {message}", line.number));
+    let names = line.cells().ok_or_else(|| at_line("the header is not UTF-8 text".to_owned()))?;
     match format {
-        FileFormat::PlacedCsv(columns) => ColumnPositions::placed(columns),
-        FileFormat::Csv(mapped) => ColumnPositions::named(&names, mapped),
-        FileFormat::Ndjson => ColumnPositions::named(&names, &[]),
+        FileFormat::PlacedCsv(columns) => ColumnPositions::from_columns(columns),
+        FileFormat::Csv(mappings) => ColumnPositions::from_names(&names, mappings),
+        FileFormat::Ndjson => ColumnPositions::from_names(&names, &[]),
     }
     .map_err(at_line)
 }
 
-fn whole(cut: &RawLine) -> Result<(), Vec<FieldError>> {
-    if cut.is_unclosed {
-        return Err(of_line(
+fn check_complete(line: &RawLine) -> Result<(), Vec<FieldError>> {
+    if line.is_unclosed {
+        return Err(line_error(
             "A quote is opened in this line and never closed, so the rest of the file is in it.",
         ));
     }
-    if cut.is_too_long {
-        return Err(of_line(format!("The line is longer than {} MiB.", LINE_MAX / (1024 * 1024))));
+    if line.is_too_long {
+        return Err(line_error(format!("The line is longer than {} MiB.", LINE_MAX / (1024 * 1024))));
     }
     Ok(())
 }
 
-fn of_line(message: impl Into<std::borrow::Cow<'static, str>>) -> Vec<FieldError> {
+fn line_error(message: impl Into<std::borrow::Cow<'static, str>>) -> Vec<FieldError> {
     vec![FieldError::new("line", message)]
 }

@@ -1,4 +1,4 @@
-//! Everything about one session, in sections.
+//! The sections of the page of one session. A new field of the table of fields is shown here.
 
 use chrono::{DateTime, Utc};
 
@@ -8,13 +8,12 @@ use crate::{
     web::time::{DisplayTime, rfc3339},
 };
 
-/// A heading and what stands below it.
+/// A heading and its rows.
 pub(crate) struct DetailSection {
     pub(crate) title: &'static str,
     pub(crate) facts: Vec<DetailRow>,
 }
 
-/// What a fact is called, and what it is.
 pub(crate) struct DetailRow {
     pub(crate) name: &'static str,
     pub(crate) value: DetailValue,
@@ -23,23 +22,23 @@ pub(crate) struct DetailRow {
 pub(crate) enum DetailValue {
     Text(String),
     Time(DisplayTime),
-    /// A span of time, in words and exactly.
+    /// A duration, in words and in seconds.
     Span(DurationText),
-    /// A status, with its mark.
+    /// Shown as a badge.
     Status(SessionStatus),
-    /// An id or the like, to be copied.
+    /// An id or the like, for copying.
     Code(String),
-    /// An address that a browser may follow.
+    /// A web address.
     Link(String),
 }
 
-/// The sections that have something to say.
+/// The sections that have any rows.
 pub(crate) fn sections(session: &Session) -> Vec<DetailSection> {
     [
         ("The call", call(session)),
         ("The shopper", shopper(session)),
         ("The order", order(session)),
-        ("What was said about it", words(session)),
+        ("What was said about it", feedback(session)),
         ("Technical", technical(session)),
     ]
     .into_iter()
@@ -58,7 +57,7 @@ fn text(name: &'static str, text: Option<&String>) -> Option<DetailRow> {
 
 fn time(name: &'static str, instant: Option<DateTime<Utc>>) -> Option<DetailRow> {
     let instant = instant?;
-    // To the second here: the list says the minute.
+    // With seconds; the list shows minutes.
     let text = instant.format("%-d %b %Y, %H:%M:%S UTC").to_string();
     Some(fact(name, DetailValue::Time(DisplayTime { text, iso: rfc3339(instant) })))
 }
@@ -67,7 +66,7 @@ fn code(name: &'static str, text: Option<&String>) -> Option<DetailRow> {
     Some(fact(name, DetailValue::Code(text?.clone())))
 }
 
-/// Only what is surely an address of the web becomes a link: senders write what they like.
+/// Only a web address becomes a link: senders may write anything, such as `javascript:`.
 fn link(name: &'static str, address: Option<&String>) -> Option<DetailRow> {
     let address = address?.clone();
     let is_web = url::Url::parse(&address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
@@ -111,7 +110,7 @@ fn order(session: &Session) -> Vec<Option<DetailRow>> {
     ]
 }
 
-fn words(session: &Session) -> Vec<Option<DetailRow>> {
+fn feedback(session: &Session) -> Vec<Option<DetailRow>> {
     vec![
         session.rating.map(|stars| fact("Rating", DetailValue::Text(format!("{stars} of 5 stars")))),
         text("Comment", session.rating_comment.as_ref()),

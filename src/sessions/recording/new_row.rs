@@ -12,7 +12,7 @@ use crate::{
 /// A session that is not stored yet.
 pub(crate) struct PendingRow<'a> {
     pub(crate) session_id: Uuid,
-    pub(crate) given: &'a IncomingSession,
+    pub(crate) incoming: &'a IncomingSession,
 }
 
 /// Stores the rows with the sequences from `first` on.
@@ -30,7 +30,7 @@ pub(crate) fn copy_rows(
             assigned_last $last:tt
         ) => {
             |(sequence, row)| {
-                let IncomingSession { record, updated_at, .. } = row.given;
+                let IncomingSession { record, updated_at, .. } = row.incoming;
                 (
                     sessions::client_id.eq(client.as_str()),
                     sessions::sequence.eq(sequence),

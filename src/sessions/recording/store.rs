@@ -1,4 +1,4 @@
-//! Writing the tables `sessions`, `session_counters` and, in `days`, `session_days`.
+//! Writes the tables `sessions` and `session_counters`; [`DailyCounts`] writes `session_days`.
 
 use std::collections::HashMap;
 
@@ -16,46 +16,44 @@ use crate::{
     sessions::record::{IncomingSession, SessionRecord},
 };
 
-/// So many records at most are stored in one go.
+/// Maximum number of records in a batch.
 pub const BATCH_MAX: usize = 1000;
 
-/// What became of a recorded session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordOutcome {
     /// It is new.
     Created,
-    /// It was there and is changed.
+    /// It was there and changed.
     Updated,
-    /// It was there and is the same, or was newer.
+    /// It was there and is equal or newer.
     Unchanged,
 }
 
-/// A session that was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordedSession {
-    /// Our id of it.
+    /// Our id of the session.
     pub session_id: Uuid,
-    /// What became of it.
+    /// Whether it was stored.
     pub outcome: RecordOutcome,
 }
 
-/// Stores records in their order, all or none: known by `externalId`, or else by our own id, they update
-/// what is there unless that is newer.
-/// Up to [`BATCH_MAX`] at a time.
+/// Stores at most [`BATCH_MAX`] records in their order, all or none. A record whose `externalId`, or else our id, is known
+/// updates that session unless the stored one is newer.
 ///
 /// The counter of the client stays locked until commit, so sequences are dense and in the order of commits.
 ///
 /// # Errors
-/// Those of the database; `NotFound` when there is no such client.
+/// `NotFound` if there is no such client.
 pub fn record_all(
     connection: &mut PgConnection,
     client: &ClientId,
-    given: &[IncomingSession],
+    incoming: &[IncomingSession],
 ) -> QueryResult<Vec<RecordedSession>> {
     connection.transaction(|connection| {
         let counter = session_counters::table.find(client.as_str());
         let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
-        let known = if recorded == 0 { KnownSessions::default() } else { known(connection, client, given)? };
+        let known =
+            if recorded == 0 { KnownSessions::default() } else { find_known(connection, client, incoming)? };
         let mut batch = PendingChanges {
             client,
             next: recorded + 1,
@@ -64,8 +62,8 @@ pub fn record_all(
             days: DailyCounts::default(),
         };
         let outcomes: Vec<RecordedSession> =
-            given.iter().map(|given| batch.take(connection, given)).collect::<QueryResult<_>>()?;
-        // What changes nothing leaves the revision as it is: what was answered at it still holds.
+            incoming.iter().map(|incoming| batch.apply(connection, incoming)).collect::<QueryResult<_>>()?;
+        // Cached pages hold for a revision, so a batch that changes nothing leaves it as it is.
         if outcomes.iter().any(|it| it.outcome != RecordOutcome::Unchanged) {
             batch.store(connection)?;
         }
@@ -73,7 +71,7 @@ pub fn record_all(
     })
 }
 
-/// A stored session as far as a record of the same `externalId` is compared with it.
+/// The columns of a stored session that an incoming record is compared with.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct StoredSession {
@@ -88,44 +86,44 @@ pub(crate) struct StoredSession {
 }
 
 impl StoredSession {
-    /// Whether this record is what an export gave of the session, so that its time is ours.
-    pub(crate) fn was_exported_as(&self, given: &IncomingSession) -> bool {
-        given.recorded_at == Some(self.recorded_at)
+    /// Whether the record comes from an export of this session, so that its `updatedAt` is by our clock.
+    pub(crate) fn was_exported_as(&self, incoming: &IncomingSession) -> bool {
+        incoming.recorded_at == Some(self.recorded_at)
     }
 
-    /// Until when it holds, by the clock that `given` goes by: as the sender said, or else since we changed it.
-    pub(crate) fn as_of(&self, given: &IncomingSession) -> DateTime<Utc> {
-        let by_sender = self.sender_updated_at.filter(|_| !self.was_exported_as(given));
+    /// The time to compare `incoming` with: the sender's if known, otherwise that of our last change.
+    pub(crate) fn as_of(&self, incoming: &IncomingSession) -> DateTime<Utc> {
+        let by_sender = self.sender_updated_at.filter(|_| !self.was_exported_as(incoming));
         by_sender.unwrap_or(self.updated_at)
     }
 }
 
-/// The stored sessions that these records are about.
-pub(crate) fn known(
+/// Loads the stored sessions that these records match.
+pub(crate) fn find_known(
     connection: &mut PgConnection,
     client: &ClientId,
-    given: &[IncomingSession],
+    incoming: &[IncomingSession],
 ) -> QueryResult<KnownSessions> {
     let external_ids: Vec<&str> =
-        given.iter().filter_map(|given| given.record.external_id.as_deref()).collect();
-    let session_ids: Vec<Uuid> = given.iter().filter_map(|given| given.session_id).collect();
+        incoming.iter().filter_map(|incoming| incoming.record.external_id.as_deref()).collect();
+    let session_ids: Vec<Uuid> = incoming.iter().filter_map(|incoming| incoming.session_id).collect();
     let mine =
         sessions::table.filter(sessions::client_id.eq(client.as_str())).select(StoredSession::as_select());
-    let mut places = KnownSessions::default();
+    let mut known = KnownSessions::default();
     if !external_ids.is_empty() {
         for stored in mine.filter(sessions::external_id.eq_any(external_ids)).load(connection)? {
-            places.add_external(stored);
+            known.add_external(stored);
         }
     }
     if !session_ids.is_empty() {
         for stored in mine.filter(sessions::session_id.eq_any(session_ids)).load(connection)? {
-            places.add_ours(stored);
+            known.add_ours(stored);
         }
     }
-    Ok(places)
+    Ok(known)
 }
 
-/// What a record is known by: its `externalId`, or where the sender has none, our own id of the session.
+/// The identity of a record: its `externalId`, or without one our id of the session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SessionKey {
     External(String),
@@ -133,24 +131,23 @@ pub(crate) enum SessionKey {
 }
 
 impl SessionKey {
-    pub(crate) fn of(given: &IncomingSession) -> Option<Self> {
-        match &given.record.external_id {
+    pub(crate) fn from_record(incoming: &IncomingSession) -> Option<Self> {
+        match &incoming.record.external_id {
             Some(id) => Some(Self::External(id.clone())),
-            None => given.session_id.map(Self::Ours),
+            None => incoming.session_id.map(Self::Ours),
         }
     }
 }
 
-/// Where the session of a name is.
 #[derive(Clone, Copy)]
 enum SessionSlot {
-    /// In the table; at this index of those that were read.
+    /// In the table; the index in [`KnownSessions::stored`].
     Stored(usize),
-    /// Among the new rows of this batch, at this index.
+    /// New in this batch; the index in [`PendingChanges::new`].
     New(usize),
 }
 
-/// The place of every name in a batch. A session that two names lead to is there once.
+/// The sessions of a batch by their keys. A session may have two keys.
 #[derive(Default)]
 pub(crate) struct KnownSessions {
     names: HashMap<SessionKey, SessionSlot>,
@@ -174,20 +171,21 @@ impl KnownSessions {
         }
     }
 
-    /// Where the session is that the record is about. One that had no `externalId` gets it where an export says its id.
-    fn of(&self, given: &IncomingSession) -> Option<SessionSlot> {
-        let found = self.names.get(&SessionKey::of(given)?).copied();
+    /// The session that the record matches. A stored session without `externalId` also matches by our id, and gets the
+    /// `externalId` of the record.
+    fn find(&self, incoming: &IncomingSession) -> Option<SessionSlot> {
+        let found = self.names.get(&SessionKey::from_record(incoming)?).copied();
         if found.is_some() {
             return found;
         }
-        let place = self.names.get(&SessionKey::Ours(given.session_id?)).copied()?;
-        matches!(place, SessionSlot::Stored(index) if self.stored[index].record.external_id.is_none())
-            .then_some(place)
+        let slot = self.names.get(&SessionKey::Ours(incoming.session_id?)).copied()?;
+        matches!(slot, SessionSlot::Stored(index) if self.stored[index].record.external_id.is_none())
+            .then_some(slot)
     }
 
-    /// The stored session that the record is about.
-    pub(crate) fn stored(&self, given: &IncomingSession) -> Option<&StoredSession> {
-        match self.of(given)? {
+    /// The stored session that the record matches.
+    pub(crate) fn stored(&self, incoming: &IncomingSession) -> Option<&StoredSession> {
+        match self.find(incoming)? {
             SessionSlot::Stored(index) => Some(&self.stored[index]),
             SessionSlot::New(_) => None,
         }
@@ -205,21 +203,21 @@ struct PendingChanges<'a> {
 }
 
 impl<'a> PendingChanges<'a> {
-    fn take(
+    fn apply(
         &mut self,
         connection: &mut PgConnection,
-        given: &'a IncomingSession,
+        incoming: &'a IncomingSession,
     ) -> QueryResult<RecordedSession> {
-        let name = SessionKey::of(given);
-        match self.place_of(given) {
-            None => Ok(self.create(name, given)),
+        let name = SessionKey::from_record(incoming);
+        match self.find_slot(incoming) {
+            None => Ok(self.create(name, incoming)),
             Some(SessionSlot::New(index)) => {
                 self.known.names.extend(name.map(|name| (name, SessionSlot::New(index))));
-                Ok(amend(&mut self.new[index], given))
+                Ok(replace_pending(&mut self.new[index], incoming))
             }
             Some(SessionSlot::Stored(index)) => {
                 let stored = &mut self.known.stored[index];
-                let (recorded, before) = update(connection, self.client, stored, given)?;
+                let (recorded, before) = update(connection, self.client, stored, incoming)?;
                 self.known.names.extend(name.map(|name| (name, SessionSlot::Stored(index))));
                 if let Some(before) = before {
                     self.days.change(&before, &stored.record);
@@ -229,32 +227,32 @@ impl<'a> PendingChanges<'a> {
         }
     }
 
-    /// Where the session is that the record is about, also if it is as new as that.
-    fn place_of(&self, given: &IncomingSession) -> Option<SessionSlot> {
-        let place = self.known.of(given);
-        place.or_else(|| {
-            let place = self.known.names.get(&SessionKey::Ours(given.session_id?)).copied()?;
-            let is_nameless = |index: usize| self.new[index].given.record.external_id.is_none();
-            matches!(place, SessionSlot::New(index) if is_nameless(index)).then_some(place)
+    /// The session that the record matches, among the stored ones and those of this batch.
+    fn find_slot(&self, incoming: &IncomingSession) -> Option<SessionSlot> {
+        let slot = self.known.find(incoming);
+        slot.or_else(|| {
+            let slot = self.known.names.get(&SessionKey::Ours(incoming.session_id?)).copied()?;
+            let lacks_external_id = |index: usize| self.new[index].incoming.record.external_id.is_none();
+            matches!(slot, SessionSlot::New(index) if lacks_external_id(index)).then_some(slot)
         })
     }
 
-    fn create(&mut self, name: Option<SessionKey>, given: &'a IncomingSession) -> RecordedSession {
-        // Known by an id of ours, it must be found by it again; so an export may move to another installation.
+    fn create(&mut self, name: Option<SessionKey>, incoming: &'a IncomingSession) -> RecordedSession {
+        // Keeps the id of an export, so that sessions keep their ids in another installation.
         let is_free = |id: &Uuid| !self.known.names.contains_key(&SessionKey::Ours(*id));
-        let session_id = given.session_id.filter(is_free).unwrap_or_else(Uuid::now_v7);
+        let session_id = incoming.session_id.filter(is_free).unwrap_or_else(Uuid::now_v7);
         for name in name.into_iter().chain([SessionKey::Ours(session_id)]) {
             self.known.names.insert(name, SessionSlot::New(self.new.len()));
         }
-        self.new.push(PendingRow { session_id, given });
+        self.new.push(PendingRow { session_id, incoming });
         RecordedSession { session_id, outcome: RecordOutcome::Created }
     }
 
-    /// Stores what is new, and what is counted.
+    /// Stores the new rows and the counts.
     fn store(mut self, connection: &mut PgConnection) -> QueryResult<()> {
         copy_rows(connection, self.client, self.next, &self.new)?;
         for new in &self.new {
-            self.days.add(&new.given.record);
+            self.days.add(&new.incoming.record);
         }
         self.days.store(connection, self.client)?;
         let created = i64::try_from(self.new.len()).map_err(|error| QueryBuilderError(error.into()))?;
@@ -268,46 +266,45 @@ impl<'a> PendingChanges<'a> {
     }
 }
 
-/// Updates a stored session, and gives what it was before if it is different now. What was erased is not filled in
-/// again.
+/// Updates a stored session. Returns the previous record if it changed. Erased fields stay erased.
 fn update(
     connection: &mut PgConnection,
     client: &ClientId,
     stored: &mut StoredSession,
-    given: &IncomingSession,
+    incoming: &IncomingSession,
 ) -> QueryResult<(RecordedSession, Option<SessionRecord>)> {
     let session_id = stored.session_id;
     let unchanged = RecordedSession { session_id, outcome: RecordOutcome::Unchanged };
-    if given.updated_at.is_some_and(|it| it < stored.as_of(given)) {
+    if incoming.updated_at.is_some_and(|it| it < stored.as_of(incoming)) {
         return Ok((unchanged, None));
     }
     let record = match stored.erased_at {
-        Some(_) => given.record.clone().without_shopper(),
-        None => given.record.clone(),
+        Some(_) => incoming.record.clone().without_shopper(),
+        None => incoming.record.clone(),
     };
     if stored.record == record {
-        confirm(connection, client, stored, given)?;
+        confirm_time(connection, client, stored, incoming)?;
         return Ok((unchanged, None));
     }
-    let by_sender = given.updated_at.filter(|_| !stored.was_exported_as(given));
+    let by_sender = incoming.updated_at.filter(|_| !stored.was_exported_as(incoming));
     diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
         .set((&record, sessions::updated_at.eq(now), sessions::sender_updated_at.eq(by_sender)))
         .execute(connection)?;
-    // Without a time it is as of now: what says that it is older is older.
+    // A record without `updatedAt` counts as newest, so any record with a time is older.
     stored.sender_updated_at = by_sender.or(Some(DateTime::<Utc>::MAX_UTC));
     let before = std::mem::replace(&mut stored.record, record);
     Ok((RecordedSession { session_id, outcome: RecordOutcome::Updated }, Some(before)))
 }
 
-/// The sender says that what is stored was still so at a later time: an older record must not overwrite it. An export
-/// says nothing of the sender.
-fn confirm(
+/// Stores the later time of an equal record, so that a record between the two does not overwrite it. The time of an
+/// export is not the sender's and is not stored.
+fn confirm_time(
     connection: &mut PgConnection,
     client: &ClientId,
     stored: &mut StoredSession,
-    given: &IncomingSession,
+    incoming: &IncomingSession,
 ) -> QueryResult<()> {
-    let updated_at = given.updated_at.filter(|_| !stored.was_exported_as(given));
+    let updated_at = incoming.updated_at.filter(|_| !stored.was_exported_as(incoming));
     if updated_at.is_some() && updated_at != stored.sender_updated_at {
         diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
             .set(sessions::sender_updated_at.eq(updated_at))
@@ -317,13 +314,14 @@ fn confirm(
     Ok(())
 }
 
-/// Changes a row that is not stored yet: the same name twice in one batch.
-fn amend<'a>(new: &mut PendingRow<'a>, given: &'a IncomingSession) -> RecordedSession {
-    // A record without a time is as of now: what says that it is older is older.
-    let is_older = given.updated_at.is_some_and(|it| new.given.updated_at.is_none_or(|stored| it < stored));
-    let is_same = new.given.record == given.record;
+/// Replaces a row that is not stored yet: the same session twice in one batch.
+fn replace_pending<'a>(new: &mut PendingRow<'a>, incoming: &'a IncomingSession) -> RecordedSession {
+    // A record without `updatedAt` counts as newest, so any record with a time is older.
+    let is_older =
+        incoming.updated_at.is_some_and(|it| new.incoming.updated_at.is_none_or(|stored| it < stored));
+    let is_same = new.incoming.record == incoming.record;
     if !is_older {
-        new.given = given;
+        new.incoming = incoming;
     }
     let outcome = if is_older || is_same { RecordOutcome::Unchanged } else { RecordOutcome::Updated };
     RecordedSession { session_id: new.session_id, outcome }

@@ -98,7 +98,9 @@ async fn wrap_up_seconds_are_recorded_and_follow_the_duration() {
     let app = TestApp::start().await;
     let sender = Sender::sign_up(&app, "ada").await;
 
-    let recorded = sender.send(&json!([build_changed_session("a", json!({"wrapUpSeconds": 45})), build_session("b")])).await;
+    let recorded = sender
+        .send(&json!([build_changed_session("a", json!({"wrapUpSeconds": 45})), build_session("b")]))
+        .await;
     let negative = sender.send(&build_changed_session("c", json!({"wrapUpSeconds": -1}))).await;
 
     assert_eq!((read_counts(&recorded), negative.status.as_u16()), ([2, 0, 0, 0], 422));
