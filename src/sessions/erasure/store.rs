@@ -23,7 +23,7 @@ pub fn count_sessions(
     client: &ClientId,
     shopper: &Shopper,
 ) -> QueryResult<i64> {
-    let counter = session_counters::table.find(client.as_str());
+    let counter = session_counters::table.find(client);
     let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
     let mut count = 0;
     for after in (0..recorded).step_by(usize::try_from(PIECE).unwrap_or(1)) {
@@ -62,7 +62,7 @@ fn erase_piece(
     (shopper, after): (&Shopper, i64),
 ) -> QueryResult<Option<usize>> {
     connection.transaction(|connection| {
-        let counter = session_counters::table.find(client.as_str());
+        let counter = session_counters::table.find(client);
         let recorded: i64 = counter.select(session_counters::recorded).for_update().first(connection)?;
         if after >= recorded {
             return Ok(None);
@@ -114,7 +114,7 @@ type SqlCondition<'a> =
 /// The shopper's sessions in the piece after this sequence.
 fn of_shopper<'a>(client: &'a ClientId, shopper: &'a Shopper, after: i64) -> SqlCondition<'a> {
     let piece = sessions::client_id
-        .eq(client.as_str())
+        .eq(client)
         .and(sessions::sequence.gt(after))
         .and(sessions::sequence.le(after + PIECE));
     match shopper {

@@ -1,15 +1,11 @@
 //! Fields with a fixed set of values. The names are the same in SQL, JSON, CSV and in addresses.
 
-use std::{fmt, io::Write as _, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use diesel::{
-    deserialize::{self, FromSql, FromSqlRow},
-    expression::AsExpression,
-    pg::{Pg, PgValue},
-    serialize::{self, IsNull, Output, ToSql},
-    sql_types::Text,
-};
+use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
 use serde::{Serialize, Serializer};
+
+use crate::db::sql::impl_text_column;
 
 /// Defines an enum that is stored and sent as text.
 macro_rules! text_enum {
@@ -53,18 +49,7 @@ macro_rules! text_enum {
             }
         }
 
-        impl ToSql<Text, Pg> for $name {
-            fn to_sql(&self, out: &mut Output<'_, '_, Pg>) -> serialize::Result {
-                out.write_all(self.as_str().as_bytes())?;
-                Ok(IsNull::No)
-            }
-        }
-
-        impl FromSql<Text, Pg> for $name {
-            fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-                Ok(std::str::from_utf8(value.as_bytes())?.parse()?)
-            }
-        }
+        impl_text_column!($name);
     };
 }
 

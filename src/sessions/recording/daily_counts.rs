@@ -42,13 +42,13 @@ impl DailyCounts {
         let (more, fewer): (Vec<_>, Vec<_>) =
             self.0.into_iter().filter(|(_, change)| *change != 0).partition(|(_, change)| *change > 0);
         for ((day, status, channel), change) in fewer {
-            diesel::update(session_days::table.find((client.as_str(), day, status, channel)))
+            diesel::update(session_days::table.find((client, day, status, channel)))
                 .set(session_days::sessions.eq(session_days::sessions + change))
                 .execute(connection)?;
         }
         let row = |((day, status, channel), change)| {
             (
-                session_days::client_id.eq(client.as_str()),
+                session_days::client_id.eq(client),
                 session_days::day.eq(day),
                 session_days::status.eq(status),
                 session_days::channel.eq(channel),

@@ -32,7 +32,7 @@ pub(crate) fn copy_rows(
             |(sequence, row)| {
                 let IncomingSession { record, updated_at, .. } = row.incoming;
                 (
-                    sessions::client_id.eq(client.as_str()),
+                    sessions::client_id.eq(client),
                     sessions::sequence.eq(sequence),
                     sessions::session_id.eq(row.session_id),
                     $(sessions::$field.eq(&record.$field),)*

@@ -50,7 +50,7 @@ pub fn record_all(
     incoming: &[IncomingSession],
 ) -> QueryResult<Vec<RecordedSession>> {
     connection.transaction(|connection| {
-        let counter = session_counters::table.find(client.as_str());
+        let counter = session_counters::table.find(client);
         let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
         let known =
             if recorded == 0 { KnownSessions::default() } else { find_known(connection, client, incoming)? };
@@ -107,8 +107,7 @@ pub(crate) fn find_known(
     let external_ids: Vec<&str> =
         incoming.iter().filter_map(|incoming| incoming.record.external_id.as_deref()).collect();
     let session_ids: Vec<Uuid> = incoming.iter().filter_map(|incoming| incoming.session_id).collect();
-    let mine =
-        sessions::table.filter(sessions::client_id.eq(client.as_str())).select(StoredSession::as_select());
+    let mine = sessions::table.filter(sessions::client_id.eq(client)).select(StoredSession::as_select());
     let mut known = KnownSessions::default();
     if !external_ids.is_empty() {
         for stored in mine.filter(sessions::external_id.eq_any(external_ids)).load(connection)? {
@@ -256,7 +255,7 @@ impl<'a> PendingChanges<'a> {
         }
         self.days.store(connection, self.client)?;
         let created = i64::try_from(self.new.len()).map_err(|error| QueryBuilderError(error.into()))?;
-        diesel::update(session_counters::table.find(self.client.as_str()))
+        diesel::update(session_counters::table.find(self.client))
             .set((
                 session_counters::recorded.eq(session_counters::recorded + created),
                 session_counters::revision.eq(session_counters::revision + 1),
@@ -287,7 +286,7 @@ fn update(
         return Ok((unchanged, None));
     }
     let by_sender = incoming.updated_at.filter(|_| !stored.was_exported_as(incoming));
-    diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
+    diesel::update(sessions::table.find((client, stored.sequence)))
         .set((&record, sessions::updated_at.eq(now), sessions::sender_updated_at.eq(by_sender)))
         .execute(connection)?;
     // A record without `updatedAt` counts as newest, so any record with a time is older.
@@ -306,7 +305,7 @@ fn confirm_time(
 ) -> QueryResult<()> {
     let updated_at = incoming.updated_at.filter(|_| !stored.was_exported_as(incoming));
     if updated_at.is_some() && updated_at != stored.sender_updated_at {
-        diesel::update(sessions::table.find((client.as_str(), stored.sequence)))
+        diesel::update(sessions::table.find((client, stored.sequence)))
             .set(sessions::sender_updated_at.eq(updated_at))
             .execute(connection)?;
         stored.sender_updated_at = updated_at;
