@@ -84,7 +84,7 @@ impl KeyFixture {
 
     /// Makes `key` the actor of the following changes.
     fn act_as(&mut self, key: &ApiKey) {
-        self.actor.trail = TestApp::audit_context().by(Actor::Key(public_key(key)));
+        self.actor.context = TestApp::audit_context().by(Actor::Key(public_key(key)));
     }
 }
 
