@@ -125,7 +125,7 @@ impl PageRequest {
             _ if self.method == Method::POST => request.form(&self.fields),
             _ => request,
         };
-        Reply::of(request.send().await.unwrap()).await
+        Reply::read(request.send().await.unwrap()).await
     }
 
     fn upload(&self) -> multipart::Form {
@@ -181,7 +181,7 @@ fn fields(path: &str, form: PageForm, owner: &Owner) -> Vec<(&'static str, Strin
 /// The browser of the user, or another one for a route that changes who is logged in.
 async fn browser_for(route: &PageRoute, app: &TestApp, owner: &Owner) -> Visitor {
     if route.access == PageAccess::SignedOut || route.path == "/logout" {
-        return app.logged_in(owner.email.trim_end_matches("@example.org")).await;
+        return app.log_in(owner.email.trim_end_matches("@example.org")).await;
     }
     owner.visitor.clone()
 }
@@ -215,7 +215,7 @@ impl ApiRequest {
         if let Some(body) = &self.body {
             request = request.json(body);
         }
-        Reply::of(request.send().await.unwrap()).await
+        Reply::read(request.send().await.unwrap()).await
     }
 }
 
