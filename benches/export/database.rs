@@ -146,13 +146,13 @@ fn trail() -> AuditContext {
 fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<MeasuredClient> {
     let key = ClientKey::generate()?;
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
-    let credentials = Credentials::new(
+    let credentials = Credentials {
         client,
-        key.public().clone(),
+        public_key: key.public().clone(),
         secret_hash,
-        Some(Scope::SessionsRead),
-        CALLER_ADDRESS,
-    );
+        scope: Some(Scope::SessionsRead),
+        address: CALLER_ADDRESS,
+    };
     let new = NewKey {
         public_key: credentials.public_key.clone(),
         secret_hash: credentials.secret_hash.clone(),

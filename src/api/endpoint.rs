@@ -6,7 +6,7 @@ use actix_web::{
 };
 use serde_json::Value;
 
-use crate::api_keys::Access;
+use crate::api_keys::{Access, KeyRoute};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpMethod {
@@ -38,14 +38,41 @@ impl HttpMethod {
 }
 
 #[derive(Clone, Copy)]
+pub enum EndpointHandler {
+    /// Needs no key.
+    Public(fn(Route) -> Route),
+    /// Answers only authorized keys: [`KeyRoute`] accepts no other handler.
+    Key(Access, fn(Route) -> KeyRoute),
+}
+
+impl EndpointHandler {
+    fn attach(self, route: Route) -> Route {
+        match self {
+            Self::Public(handler) => handler(route),
+            Self::Key(access, handler) => handler(route).require(access),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
 pub struct Endpoint {
     pub method: HttpMethod,
     /// The path below `/api`, with parameters in braces: `/sessions/{sessionId}`.
     pub path: &'static str,
-    pub access: Access,
-    pub handler: fn(Route) -> Route,
+    pub handler: EndpointHandler,
     /// The OpenAPI operation. What follows from the other fields, such as security and error responses, is added later.
     pub operation: fn() -> Value,
+}
+
+impl Endpoint {
+    /// The access rule. Returns `None` if no key is needed.
+    #[must_use]
+    pub const fn access(&self) -> Option<Access> {
+        match self.handler {
+            EndpointHandler::Public(_) => None,
+            EndpointHandler::Key(access, _) => Some(access),
+        }
+    }
 }
 
 /// Registers the endpoints, one resource per path, so that a wrong method gets 405. If two paths match a request, the one
@@ -59,7 +86,7 @@ pub(super) fn register_routes(endpoints: &[Endpoint], config: &mut ServiceConfig
         registered.push(endpoint.path);
         let same_path = endpoints.iter().filter(|it| it.path == endpoint.path);
         config.service(same_path.fold(resource(endpoint.path), |resource, it| {
-            resource.route(it.access.guard((it.handler)(it.method.route())))
+            resource.route(it.handler.attach(it.method.route()))
         }));
     }
 }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    endpoint::{Endpoint, HttpMethod},
+    endpoint::{Endpoint, EndpointHandler, HttpMethod},
     openapi::{form_body, json_body, json_response, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
-use crate::api_keys::{Access, Scope, key_handlers};
+use crate::api_keys::{Access, KeyRoute, Scope, key_handlers};
 
 const MANAGE_KEYS: Access = Access::Scope(Scope::KeysManage);
 
@@ -16,57 +16,49 @@ pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
     Endpoint {
         method: HttpMethod::Get,
         path: "/keys/current",
-        access: Access::AnyKey,
-        handler: |route| route.to(key_handlers::current),
+        handler: EndpointHandler::Key(Access::AnyKey, |route| KeyRoute::new(route, key_handlers::current)),
         operation: || operation("getCurrentKey", "The calling key", "200", "Key", "The key."),
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/keys/revoke",
-        access: Access::Possession,
-        handler: |route| route.to(key_handlers::revoke),
+        handler: EndpointHandler::Key(Access::RevokeOnly, |route| KeyRoute::new(route, key_handlers::revoke)),
         operation: revoke_key,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/keys",
-        access: MANAGE_KEYS,
-        handler: |route| route.to(key_handlers::index),
+        handler: EndpointHandler::Key(MANAGE_KEYS, |route| KeyRoute::new(route, key_handlers::index)),
         operation: list_keys,
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/keys",
-        access: MANAGE_KEYS,
-        handler: |route| route.to(key_handlers::create),
+        handler: EndpointHandler::Key(MANAGE_KEYS, |route| KeyRoute::new(route, key_handlers::create)),
         operation: create_key,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/keys/{publicKey}",
-        access: MANAGE_KEYS,
-        handler: |route| route.to(key_handlers::show),
+        handler: EndpointHandler::Key(MANAGE_KEYS, |route| KeyRoute::new(route, key_handlers::show)),
         operation: || with_public_key(operation("getKey", "One key", "200", "Key", "The key.")),
     },
     Endpoint {
         method: HttpMethod::Patch,
         path: "/keys/{publicKey}",
-        access: MANAGE_KEYS,
-        handler: |route| route.to(key_handlers::change),
+        handler: EndpointHandler::Key(MANAGE_KEYS, |route| KeyRoute::new(route, key_handlers::change)),
         operation: change_key,
     },
     Endpoint {
         method: HttpMethod::Delete,
         path: "/keys/{publicKey}",
-        access: MANAGE_KEYS,
-        handler: |route| route.to(key_handlers::delete),
+        handler: EndpointHandler::Key(MANAGE_KEYS, |route| KeyRoute::new(route, key_handlers::delete)),
         operation: delete_key,
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/keys/{publicKey}/replacement",
-        access: MANAGE_KEYS,
-        handler: |route| route.to(key_handlers::replace),
+        handler: EndpointHandler::Key(MANAGE_KEYS, |route| KeyRoute::new(route, key_handlers::replace)),
         operation: replace_key,
     },
 ];

@@ -11,7 +11,7 @@ use key_endpoints::KEY_ENDPOINTS;
 use openapi::DOCUMENT_ENDPOINTS;
 use session_endpoints::SESSION_ENDPOINTS;
 
-pub use endpoint::{Endpoint, HttpMethod};
+pub use endpoint::{Endpoint, EndpointHandler, HttpMethod};
 pub use openapi::OpenApiDocument;
 
 use actix_web::web::ServiceConfig;

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web::Data};
 use serde_json::{Map, Value, json};
 
 use super::{
-    endpoint::{Endpoint, HttpMethod},
+    endpoint::{Endpoint, EndpointHandler, HttpMethod},
     schemas::schemas,
 };
 use crate::{api_keys::Access, error::AppError};
@@ -14,8 +14,7 @@ use crate::{api_keys::Access, error::AppError};
 pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
     method: HttpMethod::Get,
     path: "/openapi.json",
-    access: Access::Nobody,
-    handler: |route| route.to(show),
+    handler: EndpointHandler::Public(|route| route.to(show)),
     operation: || {
         json!({
             "operationId": "getDocument", "tags": ["Documentation"], "summary": "This document",
@@ -73,7 +72,7 @@ async fn show(document: Data<OpenApiDocument>) -> Result<HttpResponse, AppError>
 fn complete_operation(endpoint: &Endpoint) -> Value {
     let mut operation = (endpoint.operation)();
     let mut codes: BTreeSet<u16> = BTreeSet::from([500, 503]);
-    if endpoint.access != Access::Nobody {
+    if endpoint.access().is_some() {
         codes.extend([400, 401, 429]);
         let has_form_body = operation["requestBody"]["content"]["multipart/form-data"].is_object();
         let bearer = json!({"key": []});
@@ -87,10 +86,10 @@ fn complete_operation(endpoint: &Endpoint) -> Value {
             }
         }
     }
-    if matches!(endpoint.access, Access::Scope(_) | Access::AnyKey) {
+    if matches!(endpoint.access(), Some(Access::Scope(_) | Access::AnyKey)) {
         codes.insert(403);
     }
-    if let Some(scope) = endpoint.access.scope() {
+    if let Some(scope) = endpoint.access().and_then(Access::scope) {
         operation["description"] = json!(format!("Needs a key with the scope `{}`.", scope.as_str()));
     }
     if endpoint.path.contains('{') {

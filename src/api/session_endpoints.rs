@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    endpoint::{Endpoint, HttpMethod},
+    endpoint::{Endpoint, EndpointHandler, HttpMethod},
     openapi::{form_body, json_response, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
 use crate::{
-    api_keys::{Access, Scope},
+    api_keys::{Access, KeyRoute, Scope},
     sessions::{Channel, PER_PAGE_DEFAULT, SessionStatus, export_handlers, recording_handlers},
 };
 
@@ -18,29 +18,27 @@ pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
         method: HttpMethod::Post,
         path: "/sessions/export-csv-data",
-        access: READ_SESSIONS,
-        handler: |route| route.to(export_handlers::export),
+        handler: EndpointHandler::Key(READ_SESSIONS, |route| KeyRoute::new(route, export_handlers::export)),
         operation: export_sessions,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/sessions",
-        access: READ_SESSIONS,
-        handler: |route| route.to(export_handlers::list),
+        handler: EndpointHandler::Key(READ_SESSIONS, |route| KeyRoute::new(route, export_handlers::list)),
         operation: list_sessions,
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/sessions",
-        access: Access::Scope(Scope::SessionsWrite),
-        handler: |route| route.to(recording_handlers::record),
+        handler: EndpointHandler::Key(Access::Scope(Scope::SessionsWrite), |route| {
+            KeyRoute::new(route, recording_handlers::record)
+        }),
         operation: record_sessions,
     },
     Endpoint {
         method: HttpMethod::Get,
         path: "/sessions/{sessionId}",
-        access: READ_SESSIONS,
-        handler: |route| route.to(export_handlers::show),
+        handler: EndpointHandler::Key(READ_SESSIONS, |route| KeyRoute::new(route, export_handlers::show)),
         operation: show_session,
     },
 ];

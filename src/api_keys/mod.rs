@@ -21,11 +21,18 @@ mod store;
 
 pub(crate) use api::handlers as key_handlers;
 
-pub(crate) use auth::key_source::ApiQuery;
 pub use auth::{
     access::Access,
-    authentication::{FormWithKey, PresentedKey},
-    credentials::{ADMITS, Authenticator, Credentials, admits, is_admitted},
+    credentials::{Authenticator, Credentials},
+    key_route::KeyRoute,
+};
+pub(crate) use auth::{
+    authentication::{ApiReply, FormWithKey, PresentedKey},
+    authorized::{
+        Authorized, AuthorizedPipelineQuery, AuthorizedStatement, PipelineReply, authorize, find_authorized,
+        load_authorized,
+    },
+    key_source::ApiQuery,
 };
 pub use client_key::{ClientKey, KeyHasher};
 pub use error::KeyChangeError;

@@ -82,21 +82,22 @@ impl Pipeline {
         Self { config, wait, rows: Semaphore::new(ROWS_AT_ONCE), link: Rc::new(RefCell::new(link)) }
     }
 
-    /// Asks, and hands over each row until `take` says `None`. `false`: there is no answer, or not a whole one that could
-    /// be read; ask in the other way.
+    /// Passes each row to `read_row` until that returns `None`.
+    ///
+    /// Returns `false` without a connection, or if not all rows could be read; the caller falls back to the pool.
     ///
     /// # Errors
-    /// [`AppError::Busy`] if the answer takes too long.
-    pub async fn ask(
+    /// [`AppError::Busy`] if the rows take too long.
+    pub async fn query(
         &self,
-        question: &PipelineQuery<'_>,
-        take: impl FnMut(PipelineRow<'_>) -> Option<()>,
+        query: &PipelineQuery<'_>,
+        read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, AppError> {
         let Some(open) = self.open() else { return Ok(false) };
         let deadline = tokio::time::Instant::now() + self.wait;
-        let permits = timeout_at(deadline, self.rows.acquire_many(question.rows_max));
+        let permits = timeout_at(deadline, self.rows.acquire_many(query.rows_max));
         let _permits = permits.await.map_err(|_elapsed| AppError::Busy)?.map_err(AppError::broken)?;
-        match timeout_at(deadline, open.ask(question, take)).await {
+        match timeout_at(deadline, open.query(query, read_row)).await {
             Ok(Ok(is_read)) => Ok(is_read),
             Ok(Err(error)) if took_too_long(&error) => Err(AppError::Busy),
             Ok(Err(error)) => {
@@ -207,16 +208,16 @@ impl OpenConnection {
         Ok(Self { client, prepared: RefCell::default() })
     }
 
-    async fn ask(
+    async fn query(
         &self,
-        question: &PipelineQuery<'_>,
-        mut take: impl FnMut(PipelineRow<'_>) -> Option<()>,
+        query: &PipelineQuery<'_>,
+        mut read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, Error> {
-        let statement = self.prepared(question.sql).await?;
-        let rows = self.client.query_raw(&statement, question.parameters.iter().copied()).await?;
+        let statement = self.prepared(query.sql).await?;
+        let rows = self.client.query_raw(&statement, query.parameters.iter().copied()).await?;
         let mut rows = pin!(rows);
         while let Some(row) = rows.try_next().await? {
-            if take(PipelineRow(&row)).is_none() {
+            if read_row(PipelineRow(&row)).is_none() {
                 return Ok(false);
             }
         }

@@ -1,11 +1,11 @@
-//! `/api/keys`: the keys of a client, for its programs. A key gives no more than it has.
+//! Handlers of `/api/keys`. A key cannot grant more rights than it has.
 
 use std::{future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest, HttpResponse,
     dev::Payload,
-    http::{StatusCode, header::LOCATION},
+    http::header::LOCATION,
     web::{Bytes, Data, Path},
 };
 use diesel::PgConnection;
@@ -15,8 +15,8 @@ use super::json::{self, KeyBody};
 use crate::{
     api_keys::{
         auth::{
-            authentication::{FormWithKey, PresentedKey},
-            credentials::{self, Authenticator, Credentials},
+            authentication::{ApiReply, FormWithKey, PresentedKey},
+            credentials::{Authenticator, Credentials},
             key_source::ApiQuery,
         },
         client_key::ClientKey,
@@ -33,118 +33,117 @@ use crate::{
     web::body::RawBody,
 };
 
-/// The body has at most so many bytes.
+/// Maximum size of a body, in bytes.
 pub(crate) const BODY_LIMIT: usize = 16 * 1024;
 
 pub(crate) async fn index(
     key: PresentedKey,
     query: Result<ApiQuery, AppError>,
-) -> Result<HttpResponse, AppError> {
-    let query = key.readable(query).await?;
-    let asked = json::query(|name| query.get(name));
-    let found = admitted(&key, move |connection, credentials| {
-        page_of(connection, credentials, &asked.map_err(AppError::Invalid)?)
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let query = key.authorize_before_error(query).await?;
+    let query = json::query(|name| query.get(name));
+    let page = key.read(move |connection, credentials| {
+        load_page(connection, credentials, &query.map_err(AppError::Invalid)?)
     });
-    Ok(answer(StatusCode::OK, &found.await?))
+    Ok(page.await?.map(|body| json_response(&body)))
 }
 
-pub(crate) async fn current(key: PresentedKey) -> Result<HttpResponse, AppError> {
+pub(crate) async fn current(key: PresentedKey) -> Result<ApiReply<HttpResponse>, AppError> {
     let found =
-        admitted(&key, |connection, credentials| shown(connection, credentials, &credentials.public_key));
-    Ok(answer(StatusCode::OK, &found.await?))
+        key.read(|connection, credentials| load_key(connection, credentials, &credentials.public_key));
+    Ok(found.await?.map(|body| json_response(&body)))
 }
 
-pub(crate) async fn show(key: PresentedKey, public_key: Path<String>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn show(
+    key: PresentedKey,
+    public_key: Path<String>,
+) -> Result<ApiReply<HttpResponse>, AppError> {
     let found =
-        admitted(&key, move |connection, credentials| shown(connection, credentials, &parse(&public_key)?));
-    Ok(answer(StatusCode::OK, &found.await?))
+        key.read(move |connection, credentials| load_key(connection, credentials, &parse_path(&public_key)?));
+    Ok(found.await?.map(|body| json_response(&body)))
 }
 
 pub(crate) async fn create(
     key: PresentedKey,
-    trail: AuditContext,
+    context: AuditContext,
     body: Result<JsonObjectBody, AppError>,
-    gate: Data<Authenticator>,
-) -> Result<HttpResponse, AppError> {
-    let JsonObjectBody(body) = key.readable(body).await?;
-    let made = admitted(&key, move |connection, credentials| {
+    authenticator: Data<Authenticator>,
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let JsonObjectBody(body) = key.authorize_before_error(body).await?;
+    let created = key.write(move |connection, credentials| {
         let own = store::find(connection, &credentials.client, &credentials.public_key)?;
-        let plan = KeyBody::read(&body)?.plan(&own.rights())?;
-        let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
-        let made = service::create(connection, &manager_of(credentials, trail), &plan, &new);
-        let made = made.map_err(json::as_written)?;
-        Ok((whole, json::of(&made, None)))
+        let request = KeyBody::read(&body)?.plan(&own.rights())?;
+        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None)?;
+        let created = service::create(connection, &key_actor(credentials, context), &request, &new);
+        let created = created.map_err(json::as_written)?;
+        Ok((client_key, json::of(&created, None)))
     });
-    Ok(made_answer(made.await?))
+    Ok(created.await?.map(created_response))
 }
 
 pub(crate) async fn change(
     key: PresentedKey,
-    trail: AuditContext,
+    context: AuditContext,
     public_key: Path<String>,
     body: Result<JsonObjectBody, AppError>,
-) -> Result<HttpResponse, AppError> {
-    let JsonObjectBody(body) = key.readable(body).await?;
-    let changed = admitted(&key, move |connection, credentials| {
-        let public_key = parse(&public_key)?;
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let JsonObjectBody(body) = key.authorize_before_error(body).await?;
+    let changed = key.write(move |connection, credentials| {
+        let public_key = parse_path(&public_key)?;
         let before = store::find(connection, &credentials.client, &public_key)?;
         let rights = KeyBody::read(&body)?.rights(before.rights())?;
-        service::change(connection, &manager_of(credentials, trail), &public_key, &rights)?;
-        shown(connection, credentials, &public_key)
+        service::change(connection, &key_actor(credentials, context), &public_key, &rights)?;
+        load_key(connection, credentials, &public_key)
     });
-    Ok(answer(StatusCode::OK, &changed.await?))
+    Ok(changed.await?.map(|body| json_response(&body)))
 }
 
 pub(crate) async fn delete(
     key: PresentedKey,
-    trail: AuditContext,
+    context: AuditContext,
     public_key: Path<String>,
-) -> Result<HttpResponse, AppError> {
-    let deleted = admitted(&key, move |connection, credentials| {
-        match service::delete(connection, &manager_of(credentials, trail), &parse(&public_key)?)? {
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let deleted = key.write(move |connection, credentials| {
+        match service::delete(connection, &key_actor(credentials, context), &parse_path(&public_key)?)? {
             DeletedKey::Now(_) => Ok(()),
             DeletedKey::Before(_) => Err(AppError::NotFound),
         }
     });
-    deleted.await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(deleted.await?.map(|()| HttpResponse::NoContent().finish()))
 }
 
 pub(crate) async fn replace(
     key: PresentedKey,
-    trail: AuditContext,
+    context: AuditContext,
     public_key: Path<String>,
     body: Result<JsonObjectBody, AppError>,
-    gate: Data<Authenticator>,
-) -> Result<HttpResponse, AppError> {
-    let JsonObjectBody(body) = key.readable(body).await?;
-    let made = admitted(&key, move |connection, credentials| {
-        let old = parse(&public_key)?;
+    authenticator: Data<Authenticator>,
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let JsonObjectBody(body) = key.authorize_before_error(body).await?;
+    let replaced = key.write(move |connection, credentials| {
+        let old = parse_path(&public_key)?;
         store::find(connection, &credentials.client, &old)?;
         let grace = KeyBody::read_any(&body)?.grace()?;
-        let (whole, new) = NewKey::generate(gate.hasher(), &credentials.client, None)?;
-        let replaced = service::replace(connection, &manager_of(credentials, trail), &old, grace, &new)?;
-        Ok((whole, json::of(&replaced.new, None)))
+        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None)?;
+        let replaced = service::replace(connection, &key_actor(credentials, context), &old, grace, &new)?;
+        Ok((client_key, json::of(&replaced.new, None)))
     });
-    Ok(made_answer(made.await?))
+    Ok(replaced.await?.map(created_response))
 }
 
-/// Whoever has the whole of a key may end it, wherever it is and whatever the key may do.
+/// Deletes the presented key itself.
 pub(crate) async fn revoke(
-    call: FormWithKey<BODY_LIMIT>,
-    trail: AuditContext,
-) -> Result<HttpResponse, AppError> {
-    let deleted = call.key.run(move |connection, credentials| {
-        let Some(limit) = credentials::limit_of_living(connection, credentials)? else { return Ok(None) };
-        service::delete(connection, &manager_of(credentials, trail), &credentials.public_key)?;
-        credentials.let_in(limit);
-        Ok(Some(()))
+    form: FormWithKey<BODY_LIMIT>,
+    context: AuditContext,
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let deleted = form.key.write(move |connection, credentials| {
+        service::delete(connection, &key_actor(credentials, context), &credentials.public_key)?;
+        Ok(())
     });
-    deleted.await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(deleted.await?.map(|()| HttpResponse::NoContent().finish()))
 }
 
-/// A body that is one JSON object, or nothing. Not yet parsed.
+/// A body that is empty or has a JSON media type, not parsed yet.
 pub(crate) struct JsonObjectBody(Bytes);
 
 impl FromRequest for JsonObjectBody {
@@ -165,70 +164,55 @@ impl FromRequest for JsonObjectBody {
     }
 }
 
-/// What `work` does for a key that is let in.
-async fn admitted<T: Send + 'static>(
-    key: &PresentedKey,
-    work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
-) -> Result<T, AppError> {
-    key.run(move |connection, credentials| {
-        if credentials::is_admitted(connection, credentials)? {
-            work(connection, credentials).map(Some)
-        } else {
-            Ok(None)
-        }
-    })
-    .await
+/// The presented key as the one that acts.
+fn key_actor(credentials: &Credentials, context: AuditContext) -> KeyActor {
+    let context = context.by(Actor::Key(credentials.public_key.clone()));
+    KeyActor { client: credentials.client.clone(), context }
 }
 
-/// The key acts itself.
-fn manager_of(credentials: &Credentials, trail: AuditContext) -> KeyActor {
-    let trail = trail.by(Actor::Key(credentials.public_key.clone()));
-    KeyActor { client: credentials.client.clone(), context: trail }
+fn parse_path(public_key: &str) -> Result<PublicKey, AppError> {
+    public_key.parse().map_err(|_malformed| AppError::NotFound)
 }
 
-fn parse(text: &str) -> Result<PublicKey, AppError> {
-    text.parse().map_err(|_malformed| AppError::NotFound)
-}
-
-fn shown(
+fn load_key(
     connection: &mut PgConnection,
     credentials: &Credentials,
     public_key: &PublicKey,
 ) -> Result<Value, AppError> {
     let key = store::find(connection, &credentials.client, public_key)?;
-    let used = usage::load_key_use(connection, &credentials.client, public_key)?.last;
-    Ok(json::of(&key, used.map(|last| last.at)))
+    let last_use = usage::load_key_use(connection, &credentials.client, public_key)?.last;
+    Ok(json::of(&key, last_use.map(|last| last.at)))
 }
 
-fn page_of(
+fn load_page(
     connection: &mut PgConnection,
     credentials: &Credentials,
-    asked: &KeyListQuery,
+    query: &KeyListQuery,
 ) -> Result<Value, AppError> {
-    let found = store::list(connection, &credentials.client, asked)?;
+    let found = store::list(connection, &credentials.client, query)?;
     let uses = usage::load_key_uses(connection, &credentials.client)?;
-    // The list gives its first page for one that is not there; here that is empty.
-    let keys = if found.page == asked.page { found.keys } else { Vec::new() };
+    // The list falls back to its first page when the requested one is empty; the API returns an empty page.
+    let keys = if found.page == query.page { found.keys } else { Vec::new() };
     let last_use = |key: &str| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);
     let data: Vec<Value> = keys.iter().map(|key| json::of(key, last_use(&key.public_key))).collect();
-    let per_page = i64::from(asked.per_page);
+    let per_page = i64::from(query.per_page);
     Ok(json!({
         "data": data,
-        "page": asked.page,
+        "page": query.page,
         "recordsPerPage": per_page,
         "totalKeys": found.total,
         "totalPages": (found.total + per_page - 1) / per_page,
     }))
 }
 
-fn answer(status: StatusCode, body: &Value) -> HttpResponse {
-    HttpResponse::build(status).content_type("application/json").body(body.to_string())
+fn json_response(body: &Value) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(body.to_string())
 }
 
-/// The whole key is in this answer and in no other; like all below `/api` it is `no-store`.
-fn made_answer((whole, mut key): (ClientKey, Value)) -> HttpResponse {
-    let address = format!("/api/keys/{}", whole.public());
-    key["clientKey"] = whole.expose().into();
-    let body = key.to_string();
+/// The only response that contains the whole key. Like every response below `/api` it is `no-store`.
+fn created_response((client_key, mut body): (ClientKey, Value)) -> HttpResponse {
+    let address = format!("/api/keys/{}", client_key.public());
+    body["clientKey"] = client_key.expose().into();
+    let body = body.to_string();
     HttpResponse::Created().insert_header((LOCATION, address)).content_type("application/json").body(body)
 }

@@ -1,4 +1,4 @@
-//! A key as a request presents it, wherever it is. Handlers take it from here and never see its text.
+//! The key that a request presents. Handlers never see its text.
 
 use std::{
     future::{Future, Ready, ready},
@@ -8,12 +8,16 @@ use std::{
     time::Instant,
 };
 
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, web::Data};
-use diesel::PgConnection;
+use actix_web::{
+    FromRequest, HttpMessage as _, HttpRequest, HttpResponse, Responder, body::BoxBody, dev::Payload,
+    web::Data,
+};
+use diesel::{PgConnection, QueryResult};
 use secrecy::ExposeSecret as _;
 
 use super::{
     access::Access,
+    authorized::{self, Authorized},
     credentials::{self, Authenticator, Credentials},
     key_source::{ApiForm, BearerKey},
     rate_limits::{Charge, KeyFingerprint, RateLimitStatus, Rejection},
@@ -28,182 +32,250 @@ use crate::{
     web::{body::FormFields, client_address::client_address},
 };
 
-/// A well-formed key from `Authorization: Bearer`, and what the route asks of it. It proves nothing yet.
+/// The answer to a request whose key was authorized and counted. Only [`PresentedKey`] creates it.
+pub(crate) struct ApiReply<T>(T);
+
+impl<T> ApiReply<T> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ApiReply<U> {
+        ApiReply(change(self.0))
+    }
+}
+
+impl<T> ApiReply<Result<T, AppError>> {
+    pub(crate) fn transpose(self) -> Result<ApiReply<T>, AppError> {
+        self.0.map(ApiReply)
+    }
+}
+
+impl Responder for ApiReply<HttpResponse> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+        self.0
+    }
+}
+
+/// A well-formed key that is not authorized yet, with the access rule of the route.
 ///
 /// # Errors
 /// What [`BearerKey`] refuses; [`AppError::UnknownKey`] for a malformed key; [`AppError::OverLimit`] and
-/// [`AppError::TooMany`] before the database is asked; [`AppError::Broken`] for a route that does not say who may call
-/// it.
-pub struct PresentedKey {
+/// [`AppError::TooMany`] without a query; [`AppError::Broken`] for a route without an access rule.
+pub(crate) struct PresentedKey {
     key: ClientKey,
-    mark: KeyFingerprint,
-    counted: Charge,
-    /// How the key stands to a limit that refuses it, unless that is another one by now.
-    refused: Option<RateLimitStatus>,
+    fingerprint: KeyFingerprint,
+    charge: Charge,
+    /// The exhausted limit, if it has to be compared with the database before the key is refused.
+    exhausted: Option<RateLimitStatus>,
     access: Access,
     address: IpAddr,
     request: HttpRequest,
     db: Data<Db>,
-    gate: Data<Authenticator>,
+    authenticator: Data<Authenticator>,
 }
 
 impl PresentedKey {
     fn new(request: &HttpRequest, text: &str) -> Result<Self, AppError> {
-        let access = Access::of(request).ok_or_else(|| missing("a route that says who may call it"))?;
+        let access = Access::from_request(request).ok_or_else(|| missing("a route with an access rule"))?;
         let db = request.app_data::<Data<Db>>().ok_or_else(|| missing("a database"))?;
-        let gate = request.app_data::<Data<Authenticator>>().ok_or_else(|| missing("a gate"))?;
+        let authenticator =
+            request.app_data::<Data<Authenticator>>().ok_or_else(|| missing("an authenticator"))?;
         let settings = request.app_data::<Data<Settings>>().ok_or_else(|| missing("settings"))?;
         let address = client_address(request, &settings.trusted_proxies);
+        let limits = &authenticator.limits;
         let Ok(key) = text.parse::<ClientKey>() else {
-            return gate.limits.bad(None, address, Instant::now());
+            return limits.record_bad_key(None, address, Instant::now());
         };
-        let mark = gate.limits.mark(&key);
-        let (counted, refused) = match gate.limits.count(mark, address, Instant::now()) {
-            Ok(counted) => (counted, None),
-            // Ending a leaked key must not have to wait for whoever uses it.
-            Err(Rejection::Key { .. }) if access == Access::Possession => (Charge::Not, None),
-            Err(Rejection::Key { standing, is_to_be_looked_up: true }) => (Charge::Not, Some(standing)),
-            Err(Rejection::Key { standing, .. }) => {
-                // Only a key that was let in before, the whole of it, can have used up its limit.
-                let client = gate.remembered_client_of(key.public());
-                leave_caller(request, client.as_ref(), key.public(), Some(standing));
-                return Err(standing.refusal());
+        let fingerprint = limits.fingerprint(&key);
+        let (charge, exhausted) = match limits.charge(fingerprint, address, Instant::now()) {
+            Ok(charge) => (charge, None),
+            // Whoever abuses a leaked key must not be able to delay its revocation.
+            Err(Rejection::Key { .. }) if access == Access::RevokeOnly => (Charge::None, None),
+            Err(Rejection::Key { status, is_lookup_due: true }) => (Charge::None, Some(status)),
+            Err(Rejection::Key { status, .. }) => {
+                // Only a key that was authorized before can have used up its limit.
+                let client = authenticator.cached_client(key.public());
+                attach_caller(request, client.as_ref(), key.public(), Some(status));
+                return Err(status.refusal());
             }
             Err(Rejection::Address(error)) => return Err(error),
         };
-        let (request, db, gate) = (request.clone(), db.clone(), gate.clone());
-        Ok(Self { key, mark, counted, refused, access, address, request, db, gate })
+        let (request, db, authenticator) = (request.clone(), db.clone(), authenticator.clone());
+        Ok(Self { key, fingerprint, charge, exhausted, access, address, request, db, authenticator })
     }
 
-    /// What a statement has to compare with [`crate::api_keys::admits`].
+    /// What a statement needs to authorize this key.
     ///
     /// # Errors
-    /// [`AppError::UnknownKey`] when no client ever had this public key; [`AppError::OverLimit`]; those of the database.
-    pub async fn credentials(&self) -> Result<Credentials, AppError> {
-        let mut client = self.gate.remembered_client_of(self.key.public());
+    /// [`AppError::UnknownKey`] if no client ever had this public key; [`AppError::OverLimit`].
+    pub(crate) async fn credentials(&self) -> Result<Credentials, AppError> {
+        let mut client = self.authenticator.cached_client(self.key.public());
         if client.is_none() {
-            let (gate, key) = (self.gate.clone(), self.key.public().clone());
-            client = self.db.run(move |connection| gate.client_of(connection, &key)).await?;
+            let (authenticator, key) = (self.authenticator.clone(), self.key.public().clone());
+            client = self.db.run(move |connection| authenticator.find_client(connection, &key)).await?;
         }
-        let Some(client) = client else { return self.unknown() };
-        let credentials = self.gate.credentials(&self.key, client, self.access.scope(), self.address);
-        if let Some(standing) = self.refused {
-            self.look_up_limit(&credentials, standing).await?;
+        let Some(client) = client else { return self.record_bad_key() };
+        let credentials =
+            self.authenticator.credentials(&self.key, client, self.access.scope(), self.address);
+        if let Some(status) = self.exhausted {
+            self.refuse_unchanged_limit(&credentials, status).await?;
         }
         Ok(credentials)
     }
 
-    /// Refuses a key that has used up its limit, unless it has another one by now.
-    async fn look_up_limit(
+    /// Refuses a key that has used up its limit, unless the limit was changed meanwhile.
+    async fn refuse_unchanged_limit(
         &self,
         credentials: &Credentials,
-        standing: RateLimitStatus,
+        status: RateLimitStatus,
     ) -> Result<(), AppError> {
-        let asked = credentials.clone();
-        let Some(living) = self.db.run(move |connection| asked.living(connection)).await? else {
-            return self.unknown();
-        };
-        if i64::from(living.requests_per_minute) == i64::from(standing.per_minute.get()) {
-            self.leave_caller(credentials, Some(standing));
-            return Err(standing.refusal());
+        let query = credentials.clone();
+        let key = self.db.run(move |connection| credentials::find_live_key(connection, &query)).await?;
+        let Some(key) = key else { return self.record_bad_key() };
+        if i64::from(key.requests_per_minute) == i64::from(status.per_minute.get()) {
+            self.attach_caller(credentials, Some(status));
+            return Err(status.refusal());
         }
-        self.gate.limits.forget(self.mark);
+        self.authenticator.limits.forget(self.fingerprint);
         Ok(())
     }
 
-    /// What `work` found for whoever presents this key. It asks [`crate::api_keys::admits`] in its statement, says so
-    /// with [`Credentials::let_in`], and finds `None` when the key is not let in.
+    /// Runs a statement that authorizes the key itself.
     ///
     /// # Errors
-    /// Those of `work`; why the key is refused.
-    pub async fn run<T: Send + 'static>(
+    /// Those of `query`; why the key is denied.
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Option<T>, AppError> + Send + 'static,
-    ) -> Result<T, AppError> {
+        query: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Option<Authorized<T>>, AppError>
+        + Send
+        + 'static,
+    ) -> Result<ApiReply<T>, AppError> {
         let credentials = self.credentials().await?;
-        let theirs = credentials.clone();
-        let found = self.db.run(move |connection| work(connection, &theirs)).await;
-        self.settle(&credentials, found).await
+        let copy = credentials.clone();
+        let found = self.db.run(move |connection| query(connection, &copy)).await?;
+        self.finish(&credentials, found).await
     }
 
-    /// What was read of the call. Why it cannot be read is told to a key that is let in alone, and counts for it.
+    /// Runs `work` in a read-only snapshot that authorizes the key first.
     ///
     /// # Errors
-    /// Why the key is refused; else that of `read`.
-    pub async fn readable<T>(&self, read: Result<T, AppError>) -> Result<T, AppError> {
-        if read.is_err() {
-            let admitted = |connection: &mut PgConnection, credentials: &Credentials| {
-                Ok(credentials::is_admitted(connection, credentials)?.then_some(()))
-            };
-            self.run(admitted).await?;
+    /// Those of `work`, which count for the key; why the key is denied.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
+    ) -> Result<ApiReply<T>, AppError> {
+        let found = self.run(|connection, credentials| {
+            authorized::run_in_snapshot(connection, credentials, |connection| work(connection, credentials))
+        });
+        found.await?.transpose()
+    }
+
+    /// Runs `work` in a transaction that authorizes the key first.
+    ///
+    /// # Errors
+    /// As [`PresentedKey::read`]; an error of `work` rolls the transaction back.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
+    ) -> Result<ApiReply<T>, AppError> {
+        let access = self.access;
+        let found = self.run(move |connection, credentials| {
+            let authorize = |connection: &mut PgConnection| authorize(connection, credentials, access);
+            authorized::run_in_transaction(connection, authorize, |connection| work(connection, credentials))
+        });
+        found.await?.transpose()
+    }
+
+    /// The parsed request. Only an authorized key learns why a request is malformed, and the request counts for it.
+    ///
+    /// # Errors
+    /// Why the key is denied; else the error of `parsed`.
+    pub(crate) async fn authorize_before_error<T>(&self, parsed: Result<T, AppError>) -> Result<T, AppError> {
+        if parsed.is_err() {
+            self.run(|connection, credentials| Ok(authorized::authorize(connection, credentials)?)).await?;
         }
-        read
+        parsed
     }
 
-    /// What was found with these credentials, or why the key is refused. Every answer to a key passes here.
+    /// Counts the request and turns the result of a statement into the answer.
     ///
     /// # Errors
-    /// The error that was found; why the key is refused, when nothing was.
-    pub async fn settle<T>(
+    /// Why the key is denied.
+    pub(crate) async fn finish<T>(
         &self,
         credentials: &Credentials,
-        found: Result<Option<T>, AppError>,
-    ) -> Result<T, AppError> {
-        if let Some(per_minute) = credentials.limit_if_let_in() {
-            self.is_good(credentials, per_minute);
-            return found?.ok_or_else(|| AppError::broken("a key was let in and nothing was found for it"));
+        found: Option<Authorized<T>>,
+    ) -> Result<ApiReply<T>, AppError> {
+        match found {
+            Some(authorized) => {
+                self.record_good_key(credentials, authorized.requests_per_minute());
+                Ok(ApiReply(authorized.into_value()))
+            }
+            None => self.deny(credentials).await,
         }
-        if found?.is_some() {
-            return Err(AppError::broken("something was found for a key that was not let in"));
-        }
-        let asked = credentials.clone();
-        let Some(living) = self.db.run(move |connection| asked.living(connection)).await? else {
-            return self.unknown();
-        };
-        // Whoever is told why has the whole of a living key, so the request is that key's.
-        let refusal = credentials.refusal(&living);
-        if matches!(refusal, AppError::AddressNotAllowed(_)) {
-            self.gate.limits.is_elsewhere(self.mark, self.address, self.counted, Instant::now());
-            self.leave_caller(credentials, None);
+    }
+
+    /// Finds out why the key was denied.
+    async fn deny<T>(&self, credentials: &Credentials) -> Result<T, AppError> {
+        let query = credentials.clone();
+        let key = self.db.run(move |connection| credentials::find_live_key(connection, &query)).await?;
+        let Some(key) = key else { return self.record_bad_key() };
+        // The caller holds the whole key, so the request counts for the key and the caller may learn the reason.
+        let reason = credentials.denial_reason(&key);
+        if matches!(reason, AppError::AddressNotAllowed(_)) {
+            let limits = &self.authenticator.limits;
+            limits.block_address(self.fingerprint, self.address, self.charge, Instant::now());
+            self.attach_caller(credentials, None);
         } else {
-            self.is_good(credentials, living.requests_per_minute);
+            self.record_good_key(credentials, key.requests_per_minute);
         }
-        Err(refusal)
+        Err(reason)
     }
 
-    /// Counts the request for its key, unless that is done.
-    fn is_good(&self, credentials: &Credentials, per_minute: i32) {
-        let limits = &self.gate.limits;
-        if self.counted == Charge::Elsewhere {
-            limits.is_here(self.mark, self.address);
+    /// Counts the request for its key, unless it is already counted.
+    fn record_good_key(&self, credentials: &Credentials, per_minute: i32) {
+        let limits = &self.authenticator.limits;
+        if self.charge == Charge::KeyAtAddress {
+            limits.unblock_address(self.fingerprint, self.address);
         }
-        let standing = limits.found(self.mark, per_minute, self.counted, Instant::now());
-        self.leave_caller(credentials, standing);
+        let status = limits.record_good_key(self.fingerprint, per_minute, self.charge, Instant::now());
+        self.attach_caller(credentials, status);
     }
 
-    fn leave_caller(&self, credentials: &Credentials, standing: Option<RateLimitStatus>) {
-        leave_caller(&self.request, Some(&credentials.client), &credentials.public_key, standing);
+    fn record_bad_key<T>(&self) -> Result<T, AppError> {
+        self.authenticator.limits.record_bad_key(Some(self.fingerprint), self.address, Instant::now())
     }
 
-    fn unknown<T>(&self) -> Result<T, AppError> {
-        self.gate.limits.bad(Some(self.mark), self.address, Instant::now())
+    fn attach_caller(&self, credentials: &Credentials, status: Option<RateLimitStatus>) {
+        attach_caller(&self.request, Some(&credentials.client), &credentials.public_key, status);
     }
 }
 
-/// Leaves with the request whose it is and how the key stands.
-fn leave_caller(
+fn authorize(
+    connection: &mut PgConnection,
+    credentials: &Credentials,
+    access: Access,
+) -> QueryResult<Option<Authorized<()>>> {
+    if access == Access::RevokeOnly {
+        authorized::authorize_live(connection, credentials)
+    } else {
+        authorized::authorize(connection, credentials)
+    }
+}
+
+/// Attaches to the request whose key it presents, for the usage counts, and the rate-limit status, for the headers.
+fn attach_caller(
     request: &HttpRequest,
     client: Option<&ClientId>,
     public_key: &PublicKey,
-    standing: Option<RateLimitStatus>,
+    status: Option<RateLimitStatus>,
 ) {
     let mut extensions = request.extensions_mut();
     if let Some(client) = client {
         extensions.insert(ApiCaller { client: client.clone(), public_key: public_key.clone() });
     }
     extensions.remove::<RateLimitStatus>();
-    if let Some(standing) = standing {
-        extensions.insert(standing);
+    if let Some(status) = status {
+        extensions.insert(status);
     }
 }
 
@@ -224,13 +296,12 @@ impl FromRequest for PresentedKey {
     }
 }
 
-/// The fields of a call whose body has at most `LIMIT` bytes, and the key it presents, in a field or in the header.
+/// A form of at most `LIMIT` bytes with the key that the request presents, in a field or in the header.
 ///
 /// # Errors
 /// What [`ApiForm`] and [`PresentedKey`] refuse.
-pub struct FormWithKey<const LIMIT: usize> {
-    /// The key.
-    pub key: PresentedKey,
+pub(crate) struct FormWithKey<const LIMIT: usize> {
+    pub(crate) key: PresentedKey,
     fields: ApiForm<LIMIT>,
 }
 

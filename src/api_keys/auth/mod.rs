@@ -2,6 +2,8 @@
 
 pub(super) mod access;
 pub(super) mod authentication;
+pub(super) mod authorized;
 pub(super) mod credentials;
+pub(super) mod key_route;
 pub(super) mod key_source;
 pub(super) mod rate_limits;

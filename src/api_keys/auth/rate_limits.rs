@@ -73,10 +73,10 @@ impl TokenBucket {
         let before = state.full_at.saturating_duration_since(now);
         let after = before + self.interval();
         if after > self.window() {
-            return Err(self.standing(before));
+            return Err(self.status(before));
         }
         state.full_at = now + after;
-        Ok(self.standing(after))
+        Ok(self.status(after))
     }
 
     /// Takes back that a request was counted.
@@ -86,7 +86,7 @@ impl TokenBucket {
     }
 
     /// Whether it is time to look up the limit; then it is not for others.
-    fn is_to_be_looked_up(&self, now: Instant) -> bool {
+    fn is_lookup_due(&self, now: Instant) -> bool {
         let mut state = self.state();
         let is_time = state.look_up_at <= now;
         if is_time {
@@ -97,8 +97,8 @@ impl TokenBucket {
 
     /// How the bucket stands when nothing is left.
     fn empty(&self, now: Instant) -> Option<RateLimitStatus> {
-        let standing = self.standing(self.state().full_at.saturating_duration_since(now));
-        (standing.left == 0).then_some(standing)
+        let status = self.status(self.state().full_at.saturating_duration_since(now));
+        (status.left == 0).then_some(status)
     }
 
     /// A minute, less what is lost where it does not divide evenly.
@@ -107,7 +107,7 @@ impl TokenBucket {
     }
 
     /// … when it takes `missing` until the bucket is full.
-    fn standing(&self, missing: Duration) -> RateLimitStatus {
+    fn status(&self, missing: Duration) -> RateLimitStatus {
         let interval = self.interval();
         let left = self.window().saturating_sub(missing).as_nanos() / interval.as_nanos();
         let reset = if left == 0 { (missing + interval).saturating_sub(self.window()) } else { missing };
@@ -120,13 +120,13 @@ impl TokenBucket {
     }
 }
 
-/// The mark of a key in the counts: 64 bits under a secret of this process, from which nobody learns the key.
+/// The fingerprint of a key in the counts: 64 bits under a secret of this process, from which nobody learns the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyFingerprint(u64);
 
 /// What keys and addresses have used up.
 pub(crate) struct KeyRateLimits {
-    marks: RandomState,
+    fingerprint_seed: RandomState,
     /// Keys that were let in, and their buckets; `None`: no limit.
     keys: Cache<KeyFingerprint, Option<Arc<TokenBucket>>>,
     bad_keys_per_minute: NonZeroU32,
@@ -139,7 +139,7 @@ pub(crate) struct KeyRateLimits {
 impl KeyRateLimits {
     pub(crate) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
         Self {
-            marks: RandomState::new(),
+            fingerprint_seed: RandomState::new(),
             keys: Cache::new(COUNTED_MAX),
             bad_keys_per_minute,
             addresses: Cache::new(COUNTED_MAX),
@@ -147,8 +147,8 @@ impl KeyRateLimits {
         }
     }
 
-    pub(crate) fn mark(&self, key: &ClientKey) -> KeyFingerprint {
-        KeyFingerprint(key.fingerprint(&self.marks))
+    pub(crate) fn fingerprint(&self, key: &ClientKey) -> KeyFingerprint {
+        KeyFingerprint(key.fingerprint(&self.fingerprint_seed))
     }
 
     /// Counts a request with a key that was let in before. Asks no database.
@@ -157,109 +157,115 @@ impl KeyRateLimits {
     ///
     /// # Errors
     /// Why the request is refused as far as is known here.
-    pub(crate) fn count(
+    pub(crate) fn charge(
         &self,
-        mark: KeyFingerprint,
+        fingerprint: KeyFingerprint,
         address: IpAddr,
         now: Instant,
     ) -> Result<Charge, Rejection> {
         let address = rate_limit_address(address);
-        if let Some(bucket) = self.elsewhere.get(&(mark, address)) {
+        if let Some(bucket) = self.elsewhere.get(&(fingerprint, address)) {
             return match bucket.take(now) {
-                Ok(_) => Ok(Charge::Elsewhere),
-                Err(standing) => Err(Rejection::Address(AppError::TooMany(standing.reset_seconds))),
+                Ok(_) => Ok(Charge::KeyAtAddress),
+                Err(status) => Err(Rejection::Address(AppError::TooMany(status.reset_seconds))),
             };
         }
-        if let Some(known) = self.keys.get(&mark) {
-            let Some(bucket) = known else { return Ok(Charge::Not) };
-            return bucket.take(now).map(Charge::Once).map_err(|standing| Rejection::Key {
-                standing,
-                is_to_be_looked_up: bucket.is_to_be_looked_up(now),
-            });
+        if let Some(known) = self.keys.get(&fingerprint) {
+            let Some(bucket) = known else { return Ok(Charge::None) };
+            return bucket
+                .take(now)
+                .map(Charge::Key)
+                .map_err(|status| Rejection::Key { status, is_lookup_due: bucket.is_lookup_due(now) });
         }
         let bucket = self.addresses.get(&address);
         match bucket.and_then(|bucket| bucket.empty(now)) {
-            Some(standing) => Err(Rejection::Address(AppError::TooMany(standing.reset_seconds))),
-            None => Ok(Charge::Not),
+            Some(status) => Err(Rejection::Address(AppError::TooMany(status.reset_seconds))),
+            None => Ok(Charge::None),
         }
     }
 
     /// A statement found the key, and this limit (requests per minute, 0: none). Counts the request unless it was
-    /// `counted` under that limit.
-    pub(crate) fn found(
+    /// counted under that limit.
+    pub(crate) fn record_good_key(
         &self,
-        mark: KeyFingerprint,
+        fingerprint: KeyFingerprint,
         per_minute: i32,
-        counted: Charge,
+        charge: Charge,
         now: Instant,
     ) -> Option<RateLimitStatus> {
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
-        let known = self.keys.get(&mark);
+        let known = self.keys.get(&fingerprint);
         let bucket = known.filter(|known| known.as_ref().map(|it| it.per_minute) == per_minute);
         let bucket = bucket.unwrap_or_else(|| {
             let bucket = per_minute.map(|limit| Arc::new(TokenBucket::new(limit, now)));
-            self.keys.insert(mark, bucket.clone());
+            self.keys.insert(fingerprint, bucket.clone());
             bucket
         })?;
-        match counted {
-            Charge::Once(standing) if standing.per_minute == bucket.per_minute => Some(standing),
+        match charge {
+            Charge::Key(status) if status.per_minute == bucket.per_minute => Some(status),
             // Who comes before the limit is known is served, even beyond it.
-            _ => Some(bucket.take(now).unwrap_or_else(|standing| standing)),
+            _ => Some(bucket.take(now).unwrap_or_else(|status| status)),
         }
     }
 
     /// The key lives, and may not be used from there: that is counted for the two of them, and not for the key.
-    pub(crate) fn is_elsewhere(&self, mark: KeyFingerprint, address: IpAddr, counted: Charge, now: Instant) {
-        if let (Charge::Once(_), Some(Some(bucket))) = (counted, self.keys.get(&mark)) {
+    pub(crate) fn block_address(
+        &self,
+        fingerprint: KeyFingerprint,
+        address: IpAddr,
+        charge: Charge,
+        now: Instant,
+    ) {
+        if let (Charge::Key(_), Some(Some(bucket))) = (charge, self.keys.get(&fingerprint)) {
             bucket.give_back();
         }
-        if counted != Charge::Elsewhere {
+        if charge != Charge::KeyAtAddress {
             let bucket = TokenBucket::new(self.bad_keys_per_minute, now);
-            self.elsewhere.insert((mark, rate_limit_address(address)), Arc::new(bucket));
+            self.elsewhere.insert((fingerprint, rate_limit_address(address)), Arc::new(bucket));
         }
     }
 
     /// The key may be used from there again.
-    pub(crate) fn is_here(&self, mark: KeyFingerprint, address: IpAddr) {
-        self.elsewhere.remove(&(mark, rate_limit_address(address)));
+    pub(crate) fn unblock_address(&self, fingerprint: KeyFingerprint, address: IpAddr) {
+        self.elsewhere.remove(&(fingerprint, rate_limit_address(address)));
     }
 
     /// Forgets the limit of a key, which is another one by now.
-    pub(crate) fn forget(&self, mark: KeyFingerprint) {
-        self.keys.remove(&mark);
+    pub(crate) fn forget(&self, fingerprint: KeyFingerprint) {
+        self.keys.remove(&fingerprint);
     }
 
     /// Counts a bad key; one that was good is so no more.
     ///
     /// # Errors
     /// Always: [`AppError::UnknownKey`], or [`AppError::TooMany`] when the address has no try left.
-    pub(crate) fn bad<T>(
+    pub(crate) fn record_bad_key<T>(
         &self,
-        mark: Option<KeyFingerprint>,
+        fingerprint: Option<KeyFingerprint>,
         address: IpAddr,
         now: Instant,
     ) -> Result<T, AppError> {
-        if let Some(mark) = mark {
-            self.keys.remove(&mark);
+        if let Some(fingerprint) = fingerprint {
+            self.keys.remove(&fingerprint);
         }
         let made = || Ok::<_, AppError>(Arc::new(TokenBucket::new(self.bad_keys_per_minute, now)));
         let bucket = self.addresses.get_or_insert_with(&rate_limit_address(address), made)?;
         match bucket.take(now) {
             Ok(_) => Err(AppError::UnknownKey),
-            Err(standing) => Err(AppError::TooMany(standing.reset_seconds)),
+            Err(status) => Err(AppError::TooMany(status.reset_seconds)),
         }
     }
 }
 
-/// For what a request was counted before the database was asked.
+/// Which bucket the request was charged to before authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charge {
-    /// For nothing: the key has yet to be let in, or has no limit.
-    Not,
-    /// For its key, which stands so now.
-    Once(RateLimitStatus),
-    /// For the key and an address from which it could not be used the last time.
-    Elsewhere,
+    /// No bucket: the key was not authorized before, or has no limit.
+    None,
+    /// The bucket of the key, with its status afterwards.
+    Key(RateLimitStatus),
+    /// The bucket of the key at an address that it was denied from before.
+    KeyAtAddress,
 }
 
 /// Why a request is refused before the database is asked.
@@ -268,9 +274,9 @@ pub(crate) enum Rejection {
     /// The key has used up its limit.
     Key {
         /// How it stands.
-        standing: RateLimitStatus,
+        status: RateLimitStatus,
         /// Whether it is time to ask the database if it has another limit by now.
-        is_to_be_looked_up: bool,
+        is_lookup_due: bool,
     },
     /// The address has used up its tries.
     Address(AppError),
@@ -312,35 +318,35 @@ mod tests {
     #[test]
     fn a_request_is_counted_once_also_when_its_key_is_new() {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
-        let mark = limits.mark(&key);
+        let fingerprint = limits.fingerprint(&key);
 
-        assert_eq!(limits.count(mark, HERE, now).unwrap(), Charge::Not);
-        assert_eq!(limits.found(mark, 5, Charge::Not, now).unwrap().left, 4);
-        let counted = limits.count(mark, HERE, now).unwrap();
-        let standing = limits.found(mark, 5, counted, now).unwrap();
-        assert_eq!((standing.left, counted), (3, Charge::Once(standing)));
+        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), Charge::None);
+        assert_eq!(limits.record_good_key(fingerprint, 5, Charge::None, now).unwrap().left, 4);
+        let charge = limits.charge(fingerprint, HERE, now).unwrap();
+        let status = limits.record_good_key(fingerprint, 5, charge, now).unwrap();
+        assert_eq!((status.left, charge), (3, Charge::Key(status)));
     }
 
     #[test]
     fn another_limit_holds_from_the_request_that_finds_it() {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
-        let mark = limits.mark(&key);
-        limits.found(mark, 5, Charge::Not, now);
-        let counted = limits.count(mark, HERE, now).unwrap();
+        let fingerprint = limits.fingerprint(&key);
+        limits.record_good_key(fingerprint, 5, Charge::None, now);
+        let charge = limits.charge(fingerprint, HERE, now).unwrap();
 
-        assert_eq!(limits.found(mark, 100, counted, now).unwrap().left, 99);
-        assert_eq!(limits.found(mark, 0, Charge::Not, now), None);
-        assert_eq!(limits.count(mark, HERE, now).unwrap(), Charge::Not);
-        assert_eq!(limits.found(mark, 2, Charge::Not, now).unwrap().left, 1);
+        assert_eq!(limits.record_good_key(fingerprint, 100, charge, now).unwrap().left, 99);
+        assert_eq!(limits.record_good_key(fingerprint, 0, Charge::None, now), None);
+        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), Charge::None);
+        assert_eq!(limits.record_good_key(fingerprint, 2, Charge::None, now).unwrap().left, 1);
     }
 
     #[test]
     fn a_limit_that_refuses_is_looked_up_once_a_second() {
         let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
-        let mark = limits.mark(&key);
-        limits.found(mark, 1, Charge::Not, now);
-        let is_looked_up = |at| match limits.count(mark, HERE, at) {
-            Err(Rejection::Key { is_to_be_looked_up, .. }) => is_to_be_looked_up,
+        let fingerprint = limits.fingerprint(&key);
+        limits.record_good_key(fingerprint, 1, Charge::None, now);
+        let is_looked_up = |at| match limits.charge(fingerprint, HERE, at) {
+            Err(Rejection::Key { is_lookup_due, .. }) => is_lookup_due,
             other => panic!("it has nothing left: {other:?}"),
         };
         assert_eq!(
@@ -348,54 +354,57 @@ mod tests {
             [false, true, false, true, false]
         );
 
-        limits.forget(mark);
-        assert_eq!(limits.found(mark, 10, Charge::Not, now).unwrap().left, 9);
+        limits.forget(fingerprint);
+        assert_eq!(limits.record_good_key(fingerprint, 10, Charge::None, now).unwrap().left, 9);
     }
 
     #[test]
     fn a_key_used_from_elsewhere_keeps_its_limit() {
         let (limits, key, now) = (limits(3), ClientKey::generate().unwrap(), Instant::now());
-        let (mark, there) = (limits.mark(&key), [192, 0, 2, 1].into());
-        limits.found(mark, 5, Charge::Not, now);
+        let (fingerprint, there) = (limits.fingerprint(&key), [192, 0, 2, 1].into());
+        limits.record_good_key(fingerprint, 5, Charge::None, now);
         for _ in 0..4 {
-            let counted = limits.count(mark, there, now).unwrap();
-            limits.is_elsewhere(mark, there, counted, now);
+            let charge = limits.charge(fingerprint, there, now).unwrap();
+            limits.block_address(fingerprint, there, charge, now);
         }
-        assert!(matches!(limits.count(mark, there, now), Err(Rejection::Address(AppError::TooMany(20)))));
-        let counted = limits.count(mark, HERE, now).unwrap();
-        assert_eq!(limits.found(mark, 5, counted, now).unwrap().left, 3);
+        assert!(matches!(
+            limits.charge(fingerprint, there, now),
+            Err(Rejection::Address(AppError::TooMany(20)))
+        ));
+        let charge = limits.charge(fingerprint, HERE, now).unwrap();
+        assert_eq!(limits.record_good_key(fingerprint, 5, charge, now).unwrap().left, 3);
 
-        limits.is_here(mark, there);
-        assert!(matches!(limits.count(mark, there, now), Ok(Charge::Once(_))));
+        limits.unblock_address(fingerprint, there);
+        assert!(matches!(limits.charge(fingerprint, there, now), Ok(Charge::Key(_))));
     }
 
     #[test]
     fn bad_keys_use_up_the_tries_of_their_address_and_slow_no_known_key() {
         let (limits, now) = (limits(3), Instant::now());
-        let good = limits.mark(&ClientKey::generate().unwrap());
-        let bad = limits.mark(&ClientKey::generate().unwrap());
-        limits.found(good, 0, Charge::Not, now);
+        let good = limits.fingerprint(&ClientKey::generate().unwrap());
+        let bad = limits.fingerprint(&ClientKey::generate().unwrap());
+        limits.record_good_key(good, 0, Charge::None, now);
         for _ in 0..3 {
-            assert!(limits.count(bad, HERE, now).is_ok());
-            assert!(matches!(limits.bad::<()>(Some(bad), HERE, now), Err(AppError::UnknownKey)));
+            assert!(limits.charge(bad, HERE, now).is_ok());
+            assert!(matches!(limits.record_bad_key::<()>(Some(bad), HERE, now), Err(AppError::UnknownKey)));
         }
 
-        assert!(matches!(limits.count(bad, HERE, now), Err(Rejection::Address(AppError::TooMany(20)))));
-        assert!(matches!(limits.bad::<()>(None, HERE, now), Err(AppError::TooMany(20))));
-        assert!(limits.count(good, HERE, now).is_ok());
-        assert!(limits.count(bad, [192, 0, 2, 1].into(), now).is_ok(), "another address has its own tries");
-        assert!(limits.count(bad, HERE, now + seconds(20)).is_ok());
+        assert!(matches!(limits.charge(bad, HERE, now), Err(Rejection::Address(AppError::TooMany(20)))));
+        assert!(matches!(limits.record_bad_key::<()>(None, HERE, now), Err(AppError::TooMany(20))));
+        assert!(limits.charge(good, HERE, now).is_ok());
+        assert!(limits.charge(bad, [192, 0, 2, 1].into(), now).is_ok(), "another address has its own tries");
+        assert!(limits.charge(bad, HERE, now + seconds(20)).is_ok());
     }
 
     #[test]
     fn a_key_that_is_refused_is_not_known_any_more() {
         let (limits, now) = (limits(1), Instant::now());
-        let mark = limits.mark(&ClientKey::generate().unwrap());
-        limits.found(mark, 600, Charge::Not, now);
+        let fingerprint = limits.fingerprint(&ClientKey::generate().unwrap());
+        limits.record_good_key(fingerprint, 600, Charge::None, now);
 
-        limits.bad::<()>(Some(mark), HERE, now).unwrap_err();
+        limits.record_bad_key::<()>(Some(fingerprint), HERE, now).unwrap_err();
 
-        assert!(matches!(limits.count(mark, HERE, now), Err(Rejection::Address(_))));
+        assert!(matches!(limits.charge(fingerprint, HERE, now), Err(Rejection::Address(_))));
     }
 
     proptest! {

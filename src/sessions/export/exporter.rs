@@ -1,90 +1,87 @@
-//! Where one worker answers programs that read pages: through its pipeline where it can, else through the pool.
+//! Reads pages for API keys: through the pipeline of the worker where it can, else through the pool.
 
 use std::sync::Arc;
 
 use super::{
     page_cache::{PageCache, PageKey},
-    pipeline_store::{self, PipelineReply},
+    pipeline_store,
     query::ExportQuery,
     response::{self, EncodedPage},
     store,
 };
 use crate::{
-    api_keys::{Credentials, PresentedKey},
+    api_keys::{ApiReply, Credentials, PipelineReply, PresentedKey},
     db::{Db, pipeline::Pipeline},
     error::AppError,
 };
 
-/// What a worker reads with.
+/// Reads pages on the thread of one worker.
 pub struct Exporter {
     pipeline: Pipeline,
-    kept: Arc<PageCache>,
+    cache: Arc<PageCache>,
 }
 
 impl Exporter {
-    /// The desk of a worker, to be used on its thread; the pages that are kept are those of all workers.
+    /// The exporter of one worker, which must stay on its thread. All workers share the cache.
     #[must_use]
-    pub fn new(db: &Db, kept: Arc<PageCache>) -> Self {
-        Self { pipeline: db.pipeline(), kept }
+    pub fn new(db: &Db, cache: Arc<PageCache>) -> Self {
+        Self { pipeline: db.pipeline(), cache }
     }
 
     pub(crate) fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
 
-    /// The page that is asked for.
-    pub(crate) async fn page_of(
+    pub(crate) async fn load_page(
         &self,
         key: &PresentedKey,
-        asked: &ExportQuery,
-    ) -> Result<Arc<EncodedPage>, AppError> {
-        if asked.request.is_plain() {
+        query: &ExportQuery,
+    ) -> Result<ApiReply<Arc<EncodedPage>>, AppError> {
+        if query.request.is_plain() {
             let credentials = key.credentials().await?;
-            match self.plain_page_of(&credentials, asked).await? {
-                PipelineReply::Found(page) => return key.settle(&credentials, Ok(Some(page))).await,
-                PipelineReply::Refused => return key.settle(&credentials, Ok(None)).await,
-                PipelineReply::Unanswered => {}
+            match self.load_plain_page(&credentials, query).await? {
+                PipelineReply::Rows(page) => return key.finish(&credentials, Some(page)).await,
+                PipelineReply::Denied => return key.finish(&credentials, None).await,
+                PipelineReply::Unavailable => {}
             }
         }
-        pooled_page_of(key, asked).await.map(Arc::new)
+        load_pooled_page(key, query).await
     }
 
-    /// The page that was kept if nothing has changed since, else a new one.
-    async fn plain_page_of(
+    /// The cached page if its revision is still the current one, else a new page.
+    async fn load_plain_page(
         &self,
         credentials: &Credentials,
-        asked: &ExportQuery,
+        query: &ExportQuery,
     ) -> Result<PipelineReply<Arc<EncodedPage>>, AppError> {
-        let place = PageKey::of(&credentials.client, asked);
-        if let Some(kept) = self.kept.get(&place) {
-            match pipeline_store::revision_of(&self.pipeline, credentials).await? {
-                PipelineReply::Found(revision) if revision == kept.revision => {
-                    return Ok(PipelineReply::Found(Arc::clone(&kept.page)));
-                }
-                PipelineReply::Found(_newer) => {}
-                PipelineReply::Refused => return Ok(PipelineReply::Refused),
-                PipelineReply::Unanswered => return Ok(PipelineReply::Unanswered),
+        let page_key = PageKey::new(&credentials.client, query);
+        if let Some(cached) = self.cache.get(&page_key) {
+            let reply = pipeline_store::load_revision(&self.pipeline, credentials).await?;
+            match reply {
+                PipelineReply::Rows(revision) if *revision.value() != cached.revision => {}
+                reply => return Ok(reply.map(|_revision| Arc::clone(&cached.page))),
             }
         }
-        Ok(match pipeline_store::page_of(&self.pipeline, credentials, asked).await? {
-            PipelineReply::Found((page, revision)) => {
-                PipelineReply::Found(self.kept.keep(place, page, revision))
-            }
-            PipelineReply::Refused => PipelineReply::Refused,
-            PipelineReply::Unanswered => PipelineReply::Unanswered,
-        })
+        let reply = pipeline_store::load_page(&self.pipeline, credentials, query).await?;
+        Ok(reply.map(|(page, revision)| self.cache.insert(page_key, page, revision)))
     }
 }
 
-async fn pooled_page_of(key: &PresentedKey, asked: &ExportQuery) -> Result<EncodedPage, AppError> {
-    let request = asked.request.clone();
-    let page = key.run(move |connection, credentials| {
-        let page = if request.is_plain() {
-            store::load_plain_page(connection, credentials, &request)
-        } else {
-            store::load_filtered_page(connection, credentials, &request)
-        };
-        page.map_err(AppError::from)
-    });
-    response::written(asked.format, &asked.request, &page.await?)
+async fn load_pooled_page(
+    key: &PresentedKey,
+    query: &ExportQuery,
+) -> Result<ApiReply<Arc<EncodedPage>>, AppError> {
+    let (format, request) = (query.format, query.request.clone());
+    let page = if request.is_plain() {
+        let query = request.clone();
+        key.run(move |connection, credentials| Ok(store::load_plain_page(connection, credentials, &query)?))
+            .await?
+    } else {
+        let query = request.clone();
+        key.read(move |connection, credentials| {
+            Ok(store::load_filtered_page(connection, &credentials.client, &query)?)
+        })
+        .await?
+    };
+    page.map(|page| response::encode_page(format, &request, &page).map(Arc::new)).transpose()
 }

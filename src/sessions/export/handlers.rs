@@ -1,5 +1,4 @@
-//! `GET /api/sessions` and `GET /api/sessions/{sessionId}`: the same as the export, for those who like it plain, with
-//! `ETag` (RFC 9110) and `Link` (RFC 8288).
+//! Handlers that read sessions: the export, and `GET /api/sessions` with `ETag` (RFC 9110) and `Link` (RFC 8288).
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -11,75 +10,77 @@ use uuid::Uuid;
 use super::{
     exporter::Exporter,
     query::{ExportFormat, ExportQuery, PageRequest},
-    response::{self, tag_of},
-    store::{self, SessionLookup},
-    stream,
+    response::{self, EncodedPage, etag},
+    store, stream,
 };
 use crate::{
-    api_keys::{ApiQuery, FormWithKey, PresentedKey},
+    api_keys::{ApiQuery, ApiReply, FormWithKey, PresentedKey},
     config::Settings,
     db::Db,
     error::AppError,
 };
 
-/// The body has at most so many bytes.
+/// Maximum size of a body, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 pub(crate) async fn export(
-    call: FormWithKey<BODY_LIMIT>,
-    desk: Data<Exporter>,
+    form: FormWithKey<BODY_LIMIT>,
+    exporter: Data<Exporter>,
     db: Data<Db>,
-) -> Result<HttpResponse, AppError> {
-    let asked = call.key.readable(ExportQuery::parse(|name| call.get(name))).await?;
-    if asked.is_stream {
-        return stream::everything(&call.key, asked, (desk, db)).await;
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let query = form.key.authorize_before_error(ExportQuery::parse(|name| form.get(name))).await?;
+    if query.is_stream {
+        return stream::stream_for_key(&form.key, query, exporter, db).await;
     }
-    let page = desk.page_of(&call.key, &asked).await?;
-    Ok(response::page(asked.format, &page))
+    let page = exporter.load_page(&form.key, &query).await?;
+    Ok(page.map(|page| response::page(query.format, &page)))
 }
 
 pub(crate) async fn list(
     request: HttpRequest,
     key: PresentedKey,
-    query: Result<ApiQuery, AppError>,
-    shared: (Data<Exporter>, Data<Db>, Data<Settings>),
-) -> Result<HttpResponse, AppError> {
-    let (desk, db, settings) = shared;
-    let query = key.readable(query).await?;
-    let asked = key.readable(ExportQuery::parse(|name| query.get(name))).await?;
-    if asked.is_stream {
-        return stream::everything(&key, asked, (desk, db)).await;
+    fields: Result<ApiQuery, AppError>,
+    (exporter, db, settings): (Data<Exporter>, Data<Db>, Data<Settings>),
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let fields = key.authorize_before_error(fields).await?;
+    let query = key.authorize_before_error(ExportQuery::parse(|name| fields.get(name))).await?;
+    if query.is_stream {
+        return stream::stream_for_key(&key, query, exporter, db).await;
     }
-    let page = desk.page_of(&key, &asked).await?;
-    if asked.format != ExportFormat::Json {
-        return Ok(response::page(asked.format, &page));
+    let page = exporter.load_page(&key, &query).await?;
+    if query.format != ExportFormat::Json {
+        return Ok(page.map(|page| response::page(query.format, &page)));
     }
     let address = format!("{}{}", settings.public_url.origin(), request.path());
-    let links = links(&address, &query, &asked.request, page.total, page.more_after);
-    let mut response = tagged(&request, page.body.clone(), page.tag());
-    if let (false, Ok(links)) = (links.is_empty(), HeaderValue::try_from(&links)) {
-        response.headers_mut().insert(LINK, links);
-    }
-    Ok(response)
+    Ok(page.map(|page| {
+        let links = link_header(&address, &fields, &query.request, &page);
+        let mut response = conditional_response(&request, page.body.clone(), page.etag());
+        if let (false, Ok(links)) = (links.is_empty(), HeaderValue::try_from(&links)) {
+            response.headers_mut().insert(LINK, links);
+        }
+        response
+    }))
 }
 
 pub(crate) async fn show(
     request: HttpRequest,
     key: PresentedKey,
     session_id: Path<String>,
-) -> Result<HttpResponse, AppError> {
-    // An id that is none is looked for too, so that a bad key is told first.
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    // A malformed id is looked up too, so that a bad key is reported first.
     let session_id = session_id.parse::<Uuid>().unwrap_or(Uuid::nil());
     let found =
         key.run(move |connection, credentials| Ok(store::find_session(connection, credentials, session_id)?));
-    let SessionLookup::Found(session) = found.await? else { return Err(AppError::NotFound) };
-    let body = serde_json::to_vec(&session).map_err(AppError::broken)?;
-    let tag = tag_of(&body);
-    Ok(tagged(&request, body.into(), &tag))
+    let response = found.await?.map(|session| {
+        let body = serde_json::to_vec(&session.ok_or(AppError::NotFound)?).map_err(AppError::broken)?;
+        let tag = etag(&body);
+        Ok(conditional_response(&request, body.into(), &tag))
+    });
+    response.transpose()
 }
 
-/// The body with its strong tag; 304 without it when the caller has it already.
-fn tagged(request: &HttpRequest, body: Bytes, tag: &str) -> HttpResponse {
+/// The body with its `ETag`, or 304 without a body if it matches `If-None-Match`.
+fn conditional_response(request: &HttpRequest, body: Bytes, tag: &str) -> HttpResponse {
     let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     // A weak tag compares as the strong one here (RFC 9110, section 13.1.2).
     let is_known = known.is_some_and(|known| {
@@ -87,38 +88,33 @@ fn tagged(request: &HttpRequest, body: Bytes, tag: &str) -> HttpResponse {
     });
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((ETAG, tag));
-    // Whoever keeps the answer asks whether it still holds, and whether the key does.
+    // A cache must revalidate, so that a deleted key reads nothing.
     response.insert_header((header::CACHE_CONTROL, "private, no-cache"));
     if is_known { response.finish() } else { response.content_type("application/json").body(body) }
 }
 
-/// Where to go on: `first`, `prev`, `next` and `last`, or the next cursor.
-fn links(
-    address: &str,
-    query: &ApiQuery,
-    request: &PageRequest,
-    total: i64,
-    more_after: Option<i64>,
-) -> String {
+/// The value of `Link`: `first`, `prev`, `next` and `last`, or after a cursor `next` alone.
+fn link_header(address: &str, fields: &ApiQuery, request: &PageRequest, page: &EncodedPage) -> String {
     let link = |relation: &str, name: &str, value: &str| {
-        let others = query.iter().filter(|(field, _)| !matches!(*field, "page" | "cursor"));
+        let others = fields.iter().filter(|(field, _)| !matches!(*field, "page" | "cursor"));
         let mut pairs = url::form_urlencoded::Serializer::new(String::new());
         pairs.extend_pairs(others).append_pair(name, value);
         format!("<{address}?{}>; rel=\"{relation}\"", pairs.finish())
     };
     if request.cursor.is_some() {
-        let next = more_after.map(|sequence| link("next", "cursor", &PageRequest::cursor_after(sequence)));
+        let next =
+            page.next_cursor.map(|sequence| link("next", "cursor", &PageRequest::cursor_after(sequence)));
         return next.unwrap_or_default();
     }
-    let last = request.page_count(total).max(1);
-    let page = |relation: &str, number: i64| link(relation, "page", &number.to_string());
-    let mut links = vec![page("first", 1)];
+    let last = request.page_count(page.total).max(1);
+    let page_link = |relation: &str, number: i64| link(relation, "page", &number.to_string());
+    let mut links = vec![page_link("first", 1)];
     if request.page > 1 {
-        links.push(page("prev", (request.page - 1).min(last)));
+        links.push(page_link("prev", (request.page - 1).min(last)));
     }
     if request.page < last {
-        links.push(page("next", request.page + 1));
+        links.push(page_link("next", request.page + 1));
     }
-    links.push(page("last", last));
+    links.push(page_link("last", last));
     links.join(", ")
 }

@@ -1,7 +1,7 @@
-//! Pages that are asked for again and again, as they were sent: a dashboard that polls, a program that starts over.
+//! Encoded pages that are requested repeatedly, as by a polling dashboard or an export that starts over.
 //!
-//! A page that is kept proves nothing. With every request PostgreSQL is asked whether the key is let in and at which
-//! revision the client's sessions are; only then, and at the same revision, the page is sent again.
+//! A cached page authorizes nobody: PostgreSQL checks the key and the revision of the sessions on every request, and the
+//! page is sent only at the same revision.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -19,19 +19,19 @@ use super::{
 };
 use crate::ids::ClientId;
 
-/// About so many bytes a page has; only the first size of a table depends on it.
+/// Estimated size of a page, in bytes, for the initial capacity.
 const PAGE_BYTES: usize = 64 * 1024;
-/// So many of the last requests are recognised when they come again.
-const RECOGNISED: usize = 1024;
+/// Number of slots that recognise a repeated request.
+const RECENT_REQUESTS: usize = 1024;
 
-/// The pages of one process.
+/// The cache of one process.
 pub struct PageCache {
     pages: Option<Cache<PageKey, Arc<CachedPage>, WeightInBytes>>,
     hasher: RandomState,
-    asked: Vec<AtomicU64>,
+    /// Hashes of recent requests.
+    recent: Vec<AtomicU64>,
 }
 
-/// What was asked, and whose sessions were meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PageKey {
     client: ClientId,
@@ -40,61 +40,60 @@ pub(crate) struct PageKey {
 }
 
 impl PageKey {
-    pub(crate) fn of(client: &ClientId, asked: &ExportQuery) -> Self {
-        Self { client: client.clone(), format: asked.format, request: asked.request.clone() }
+    pub(crate) fn new(client: &ClientId, query: &ExportQuery) -> Self {
+        Self { client: client.clone(), format: query.format, request: query.request.clone() }
     }
 }
 
-/// A page, and the revision it was made at.
+/// A page and the revision that it shows.
 pub(crate) struct CachedPage {
     pub(crate) page: Arc<EncodedPage>,
     pub(crate) revision: i64,
 }
 
-/// Pages weigh what they take.
+/// Cache weight is the size in bytes.
 #[derive(Clone)]
 struct WeightInBytes;
 
 impl Weighter<PageKey, Arc<CachedPage>> for WeightInBytes {
-    fn weight(&self, _place: &PageKey, kept: &Arc<CachedPage>) -> u64 {
+    fn weight(&self, _key: &PageKey, cached: &Arc<CachedPage>) -> u64 {
         let rest = size_of::<PageKey>() + size_of::<CachedPage>() + size_of::<EncodedPage>();
-        u64::try_from(kept.page.body.len() + rest).unwrap_or(u64::MAX)
+        u64::try_from(cached.page.body.len() + rest).unwrap_or(u64::MAX)
     }
 }
 
 impl PageCache {
-    /// Keeps up to so many bytes; 0: nothing.
+    /// `bytes` is the capacity; 0 turns the cache off.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         let items = usize::try_from(bytes).unwrap_or(usize::MAX) / PAGE_BYTES;
         Self {
             pages: (bytes > 0).then(|| Cache::with_weighter(items, bytes, WeightInBytes)),
             hasher: RandomState::new(),
-            asked: (0..RECOGNISED).map(|_| AtomicU64::new(0)).collect(),
+            recent: (0..RECENT_REQUESTS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
-    /// The page that was sent last time, if it is kept.
-    pub(crate) fn get(&self, place: &PageKey) -> Option<Arc<CachedPage>> {
-        self.pages.as_ref()?.get(place)
+    pub(crate) fn get(&self, key: &PageKey) -> Option<Arc<CachedPage>> {
+        self.pages.as_ref()?.get(key)
     }
 
-    /// Keeps the page, unless it is asked for the first time in a while: walking through all pages once keeps none.
-    pub(crate) fn keep(&self, place: PageKey, page: EncodedPage, revision: i64) -> Arc<EncodedPage> {
+    /// Caches the page if it was requested before, so that reading all pages once caches none.
+    pub(crate) fn insert(&self, key: PageKey, page: EncodedPage, revision: i64) -> Arc<EncodedPage> {
         match &self.pages {
-            Some(pages) if self.comes_again(&place) => {
+            Some(pages) if self.is_repeated(&key) => {
                 let page = Arc::new(page.compact());
-                pages.insert(place, Arc::new(CachedPage { page: Arc::clone(&page), revision }));
+                pages.insert(key, Arc::new(CachedPage { page: Arc::clone(&page), revision }));
                 page
             }
             _ => Arc::new(page),
         }
     }
 
-    fn comes_again(&self, place: &PageKey) -> bool {
-        let hash = self.hasher.hash_one(place);
-        let slot = usize::try_from(hash % (1 << 32)).unwrap_or_default() % RECOGNISED;
-        self.asked[slot].swap(hash, Ordering::Relaxed) == hash
+    fn is_repeated(&self, key: &PageKey) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let slot = usize::try_from(hash % (1 << 32)).unwrap_or_default() % RECENT_REQUESTS;
+        self.recent[slot].swap(hash, Ordering::Relaxed) == hash
     }
 }
 
@@ -102,44 +101,46 @@ impl PageCache {
 mod tests {
     use super::*;
 
-    fn place(client: &ClientId, page: i64) -> PageKey {
+    fn page_key(client: &ClientId, page: i64) -> PageKey {
         let page = page.to_string();
-        let asked = ExportQuery::parse(|name| (name == "page").then_some(page.as_str())).unwrap();
-        PageKey::of(client, &asked)
+        let query = ExportQuery::parse(|name| (name == "page").then_some(page.as_str())).unwrap();
+        PageKey::new(client, &query)
     }
 
-    fn written(text: &str) -> EncodedPage {
+    fn encoded(text: &str) -> EncodedPage {
         EncodedPage::new(text.as_bytes().to_vec(), 1, None)
     }
 
     #[test]
-    fn what_comes_again_is_kept_for_its_client_alone() {
+    fn a_repeated_page_is_cached_for_its_client_only() {
         let (ours, theirs) = (ClientId::generate().unwrap(), ClientId::generate().unwrap());
-        let kept = PageCache::new(1024 * 1024);
+        let cache = PageCache::new(1024 * 1024);
 
-        kept.keep(place(&ours, 1), written("a"), 1);
-        assert!(kept.get(&place(&ours, 1)).is_none());
-        kept.keep(place(&ours, 1), written("b"), 2);
+        cache.insert(page_key(&ours, 1), encoded("a"), 1);
+        assert!(cache.get(&page_key(&ours, 1)).is_none());
+        cache.insert(page_key(&ours, 1), encoded("b"), 2);
 
-        let found = kept.get(&place(&ours, 1)).unwrap();
+        let found = cache.get(&page_key(&ours, 1)).unwrap();
         assert_eq!((found.revision, found.page.body.as_ref()), (2, b"b".as_slice()));
-        assert!(kept.get(&place(&ours, 2)).is_none() && kept.get(&place(&theirs, 1)).is_none());
+        assert!(cache.get(&page_key(&ours, 2)).is_none() && cache.get(&page_key(&theirs, 1)).is_none());
     }
 
     #[test]
-    fn memory_is_bounded_and_none_is_none() {
+    fn memory_is_bounded_and_zero_turns_the_cache_off() {
         let client = ClientId::generate().unwrap();
-        let (kept, none) = (PageCache::new(1024 * 1024), PageCache::new(0));
+        let (cache, disabled) = (PageCache::new(1024 * 1024), PageCache::new(0));
         let large = "x".repeat(10_000);
         for page in 1..=1000 {
             for _ in 0..2 {
-                kept.keep(place(&client, page), written(&large), 1);
-                none.keep(place(&client, page), written(&large), 1);
+                cache.insert(page_key(&client, page), encoded(&large), 1);
+                disabled.insert(page_key(&client, page), encoded(&large), 1);
             }
         }
-        let in_all: usize =
-            (1..=1000).filter_map(|page| kept.get(&place(&client, page))).map(|it| it.page.body.len()).sum();
+        let in_all: usize = (1..=1000)
+            .filter_map(|page| cache.get(&page_key(&client, page)))
+            .map(|it| it.page.body.len())
+            .sum();
         assert!((500_000..=1024 * 1024).contains(&in_all), "{in_all}");
-        assert!((1..=1000).all(|page| none.get(&place(&client, page)).is_none()));
+        assert!((1..=1000).all(|page| disabled.get(&page_key(&client, page)).is_none()));
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller of the export asks for: a page or everything, in which order, filter and format.
+//! The query of an export: page or stream, order, filter and format.
 
 use crate::{
     error::{AppError, FieldError},
@@ -6,40 +6,40 @@ use crate::{
     web::form::FieldReader,
 };
 
-/// Sessions per page when nothing is said.
+/// Default number of sessions per page.
 pub const PER_PAGE_DEFAULT: i64 = 50;
-/// Sessions per page at most; more is clamped to it.
+/// Maximum sessions per page; a larger number is reduced to it.
 pub const PER_PAGE_MAX: i64 = 1000;
 
-/// In which order sessions come.
+/// The order of sessions by their sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SortOrder {
-    /// As recorded, the oldest first. A page that is full never changes.
+    /// Oldest first, as recorded. A full page never changes.
     Ascending,
-    /// The last recorded first.
+    /// Newest first.
     Descending,
 }
 
-/// A page of `per_page` (1–1000) sessions, counted from 1; or those after a cursor.
+/// A page by its number, or the sessions after a cursor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// From 1.
     pub page: i64,
     /// 1 to [`PER_PAGE_MAX`].
     pub per_page: i64,
-    /// The order.
+    /// Order by sequence.
     pub order: SortOrder,
-    /// The filter.
+    /// Which sessions match.
     pub filter: SessionFilter,
-    /// The sequence of the last session that was read: those beyond it are wanted, whatever the page.
+    /// The sequence of the last session that was read; replaces the page number.
     pub cursor: Option<i64>,
 }
 
 impl PageRequest {
-    /// Parses the fields that `field` gives by name; `None` is absent.
+    /// Parses the fields by their API names.
     ///
     /// # Errors
-    /// Every field that is wrong, with what to do about it.
+    /// All invalid fields.
     pub fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, Vec<FieldError>> {
         let mut reader = FieldReader::new(field);
         let request = Self {
@@ -55,41 +55,39 @@ impl PageRequest {
         reader.finish(request)
     }
 
-    /// Whether pages can be found by their sequences alone.
+    /// Whether the sequences alone determine the page, without a filter or cursor.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.filter == SessionFilter::default() && self.cursor.is_none()
     }
 
-    /// The cursor that goes on after this session.
+    /// The cursor that continues after `sequence`.
     #[must_use]
     pub fn cursor_after(sequence: i64) -> String {
         format!("s{sequence}")
     }
 
-    /// How many sessions come before this page.
+    /// Number of sessions before this page.
     #[must_use]
     pub fn skipped(&self) -> i64 {
         (self.page - 1).saturating_mul(self.per_page)
     }
 
-    /// Into how many pages `total` sessions fall; none into none.
+    /// Number of pages that `total` sessions fill.
     #[must_use]
     pub fn page_count(&self, total: i64) -> i64 {
         total / self.per_page + i64::from(total % self.per_page != 0)
     }
 }
 
-/// What a caller asks for, in whatever way it is written.
 pub(crate) struct ExportQuery {
     pub(crate) format: ExportFormat,
     pub(crate) request: PageRequest,
-    /// Everything, not a page.
+    /// All sessions instead of a page.
     pub(crate) is_stream: bool,
 }
 
 impl ExportQuery {
-    /// Parses the fields that `field` gives by name; `None` is absent.
     pub(crate) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
         let format = ExportFormat::parse(field("format"));
         let request = PageRequest::parse(&field);
@@ -108,7 +106,6 @@ impl ExportQuery {
     }
 }
 
-/// What the answer is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ExportFormat {
     Json,
@@ -144,7 +141,7 @@ fn parse_page(text: &str) -> Result<i64, String> {
     page.ok_or_else(|| format!("Use a whole number from 1 to {}, in digits only.", i64::MAX))
 }
 
-/// More than the maximum, however much, is the maximum.
+/// Numbers above the maximum become the maximum, even if they overflow.
 fn parse_per_page(text: &str) -> Result<i64, String> {
     if !is_digits(text) || text.bytes().all(|byte| byte == b'0') {
         return Err(format!("Use a whole number from 1 to {PER_PAGE_MAX}, in digits only."));
@@ -176,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_the_first_fifty_in_the_order_recorded() {
+    fn defaults_are_the_first_fifty_in_the_order_recorded() {
         let request = parse(&[]).unwrap();
         assert_eq!((request.page, request.per_page, request.order), (1, 50, SortOrder::Ascending));
         assert_eq!(request.filter, SessionFilter::default());

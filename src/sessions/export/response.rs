@@ -1,4 +1,4 @@
-//! What answers are written as: a page in JSON, or lines of CSV or NDJSON.
+//! The format of responses: a page in JSON, or lines of CSV or NDJSON.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl ExportFormat {
-    /// What comes before the first session.
+    /// The CSV header; empty in other formats.
     pub(crate) fn head(self) -> Result<Vec<u8>, AppError> {
         if self == Self::Csv { csv::lines([COLUMNS]) } else { Ok(Vec::new()) }
     }
@@ -36,39 +36,38 @@ impl ExportFormat {
     }
 }
 
-/// A page as it is sent, and what else is known of it.
+/// The body of a page, and what the headers need.
 #[derive(Debug)]
 pub(crate) struct EncodedPage {
     pub(crate) body: Bytes,
     pub(crate) total: i64,
-    pub(crate) more_after: Option<i64>,
-    tag: OnceLock<String>,
+    pub(crate) next_cursor: Option<i64>,
+    etag: OnceLock<String>,
 }
 
 impl EncodedPage {
-    pub(crate) fn new(body: Vec<u8>, total: i64, more_after: Option<i64>) -> Self {
-        Self { body: body.into(), total, more_after, tag: OnceLock::new() }
+    pub(crate) fn new(body: Vec<u8>, total: i64, next_cursor: Option<i64>) -> Self {
+        Self { body: body.into(), total, next_cursor, etag: OnceLock::new() }
     }
 
-    /// The strong tag of the body.
-    pub(crate) fn tag(&self) -> &str {
-        self.tag.get_or_init(|| tag_of(&self.body))
+    pub(crate) fn etag(&self) -> &str {
+        self.etag.get_or_init(|| etag(&self.body))
     }
 
-    /// The same in as little memory as it needs.
+    /// Drops the spare capacity of the body, for the cache.
     pub(crate) fn compact(mut self) -> Self {
         self.body = Bytes::copy_from_slice(&self.body);
         self
     }
 }
 
-/// A strong tag (RFC 9110, section 8.8.3): the first half of the SHA-256 of the body.
-pub(crate) fn tag_of(body: &[u8]) -> String {
+/// A strong `ETag` (RFC 9110, section 8.8.3): the first half of the SHA-256 of the body.
+pub(crate) fn etag(body: &[u8]) -> String {
     let hash = Sha256::digest(body);
     format!("\"{}\"", hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
 }
 
-/// What stands behind the sessions of a page in JSON.
+/// The fields after the sessions of a JSON page.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PageTotals {
@@ -80,17 +79,17 @@ struct PageTotals {
     next_cursor: Option<String>,
 }
 
-/// What comes before the first session of a page.
+/// The part of the body before the first session.
 pub(crate) fn opening(format: ExportFormat) -> Result<Vec<u8>, AppError> {
     if format == ExportFormat::Json { Ok(br#"{"data":["#.to_vec()) } else { format.head() }
 }
 
-/// What comes after the last session of a page.
+/// The part of the body after the last session.
 pub(crate) fn closing(
     format: ExportFormat,
     request: &PageRequest,
     total: i64,
-    more_after: Option<i64>,
+    next_cursor: Option<i64>,
 ) -> Result<Vec<u8>, AppError> {
     if format != ExportFormat::Json {
         return Ok(Vec::new());
@@ -100,16 +99,15 @@ pub(crate) fn closing(
         records_per_page: request.per_page,
         total_sessions: total,
         total_pages: request.page_count(total),
-        next_cursor: more_after.map(PageRequest::cursor_after),
+        next_cursor: next_cursor.map(PageRequest::cursor_after),
     };
     let mut end = serde_json::to_vec(&totals).map_err(AppError::broken)?;
-    // The object was opened before the sessions.
+    // `opening` already wrote the brace.
     end.splice(..1, *b"],");
     Ok(end)
 }
 
-/// The page as it is sent.
-pub(crate) fn written(
+pub(crate) fn encode_page(
     format: ExportFormat,
     request: &PageRequest,
     page: &SessionPage,
@@ -125,11 +123,10 @@ pub(crate) fn written(
     } else {
         body.extend(format.lines(&page.sessions)?);
     }
-    body.extend(closing(format, request, page.total, page.more_after)?);
-    Ok(EncodedPage::new(body, page.total, page.more_after))
+    body.extend(closing(format, request, page.total, page.next_cursor)?);
+    Ok(EncodedPage::new(body, page.total, page.next_cursor))
 }
 
-/// The page, in whatever it is written as.
 pub(crate) fn page(format: ExportFormat, page: &EncodedPage) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.content_type(format.content_type());
@@ -139,7 +136,7 @@ pub(crate) fn page(format: ExportFormat, page: &EncodedPage) -> HttpResponse {
     response.body(page.body.clone())
 }
 
-/// The name under which a browser keeps the file.
+/// Sets the name under which a browser saves the file.
 pub(crate) fn attachment(
     response: &mut HttpResponseBuilder,
     format: ExportFormat,

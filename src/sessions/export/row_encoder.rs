@@ -17,17 +17,14 @@ const SEQUENCE: usize = 1;
 /// The columns of [`SessionCounter`] follow those of the session.
 const TOTAL: usize = COLUMNS.len();
 const REVISION: usize = TOTAL + 1;
-const REQUESTS_PER_MINUTE: usize = TOTAL + 2;
 
 /// Values that every row repeats.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SessionCounter {
     /// Number of sessions of the client.
     pub(crate) total: i64,
     /// Grows whenever a session of the client is stored or changed.
     pub(crate) revision: i64,
-    /// Limit of the key; 0 means none.
-    pub(crate) requests_per_minute: i32,
 }
 
 /// How a column is decoded and quoted.
@@ -99,12 +96,7 @@ impl RowEncoder {
     pub(crate) fn encode(&mut self, row: PipelineRow<'_>) -> Option<()> {
         if self.counter.is_none() {
             let column = |column| decode_integer(row.bytes(column)?);
-            let requests_per_minute = column(REQUESTS_PER_MINUTE)?.try_into().ok()?;
-            self.counter = Some(SessionCounter {
-                total: column(TOTAL)?,
-                revision: column(REVISION)?,
-                requests_per_minute,
-            });
+            self.counter = Some(SessionCounter { total: column(TOTAL)?, revision: column(REVISION)? });
         }
         // The key is authorized and the page is empty.
         let Some(sequence) = row.bytes(SEQUENCE) else { return Some(()) };

@@ -208,5 +208,5 @@ async fn download(
         return Err(AppError::Invalid(asked.errors));
     }
     let reader = ExportReader::Member { client: signed_in.client(), user_id: signed_in.user_id };
-    stream::for_member(reader, format, asked.request, db).await
+    stream::stream_for_member(reader, format, asked.request, db).await
 }

@@ -1,7 +1,6 @@
-//! A batch of sessions that a program sends, carried out once: the key, the records and the answer are of one
-//! transaction.
+//! A batch of sessions to record.
 
-use diesel::{Connection as _, PgConnection};
+use diesel::PgConnection;
 use serde::Serialize;
 
 use super::{
@@ -9,68 +8,68 @@ use super::{
     store::{RecordOutcome, RecordedSession, record_all},
 };
 use crate::{
-    api_keys::{Credentials, is_admitted},
     error::{AppError, FieldError},
+    ids::ClientId,
     sessions::record::IncomingSession,
 };
 
-/// Whose sessions are recorded, and which.
 pub(crate) struct RecordRequest {
-    pub(crate) credentials: Credentials,
     pub(crate) items: Vec<BatchItem>,
-    /// Store the good ones although others are wrong.
+    /// Whether valid items are stored even if others are invalid.
     pub(crate) is_partial: bool,
 }
 
-/// One item of a batch, parsed; or its `externalId` and what is wrong with it.
+/// A parsed item, or its `externalId` and errors.
 pub(crate) type BatchItem = Result<IncomingSession, (Option<String>, Vec<FieldError>)>;
 
-/// The answer, and whether it was given before; `None`: the key is not let in. Key, records and answer are of one
-/// transaction.
+/// The answer to a batch.
+pub(crate) struct RecordAnswer {
+    /// JSON.
+    pub(crate) body: String,
+    /// Whether an earlier request with the same `Idempotency-Key` got this answer.
+    pub(crate) is_replayed: bool,
+}
+
+/// Records the batch, or replays its saved answer. The transaction of the caller must include the authorization.
 ///
 /// # Errors
-/// [`AppError::Unprocessable`] when items are wrong and the batch is not partial; those of
-/// [`idempotency::first_answer`] and of the database.
-pub(crate) fn answer_once(
+/// [`AppError::Unprocessable`] if items are invalid and the batch is not partial; those of
+/// [`idempotency::find_answer`].
+pub(crate) fn record_once(
     connection: &mut PgConnection,
+    client: &ClientId,
     batch: &RecordRequest,
-    repeatable: Option<&IdempotentRequest>,
-) -> Result<Option<(String, bool)>, AppError> {
-    connection.transaction(|connection| answer_in_transaction(connection, batch, repeatable))
+    idempotent: Option<&IdempotentRequest>,
+) -> Result<RecordAnswer, AppError> {
+    let Some(request) = idempotent else {
+        return Ok(RecordAnswer { body: store(connection, client, batch)?, is_replayed: false });
+    };
+    if let Some(body) = idempotency::find_answer(connection, client, request)? {
+        return Ok(RecordAnswer { body, is_replayed: true });
+    }
+    let body = store(connection, client, batch)?;
+    idempotency::save_answer(connection, client, request, &body)?;
+    Ok(RecordAnswer { body, is_replayed: false })
 }
 
-fn answer_in_transaction(
+fn store(
     connection: &mut PgConnection,
+    client: &ClientId,
     batch: &RecordRequest,
-    repeatable: Option<&IdempotentRequest>,
-) -> Result<Option<(String, bool)>, AppError> {
-    let client = &batch.credentials.client;
-    if !is_admitted(connection, &batch.credentials)? {
-        return Ok(None);
-    }
-    let Some(request) = repeatable else { return Ok(Some((store(connection, batch)?, false))) };
-    if let Some(answer) = idempotency::first_answer(connection, client, request)? {
-        return Ok(Some((answer, true)));
-    }
-    let answer = store(connection, batch)?;
-    idempotency::keep(connection, client, request, &answer)?;
-    Ok(Some((answer, false)))
-}
-
-fn store(connection: &mut PgConnection, batch: &RecordRequest) -> Result<String, AppError> {
-    let wrong: Vec<_> = batch.items.iter().filter_map(|item| item.as_ref().err()).collect();
-    if !wrong.is_empty() && !batch.is_partial {
+) -> Result<String, AppError> {
+    let invalid: Vec<_> = batch.items.iter().filter_map(|item| item.as_ref().err()).collect();
+    if !invalid.is_empty() && !batch.is_partial {
         return Err(AppError::Unprocessable(
-            wrong.into_iter().flat_map(|(_, errors)| errors.clone()).collect(),
+            invalid.into_iter().flat_map(|(_, errors)| errors.clone()).collect(),
         ));
     }
-    let good: Vec<IncomingSession> =
+    let valid: Vec<IncomingSession> =
         batch.items.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
-    let recorded = record_all(connection, &batch.credentials.client, &good)?;
-    serde_json::to_string(&RecordResponse::of(&batch.items, recorded)).map_err(AppError::broken)
+    let recorded = record_all(connection, client, &valid)?;
+    serde_json::to_string(&RecordResponse::new(&batch.items, recorded)).map_err(AppError::broken)
 }
 
-/// The answer; its text is what an `Idempotency-Key` replays.
+/// The JSON of an answer. An `Idempotency-Key` replays its text unchanged.
 #[derive(Debug, Default, Serialize)]
 struct RecordResponse {
     created: usize,
@@ -93,23 +92,25 @@ struct ItemResult {
 }
 
 impl RecordResponse {
-    fn of(items: &[BatchItem], recorded: Vec<RecordedSession>) -> Self {
-        let mut answer = Self::default();
+    fn new(items: &[BatchItem], recorded: Vec<RecordedSession>) -> Self {
+        let mut response = Self::default();
         let mut recorded = recorded.into_iter();
         for (index, item) in items.iter().enumerate() {
             let result = match item {
-                Ok(given) => answer.stored(index, given, recorded.next()),
-                Err((external_id, errors)) => answer.refused(index, external_id.clone(), errors.clone()),
+                Ok(session) => response.count_stored(index, session, recorded.next()),
+                Err((external_id, errors)) => {
+                    response.count_rejected(index, external_id.clone(), errors.clone())
+                }
             };
-            answer.results.push(result);
+            response.results.push(result);
         }
-        answer
+        response
     }
 
-    fn stored(
+    fn count_stored(
         &mut self,
         index: usize,
-        given: &IncomingSession,
+        session: &IncomingSession,
         recorded: Option<RecordedSession>,
     ) -> ItemResult {
         let (count, outcome) = match recorded.map(|it| it.outcome) {
@@ -121,14 +122,19 @@ impl RecordResponse {
         let session_id = recorded.map(|it| it.session_id);
         ItemResult {
             index,
-            external_id: given.record.external_id.clone(),
+            external_id: session.record.external_id.clone(),
             session_id,
             outcome,
             errors: Vec::new(),
         }
     }
 
-    fn refused(&mut self, index: usize, external_id: Option<String>, errors: Vec<FieldError>) -> ItemResult {
+    fn count_rejected(
+        &mut self,
+        index: usize,
+        external_id: Option<String>,
+        errors: Vec<FieldError>,
+    ) -> ItemResult {
         self.rejected += 1;
         ItemResult { index, external_id, session_id: None, outcome: "rejected", errors }
     }

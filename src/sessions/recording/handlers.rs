@@ -1,4 +1,4 @@
-//! `POST /api/sessions`: a client's own programs record sessions, one or up to a thousand at a time.
+//! `POST /api/sessions` records one session or a batch.
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web::Bytes};
 use chrono::{DateTime, Utc};
@@ -11,13 +11,13 @@ use super::{
     store::BATCH_MAX,
 };
 use crate::{
-    api_keys::{ApiQuery, PresentedKey},
+    api_keys::{ApiQuery, ApiReply, PresentedKey},
     error::{AppError, FieldError},
     sessions::{import::parser::in_line, record_json},
     web::{body::RawBody, time},
 };
 
-/// The body has at most so many bytes.
+/// Maximum size of a body, in bytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
 pub(crate) async fn record(
@@ -25,28 +25,28 @@ pub(crate) async fn record(
     key: PresentedKey,
     body: Result<RawBody<BODY_LIMIT>, AppError>,
     query: Result<ApiQuery, AppError>,
-) -> Result<HttpResponse, AppError> {
-    let RecordBody { items, is_partial, repeatable } =
-        key.readable(RecordBody::read(&request, body, query)).await?;
+) -> Result<ApiReply<HttpResponse>, AppError> {
+    let RecordBody { items, is_partial, idempotent } =
+        key.authorize_before_error(RecordBody::read(&request, body, query)).await?;
     let now = time::now();
-    let answer = key.run(move |connection, credentials| {
-        let batch =
-            RecordRequest { credentials: credentials.clone(), items: parsed(now, &items), is_partial };
-        batch::answer_once(connection, &batch, repeatable.as_ref())
+    let answer = key.write(move |connection, credentials| {
+        let batch = RecordRequest { items: parse_items(now, &items), is_partial };
+        batch::record_once(connection, &credentials.client, &batch, idempotent.as_ref())
     });
-    let (answer, is_replayed) = answer.await?;
-    let mut response = HttpResponse::Ok();
-    if is_replayed {
-        response.insert_header(("Idempotency-Replayed", "true"));
-    }
-    Ok(response.content_type("application/json").body(answer))
+    Ok(answer.await?.map(|answer| {
+        let mut response = HttpResponse::Ok();
+        if answer.is_replayed {
+            response.insert_header(("Idempotency-Replayed", "true"));
+        }
+        response.content_type("application/json").body(answer.body)
+    }))
 }
 
-/// What was sent, before its items are looked at.
+/// The request before its items are parsed.
 struct RecordBody {
     items: Vec<Value>,
     is_partial: bool,
-    repeatable: Option<IdempotentRequest>,
+    idempotent: Option<IdempotentRequest>,
 }
 
 impl RecordBody {
@@ -64,14 +64,13 @@ impl RecordBody {
             AppError::UnsupportedType => AppError::UnsupportedJson,
             other => other,
         })?;
-        let repeatable = repeatable(request, is_partial, &body)?;
-        let items = items(&request.content_type().to_ascii_lowercase(), &body)?;
-        Ok(Self { items, is_partial, repeatable })
+        let idempotent = read_idempotency_key(request, is_partial, &body)?;
+        let items = split_items(&request.content_type().to_ascii_lowercase(), &body)?;
+        Ok(Self { items, is_partial, idempotent })
     }
 }
 
-/// The `Idempotency-Key` of the request, if it has one, and what the request is.
-fn repeatable(
+fn read_idempotency_key(
     request: &HttpRequest,
     is_partial: bool,
     body: &Bytes,
@@ -91,8 +90,8 @@ fn repeatable(
     Ok(Some(IdempotentRequest { key: key.to_owned(), fingerprint: hash.finalize().to_vec() }))
 }
 
-/// The items of the body: one object, an array, or one object a line (NDJSON).
-fn items(media_type: &str, body: &[u8]) -> Result<Vec<Value>, AppError> {
+/// The items of a body that is one object, an array, or one object per line (NDJSON).
+fn split_items(media_type: &str, body: &[u8]) -> Result<Vec<Value>, AppError> {
     let items = match media_type {
         "application/json" => match serde_json::from_slice(body) {
             Ok(Value::Array(items)) => items,
@@ -101,7 +100,7 @@ fn items(media_type: &str, body: &[u8]) -> Result<Vec<Value>, AppError> {
                 return Err(AppError::Malformed(format!("The JSON cannot be read: {error}.").into()));
             }
         },
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => lines(body)?,
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => parse_lines(body)?,
         _ => return Err(AppError::UnsupportedJson),
     };
     if items.len() > BATCH_MAX {
@@ -111,7 +110,7 @@ fn items(media_type: &str, body: &[u8]) -> Result<Vec<Value>, AppError> {
     Ok(items)
 }
 
-fn lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
+fn parse_lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
     let lines =
         body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
     let line = |(index, line): (usize, &[u8])| {
@@ -122,7 +121,7 @@ fn lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
     lines.map(line).collect()
 }
 
-fn parsed(now: DateTime<Utc>, items: &[Value]) -> Vec<BatchItem> {
+fn parse_items(now: DateTime<Utc>, items: &[Value]) -> Vec<BatchItem> {
     let id = |item: &Value| item.get("externalId").and_then(Value::as_str).map(str::to_owned);
     let item = |(index, item): (usize, &Value)| {
         record_json::parse(now, item).map_err(|errors| {

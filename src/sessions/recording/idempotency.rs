@@ -1,4 +1,4 @@
-//! The table `idempotency_keys`: the same request sent twice is carried out once.
+//! The table `idempotency_keys`: a request that is sent twice is executed once.
 
 use diesel::{
     dsl::{IntervalDsl as _, now},
@@ -14,20 +14,19 @@ pub const KEPT_HOURS: i32 = 24;
 define_sql_function!(fn pg_try_advisory_xact_lock(key: BigInt) -> Bool);
 define_sql_function!(fn hashtextextended(text: Text, seed: BigInt) -> BigInt);
 
-/// A request that may be sent again: the sender's `Idempotency-Key` (1–255 characters) and the SHA-256 of the request.
+/// The sender's `Idempotency-Key` (1–255 characters) and the SHA-256 of the request.
 #[derive(Clone, Debug)]
 pub(crate) struct IdempotentRequest {
     pub(crate) key: String,
     pub(crate) fingerprint: Vec<u8>,
 }
 
-/// The first answer to this request; `None`: this is the first, and nobody else carries it out until the transaction
-/// ends.
+/// The saved answer to this request. Returns `None` for the first request, which locks the key until the transaction ends.
 ///
 /// # Errors
-/// [`AppError::InProgress`] while another carries it out, [`AppError::IdempotencyKeyReused`] when the key came with
-/// another request; those of the database.
-pub(crate) fn first_answer(
+/// [`AppError::InProgress`] while another transaction holds the key; [`AppError::IdempotencyKeyReused`] if the key was
+/// sent with another request.
+pub(crate) fn find_answer(
     connection: &mut PgConnection,
     client: &ClientId,
     request: &IdempotentRequest,
@@ -50,8 +49,8 @@ pub(crate) fn first_answer(
     }
 }
 
-/// Keeps the first answer, in the transaction that carries the request out.
-pub(crate) fn keep(
+/// Saves the answer in the transaction that executes the request.
+pub(crate) fn save_answer(
     connection: &mut PgConnection,
     client: &ClientId,
     request: &IdempotentRequest,

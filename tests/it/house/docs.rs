@@ -328,11 +328,11 @@ async fn the_pages_of_the_api_have_every_call_and_who_may_make_it() {
     let mut of_code: Vec<(String, String)> = api::endpoints()
         .iter()
         .map(|call| {
-            let access = match call.access {
-                Access::Scope(scope) => scope.as_str(),
-                Access::AnyKey => "any",
-                Access::Possession => "any, from anywhere",
-                Access::Nobody => "no key",
+            let access = match call.access() {
+                Some(Access::Scope(scope)) => scope.as_str(),
+                Some(Access::AnyKey) => "any",
+                Some(Access::RevokeOnly) => "any, from anywhere",
+                None => "no key",
             };
             (format!("{} /api{}", call.method.as_str(), call.path), access.to_owned())
         })
