@@ -10,6 +10,7 @@ pub mod form;
 pub mod format;
 pub mod health;
 pub mod page;
+pub(crate) mod rate_limit;
 pub(crate) mod request_log;
 pub mod same_origin;
 pub mod security_headers;

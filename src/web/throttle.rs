@@ -1,41 +1,44 @@
-//! How often something may be tried, by whom. In memory of this process.
+//! Limits on attempts, per address or account.
 
-use std::{hash::Hash, num::NonZeroU32};
-
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
+use super::rate_limit::TokenBucket;
 use crate::error::AppError;
 
-/// So many keys may be remembered before those that have rested are forgotten.
-const KEYS_MAX: usize = 10_000;
+/// Above this number of buckets, full ones are dropped. The others stay, so that nobody can flush a count.
+const BUCKETS_MAX: usize = 10_000;
 
-/// So many tries per minute for each key, with all of them at once allowed.
-pub struct Throttle<K: Hash + Eq + Clone> {
-    limiter: DefaultKeyedRateLimiter<K>,
+/// One [`TokenBucket`] per key.
+pub struct Throttle<K> {
+    per_minute: NonZeroU32,
+    buckets: Mutex<HashMap<K, TokenBucket>>,
 }
 
 impl<K: Hash + Eq + Clone> Throttle<K> {
-    /// `tries` per minute for each key.
+    /// A throttle with the same limit for each key.
     #[must_use]
-    pub fn per_minute(tries: NonZeroU32) -> Self {
-        Self { limiter: RateLimiter::keyed(Quota::per_minute(tries)) }
+    pub fn per_minute(attempts: NonZeroU32) -> Self {
+        Self { per_minute: attempts, buckets: Mutex::default() }
     }
 
-    /// Counts one try of `key`.
+    /// Counts an attempt.
     ///
     /// # Errors
     /// [`AppError::TooMany`] with the seconds to wait.
     pub fn count(&self, key: &K) -> Result<(), AppError> {
-        if self.limiter.len() > KEYS_MAX {
-            self.limiter.retain_recent();
+        let now = Instant::now();
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() > BUCKETS_MAX {
+            buckets.retain(|_, bucket| !bucket.is_full(now));
         }
-        self.limiter.check_key(key).map_err(|refused| {
-            let wait = refused.wait_time_from(DefaultClock::default().now());
-            AppError::TooMany(wait.as_secs() + 1)
-        })
+        let bucket = buckets.entry(key.clone()).or_insert_with(|| TokenBucket::new(self.per_minute, now));
+        bucket.take(now).map(|_status| ()).map_err(|status| AppError::TooMany(status.reset_seconds))
     }
 }
 

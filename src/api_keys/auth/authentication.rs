@@ -20,7 +20,7 @@ use super::{
     authorized::{self, Authorized},
     credentials::{self, Authenticator, Credentials},
     key_source::{ApiForm, BearerKey},
-    rate_limits::{Charge, KeyFingerprint, RateLimitStatus, Rejection},
+    rate_limits::{Charge, KeyFingerprint, Rejection},
 };
 use crate::{
     api_keys::client_key::ClientKey,
@@ -29,7 +29,7 @@ use crate::{
     error::AppError,
     ids::{ClientId, PublicKey},
     usage::ApiCaller,
-    web::{body::FormFields, client_address::client_address},
+    web::{body::FormFields, client_address::client_address, rate_limit::RateLimitStatus},
 };
 
 /// The answer to a request whose key was authorized and counted. Only [`PresentedKey`] creates it.

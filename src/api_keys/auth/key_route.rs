@@ -8,12 +8,11 @@ use actix_web::{
     middleware::{Next, from_fn},
 };
 
-use super::{
-    access::Access,
-    authentication::ApiReply,
-    rate_limits::{RateLimitStatus, WINDOW_SECONDS},
+use super::{access::Access, authentication::ApiReply};
+use crate::{
+    error::AppError,
+    web::rate_limit::{RateLimitStatus, WINDOW_SECONDS},
 };
-use crate::error::AppError;
 
 /// A route whose handler can answer only with an [`ApiReply`], so it cannot forget to authorize the key.
 pub struct KeyRoute(Route);

@@ -1,170 +1,100 @@
-//! How often a key may be used, and how often bad keys may be tried. In memory of this process. It refuses, and never
-//! lets anybody in.
+//! Rate limits of keys, and of bad keys per address. They refuse requests and authorize none.
 
 use std::{
     hash::RandomState,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use quick_cache::sync::Cache;
 
-use crate::{api_keys::client_key::ClientKey, error::AppError, web::client_address::rate_limit_address};
+use crate::{
+    api_keys::client_key::ClientKey,
+    error::AppError,
+    web::{
+        client_address::rate_limit_address,
+        rate_limit::{RateLimitStatus, TokenBucket},
+    },
+};
 
-/// So many keys and so many addresses are counted; the count of one that rests is given up for another's.
-const COUNTED_MAX: usize = 10_000;
-/// The window of every limit, in seconds.
-pub(crate) const WINDOW_SECONDS: u32 = 60;
-/// So long a limit that refuses is taken for what it was; then the database is asked whether it is another by now.
-const LOOK_UP_AFTER: Duration = Duration::from_secs(1);
-
-/// How a key stands to its limit once a request is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RateLimitStatus {
-    /// Requests per minute.
-    pub(crate) per_minute: NonZeroU32,
-    /// Requests that may follow at once.
-    pub(crate) left: u32,
-    /// Seconds until all of them may; until one may, where none is left.
-    pub(crate) reset_seconds: u64,
-}
+/// Maximum number of keys, and of addresses, whose buckets are kept. The least used one makes room for a new one.
+const BUCKETS_MAX: usize = 10_000;
+/// How long an exhausted limit is trusted before it is compared with the database, where it may have been raised.
+const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RateLimitStatus {
-    /// Why nothing more is served.
-    pub(crate) fn refusal(self) -> AppError {
+    /// The error for a request beyond the limit of a key.
+    pub(super) fn refusal(self) -> AppError {
         AppError::OverLimit { per_minute: self.per_minute.get(), seconds: self.reset_seconds }
     }
 }
 
-/// So many requests at once, given back evenly over a minute.
-#[derive(Debug)]
-struct TokenBucket {
-    per_minute: NonZeroU32,
-    state: Mutex<BucketState>,
+struct KeyBucket {
+    tokens: TokenBucket,
+    /// When an exhausted limit is next compared with the database.
+    next_lookup: Mutex<Instant>,
 }
 
-#[derive(Debug)]
-struct BucketState {
-    /// From when on nothing is missing.
-    full_at: Instant,
-    /// From when on the limit is looked up again before it refuses.
-    look_up_at: Instant,
-}
-
-impl TokenBucket {
+impl KeyBucket {
     fn new(per_minute: NonZeroU32, now: Instant) -> Self {
-        Self { per_minute, state: Mutex::new(BucketState { full_at: now, look_up_at: now + LOOK_UP_AFTER }) }
+        Self { tokens: TokenBucket::new(per_minute, now), next_lookup: Mutex::new(now + LOOKUP_INTERVAL) }
     }
 
-    fn state(&self) -> MutexGuard<'_, BucketState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long it takes until one request is given back.
-    fn interval(&self) -> Duration {
-        Duration::from_secs(WINDOW_SECONDS.into()) / self.per_minute.get()
-    }
-
-    /// Counts a request, unless none is left: then it is how the bucket stands as it is.
-    fn take(&self, now: Instant) -> Result<RateLimitStatus, RateLimitStatus> {
-        let mut state = self.state();
-        let before = state.full_at.saturating_duration_since(now);
-        let after = before + self.interval();
-        if after > self.window() {
-            return Err(self.status(before));
-        }
-        state.full_at = now + after;
-        Ok(self.status(after))
-    }
-
-    /// Takes back that a request was counted.
-    fn give_back(&self) {
-        let mut state = self.state();
-        state.full_at -= self.interval();
-    }
-
-    /// Whether it is time to look up the limit; then it is not for others.
+    /// Returns `true` to one caller per [`LOOKUP_INTERVAL`].
     fn is_lookup_due(&self, now: Instant) -> bool {
-        let mut state = self.state();
-        let is_time = state.look_up_at <= now;
-        if is_time {
-            state.look_up_at = now + LOOK_UP_AFTER;
+        let mut next_lookup = self.next_lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = *next_lookup <= now;
+        if is_due {
+            *next_lookup = now + LOOKUP_INTERVAL;
         }
-        is_time
-    }
-
-    /// How the bucket stands when nothing is left.
-    fn empty(&self, now: Instant) -> Option<RateLimitStatus> {
-        let status = self.status(self.state().full_at.saturating_duration_since(now));
-        (status.left == 0).then_some(status)
-    }
-
-    /// A minute, less what is lost where it does not divide evenly.
-    fn window(&self) -> Duration {
-        self.interval() * self.per_minute.get()
-    }
-
-    /// … when it takes `missing` until the bucket is full.
-    fn status(&self, missing: Duration) -> RateLimitStatus {
-        let interval = self.interval();
-        let left = self.window().saturating_sub(missing).as_nanos() / interval.as_nanos();
-        let reset = if left == 0 { (missing + interval).saturating_sub(self.window()) } else { missing };
-        RateLimitStatus {
-            per_minute: self.per_minute,
-            left: u32::try_from(left).unwrap_or(u32::MAX),
-            // Rounded up: who waits so long has waited long enough.
-            reset_seconds: reset.as_secs() + u64::from(reset.subsec_nanos() > 0),
-        }
+        is_due
     }
 }
 
-/// The fingerprint of a key in the counts: 64 bits under a secret of this process, from which nobody learns the key.
+/// A 64-bit hash of the key with a random seed of this process, so that the counts do not hold keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct KeyFingerprint(u64);
+pub(super) struct KeyFingerprint(u64);
 
-/// What keys and addresses have used up.
-pub(crate) struct KeyRateLimits {
+/// The buckets of keys and addresses.
+pub(super) struct KeyRateLimits {
     fingerprint_seed: RandomState,
-    /// Keys that were let in, and their buckets; `None`: no limit.
-    keys: Cache<KeyFingerprint, Option<Arc<TokenBucket>>>,
+    /// Keys that were authorized; `None` if they have no limit.
+    keys: Cache<KeyFingerprint, Option<Arc<KeyBucket>>>,
     bad_keys_per_minute: NonZeroU32,
-    /// Addresses from which bad keys came.
+    /// Addresses that sent bad keys.
     addresses: Cache<IpAddr, Arc<TokenBucket>>,
-    /// Keys that live, with addresses from which they may not be used: who has a key there must not use up its limit.
-    elsewhere: Cache<(KeyFingerprint, IpAddr), Arc<TokenBucket>>,
+    /// Active keys at addresses outside their networks. A leaked key must not exhaust the limit of its owner.
+    blocked: Cache<(KeyFingerprint, IpAddr), Arc<TokenBucket>>,
 }
 
 impl KeyRateLimits {
-    pub(crate) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
+    pub(super) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
         Self {
             fingerprint_seed: RandomState::new(),
-            keys: Cache::new(COUNTED_MAX),
+            keys: Cache::new(BUCKETS_MAX),
             bad_keys_per_minute,
-            addresses: Cache::new(COUNTED_MAX),
-            elsewhere: Cache::new(COUNTED_MAX),
+            addresses: Cache::new(BUCKETS_MAX),
+            blocked: Cache::new(BUCKETS_MAX),
         }
     }
 
-    pub(crate) fn fingerprint(&self, key: &ClientKey) -> KeyFingerprint {
+    pub(super) fn fingerprint(&self, key: &ClientKey) -> KeyFingerprint {
         KeyFingerprint(key.fingerprint(&self.fingerprint_seed))
     }
 
-    /// Counts a request with a key that was let in before. Asks no database.
+    /// Charges a request before authentication, without a query.
     ///
-    /// A key that was not let in before may be tried while its address has tries left.
-    ///
-    /// # Errors
-    /// Why the request is refused as far as is known here.
-    pub(crate) fn charge(
+    /// A key that was not authorized before is accepted while its address has attempts left.
+    pub(super) fn charge(
         &self,
         fingerprint: KeyFingerprint,
         address: IpAddr,
         now: Instant,
     ) -> Result<Charge, Rejection> {
         let address = rate_limit_address(address);
-        if let Some(bucket) = self.elsewhere.get(&(fingerprint, address)) {
+        if let Some(bucket) = self.blocked.get(&(fingerprint, address)) {
             return match bucket.take(now) {
                 Ok(_) => Ok(Charge::KeyAtAddress),
                 Err(status) => Err(Rejection::Address(AppError::TooMany(status.reset_seconds))),
@@ -173,20 +103,22 @@ impl KeyRateLimits {
         if let Some(known) = self.keys.get(&fingerprint) {
             let Some(bucket) = known else { return Ok(Charge::None) };
             return bucket
+                .tokens
                 .take(now)
                 .map(Charge::Key)
                 .map_err(|status| Rejection::Key { status, is_lookup_due: bucket.is_lookup_due(now) });
         }
         let bucket = self.addresses.get(&address);
-        match bucket.and_then(|bucket| bucket.empty(now)) {
+        match bucket.and_then(|bucket| bucket.exhausted(now)) {
             Some(status) => Err(Rejection::Address(AppError::TooMany(status.reset_seconds))),
             None => Ok(Charge::None),
         }
     }
 
-    /// A statement found the key, and this limit (requests per minute, 0: none). Counts the request unless it was
-    /// counted under that limit.
-    pub(crate) fn record_good_key(
+    /// Counts a request of an authorized key, unless `charge` already did under the same limit.
+    ///
+    /// `per_minute` is the limit that the statement found; 0 is unlimited.
+    pub(super) fn record_good_key(
         &self,
         fingerprint: KeyFingerprint,
         per_minute: i32,
@@ -195,21 +127,21 @@ impl KeyRateLimits {
     ) -> Option<RateLimitStatus> {
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
         let known = self.keys.get(&fingerprint);
-        let bucket = known.filter(|known| known.as_ref().map(|it| it.per_minute) == per_minute);
+        let bucket = known.filter(|known| known.as_ref().map(|it| it.tokens.per_minute()) == per_minute);
         let bucket = bucket.unwrap_or_else(|| {
-            let bucket = per_minute.map(|limit| Arc::new(TokenBucket::new(limit, now)));
+            let bucket = per_minute.map(|limit| Arc::new(KeyBucket::new(limit, now)));
             self.keys.insert(fingerprint, bucket.clone());
             bucket
         })?;
         match charge {
-            Charge::Key(status) if status.per_minute == bucket.per_minute => Some(status),
-            // Who comes before the limit is known is served, even beyond it.
-            _ => Some(bucket.take(now).unwrap_or_else(|status| status)),
+            Charge::Key(status) if status.per_minute == bucket.tokens.per_minute() => Some(status),
+            // Requests that arrived before the limit was known are served even beyond it.
+            _ => Some(bucket.tokens.take(now).unwrap_or_else(|status| status)),
         }
     }
 
-    /// The key lives, and may not be used from there: that is counted for the two of them, and not for the key.
-    pub(crate) fn block_address(
+    /// Counts further requests from an address outside the networks of the key for the pair, not for the key.
+    pub(super) fn block_address(
         &self,
         fingerprint: KeyFingerprint,
         address: IpAddr,
@@ -217,29 +149,28 @@ impl KeyRateLimits {
         now: Instant,
     ) {
         if let (Charge::Key(_), Some(Some(bucket))) = (charge, self.keys.get(&fingerprint)) {
-            bucket.give_back();
+            bucket.tokens.give_back();
         }
         if charge != Charge::KeyAtAddress {
             let bucket = TokenBucket::new(self.bad_keys_per_minute, now);
-            self.elsewhere.insert((fingerprint, rate_limit_address(address)), Arc::new(bucket));
+            self.blocked.insert((fingerprint, rate_limit_address(address)), Arc::new(bucket));
         }
     }
 
-    /// The key may be used from there again.
-    pub(crate) fn unblock_address(&self, fingerprint: KeyFingerprint, address: IpAddr) {
-        self.elsewhere.remove(&(fingerprint, rate_limit_address(address)));
+    pub(super) fn unblock_address(&self, fingerprint: KeyFingerprint, address: IpAddr) {
+        self.blocked.remove(&(fingerprint, rate_limit_address(address)));
     }
 
-    /// Forgets the limit of a key, which is another one by now.
-    pub(crate) fn forget(&self, fingerprint: KeyFingerprint) {
+    /// Forgets the bucket of a key whose limit was changed.
+    pub(super) fn forget(&self, fingerprint: KeyFingerprint) {
         self.keys.remove(&fingerprint);
     }
 
-    /// Counts a bad key; one that was good is so no more.
+    /// Counts a bad key, which may have been good before.
     ///
     /// # Errors
-    /// Always: [`AppError::UnknownKey`], or [`AppError::TooMany`] when the address has no try left.
-    pub(crate) fn record_bad_key<T>(
+    /// Always: [`AppError::UnknownKey`], or [`AppError::TooMany`] if the address has no attempts left.
+    pub(super) fn record_bad_key<T>(
         &self,
         fingerprint: Option<KeyFingerprint>,
         address: IpAddr,
@@ -248,8 +179,8 @@ impl KeyRateLimits {
         if let Some(fingerprint) = fingerprint {
             self.keys.remove(&fingerprint);
         }
-        let made = || Ok::<_, AppError>(Arc::new(TokenBucket::new(self.bad_keys_per_minute, now)));
-        let bucket = self.addresses.get_or_insert_with(&rate_limit_address(address), made)?;
+        let new_bucket = || Ok::<_, AppError>(Arc::new(TokenBucket::new(self.bad_keys_per_minute, now)));
+        let bucket = self.addresses.get_or_insert_with(&rate_limit_address(address), new_bucket)?;
         match bucket.take(now) {
             Ok(_) => Err(AppError::UnknownKey),
             Err(status) => Err(AppError::TooMany(status.reset_seconds)),
@@ -259,7 +190,7 @@ impl KeyRateLimits {
 
 /// Which bucket the request was charged to before authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Charge {
+pub(super) enum Charge {
     /// No bucket: the key was not authorized before, or has no limit.
     None,
     /// The bucket of the key, with its status afterwards.
@@ -268,24 +199,21 @@ pub(crate) enum Charge {
     KeyAtAddress,
 }
 
-/// Why a request is refused before the database is asked.
+/// Why a request is refused without a query.
 #[derive(Debug)]
-pub(crate) enum Rejection {
-    /// The key has used up its limit.
+pub(super) enum Rejection {
+    /// The limit of the key is exhausted.
     Key {
-        /// How it stands.
         status: RateLimitStatus,
-        /// Whether it is time to ask the database if it has another limit by now.
+        /// Whether the limit must first be compared with the database.
         is_lookup_due: bool,
     },
-    /// The address has used up its tries.
+    /// The address sent too many bad keys.
     Address(AppError),
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -296,23 +224,6 @@ mod tests {
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
-    }
-
-    #[test]
-    fn a_key_may_be_used_so_often_at_once_and_then_evenly() {
-        let bucket = TokenBucket::new(NonZeroU32::new(60).unwrap(), Instant::now());
-        let now = Instant::now();
-        for left in (0..60).rev() {
-            assert_eq!(bucket.take(now).unwrap().left, left);
-        }
-
-        let over = bucket.take(now).unwrap_err();
-        assert_eq!((over.left, over.reset_seconds), (0, 1));
-        assert_eq!(bucket.take(now + seconds(1)).unwrap().left, 0);
-        assert!(bucket.take(now + seconds(1)).is_err());
-        let later = bucket.take(now + seconds(31)).unwrap();
-        assert_eq!((later.left, later.reset_seconds), (29, 31));
-        assert_eq!(bucket.take(now + seconds(300)).unwrap().left, 59);
     }
 
     #[test]
@@ -405,19 +316,5 @@ mod tests {
         limits.record_bad_key::<()>(Some(fingerprint), HERE, now).unwrap_err();
 
         assert!(matches!(limits.charge(fingerprint, HERE, now), Err(Rejection::Address(_))));
-    }
-
-    proptest! {
-        #[test]
-        fn never_more_than_the_limit_at_once(per_minute in 1_u32..1_000_001, at in 0_u64..1_000_000) {
-            let start = Instant::now();
-            let bucket = TokenBucket::new(NonZeroU32::new(per_minute).unwrap(), start);
-            let now = start + Duration::from_millis(at);
-            let taken = (0..per_minute.min(2000)).filter(|_| bucket.take(now).is_ok()).count();
-            prop_assert_eq!(u32::try_from(taken).unwrap(), per_minute.min(2000));
-            if per_minute < 2000 {
-                prop_assert!(bucket.take(now).is_err());
-            }
-        }
     }
 }
