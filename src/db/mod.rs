@@ -1,5 +1,4 @@
-//! The one door to PostgreSQL: [`Db::run`] for requests, [`Db::pipeline`] for those that come most often,
-//! [`Db::migrate`] at the start.
+//! Access to PostgreSQL: [`Db::run`] for requests, [`Db::pipeline`] for the most frequent ones, [`Db::migrate`] at start.
 
 pub mod pipeline;
 pub(crate) mod sql;
@@ -20,57 +19,56 @@ use tokio::sync::Semaphore;
 use crate::error::AppError;
 use pipeline::Pipeline;
 
-/// Every migration, inside the binary.
+/// The migrations, embedded in the binary.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// Taken while migrations run; any number will do as long as nothing else uses it.
+/// The advisory lock of migrations. Any number that nothing else uses.
 const MIGRATION_LOCK: i64 = 0x0075_7074_6f6b;
 
-/// A pool of connections, and as many permits.
+/// A connection pool with one permit per connection.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     permits: Arc<Semaphore>,
     wait: Duration,
-    /// `Err`: why nothing is pipelined.
-    plain: Result<Arc<tokio_postgres::Config>, &'static str>,
+    /// `Err` holds the reason why nothing is pipelined.
+    pipeline_config: Result<Arc<tokio_postgres::Config>, &'static str>,
 }
 
 impl Db {
-    /// A pool of up to `connections` (1–100) connections; they are opened when needed. A request waits at most
-    /// `wait` for one.
+    /// A pool of up to `connections` (1–100), opened on demand. A request waits at most `wait` for one.
     ///
     /// # Errors
-    /// Only when the pool cannot be built; an unreachable database shows at the first use.
+    /// If the pool cannot be built. An unreachable database fails on first use instead.
     pub fn new(url: &str, connections: u32, wait: Duration) -> anyhow::Result<Self> {
         let pool = Pool::builder()
             .max_size(connections)
             .min_idle(Some(0))
             .connection_timeout(wait)
-            // Without the test a connection that died while idle can be handed out for ever.
+            // Without this test the pool keeps handing out connections that died while idle.
             .test_on_check_out(true)
             .connection_customizer(Box::new(ConnectionSettings))
             .build(ConnectionManager::new(url))?;
         let permits = Arc::new(Semaphore::new(usize::try_from(connections)?));
-        Ok(Self { pool, permits, wait, plain: pipeline::config_of(url).map(Arc::new) })
+        Ok(Self { pool, permits, wait, pipeline_config: pipeline::parse_config(url).map(Arc::new) })
     }
 
-    /// A pipeline for one worker, to be used on its thread.
+    /// A pipeline for one worker, which must stay on its thread.
     #[must_use]
     pub fn pipeline(&self) -> Pipeline {
-        Pipeline::new(self.plain.as_ref().ok().cloned(), self.wait)
+        Pipeline::new(self.pipeline_config.as_ref().ok().cloned(), self.wait)
     }
 
-    /// Why pipelines never answer here, where they do not.
+    /// Why queries never go through a pipeline; `None` if they do.
     #[must_use]
     pub fn no_pipeline(&self) -> Option<&'static str> {
-        self.plain.as_ref().err().copied()
+        self.pipeline_config.as_ref().err().copied()
     }
 
-    /// Runs `work` with a connection, on a thread that may block.
+    /// Runs `work` with a connection on a blocking thread.
     ///
     /// # Errors
-    /// [`AppError::Busy`] if no connection is free within the configured wait; else what `work` returned.
+    /// [`AppError::Busy`] if no connection is free in time; else the error of `work`.
     pub async fn run<T, E>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
@@ -79,7 +77,7 @@ impl Db {
         T: Send + 'static,
         E: Into<AppError> + Send + 'static,
     {
-        // One permit per connection: we wait here, cheaply, and never with a blocking thread.
+        // One permit per connection, so that a waiting request does not occupy a blocking thread.
         let permit = tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_elapsed| AppError::Busy)?
@@ -98,32 +96,32 @@ impl Db {
         answer.await.map_err(AppError::broken)?
     }
 
-    /// A connection for the command line, which may block and runs one thing at a time.
+    /// A connection for the command line, which may block.
     ///
     /// # Errors
-    /// When PostgreSQL cannot be reached.
+    /// If PostgreSQL cannot be reached.
     pub fn connect(&self) -> anyhow::Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
         Ok(self.pool.get()?)
     }
 
-    /// Runs the migrations that are missing, under an advisory lock: any number of nodes may start at once.
+    /// Runs pending migrations under an advisory lock, so that any number of nodes may start at once.
     ///
     /// # Errors
-    /// When PostgreSQL cannot be reached or a migration fails.
+    /// If PostgreSQL cannot be reached or a migration fails.
     pub fn migrate(url: &str) -> anyhow::Result<usize> {
         let mut connection = PgConnection::establish(url)?;
         diesel::select(pg_advisory_lock(MIGRATION_LOCK)).execute(&mut connection)?;
         let applied = connection
             .run_pending_migrations(MIGRATIONS)
             .map_err(|error| anyhow::anyhow!("a migration failed: {error}"))?;
-        // Closing the connection gives the lock back, also after a failure.
+        // Closing the connection releases the lock, even after a failure.
         Ok(applied.len())
     }
 
-    /// Whether the database is reachable and has every migration of this binary.
+    /// Whether the database has every migration of this binary.
     ///
     /// # Errors
-    /// [`AppError::Busy`] when it is not reachable.
+    /// [`AppError::Busy`] if it cannot be reached.
     pub async fn is_ready(&self) -> Result<bool, AppError> {
         self.run(|connection| {
             connection.has_pending_migration(MIGRATIONS).map(|pending| !pending).map_err(AppError::broken)
@@ -133,11 +131,11 @@ impl Db {
 }
 
 define_sql_function! {
-    /// Waits for the lock and holds it until the connection closes.
+    /// Holds the lock until the connection closes.
     fn pg_advisory_lock(key: BigInt)
 }
 
-/// Bounds that hold for every statement of a request.
+/// Settings of every pooled connection.
 #[derive(Debug)]
 struct ConnectionSettings;
 
@@ -160,5 +158,5 @@ pub fn violates(error: &diesel::result::Error, name: &str) -> bool {
     matches!(error, DatabaseError(UniqueViolation, info) if info.constraint_name() == Some(name))
 }
 
-/// The backend every query is written for.
+/// The Diesel backend of every query.
 pub type Backend = Pg;

@@ -1,9 +1,9 @@
-//! The other way to PostgreSQL, for what is asked most often: one connection for each worker, on which the statements of
-//! many requests follow each other without waiting for answers, and rows are read as PostgreSQL sends them.
+//! One connection per worker for the most frequent reads. Statements of many requests follow each other without waiting
+//! for results, and rows keep PostgreSQL's binary format.
 //!
-//! It is faster, never needed: whoever does not get an answer here asks through [`Db::run`](crate::db::Db::run). So a
-//! request waits neither for a connection to be made nor for one that died. Only bounded reads belong here: a statement
-//! delays all behind it.
+//! The pipeline is an optimization: a query that it cannot answer goes through [`Db::run`](crate::db::Db::run). So no
+//! request waits for a connection to open, or for one that died. Only bounded reads belong here, because a statement
+//! delays all statements after it.
 
 use std::{
     cell::RefCell,
@@ -34,38 +34,38 @@ use url::Url;
 
 use crate::error::AppError;
 
-/// So many rows may be asked for at once in one worker, in all: what bounds its memory.
+/// Maximum number of rows that the queries of one worker may request at the same time. Bounds its memory.
 const ROWS_AT_ONCE: usize = 16_000;
-/// So many bytes are read at once.
-const READ_AT_ONCE: usize = 64 * 1024;
-/// After the first failure no connection is tried for so long, then twice as long each time …
+/// Size of the read buffer, in bytes.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Pause before reconnecting after the first failure. It doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// … up to this.
+/// Maximum pause before reconnecting.
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
-/// A parameter of a statement.
+/// A parameter of a pipelined statement.
 pub type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// A statement that only reads, and what it needs to know.
+/// A read-only statement with its parameters.
 pub struct PipelineQuery<'a> {
-    /// The statement, prepared once for each connection.
+    /// Prepared once per connection.
     pub sql: &'static str,
-    /// `$1`, `$2` …
+    /// In the order `$1`, `$2`.
     pub parameters: &'a [Parameter<'a>],
-    /// The most rows it can give, at least 1.
+    /// Maximum number of rows that it can return, at least 1.
     pub rows_max: u32,
 }
 
-/// The connection of one worker. It is made when it is needed, and stays on the worker's thread.
+/// The connection of one worker. It opens on first use and stays on the worker's thread.
 pub struct Pipeline {
     config: Option<Arc<Config>>,
     wait: Duration,
     rows: Semaphore,
-    link: Rc<RefCell<ConnectionState>>,
+    state: Rc<RefCell<ConnectionState>>,
 }
 
 enum ConnectionState {
-    /// None, and none is tried before `until`.
+    /// No connection, and no attempt before `until`.
     Closed {
         until: Instant,
         next_pause: Duration,
@@ -75,11 +75,11 @@ enum ConnectionState {
 }
 
 impl Pipeline {
-    /// A pipeline to the database of `config`; without one it never answers. An answer has `wait`.
+    /// Without a `config` every query falls back to the pool. `wait` is the timeout of a query.
     #[must_use]
     pub fn new(config: Option<Arc<Config>>, wait: Duration) -> Self {
-        let link = ConnectionState::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
-        Self { config, wait, rows: Semaphore::new(ROWS_AT_ONCE), link: Rc::new(RefCell::new(link)) }
+        let state = ConnectionState::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
+        Self { config, wait, rows: Semaphore::new(ROWS_AT_ONCE), state: Rc::new(RefCell::new(state)) }
     }
 
     /// Passes each row to `read_row` until that returns `None`.
@@ -99,52 +99,52 @@ impl Pipeline {
         let _permits = permits.await.map_err(|_elapsed| AppError::Busy)?.map_err(AppError::broken)?;
         match timeout_at(deadline, open.query(query, read_row)).await {
             Ok(Ok(is_read)) => Ok(is_read),
-            Ok(Err(error)) if took_too_long(&error) => Err(AppError::Busy),
+            Ok(Err(error)) if is_timeout(&error) => Err(AppError::Busy),
             Ok(Err(error)) => {
-                self.give_up(&open, &error.to_string());
+                self.abandon(&open, &error.to_string());
                 Ok(false)
             }
             Err(_elapsed) => {
-                self.give_up(&open, "an answer did not come in time");
+                self.abandon(&open, "an answer did not come in time");
                 Err(AppError::Busy)
             }
         }
     }
 
-    /// The connection, if it is there; else it is made meanwhile, for those who come later.
+    /// The open connection. Returns `None` if there is none, and opens one in the background for later queries.
     fn open(&self) -> Option<Rc<OpenConnection>> {
-        let mut link = self.link.borrow_mut();
-        let next_pause = match &*link {
+        let mut state = self.state.borrow_mut();
+        let next_pause = match &*state {
             ConnectionState::Open(open) if !open.client.is_closed() => return Some(Rc::clone(open)),
             ConnectionState::Open(_) => FIRST_PAUSE,
             ConnectionState::Closed { until, next_pause } if *until <= Instant::now() => *next_pause,
             ConnectionState::Closed { .. } | ConnectionState::Opening => return None,
         };
         let config = Arc::clone(self.config.as_ref()?);
-        *link = ConnectionState::Opening;
-        let (wait, place) = (self.wait, Rc::clone(&self.link));
+        *state = ConnectionState::Opening;
+        let (wait, shared_state) = (self.wait, Rc::clone(&self.state));
         spawn_local(async move {
             let opened = timeout(wait, OpenConnection::new(&config, wait)).await;
             let trouble = match opened {
                 Ok(Ok(open)) => {
-                    *place.borrow_mut() = ConnectionState::Open(Rc::new(open));
+                    *shared_state.borrow_mut() = ConnectionState::Open(Rc::new(open));
                     return;
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_elapsed) => "it took too long".to_owned(),
             };
             tracing::warn!(%trouble, "No pipelined connection to PostgreSQL; the pool answers");
-            *place.borrow_mut() = ConnectionState::paused(next_pause);
+            *shared_state.borrow_mut() = ConnectionState::paused(next_pause);
         });
         None
     }
 
-    /// Does not use this connection any more; what was asked on it before is still answered.
-    fn give_up(&self, open: &Rc<OpenConnection>, trouble: &str) {
-        let mut link = self.link.borrow_mut();
-        if matches!(&*link, ConnectionState::Open(current) if Rc::ptr_eq(current, open)) {
+    /// Stops using this connection. Queries that are already running on it still finish.
+    fn abandon(&self, open: &Rc<OpenConnection>, trouble: &str) {
+        let mut state = self.state.borrow_mut();
+        if matches!(&*state, ConnectionState::Open(current) if Rc::ptr_eq(current, open)) {
             tracing::warn!(%trouble, "The pipelined connection to PostgreSQL is given up; the pool answers");
-            *link = ConnectionState::paused(FIRST_PAUSE);
+            *state = ConnectionState::paused(FIRST_PAUSE);
         }
     }
 }
@@ -155,13 +155,13 @@ impl ConnectionState {
     }
 }
 
-/// PostgreSQL gave up waiting for a lock, or for the statement.
-fn took_too_long(error: &Error) -> bool {
+/// Whether the statement or a lock timed out.
+fn is_timeout(error: &Error) -> bool {
     let code = error.code();
     code == Some(&SqlState::QUERY_CANCELED) || code == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }
 
-/// A connection, and the statements that it knows.
+/// A connection with its prepared statements.
 struct OpenConnection {
     client: Client,
     prepared: RefCell<Vec<(&'static str, Statement)>>,
@@ -174,29 +174,29 @@ impl OpenConnection {
             #[cfg(unix)]
             [Host::Unix(directory)] => {
                 let socket = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
-                Self::over(socket, config, wait).await
+                Self::from_socket(socket, config, wait).await
             }
             [Host::Tcp(name)] => {
                 let socket = TcpStream::connect((name.as_str(), port)).await?;
                 socket.set_nodelay(true)?;
-                Self::over(socket, config, wait).await
+                Self::from_socket(socket, config, wait).await
             }
             _ => anyhow::bail!("not one host"),
         }
     }
 
-    /// The library reads 8 KiB at a time; behind a larger buffer an answer takes fewer calls of the system.
-    async fn over(
+    /// tokio-postgres reads 8 KiB at a time. A larger buffer takes fewer system calls.
+    async fn from_socket(
         socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
         config: &Config,
         wait: Duration,
     ) -> anyhow::Result<Self> {
-        let socket = BufReader::with_capacity(READ_AT_ONCE, socket);
+        let socket = BufReader::with_capacity(READ_BUFFER_BYTES, socket);
         let (client, connection) = config.connect_raw(socket, NoTls).await?;
-        // How it ends is told by those who ask.
+        // The queries on it report how it ended.
         spawn_local(async move { drop(connection.await) });
-        // Set here and not on connecting, so that a pooler in between need not know how. With a plan for each value
-        // PostgreSQL would plan longer than it reads; only statements that are right for every value come this way.
+        // Set by a statement, because a pooler in between may refuse connection options. With a custom plan per execution
+        // PostgreSQL would plan longer than it reads; every pipelined statement is fast with a generic plan.
         let milliseconds = wait.as_millis();
         client
             .batch_execute(&format!(
@@ -230,7 +230,7 @@ impl OpenConnection {
             return Ok(statement);
         }
         let statement = self.client.prepare(sql).await?;
-        // Others may have prepared it meanwhile.
+        // A concurrent query may have prepared it meanwhile.
         if find().is_none() {
             self.prepared.borrow_mut().push((sql, statement.clone()));
         }
@@ -238,19 +238,19 @@ impl OpenConnection {
     }
 }
 
-/// A row as PostgreSQL sent it, in its binary format.
+/// A row in PostgreSQL's binary format.
 #[derive(Clone, Copy)]
 pub struct PipelineRow<'a>(&'a tokio_postgres::Row);
 
 impl<'a> PipelineRow<'a> {
-    /// The bytes of a column, counted from 0; null has none.
+    /// The bytes of a column, counted from 0. Returns `None` for null.
     #[must_use]
     pub fn bytes(self, column: usize) -> Option<&'a [u8]> {
         self.0.try_get::<_, Raw<'a>>(column).ok()?.0
     }
 }
 
-/// A value of any type, unread.
+/// The undecoded bytes of a value of any type.
 struct Raw<'a>(Option<&'a [u8]>);
 
 impl<'a> FromSql<'a> for Raw<'a> {
@@ -267,12 +267,12 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
-/// The database of `url`, for a pipeline.
+/// Parses `url` for a pipeline.
 ///
 /// # Errors
-/// The reason, when a pipeline might reach another database than libpq does, or reach it less safely: it speaks no TLS
-/// and reads neither `PG…` variables nor libpq's files.
-pub fn config_of(url: &str) -> Result<Config, &'static str> {
+/// Why a pipeline might reach another database than libpq, or reach it less securely: it supports neither TLS nor the
+/// environment variables and files of libpq.
+pub fn parse_config(url: &str) -> Result<Config, &'static str> {
     let config: Config = url.parse().map_err(|_unknown| "DATABASE_URL asks for what libpq alone can do")?;
     let ([host], [_], Some(_), Some(_), []) = (
         config.get_hosts(),
@@ -305,9 +305,9 @@ pub fn config_of(url: &str) -> Result<Config, &'static str> {
 
 const NOT_NAMED: &str = "DATABASE_URL does not name one host, its port, the user and the database";
 
-/// Whether the port is written there: a default may be another one for libpq.
+/// Whether the URL has a port. The default port of libpq may differ.
 fn names_port(url: &str) -> bool {
-    // What is no URL to others, such as one without a host, has the port that it was read with.
+    // A text that only tokio-postgres can parse, such as one without a host, has the port that was parsed.
     Url::parse(url)
         .map_or(true, |url| url.port().is_some() || url.query_pairs().any(|(name, _)| name == "port"))
 }
@@ -317,14 +317,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_plain_and_fully_named_is_pipelined() {
+    fn only_complete_urls_without_tls_are_pipelined() {
         for url in [
             "postgres://uptok@/uptok?host=%2Ftmp%2Fx&port=5432",
             "postgres://uptok:secret@localhost:5432/uptok",
             "postgres://uptok:secret@[::1]:5432/uptok?connect_timeout=2",
             "postgres://uptok:secret@db.example.org:5432/uptok?sslmode=disable",
         ] {
-            assert!(config_of(url).is_ok(), "{url}");
+            assert!(parse_config(url).is_ok(), "{url}");
         }
         for url in [
             "postgres://uptok@db.example.org:5432/uptok",
@@ -340,7 +340,7 @@ mod tests {
             "postgres:///?service=uptok",
             "postgres://uptok@localhost:5432/uptok?target_session_attrs=read-write",
         ] {
-            assert!(config_of(url).is_err(), "{url}");
+            assert!(parse_config(url).is_err(), "{url}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! SQL that several rooms need and Diesel does not provide.
+//! SQL that several modules need and Diesel does not provide.
 
 use diesel::{
     dsl::{AsExprOf, now},
@@ -6,7 +6,7 @@ use diesel::{
     sql_types::{SingleValue, SqlType, Timestamptz},
 };
 
-/// PostgreSQL's clock, as the columns are typed.
+/// PostgreSQL's clock, typed as `timestamptz` like the columns.
 pub(crate) fn database_now() -> AsExprOf<now, Timestamptz> {
     now.into_sql::<Timestamptz>()
 }

@@ -88,7 +88,7 @@ impl PresentedKey {
         let fingerprint = limits.fingerprint(&key);
         let (charge, exhausted) = match limits.charge(fingerprint, address, Instant::now()) {
             Ok(charge) => (charge, None),
-            // Whoever abuses a leaked key must not be able to delay its revocation.
+            // Abuse of a leaked key must not delay its revocation.
             Err(Rejection::Key { .. }) if access == Access::RevokeOnly => (Charge::None, None),
             Err(Rejection::Key { status, is_lookup_due: true }) => (Charge::None, Some(status)),
             Err(Rejection::Key { status, .. }) => {

@@ -1,4 +1,4 @@
-//! What every request under `/api` has in common before its own fields are looked at.
+//! Where an API request carries its key, and the checks that all API requests share.
 
 use std::{
     future::{Future, Ready, ready},
@@ -14,10 +14,10 @@ use crate::{
     web::body::FormFields,
 };
 
-/// The field that holds the key.
+/// The form field of the key.
 const KEY_FIELD: &str = "clientKey";
 
-/// The fields of an API call whose body has at most `LIMIT` bytes, and the key it presents.
+/// A form of at most `LIMIT` bytes, and the key from its field or from the header.
 ///
 /// # Errors
 /// 400 for a key in the query string, a key presented twice, or control characters (Unicode category Cc) in a
@@ -29,10 +29,10 @@ pub(crate) struct ApiForm<const LIMIT: usize> {
 }
 
 impl<const LIMIT: usize> ApiForm<LIMIT> {
-    /// The text presented as the key, or [`AppError::UnknownKey`].
+    /// The unparsed key.
     ///
     /// # Errors
-    /// [`AppError::UnknownKey`] when no key is presented.
+    /// [`AppError::UnknownKey`] without a key.
     pub(crate) fn presented_key(&self) -> Result<&str, AppError> {
         self.key.as_ref().map(ExposeSecret::expose_secret).ok_or(AppError::UnknownKey)
     }
@@ -73,10 +73,10 @@ impl<const LIMIT: usize> FromRequest for ApiForm<LIMIT> {
     }
 }
 
-/// The key of an API call whose body is not made of fields: `Authorization: Bearer`. Not yet checked.
+/// The unparsed key from `Authorization: Bearer`.
 ///
 /// # Errors
-/// 400 for a key in the query string; [`AppError::UnknownKey`] when there is none.
+/// 400 for a key in the query string; [`AppError::UnknownKey`] without a key.
 pub(crate) struct BearerKey(pub SecretString);
 
 impl FromRequest for BearerKey {
@@ -89,7 +89,7 @@ impl FromRequest for BearerKey {
     }
 }
 
-/// The fields of the query string of an API call.
+/// The query string of an API request.
 ///
 /// # Errors
 /// 400 for more than 16 fields, a repeated field or control characters.
@@ -115,7 +115,7 @@ impl FromRequest for ApiQuery {
     }
 }
 
-/// A key in the address ends up in logs and histories of others: it is refused so that nobody gets used to it.
+/// Refuses a key in the URL, which would end up in logs and browser histories.
 fn refuse_key_in_query(query: &str) -> Result<(), AppError> {
     let holds_key = url::form_urlencoded::parse(query.as_bytes())
         .any(|(name, value)| name.eq_ignore_ascii_case(KEY_FIELD) || value.contains("uptok_"));
