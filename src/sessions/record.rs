@@ -35,7 +35,6 @@ macro_rules! define_record {
         /// not among them.
         #[derive(Clone, Debug, PartialEq, Queryable, Selectable, AsChangeset)]
         #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
-        #[expect(missing_docs, reason = "the table of fields documents them")]
         pub struct SessionRecord { $(pub $field: $type,)* }
 
         impl SessionRecord {

@@ -17,7 +17,6 @@ macro_rules! define_session {
         #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
         #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
         #[serde(rename_all = "camelCase")]
-        #[expect(missing_docs, reason = "the table of fields documents them")]
         pub struct Session { $($(pub $field: $type,)*)* }
 
         impl Session {
