@@ -3,12 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
-use rand::rngs::SysError;
 
-use crate::{
-    db::sql::impl_text_column,
-    random::{self, BASE62},
-};
+use crate::{db::sql::impl_text_column, random};
 
 /// A Client ID: `cl_` and 10 characters of `0-9a-z`.
 #[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash)]
@@ -19,11 +15,9 @@ impl_text_column!(ClientId);
 
 impl ClientId {
     /// A new one: 51 random bits, and the database refuses a second of the same.
-    ///
-    /// # Errors
-    /// When the operating system gives no random bytes.
-    pub fn generate() -> Result<Self, SysError> {
-        Ok(Self(format!("cl_{}", random::text(random::BASE36, 10)?)))
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(format!("cl_{}", random::base36(10)))
     }
 
     /// One that the database gave.
@@ -70,11 +64,8 @@ impl PublicKey {
     const RANDOM_LENGTH: usize = 12;
 
     /// A new one: 71 random bits, and the database refuses a second of the same.
-    ///
-    /// # Errors
-    /// When the operating system gives no random bytes.
-    pub(crate) fn generate() -> Result<Self, SysError> {
-        Ok(Self(format!("{}{}", Self::PREFIX, random::text(BASE62, Self::RANDOM_LENGTH)?)))
+    pub(crate) fn generate() -> Self {
+        Self(format!("{}{}", Self::PREFIX, random::alphanumeric(Self::RANDOM_LENGTH)))
     }
 
     /// The public key as text.
@@ -118,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_new_id_parses_and_others_do_not() {
-        let id = ClientId::generate().unwrap();
+        let id = ClientId::generate();
         assert_eq!(id.as_str().parse(), Ok(id));
         for text in ["", "cl_", "cl_4F9k2m7qxw", "cl_4f9k2m7qxwx", "xx_4f9k2m7qxw"] {
             assert!(text.parse::<ClientId>().is_err(), "{text}");

@@ -78,7 +78,7 @@ impl InstallationSecret {
 /// Writes a new secret to a temporary file and links it to `path`, unless that exists. The link is atomic, so two
 /// processes that start at once use the same secret, and a crash never leaves an incomplete one.
 fn create_secret_file(data_dir: &Path, path: &Path) -> anyhow::Result<()> {
-    let text = random::text(random::BASE62, 64).context("the operating system gives no random bytes")?;
+    let text = random::alphanumeric(64);
     let temporary = data_dir.join(format!("secret.{}", std::process::id()));
     let mut file = fs::OpenOptions::new()
         .write(true)

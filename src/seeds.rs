@@ -26,13 +26,13 @@ pub struct DemoAccount {
 /// Creates the demo client, its owner and its sessions in one transaction. Returns `None` if there is any user already.
 ///
 /// # Errors
-/// If the database fails, or the operating system provides no random bytes.
+/// If the database fails.
 pub fn create_demo_account(
     connection: &mut PgConnection,
     context: &AuditContext,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Option<DemoAccount>> {
-    let password = random::text(random::BASE62, 20)?;
+    let password = random::alphanumeric(20);
     let new_password = NewPassword::parse(&password, &[])?;
     let password_hash = PasswordHasher::hash_now(&new_password)?;
     let user = NewUser { email: parse(EMAIL)?, name: parse("Demo User")?, password_hash };

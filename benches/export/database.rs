@@ -144,7 +144,7 @@ fn trail() -> AuditContext {
 }
 
 fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<MeasuredClient> {
-    let key = ClientKey::generate()?;
+    let key = ClientKey::generate();
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
     let credentials = Credentials {
         client,

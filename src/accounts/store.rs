@@ -147,12 +147,8 @@ pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryR
 }
 
 /// Creates a client and its session counter.
-///
-/// # Errors
-/// If the database or the random generator fails.
 fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResult<ClientId> {
-    let client =
-        ClientId::generate().map_err(|error| diesel::result::Error::QueryBuilderError(error.into()))?;
+    let client = ClientId::generate();
     diesel::insert_into(clients::table)
         .values((clients::client_id.eq(client.as_str()), clients::name.eq(name.as_str())))
         .execute(connection)?;

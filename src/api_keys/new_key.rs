@@ -8,7 +8,6 @@ use super::{
     rights::KeyRights,
 };
 use crate::{
-    error::AppError,
     ids::{ClientId, PublicKey},
     text::{LineError, normalize_line},
 };
@@ -64,15 +63,9 @@ pub struct NewKey {
 
 impl NewKey {
     /// Generates a key: the whole of it, to be shown once, and what is stored. Ignores a malformed nonce.
-    ///
-    /// # Errors
-    /// [`AppError::Broken`] if the random generator fails.
-    pub fn generate(
-        hasher: &KeyHasher,
-        client: &ClientId,
-        form_nonce: Option<&str>,
-    ) -> Result<(ClientKey, Self), AppError> {
-        let key = ClientKey::generate().map_err(AppError::broken)?;
+    #[must_use]
+    pub fn generate(hasher: &KeyHasher, client: &ClientId, form_nonce: Option<&str>) -> (ClientKey, Self) {
+        let key = ClientKey::generate();
         let is_well_formed =
             |nonce: &&str| nonce.len() <= NONCE_MAX && nonce.bytes().all(|it| it.is_ascii_graphic());
         let new = Self {
@@ -80,6 +73,6 @@ impl NewKey {
             secret_hash: hasher.hash(&key, client),
             form_nonce: form_nonce.filter(is_well_formed).map(str::to_owned),
         };
-        Ok((key, new))
+        (key, new)
     }
 }

@@ -101,7 +101,7 @@ fn create(settings: &Settings, client: ClientId, request: &KeyRequest) -> anyhow
     let hasher = KeyHasher::new(&load_secret(settings)?);
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
-    let (key, new_key) = NewKey::generate(&hasher, &client, None)?;
+    let (key, new_key) = NewKey::generate(&hasher, &client, None);
     let actor = KeyActor { client, context: audit_context(settings)? };
     api_keys::create(&mut connection, &actor, request, &new_key)?;
     print_line(&key.expose())

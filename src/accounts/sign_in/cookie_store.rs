@@ -84,8 +84,8 @@ impl SessionStore for SignInStore {
         let actor = Actor::User(row.user_id);
         let context = AuditContext::new(&self.chain_key, actor).from_place(address, request_id);
         let flash = flash_of(&state);
-        let id = random::text(random::BASE62, ID_LENGTH).map_err(|error| SaveError::Other(error.into()))?;
-        let key = SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))?;
+        let key = SessionKey::try_from(random::alphanumeric(ID_LENGTH))
+            .map_err(|error| SaveError::Other(error.into()))?;
         let id_hash = hash_id(&key);
         self.db
             .run(move |connection| {

@@ -73,7 +73,7 @@ pub(crate) async fn create(
     let created = key.write(move |connection, credentials| {
         let own = store::find(connection, &credentials.client, &credentials.public_key)?;
         let request = KeyBody::read(&body)?.plan(&own.rights())?;
-        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None)?;
+        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None);
         let created = service::create(connection, &key_actor(credentials, context), &request, &new);
         let created = created.map_err(json::as_written)?;
         Ok((client_key, json::of(&created, None)))
@@ -124,7 +124,7 @@ pub(crate) async fn replace(
         let old = parse_path(&public_key)?;
         store::find(connection, &credentials.client, &old)?;
         let grace = KeyBody::read_any(&body)?.grace()?;
-        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None)?;
+        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None);
         let replaced = service::replace(connection, &key_actor(credentials, context), &old, grace, &new)?;
         Ok((client_key, json::of(&replaced.new, None)))
     });

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn both_spellings_of_the_condition_agree() {
         let credentials = Credentials {
-            client: ClientId::generate().unwrap(),
+            client: ClientId::generate(),
             public_key: "uptok_AAAAAAAAAAAA".parse().unwrap(),
             secret_hash: vec![7; 32],
             scope: Some(Scope::SessionsRead),

@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_request_is_counted_once_also_when_its_key_is_new() {
-        let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
+        let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
         let fingerprint = limits.fingerprint(&key);
 
         assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), Charge::None);
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn another_limit_holds_from_the_request_that_finds_it() {
-        let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
+        let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
         let fingerprint = limits.fingerprint(&key);
         limits.record_good_key(fingerprint, 5, Charge::None, now);
         let charge = limits.charge(fingerprint, HERE, now).unwrap();
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_refuses_is_looked_up_once_a_second() {
-        let (limits, key, now) = (limits(60), ClientKey::generate().unwrap(), Instant::now());
+        let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
         let fingerprint = limits.fingerprint(&key);
         limits.record_good_key(fingerprint, 1, Charge::None, now);
         let is_looked_up = |at| match limits.charge(fingerprint, HERE, at) {
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_key_used_from_elsewhere_keeps_its_limit() {
-        let (limits, key, now) = (limits(3), ClientKey::generate().unwrap(), Instant::now());
+        let (limits, key, now) = (limits(3), ClientKey::generate(), Instant::now());
         let (fingerprint, there) = (limits.fingerprint(&key), [192, 0, 2, 1].into());
         limits.record_good_key(fingerprint, 5, Charge::None, now);
         for _ in 0..4 {
@@ -292,8 +292,8 @@ mod tests {
     #[test]
     fn bad_keys_use_up_the_tries_of_their_address_and_slow_no_known_key() {
         let (limits, now) = (limits(3), Instant::now());
-        let good = limits.fingerprint(&ClientKey::generate().unwrap());
-        let bad = limits.fingerprint(&ClientKey::generate().unwrap());
+        let good = limits.fingerprint(&ClientKey::generate());
+        let bad = limits.fingerprint(&ClientKey::generate());
         limits.record_good_key(good, 0, Charge::None, now);
         for _ in 0..3 {
             assert!(limits.charge(bad, HERE, now).is_ok());
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn a_key_that_is_refused_is_not_known_any_more() {
         let (limits, now) = (limits(1), Instant::now());
-        let fingerprint = limits.fingerprint(&ClientKey::generate().unwrap());
+        let fingerprint = limits.fingerprint(&ClientKey::generate());
         limits.record_good_key(fingerprint, 600, Charge::None, now);
 
         limits.record_bad_key::<()>(Some(fingerprint), HERE, now).unwrap_err();

@@ -143,7 +143,7 @@ pub(crate) async fn confirm_replacement(
     }
     respond(
         StatusCode::OK,
-        &ReplaceKeyPage { layout, key, form_nonce: generate_form_nonce()?, graces: GracePeriod::ALL },
+        &ReplaceKeyPage { layout, key, form_nonce: generate_form_nonce(), graces: GracePeriod::ALL },
     )
 }
 
@@ -162,7 +162,7 @@ pub(crate) async fn replace(
             AppError::invalid("graceSeconds", error.to_string())
         })?;
     let actor = key_actor(&signed_in);
-    let (key, new_key) = NewKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"))?;
+    let (key, new_key) = NewKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
     match run_change(&db, move |connection| service::replace(connection, &actor, &old, grace, &new_key))
         .await?
     {

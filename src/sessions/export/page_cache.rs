@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_repeated_page_is_cached_for_its_client_only() {
-        let (ours, theirs) = (ClientId::generate().unwrap(), ClientId::generate().unwrap());
+        let (ours, theirs) = (ClientId::generate(), ClientId::generate());
         let cache = PageCache::new(1024 * 1024);
 
         cache.insert(page_key(&ours, 1), encoded("a"), 1);
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_zero_turns_the_cache_off() {
-        let client = ClientId::generate().unwrap();
+        let client = ClientId::generate();
         let (cache, disabled) = (PageCache::new(1024 * 1024), PageCache::new(0));
         let large = "x".repeat(10_000);
         for page in 1..=1000 {

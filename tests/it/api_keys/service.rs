@@ -33,7 +33,7 @@ impl KeyFixture {
 
     fn generate_key(&self) -> NewKey {
         let hasher = KeyHasher::new(&InstallationSecret::new("x".repeat(32).into()));
-        NewKey::generate(&hasher, &self.actor.client, None).unwrap().1
+        NewKey::generate(&hasher, &self.actor.client, None).1
     }
 
     fn create(
