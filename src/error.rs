@@ -8,6 +8,8 @@ use std::{borrow::Cow, net::IpAddr};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+use crate::web::format::plural;
+
 /// Cause of an unexpected error, for the log only.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -89,10 +91,16 @@ pub enum AppError {
     )]
     Unprocessable(Vec<FieldError>),
     /// 429 with `Retry-After` in seconds.
-    #[error("Too many attempts. Try again in {}.", counted(*.0, "second"))]
+    #[error("Too many attempts. Try again in {} {}.", .0, plural(*.0, "second"))]
     TooMany(u64),
     /// 429 with `Retry-After`: the key has reached its rate limit.
-    #[error("This key may be used {} a minute. Try again in {}.", counted((*per_minute).into(), "time"), counted(*seconds, "second"))]
+    #[error(
+        "This key may be used {} {} a minute. Try again in {} {}.",
+        per_minute,
+        plural(*per_minute, "time"),
+        seconds,
+        plural(*seconds, "second")
+    )]
     OverLimit {
         /// Maximum number of requests per minute.
         per_minute: u32,
@@ -180,11 +188,6 @@ impl ResponseError for AppError {
         };
         response.finish()
     }
-}
-
-/// `1 second`, `2 seconds`.
-fn counted(count: u64, unit: &str) -> String {
-    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
 impl From<DieselError> for AppError {

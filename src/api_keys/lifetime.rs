@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+
+use crate::web::time::midnight;
 
 /// How long a new key is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl KeyLifetime {
         let end = match self {
             Self::Never => return Ok(None),
             Self::Days(days) | Self::AtMost(days) => now + Days::new(days.into()),
-            Self::Through(day) => day.and_time(NaiveTime::MIN).and_utc() + Days::new(1),
+            Self::Through(day) => midnight(day) + Days::new(1),
         };
         if end <= now {
             return Err(LifetimeError::Past);

@@ -8,13 +8,13 @@ use futures_util::stream;
 
 use super::{
     list::{self, AuditFilter, Towards},
-    log::{chain::hex, record::AuditRecord},
+    log::record::AuditRecord,
 };
 use crate::{
     accounts::SignedIn,
     db::Db,
     error::AppError,
-    web::{csv, time::rfc3339},
+    web::{csv, format::hex, time::rfc3339},
 };
 
 /// Records that are read at a time.

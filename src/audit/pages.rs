@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::NaiveDate;
 
 use super::{
     csv,
@@ -19,7 +19,7 @@ use crate::{
     web::{
         form::FormState,
         page::{NavSection, PageLayout, respond},
-        time::rfc3339,
+        time::{midnight, rfc3339},
     },
 };
 
@@ -159,10 +159,6 @@ impl AuditQuery {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         format!("?{}", query.extend_pairs(&self.pairs).finish())
     }
-}
-
-fn midnight(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(NaiveTime::MIN).and_utc()
 }
 
 pub(crate) async fn index(

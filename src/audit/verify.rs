@@ -5,12 +5,12 @@ use std::{fmt, str::FromStr};
 use diesel::prelude::*;
 
 use super::log::{
-    chain::{ChainKey, START, hex},
+    chain::{ChainKey, START},
     event::EventKind,
     record::AuditRecord,
     store::{self, ChainHead},
 };
-use crate::{ids::ClientId, schema::clients};
+use crate::{ids::ClientId, schema::clients, web::format::hex};
 
 /// Records that are read at a time.
 const CHUNK: i64 = 1000;

@@ -2,7 +2,7 @@
 //!
 //! Days that lie wholly in the filter are added up in the table `session_days`.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{Days, NaiveDate};
 use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use super::{filter::SessionFilter, session::Session};
 use crate::{
     ids::ClientId,
     schema::{session_counters, session_days, sessions},
+    web::time::{is_midnight, midnight},
 };
 
 pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a SessionFilter) -> sessions::BoxedQuery<'a, Pg> {
@@ -106,14 +107,6 @@ impl WholeDays {
             .map(|_| SessionFilter { from: self.end.map(midnight), ..filter.clone() });
         before.into_iter().chain(after)
     }
-}
-
-fn midnight(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(NaiveTime::MIN).and_utc()
-}
-
-fn is_midnight(time: DateTime<Utc>) -> bool {
-    time.time() == NaiveTime::MIN
 }
 
 fn whole_days(

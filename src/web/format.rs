@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers and bytes as text.
 
 /// A number with its groups: `1,234,567`.
 #[must_use]
@@ -13,6 +13,22 @@ pub fn grouped(number: impl Into<i128>) -> String {
         text.push(digit);
     }
     text
+}
+
+/// The noun in the form that the number needs: `call` for 1, else `calls`.
+#[must_use]
+pub fn plural(count: impl Into<i128>, noun: &str) -> String {
+    if count.into() == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
+/// Two lower-case hexadecimal digits for each byte.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 /// A round number in little room: `9,000`, `20k`, `1.5M`.
@@ -112,6 +128,12 @@ mod tests {
         let said = [(123_450, "EUR"), (5, "EUR"), (500, "JPY"), (1234, "KWD"), (-250, "GBP"), (100, "")]
             .map(|(minor, currency)| money(minor, currency));
         assert_eq!(said, ["1,234.50 EUR", "0.05 EUR", "500 JPY", "1.234 KWD", "-2.50 GBP", "1.00"]);
+    }
+
+    #[test]
+    fn nouns_follow_their_number_and_bytes_are_two_digits_each() {
+        assert_eq!([0, 1, 2].map(|count| plural(count, "call")), ["calls", "call", "calls"]);
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
     }
 
     #[test]

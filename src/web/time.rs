@@ -1,6 +1,8 @@
 //! The time, for what is shown. What is decided (expiry, order) is decided by PostgreSQL's clock.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+
+use super::format::plural;
 
 /// An instant as a person reads it and as a machine does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +46,19 @@ impl RelativeTime {
 }
 
 fn ago(count: i64, unit: &str) -> String {
-    if count == 1 { format!("1 {unit} ago") } else { format!("{count} {unit}s ago") }
+    format!("{count} {} ago", plural(count, unit))
+}
+
+/// The first instant of the day, in UTC.
+#[must_use]
+pub fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// Whether the instant is the first of a day in UTC.
+#[must_use]
+pub fn is_midnight(instant: DateTime<Utc>) -> bool {
+    instant.time() == NaiveTime::MIN
 }
 
 /// The time now, by this machine's clock.

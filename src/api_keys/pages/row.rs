@@ -9,7 +9,7 @@ use crate::{
     },
     usage::KeyUse,
     web::{
-        format::grouped,
+        format::{grouped, plural},
         time::{DisplayTime, RelativeTime},
     },
 };
@@ -84,7 +84,7 @@ impl KeyRow {
 impl KeyUseSummary {
     fn new(usage: &KeyUse, key: &ApiKey) -> Option<Self> {
         let last = usage.last.as_ref()?;
-        let of_day = if usage.requests_last_day == 1 { "call" } else { "calls" };
+        let of_day = plural(usage.requests_last_day, "call");
         let (day, week) = (grouped(usage.requests_last_day), grouped(usage.requests_last_week));
         Some(Self {
             when: RelativeTime::of(last.at, key.as_of),
@@ -108,8 +108,7 @@ fn creator_text(key: &ApiKey) -> String {
 fn limit_text(requests_per_minute: i32) -> String {
     match requests_per_minute {
         0 => "no limit".to_owned(),
-        1 => "1 request a minute".to_owned(),
-        number => format!("{} requests a minute", grouped(number)),
+        number => format!("{} {} a minute", grouped(number), plural(number, "request")),
     }
 }
 
@@ -132,7 +131,7 @@ pub(crate) fn duration_text(duration: TimeDelta) -> String {
         91..=2880 => ((minutes + 30) / 60, "hour"),
         _ => ((minutes + 720) / 1440, "day"),
     };
-    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+    format!("{count} {}", plural(count, unit))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::record::AuditRecord;
 use crate::{
     ids::ClientId,
     secret::{InstallationSecret, KeyPurpose},
+    web::format::hex,
 };
 
 /// Hash and seal before the first record.
@@ -108,16 +109,6 @@ impl HashInput {
     fn end(self) -> Vec<u8> {
         self.0.finalize().into_bytes().to_vec()
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ignored = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

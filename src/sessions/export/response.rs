@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::AppError,
     sessions::{fields::COLUMNS, session::Session},
-    web::csv,
+    web::{csv, format::hex},
 };
 
 impl ExportFormat {
@@ -63,8 +63,7 @@ impl EncodedPage {
 
 /// A strong `ETag` (RFC 9110, section 8.8.3): the first half of the SHA-256 of the body.
 pub(crate) fn etag(body: &[u8]) -> String {
-    let hash = Sha256::digest(body);
-    format!("\"{}\"", hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
+    format!("\"{}\"", hex(&Sha256::digest(body)[..16]))
 }
 
 /// The fields after the sessions of a JSON page.

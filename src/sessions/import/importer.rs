@@ -150,7 +150,8 @@ fn read(
         }
         while lines.len() >= SESSIONS_PER_BATCH || count == 0 {
             let rest = lines.split_off(SESSIONS_PER_BATCH.min(lines.len()));
-            let batch = batch(std::mem::replace(&mut lines, rest), bytes);
+            let (good, bad) = split_rejected(std::mem::replace(&mut lines, rest));
+            let batch = ImportBatch { good, bad, bytes };
             // Nobody waits: storing failed, and whoever stored tells why.
             if batches.send(batch).is_err() || (count == 0 && lines.is_empty()) {
                 return Ok(());
@@ -159,7 +160,8 @@ fn read(
     }
 }
 
-fn batch(lines: Vec<ParsedLine>, bytes: u64) -> ImportBatch {
+/// Separates the sessions from the lines that hold none.
+pub(crate) fn split_rejected(lines: Vec<ParsedLine>) -> (Vec<IncomingSession>, Vec<RejectedLine>) {
     let (mut good, mut bad) = (Vec::with_capacity(lines.len()), Vec::new());
     for ParsedLine { number, given } in lines {
         match given {
@@ -167,7 +169,7 @@ fn batch(lines: Vec<ParsedLine>, bytes: u64) -> ImportBatch {
             Err(errors) => bad.push(RejectedLine { line: number, errors }),
         }
     }
-    ImportBatch { good, bad, bytes }
+    (good, bad)
 }
 
 impl ImportSummary {

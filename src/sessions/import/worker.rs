@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     dry_run::DryRun,
-    importer::{ImportMode, ImportSummary, RejectedLine},
+    importer::{ImportMode, ImportSummary, split_rejected},
     job::{ImportJob, ImportState},
     parser::{ParsedLine, SessionFileParser, UnreadableFile},
     store::{self, BAD_LINES_MAX, ImportSnapshot},
@@ -149,7 +149,7 @@ impl ClaimedImport {
         self.next += 1;
         let is_last = self.next >= self.import.chunks;
         let (lines, failure) = self.lines(&bytes, is_last);
-        let (good, bad) = parted(lines);
+        let (good, bad) = split_rejected(lines);
         let told = self.told;
         self.told += bad.iter().map(|bad| bad.errors.len()).sum::<usize>();
         if self.next <= self.import.chunks_done {
@@ -201,15 +201,4 @@ pub(crate) fn imported(summary: &ImportSummary) -> AuditEvent {
         .with("updated", updated)
         .with("unchanged", unchanged)
         .with("rejected", rejected)
-}
-
-fn parted(lines: Vec<ParsedLine>) -> (Vec<crate::sessions::IncomingSession>, Vec<RejectedLine>) {
-    let (mut good, mut bad) = (Vec::with_capacity(lines.len()), Vec::new());
-    for ParsedLine { number, given } in lines {
-        match given {
-            Ok(given) => good.push(given),
-            Err(errors) => bad.push(RejectedLine { line: number, errors }),
-        }
-    }
-    (good, bad)
 }

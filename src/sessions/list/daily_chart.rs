@@ -1,6 +1,6 @@
 //! The picture above the list: sessions per day, and how many of them were answered.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use diesel::prelude::*;
 
@@ -10,7 +10,8 @@ use crate::{
     sessions::{fields::SessionStatus, filter::SessionFilter},
     web::{
         chart::{Chart, Point, Series},
-        format::{grouped, percent},
+        format::{grouped, percent, plural},
+        time::is_midnight,
     },
 };
 
@@ -28,7 +29,6 @@ pub(crate) fn days_of(filter: &SessionFilter, now: DateTime<Utc>) -> Option<(Nai
     if filter.agent_name.is_some() || filter.updated_since.is_some() {
         return None;
     }
-    let is_midnight = |time: DateTime<Utc>| time.time() == NaiveTime::MIN;
     if !filter.from.into_iter().chain(filter.to).all(is_midnight) {
         return None;
     }
@@ -55,7 +55,7 @@ pub(crate) fn drawn(
     let chart = Chart::bars("Sessions per day", "Day", "sessions", SERIES, &points);
     // Where only one status is shown, all or nothing was answered.
     let share = percent(answered, all).filter(|_| filter.status.is_none()).map(|share| {
-        let sessions = if all == 1 { "session" } else { "sessions" };
+        let sessions = plural(all, "session");
         format!("{share} % of {} {sessions} in these {} days were answered.", grouped(all), days.len())
     });
     Some((chart, share))
