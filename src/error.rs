@@ -30,6 +30,58 @@ impl FieldError {
     }
 }
 
+/// Collects every wrong field, so that a caller can correct all of them at once.
+#[derive(Clone, Debug, Default)]
+pub struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    /// Adds an error.
+    pub fn add(&mut self, field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) {
+        self.0.push(FieldError::new(field, message));
+    }
+
+    /// The value of `result`. Returns `None` after adding its error to the field.
+    pub fn check<T>(
+        &mut self,
+        field: &'static str,
+        result: Result<T, impl Into<Cow<'static, str>>>,
+    ) -> Option<T> {
+        result.map_err(|message| self.add(field, message)).ok()
+    }
+
+    /// Whether every field was right.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first message for the field.
+    #[must_use]
+    pub fn message(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|error| error.field == field).map(|error| error.message.as_ref())
+    }
+
+    /// `value`, unless a field was wrong.
+    ///
+    /// # Errors
+    /// All that were added.
+    pub fn finish<T>(self, value: T) -> Result<T, Vec<FieldError>> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+    }
+}
+
+impl Extend<FieldError> for FieldErrors {
+    fn extend<I: IntoIterator<Item = FieldError>>(&mut self, errors: I) {
+        self.0.extend(errors);
+    }
+}
+
+impl From<FieldErrors> for AppError {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Invalid(errors.0)
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// 400: the request cannot be parsed.

@@ -133,6 +133,8 @@ fn whole_days(
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
+
     use super::*;
 
     fn filter(from: &str, to: &str) -> SessionFilter {

@@ -1,59 +1,77 @@
-//! What a form shows again after it was refused: the values, and a sentence per field.
+//! Forms: what one shows again after it was refused, and reading its fields.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
-use crate::error::FieldError;
+use crate::error::{FieldError, FieldErrors};
 
-/// The state of a form. Passwords are never kept.
+/// The values of a form and the errors of its fields. Passwords are never kept.
 #[derive(Clone, Debug, Default)]
 pub struct FormState {
     values: Vec<(&'static str, String)>,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
 }
 
 impl FormState {
-    /// Keeps `value` for the field `name`.
+    /// Keeps the value, so that the form shows it again.
     #[must_use]
     pub fn keep(mut self, name: &'static str, value: &str) -> Self {
         self.values.push((name, value.to_owned()));
         self
     }
 
-    /// Adds a sentence to the field `name`; the empty name is the form as a whole.
+    /// Adds an error to the field. The empty name stands for the form as a whole.
     #[must_use]
-    pub fn refuse(mut self, name: &'static str, message: impl Into<std::borrow::Cow<'static, str>>) -> Self {
-        self.errors.push(FieldError::new(name, message));
+    pub fn refuse(mut self, name: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        self.errors.add(name, message);
         self
     }
 
-    /// Adds the sentence of `result` to the field `name` when it is one.
-    pub fn check<T, E: std::fmt::Display>(&mut self, name: &'static str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.errors.push(FieldError::new(name, error.to_string()))).ok()
+    /// The value of `result`. Returns `None` after adding its error to the field.
+    pub fn check<T, E: Display>(&mut self, name: &'static str, result: Result<T, E>) -> Option<T> {
+        self.errors.check(name, result.map_err(|error| error.to_string()))
     }
 
-    /// The kept value of the field `name`, or nothing.
+    /// The kept value, or an empty text.
     #[must_use]
     pub fn value(&self, name: &str) -> &str {
         self.values.iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value)
     }
 
-    /// The sentence for the field `name`.
+    /// The first error of the field.
     #[must_use]
     pub fn error(&self, name: &str) -> Option<&str> {
-        self.errors.iter().find(|error| error.field == name).map(|error| error.message.as_ref())
+        self.errors.message(name)
+    }
+
+    /// Whether any field has an error.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// The errors of all fields.
+    #[must_use]
+    pub fn into_errors(self) -> FieldErrors {
+        self.errors
     }
 }
 
-/// Reads named text fields and collects every error, so that a caller can fix all of them at once.
+impl Extend<FieldError> for FormState {
+    fn extend<I: IntoIterator<Item = FieldError>>(&mut self, errors: I) {
+        self.errors.extend(errors);
+    }
+}
+
+/// Reads named text fields and collects every error.
 pub struct FieldReader<F> {
     field: F,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
 }
 
 impl<'a, F: Fn(&str) -> Option<&'a str>> FieldReader<F> {
-    /// A reader of the fields that `field` returns by name; `None` is absent.
+    /// `field` returns the text of a field by its name, or `None` if it is absent.
     pub fn new(field: F) -> Self {
-        Self { field, errors: Vec::new() }
+        Self { field, errors: FieldErrors::default() }
     }
 
     /// The text of the field, if it is present.
@@ -73,12 +91,12 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> FieldReader<F> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let text = (self.field)(name)?;
-        parse(text).map_err(|message| self.refuse(name, message)).ok()
+        self.errors.check(name, parse(text))
     }
 
     /// Adds an error.
     pub fn refuse(&mut self, name: &'static str, message: impl Into<Cow<'static, str>>) {
-        self.errors.push(FieldError::new(name, message));
+        self.errors.add(name, message);
     }
 
     /// `value`, unless there were errors.
@@ -86,6 +104,6 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> FieldReader<F> {
     /// # Errors
     /// All of them.
     pub fn finish<T>(self, value: T) -> Result<T, Vec<FieldError>> {
-        if self.errors.is_empty() { Ok(value) } else { Err(self.errors) }
+        self.errors.finish(value)
     }
 }

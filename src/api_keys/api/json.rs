@@ -1,4 +1,4 @@
-//! Keys as programs write and read them.
+//! API keys in JSON: the responses and the request bodies of the API.
 
 use std::borrow::Cow;
 
@@ -14,14 +14,14 @@ use crate::{
         new_key::{KeyName, KeyRequest},
         rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope},
     },
-    error::{AppError, FieldError},
-    web::time::rfc3339,
+    error::{AppError, FieldError, FieldErrors},
+    web::{form::FieldReader, time::rfc3339},
 };
 
-/// So many keys on a page, at most; more is taken as this.
+/// Maximum of `perPage`. A larger number counts as this.
 const PER_PAGE_MAX: u32 = 100;
 
-/// A key, and when it was last used.
+/// The JSON of a key; `used` is its last use.
 pub(crate) fn of(key: &ApiKey, used: Option<DateTime<Utc>>) -> Value {
     json!({
         "publicKey": key.public_key,
@@ -39,38 +39,33 @@ pub(crate) fn of(key: &ApiKey, used: Option<DateTime<Utc>>) -> Value {
     })
 }
 
-/// Which keys a program asks for; an absent field is as in the list of the page.
+/// Parses the parameters of the list of keys. The defaults are those of the page.
 pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyListQuery, Vec<FieldError>> {
-    let mut errors = Vec::new();
-    let mut number = |name: &'static str, absent: u32| {
-        let Some(text) = field(name) else { return absent };
-        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|number| is_number && *number > 0);
-        number.unwrap_or_else(|| {
-            errors.push(FieldError::new(name, "Use a whole number from 1 to 4294967295, in digits only."));
-            absent
-        })
-    };
-    let (page, per_page) = (number("page", 1), number("perPage", KeyListQuery::PER_PAGE));
-    let status = field("status")
-        .map(|name| KeyStatus::from_name(name).ok_or("Use active, expiring, replaced or expired."));
+    let mut reader = FieldReader::new(&field);
+    let page = reader.read("page", positive_number);
+    let per_page = reader.read("perPage", positive_number);
+    let status = reader.read("status", |name| {
+        KeyStatus::from_name(name).ok_or("Use active, expiring, replaced or expired.")
+    });
     let sort =
-        field("sort").map(|name| KeySort::from_name(name).ok_or("Use newest, oldest, name or expiry."));
-    errors.extend(status.and_then(Result::err).map(|message| FieldError::new("status", message)));
-    errors.extend(sort.and_then(Result::err).map(|message| FieldError::new("sort", message)));
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(KeyListQuery {
+        reader.read("sort", |name| KeySort::from_name(name).ok_or("Use newest, oldest, name or expiry."));
+    reader.finish(KeyListQuery {
         search: field("q").unwrap_or_default().to_owned(),
-        status: status.and_then(Result::ok),
-        sort: sort.and_then(Result::ok).unwrap_or(KeySort::Newest),
-        page,
-        per_page: per_page.min(PER_PAGE_MAX),
+        status,
+        sort: sort.unwrap_or(KeySort::Newest),
+        page: page.unwrap_or(1),
+        per_page: per_page.unwrap_or(KeyListQuery::PER_PAGE).min(PER_PAGE_MAX),
     })
 }
 
-/// Why no key was made, with the field as programs write it.
+fn positive_number(text: &str) -> Result<u32, &'static str> {
+    // `parse` would accept a leading plus sign.
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_number && *number > 0);
+    number.ok_or("Use a whole number from 1 to 4294967295, in digits only.")
+}
+
+/// Names the field `expires`, as the API calls what the form calls the lifetime.
 pub(crate) fn as_written(error: KeyChangeError) -> AppError {
     match error {
         KeyChangeError::Lifetime(_) | KeyChangeError::OutlivesActor(_) => {
@@ -80,53 +75,55 @@ pub(crate) fn as_written(error: KeyChangeError) -> AppError {
     }
 }
 
-/// What a program has given: an object, whose fields are taken one by one. What is left is unknown.
+/// The JSON object of a request. Fields are removed as they are read, so those that remain are unknown.
 pub(crate) struct KeyBody {
     fields: Map<String, Value>,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
 }
 
 impl KeyBody {
-    /// The body; nothing is an empty object.
+    /// Parses a body. An empty one counts as an empty object.
     pub(crate) fn read_any(body: &[u8]) -> Result<Self, AppError> {
         Self::read(if body.is_empty() { b"{}" } else { body })
     }
 
-    /// The body.
+    /// Parses a body.
     pub(crate) fn read(body: &[u8]) -> Result<Self, AppError> {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self { fields, errors: Vec::new() }),
+            Ok(Value::Object(fields)) => Ok(Self { fields, errors: FieldErrors::default() }),
             Ok(_) => Err(AppError::Malformed("Send one JSON object.".into())),
             Err(error) => Err(AppError::Malformed(format!("The JSON cannot be read: {error}.").into())),
         }
     }
 
-    /// A new key. What it does not say of limit and networks is as the key has it that makes it, which it does not outlive.
+    /// A new key. By default it has the limit and networks of the key that creates it (`own`), and ends no later.
     pub(crate) fn plan(mut self, own: &KeyRights) -> Result<KeyRequest, AppError> {
-        let name = self.take("name", |value| match value.map(|it| it.as_str().map(str::parse::<KeyName>)) {
-            Some(Some(name)) => name.map(Some).map_err(|error| error.to_string().into()),
-            _ => Err("Say what the key is called.".into()),
-        });
-        let scopes = self.take("scopes", |value| value.map_or(Err(CHOOSE.into()), |it| scopes(it).map(Some)));
-        let lifetime = self.take("expires", |value| value.map(lifetime).transpose());
+        let name =
+            self.read_field("name", |value| match value.map(|it| it.as_str().map(str::parse::<KeyName>)) {
+                Some(Some(name)) => name.map(Some).map_err(|error| error.to_string().into()),
+                _ => Err("Say what the key is called.".into()),
+            });
+        let scopes = self
+            .read_field("scopes", |value| value.map_or(Err(CHOOSE_SCOPE.into()), |it| scopes(it).map(Some)));
+        let lifetime = self.read_field("expires", |value| value.map(lifetime).transpose());
         let absent = KeyRights { scopes: scopes.unwrap_or_default(), ..own.clone() };
         let rights = self.rights_but_scopes(absent)?;
-        let Some(name) = name else { return Err(AppError::Invalid(self.errors)) };
+        let Some(name) = name else { return Err(self.errors.into()) };
         let lifetime = lifetime.unwrap_or(KeyLifetime::AtMost(KeyLifetime::DAYS_DEFAULT));
         Ok(KeyRequest { name, lifetime, rights })
     }
 
-    /// Other rights of a key; what is absent stays.
+    /// The changed rights of a key. Absent fields stay as they were `before`.
     pub(crate) fn rights(mut self, mut before: KeyRights) -> Result<KeyRights, AppError> {
-        if let Some(scopes) = self.take("scopes", |value| value.map(scopes).transpose()) {
+        if let Some(scopes) = self.read_field("scopes", |value| value.map(scopes).transpose()) {
             before.scopes = scopes;
         }
         self.rights_but_scopes(before)
     }
 
-    /// How long a replaced key lives on.
+    /// How long a replaced key stays valid.
     pub(crate) fn grace(mut self) -> Result<GracePeriod, AppError> {
-        let grace = self.take("graceSeconds", |value| {
+        let grace = self.read_field("graceSeconds", |value| {
             let grace =
                 value.map(|it| it.as_u64().and_then(GracePeriod::from_seconds).ok_or(GracePeriodError));
             grace.transpose().map_err(|error| error.to_string().into())
@@ -136,8 +133,8 @@ impl KeyBody {
     }
 
     fn rights_but_scopes(&mut self, absent: KeyRights) -> Result<KeyRights, AppError> {
-        let limit = self.take("requestsPerMinute", |value| value.map(limit).transpose());
-        let networks = self.take("allowedNetworks", |value| value.map(networks).transpose());
+        let limit = self.read_field("requestsPerMinute", |value| value.map(limit).transpose());
+        let networks = self.read_field("allowedNetworks", |value| value.map(networks).transpose());
         self.finish()?;
         Ok(KeyRights {
             scopes: absent.scopes,
@@ -146,35 +143,32 @@ impl KeyBody {
         })
     }
 
-    fn take<T>(
+    fn read_field<T>(
         &mut self,
         name: &'static str,
         parse: impl FnOnce(Option<&Value>) -> Result<Option<T>, Cow<'static, str>>,
     ) -> Option<T> {
         let value = self.fields.remove(name);
-        parse(value.as_ref()).unwrap_or_else(|message| {
-            self.errors.push(FieldError::new(name, message));
-            None
-        })
+        self.errors.check(name, parse(value.as_ref())).flatten()
     }
 
-    /// Refuses what is wrong and what is unknown.
+    /// Refuses wrong and unknown fields.
     fn finish(&mut self) -> Result<(), AppError> {
-        let unknown = self.fields.keys().map(|name| {
+        for name in self.fields.keys() {
+            // An error repeats at most this much of a name that a stranger chose.
             let name: String = name.chars().take(64).collect();
-            FieldError::new(name, "There is no such field.")
-        });
-        self.errors.extend(unknown);
-        if self.errors.is_empty() { Ok(()) } else { Err(AppError::Invalid(std::mem::take(&mut self.errors))) }
+            self.errors.add(name, "There is no such field.");
+        }
+        std::mem::take(&mut self.errors).finish(()).map_err(AppError::Invalid)
     }
 }
 
-const CHOOSE: &str = "Choose at least one of sessions:read, sessions:write and keys:manage.";
+const CHOOSE_SCOPE: &str = "Choose at least one of sessions:read, sessions:write and keys:manage.";
 
 fn scopes(value: &Value) -> Result<Vec<Scope>, Cow<'static, str>> {
     let named = |value: &Value| Scope::ALL.into_iter().find(|it| value == it.as_str());
     let chosen: Option<Vec<Scope>> = value.as_array().and_then(|values| values.iter().map(named).collect());
-    let chosen = chosen.filter(|scopes| !scopes.is_empty()).ok_or(CHOOSE)?;
+    let chosen = chosen.filter(|scopes| !scopes.is_empty()).ok_or(CHOOSE_SCOPE)?;
     Ok(Scope::ALL.into_iter().filter(|scope| chosen.contains(scope)).collect())
 }
 
