@@ -1,23 +1,24 @@
-//! The audit log as a CSV (RFC 4180), a thousand records at a time.
+//! The audit log as a CSV file (RFC 4180).
 
 use actix_web::{
     HttpResponse,
     web::{Bytes, Data},
 };
+use diesel::PgConnection;
 use futures_util::stream;
 
 use super::{
-    list::{self, AuditFilter, Towards},
+    list::{self, AuditFilter},
     log::record::AuditRecord,
 };
 use crate::{
-    accounts::SignedIn,
+    accounts::{self, SignedIn},
     db::Db,
     error::AppError,
     web::{csv, format::hex, time::rfc3339},
 };
 
-/// Records that are read at a time.
+/// Records per query.
 const CHUNK: i64 = 1000;
 const COLUMNS: [&str; 13] = [
     "sequence",
@@ -35,27 +36,40 @@ const COLUMNS: [&str; 13] = [
     "clientId",
 ];
 
-/// Everything that matches, the newest first; it ends early with whoever is no member any more.
-pub(crate) fn answer(signed_in: SignedIn, filter: AuditFilter, db: Data<Db>) -> HttpResponse {
-    let begin = Some((Towards::Older(None), signed_in, filter, db));
-    let chunks = stream::try_unfold(begin, async |walk| {
-        let Some((towards, signed_in, filter, db)) = walk else { return Ok(None) };
-        let (asked, client, user_id) = (filter.clone(), signed_in.client(), signed_in.user_id);
-        let records = db
-            .run(move |connection| {
-                if !crate::accounts::is_member(connection, &client, user_id)? {
-                    return Err(AppError::SignedOut);
-                }
-                Ok(list::newest_first(connection, &client, &asked, towards, CHUNK)?)
-            })
-            .await?;
-        let bytes = lines(towards == Towards::Older(None), &records)?;
+/// Where a download has got to.
+struct DownloadState {
+    /// The last record sent.
+    before: Option<i64>,
+    signed_in: SignedIn,
+    filter: AuditFilter,
+    db: Data<Db>,
+}
+
+/// Streams the records that match, newest first. The stream breaks off once the user is no longer a member.
+pub(crate) fn download(signed_in: SignedIn, filter: AuditFilter, db: Data<Db>) -> HttpResponse {
+    let start = DownloadState { before: None, signed_in, filter, db };
+    let chunks = stream::try_unfold(Some(start), async |state| {
+        let Some(state) = state else { return Ok(None) };
+        let records = load_chunk(&state).await?;
+        let bytes = lines(state.before.is_none(), &records)?;
         let is_last = i64::try_from(records.len()).is_ok_and(|count| count < CHUNK);
-        let last = records.last().filter(|_| !is_last).map(|record| record.sequence);
-        let goes_on = last.map(|last| (Towards::Older(Some(last)), signed_in, filter, db));
-        Ok::<_, AppError>(Some((Bytes::from(bytes), goes_on)))
+        let last = records.last().filter(|_| !is_last);
+        let next = last.map(|last| DownloadState { before: Some(last.sequence), ..state });
+        Ok::<_, AppError>(Some((Bytes::from(bytes), next)))
     });
     csv::download("audit-log.csv").streaming(Box::pin(chunks))
+}
+
+async fn load_chunk(state: &DownloadState) -> Result<Vec<AuditRecord>, AppError> {
+    let (filter, before) = (state.filter.clone(), state.before);
+    let (client, user_id) = (state.signed_in.client(), state.signed_in.user_id);
+    let load = move |connection: &mut PgConnection| {
+        if !accounts::is_member(connection, &client, user_id)? {
+            return Err(AppError::SignedOut);
+        }
+        Ok(list::load_older(connection, &client, &filter, before, CHUNK)?)
+    };
+    state.db.run(load).await
 }
 
 fn lines(has_header: bool, records: &[AuditRecord]) -> Result<Vec<u8>, AppError> {
@@ -64,18 +78,18 @@ fn lines(has_header: bool, records: &[AuditRecord]) -> Result<Vec<u8>, AppError>
 }
 
 fn cells(record: &AuditRecord) -> [String; COLUMNS.len()] {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     [
         record.sequence.to_string(),
         rfc3339(record.at),
         record.act.clone(),
         record.actor_kind.clone(),
-        text(&record.actor),
-        text(&record.target),
-        text(&record.related),
+        or_empty(&record.actor),
+        or_empty(&record.target),
+        or_empty(&record.related),
         record.details.clone(),
-        record.address.map(|it| it.addr().to_string()).unwrap_or_default(),
-        record.request_id.map(|it| it.to_string()).unwrap_or_default(),
+        record.address.map(|network| network.addr().to_string()).unwrap_or_default(),
+        record.request_id.map(|id| id.to_string()).unwrap_or_default(),
         hex(&record.previous_hash),
         hex(&record.hash),
         record.client_id.clone(),

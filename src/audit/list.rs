@@ -1,4 +1,4 @@
-//! The audit log as it is looked at: the newest first, narrowed by a filter.
+//! Queries for the page and the download of the audit log.
 
 use std::collections::HashMap;
 
@@ -10,51 +10,55 @@ use super::log::record::AuditRecord;
 use crate::{
     ids::ClientId,
     schema::{audit_log, memberships, users},
+    web::list::{KeysetPage, LOAD_LIMIT, PageDirection},
 };
 
-/// What the log is narrowed to; nothing: all of it.
+/// Which records of a client are shown. The default is all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AuditFilter {
     pub(crate) act: Option<String>,
-    /// A user's id, or the word for a kind of actor.
+    /// A user's id, or a kind of actor such as `system`.
     pub(crate) actor: Option<String>,
-    /// Who did it, or to what it was done.
+    /// The public key of the actor, the target or the related key.
     pub(crate) key: Option<String>,
     pub(crate) from: Option<DateTime<Utc>>,
     /// Exclusive.
     pub(crate) to: Option<DateTime<Utc>>,
 }
 
-/// From where in the log, in which direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Towards {
-    /// Before this sequence; `None`: from the newest.
-    Older(Option<i64>),
-    /// After this one.
-    Newer(i64),
-}
-
-/// Up to `limit` records that match, the newest first.
-pub(crate) fn newest_first(
+/// A page of the records that match, newest first.
+pub(crate) fn load_page(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &AuditFilter,
-    towards: Towards,
+    direction: PageDirection<i64>,
+) -> QueryResult<KeysetPage<AuditRecord>> {
+    let rows = match direction {
+        PageDirection::Older(before) => load_older(connection, client, filter, before, LOAD_LIMIT)?,
+        PageDirection::Newer(after) => matching(client, filter)
+            .filter(audit_log::sequence.gt(after))
+            .order(audit_log::sequence)
+            .limit(LOAD_LIMIT)
+            .select(AuditRecord::as_select())
+            .load(connection)?,
+    };
+    Ok(KeysetPage::new(rows, &direction))
+}
+
+/// Up to `limit` matching records before this sequence, or the newest without one; newest first.
+pub(crate) fn load_older(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    filter: &AuditFilter,
+    before: Option<i64>,
     limit: i64,
 ) -> QueryResult<Vec<AuditRecord>> {
-    let matching = matching(client, filter).limit(limit).select(AuditRecord::as_select());
-    match towards {
-        Towards::Older(before) => matching
-            .filter(audit_log::sequence.lt(before.unwrap_or(i64::MAX)))
-            .order(audit_log::sequence.desc())
-            .load(connection),
-        Towards::Newer(after) => {
-            let after = matching.filter(audit_log::sequence.gt(after)).order(audit_log::sequence);
-            let mut found = after.load(connection)?;
-            found.reverse();
-            Ok(found)
-        }
-    }
+    matching(client, filter)
+        .filter(audit_log::sequence.lt(before.unwrap_or(i64::MAX)))
+        .order(audit_log::sequence.desc())
+        .limit(limit)
+        .select(AuditRecord::as_select())
+        .load(connection)
 }
 
 fn matching(client: &ClientId, filter: &AuditFilter) -> audit_log::BoxedQuery<'static, Pg> {
@@ -65,7 +69,7 @@ fn matching(client: &ClientId, filter: &AuditFilter) -> audit_log::BoxedQuery<'s
     if let Some(actor) = filter.actor.clone() {
         query = match actor.parse::<Uuid>() {
             Ok(user_id) => query.filter(audit_log::actor.eq(user_id.to_string())),
-            Err(_a_kind) => query.filter(audit_log::actor_kind.eq(actor)),
+            Err(_kind_of_actor) => query.filter(audit_log::actor_kind.eq(actor)),
         };
     }
     if let Some(key) = filter.key.clone() {
@@ -81,8 +85,8 @@ fn matching(client: &ClientId, filter: &AuditFilter) -> audit_log::BoxedQuery<'s
     query
 }
 
-/// Id and name of every member of the client, by name.
-pub(crate) fn members(
+/// Id and name of every member, ordered by name.
+pub(crate) fn load_members(
     connection: &mut PgConnection,
     client: &ClientId,
 ) -> QueryResult<Vec<(String, String)>> {
@@ -95,8 +99,8 @@ pub(crate) fn members(
     Ok(members.into_iter().map(|(user_id, name)| (user_id.to_string(), name)).collect())
 }
 
-/// The names of the users that these records are by or about, also of those who are members no more.
-pub(crate) fn names(
+/// The names of the users in these records by their ids, including former members.
+pub(crate) fn load_user_names(
     connection: &mut PgConnection,
     records: &[AuditRecord],
 ) -> QueryResult<HashMap<String, String>> {

@@ -1,13 +1,14 @@
 //! The audit log: who did what, for each client a chain of records.
 //!
-//! A record is written in the transaction of what it tells ([`record`]), so neither is there without the other. Each is
-//! hashed with a key that is not in the database, over the one before: `uptok audit verify` ([`verify`]) names the first
-//! that is not as it was written.
+//! A record is written in the transaction of the event ([`record`]), so neither exists without the other. Its hash
+//! covers the previous record and needs a key that is not in the database: `uptok audit verify` ([`verify`]) finds the
+//! first record that was tampered with.
 
 mod csv;
 mod list;
 mod log;
 pub(crate) mod pages;
+mod query;
 mod verify;
 
 pub use log::{

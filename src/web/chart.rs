@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::format::{grouped, short};
+use super::format::{compact_number, grouped};
 
 /// Height of the drawing in pixels.
 const HEIGHT: i64 = 168;
@@ -239,7 +239,10 @@ impl Scale {
         let mut ticks = Vec::new();
         let mut number = 0;
         while number <= self.top {
-            ticks.push(Tick { y: DecimalText(BASE * UNIT - self.height(number)), text: short(number) });
+            ticks.push(Tick {
+                y: DecimalText(BASE * UNIT - self.height(number)),
+                text: compact_number(number),
+            });
             number += self.step;
         }
         ticks

@@ -1,6 +1,6 @@
 //! Numbers and bytes as text.
 
-/// A number with its groups: `1,234,567`.
+/// A number with thousands separators: `1,234,567`.
 #[must_use]
 pub fn grouped(number: impl Into<i128>) -> String {
     let number: i128 = number.into();
@@ -31,9 +31,9 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A round number in little room: `9,000`, `20k`, `1.5M`.
+/// A number from 10,000 on with a unit and at most one decimal, rounded down: `9,000`, `20k`, `1.5M`.
 #[must_use]
-pub fn short(number: i128) -> String {
+pub fn compact_number(number: i128) -> String {
     const STEPS: [(i128, &str); 4] =
         [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")];
     let Some((step, unit)) = STEPS.into_iter().find(|(step, _)| number >= *step) else {
@@ -47,9 +47,9 @@ pub fn short(number: i128) -> String {
     }
 }
 
-/// A number of bytes as people say it: `812 bytes`, `17.0 MiB`.
+/// A size in binary units: `812 bytes`, `17.0 MiB`.
 #[must_use]
-pub fn bytes(count: i64) -> String {
+pub fn byte_size(count: i64) -> String {
     let tenths = |unit: i64| {
         let tenths = count.saturating_mul(10) / unit;
         format!("{}.{}", grouped(tenths / 10), tenths % 10)
@@ -61,9 +61,9 @@ pub fn bytes(count: i64) -> String {
     }
 }
 
-/// Seconds as people say them: `1 h 02 min`, `3 min 20 s`, `45 s`, `–`.
+/// A duration in its two largest units: `1 h 02 min`, `3 min 20 s`, `45 s`; `–` if it is unknown.
 #[must_use]
-pub fn spoken(seconds: Option<i32>) -> String {
+pub fn duration_text(seconds: Option<i32>) -> String {
     match seconds {
         None => "–".to_owned(),
         Some(seconds @ ..60) => format!("{seconds} s"),
@@ -72,8 +72,8 @@ pub fn spoken(seconds: Option<i32>) -> String {
     }
 }
 
-/// Currencies whose minor unit is not a hundredth (ISO 4217), with the digits behind the point.
-const DIGITS: [(usize, &[&str]); 3] = [
+/// Numbers of decimals other than 2, with their currencies (ISO 4217).
+const DECIMALS: [(usize, &[&str]); 3] = [
     (
         0,
         &[
@@ -88,15 +88,16 @@ const DIGITS: [(usize, &[&str]); 3] = [
 /// An amount in minor units with its currency: `1,234.50 EUR`, `500 JPY`.
 #[must_use]
 pub fn money(minor: i64, currency: &str) -> String {
-    let digits = DIGITS.iter().find(|(_, currencies)| currencies.contains(&currency)).map_or(2, |it| it.0);
-    let unit = 10_u64.pow(u32::try_from(digits).unwrap_or(2));
+    let currency_decimals = DECIMALS.iter().find(|(_, currencies)| currencies.contains(&currency));
+    let decimals = currency_decimals.map_or(2, |(decimals, _)| *decimals);
+    let unit = 10_u64.pow(u32::try_from(decimals).unwrap_or(2));
     let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
     let sign = if minor < 0 { "-" } else { "" };
-    let rest = if digits == 0 { String::new() } else { format!(".{rest:0digits$}") };
-    format!("{sign}{}{rest} {currency}", grouped(whole)).trim_end().to_owned()
+    let fraction = if decimals == 0 { String::new() } else { format!(".{rest:0decimals$}") };
+    format!("{sign}{}{fraction} {currency}", grouped(whole)).trim_end().to_owned()
 }
 
-/// A share of all in whole per cent, rounded to the nearest; of nothing there is none.
+/// `part` of `all` in whole per cent, rounded to the nearest. Returns `None` if `all` is 0.
 #[must_use]
 pub fn percent(part: i64, all: i64) -> Option<i64> {
     let hundredths = i128::from(part) * 100 + i128::from(all) / 2;
@@ -108,10 +109,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_spoken() {
-        let spoken: Vec<_> =
-            [None, Some(0), Some(59), Some(200), Some(3725)].into_iter().map(spoken).collect();
-        assert_eq!(spoken, ["–", "0 s", "59 s", "3 min 20 s", "1 h 02 min"]);
+    fn durations_have_two_units() {
+        let texts: Vec<_> =
+            [None, Some(0), Some(59), Some(200), Some(3725)].into_iter().map(duration_text).collect();
+        assert_eq!(texts, ["–", "0 s", "59 s", "3 min 20 s", "1 h 02 min"]);
     }
 
     #[test]
@@ -124,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn amounts_have_the_digits_of_their_currency() {
-        let said = [(123_450, "EUR"), (5, "EUR"), (500, "JPY"), (1234, "KWD"), (-250, "GBP"), (100, "")]
+    fn amounts_have_the_decimals_of_their_currency() {
+        let texts = [(123_450, "EUR"), (5, "EUR"), (500, "JPY"), (1234, "KWD"), (-250, "GBP"), (100, "")]
             .map(|(minor, currency)| money(minor, currency));
-        assert_eq!(said, ["1,234.50 EUR", "0.05 EUR", "500 JPY", "1.234 KWD", "-2.50 GBP", "1.00"]);
+        assert_eq!(texts, ["1,234.50 EUR", "0.05 EUR", "500 JPY", "1.234 KWD", "-2.50 GBP", "1.00"]);
     }
 
     #[test]
@@ -145,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn round_numbers_are_short() {
-        let short = [0, 950, 9000, 20_000, 500_000, 1_500_000, 2_000_000_000].map(short);
-        assert_eq!(short, ["0", "950", "9,000", "20k", "500k", "1.5M", "2G"]);
+    fn large_numbers_are_compact() {
+        let texts = [0, 950, 9000, 20_000, 500_000, 1_500_000, 2_000_000_000].map(compact_number);
+        assert_eq!(texts, ["0", "950", "9,000", "20k", "500k", "1.5M", "2G"]);
     }
 
     #[test]
-    fn bytes_are_said_in_their_unit() {
-        let said = [0, 1023, 1024, 1_048_575, 1_048_576, 17_817_885].map(bytes);
-        assert_eq!(said, ["0 bytes", "1023 bytes", "1.0 KiB", "1,023.9 KiB", "1.0 MiB", "16.9 MiB"]);
+    fn sizes_have_the_largest_unit_below_them() {
+        let texts = [0, 1023, 1024, 1_048_575, 1_048_576, 17_817_885].map(byte_size);
+        assert_eq!(texts, ["0 bytes", "1023 bytes", "1.0 KiB", "1,023.9 KiB", "1.0 MiB", "16.9 MiB"]);
     }
 }

@@ -9,6 +9,7 @@ pub mod error_pages;
 pub mod form;
 pub mod format;
 pub mod health;
+pub mod list;
 pub mod page;
 pub(crate) mod rate_limit;
 pub(crate) mod request_log;

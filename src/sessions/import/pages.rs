@@ -24,7 +24,7 @@ use crate::{
     sessions::{self, fields::COLUMNS},
     web::{
         body::RawBody,
-        format::{bytes, grouped},
+        format::{byte_size, grouped},
         page::{NavSection, PageLayout, respond, see_other},
         time::DisplayTime,
         upload::FileUpload,
@@ -261,7 +261,7 @@ async fn show_with(
         layout,
         state: import.state(),
         created: import.created_at.into(),
-        size: bytes(import.bytes),
+        size: byte_size(import.bytes),
         summary: import.summary(),
         columns: columns(&start, chosen.as_deref()),
         why: why(&start),

@@ -1,4 +1,4 @@
-//! The picture above the list: sessions per day, and how many of them were answered.
+//! The chart above the list: sessions per day, answered and not.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
@@ -15,17 +15,23 @@ use crate::{
     },
 };
 
-/// Days that are shown when no filter says from when.
-const DAYS: u64 = 30;
-/// Days that are shown at most: the last ones.
+/// Days shown without a filter `from`.
+const DAYS_DEFAULT: u64 = 30;
+/// Maximum number of days shown: the last ones of the filter.
 const DAYS_MAX: u64 = 92;
 
 const SERIES: [Series; 2] =
     [Series { name: "Answered", class: "chart-main" }, Series { name: "Not answered", class: "chart-other" }];
 
-/// The first day and how many there are, for a list that is filtered like this; `None`: what is kept by day does not
-/// know this filter.
-pub(crate) fn days_of(filter: &SessionFilter, now: DateTime<Utc>) -> Option<(NaiveDate, u64)> {
+/// Consecutive days in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DayRange {
+    pub(crate) first: NaiveDate,
+    pub(crate) count: u64,
+}
+
+/// The days to show for a filtered list. Returns `None` if the daily counts cannot answer this filter.
+pub(crate) fn days_to_show(filter: &SessionFilter, now: DateTime<Utc>) -> Option<DayRange> {
     if filter.agent_name.is_some() || filter.updated_since.is_some() {
         return None;
     }
@@ -36,24 +42,22 @@ pub(crate) fn days_of(filter: &SessionFilter, now: DateTime<Utc>) -> Option<(Nai
     let end = filter.to.map_or(tomorrow, |to| to.date_naive());
     let count = match filter.from {
         Some(from) => u64::try_from((end - from.date_naive()).num_days()).ok()?.min(DAYS_MAX),
-        None => DAYS,
+        None => DAYS_DEFAULT,
     };
-    Some((end.checked_sub_days(Days::new(count))?, count)).filter(|_| count > 0)
+    let first = end.checked_sub_days(Days::new(count))?;
+    (count > 0).then_some(DayRange { first, count })
 }
 
-/// The picture, and the share of what was answered in a sentence; `None`: nothing happened on these days.
-pub(crate) fn drawn(
-    filter: &SessionFilter,
-    days: &[(NaiveDate, DayCount)],
-) -> Option<(Chart, Option<String>)> {
-    let answered: i64 = days.iter().map(|(_, of)| of.answered).sum();
-    let all: i64 = answered + days.iter().map(|(_, of)| of.others).sum::<i64>();
+/// The chart, and a sentence with the share of answered sessions. Returns `None` if there were no sessions.
+pub(crate) fn chart(filter: &SessionFilter, days: &[DayCount]) -> Option<(Chart, Option<String>)> {
+    let answered: i64 = days.iter().map(|count| count.answered).sum();
+    let all: i64 = answered + days.iter().map(|count| count.others).sum::<i64>();
     if all == 0 {
         return None;
     }
     let points: Vec<Point> = days.iter().map(point).collect();
     let chart = Chart::bars("Sessions per day", "Day", "sessions", SERIES, &points);
-    // Where only one status is shown, all or nothing was answered.
+    // With a filter for one status the share would be 0 or 100.
     let share = percent(answered, all).filter(|_| filter.status.is_none()).map(|share| {
         let sessions = plural(all, "session");
         format!("{share} % of {} {sessions} in these {} days were answered.", grouped(all), days.len())
@@ -61,26 +65,29 @@ pub(crate) fn drawn(
     Some((chart, share))
 }
 
-fn point((day, of): &(NaiveDate, DayCount)) -> Point {
-    Point { label: day.format("%-d %b").to_string(), iso: day.to_string(), values: [of.answered, of.others] }
+fn point(count: &DayCount) -> Point {
+    Point {
+        label: count.day.format("%-d %b").to_string(),
+        iso: count.day.to_string(),
+        values: [count.answered, count.others],
+    }
 }
 
-/// How many sessions began on a day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Sessions created on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DayCount {
-    /// Agent and shopper talked.
+    pub(crate) day: NaiveDate,
     pub(crate) answered: i64,
-    /// They did not.
     pub(crate) others: i64,
 }
 
-/// `count` days from `first` on, of this status and channel if there are any.
-pub(crate) fn by_day(
+/// The counts of every day in the range, for the status and the channel of the filter.
+pub(crate) fn load_days(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &SessionFilter,
-    (first, count): (NaiveDate, u64),
-) -> QueryResult<Vec<(NaiveDate, DayCount)>> {
+    DayRange { first, count }: DayRange,
+) -> QueryResult<Vec<DayCount>> {
     let mut query = session_days::table
         .into_boxed()
         .filter(session_days::client_id.eq(client.as_str()))
@@ -99,15 +106,15 @@ pub(crate) fn by_day(
     let mut days: Vec<_> = first
         .iter_days()
         .take(usize::try_from(count).unwrap_or(0))
-        .map(|day| (day, DayCount::default()))
+        .map(|day| DayCount { day, answered: 0, others: 0 })
         .collect();
     for (day, status, sessions) in rows {
-        let place = usize::try_from((day - first).num_days()).unwrap_or(0);
-        if let Some((_, of_day)) = days.get_mut(place) {
+        let index = usize::try_from((day - first).num_days()).unwrap_or(0);
+        if let Some(count) = days.get_mut(index) {
             if status == SessionStatus::Completed {
-                of_day.answered += sessions
+                count.answered += sessions;
             } else {
-                of_day.others += sessions
+                count.others += sessions;
             }
         }
     }
@@ -121,8 +128,8 @@ mod tests {
     fn days(from: &str, to: &str) -> Option<(String, u64)> {
         let time = |text: &str| text.parse::<DateTime<Utc>>().ok();
         let filter = SessionFilter { from: time(from), to: time(to), ..SessionFilter::default() };
-        days_of(&filter, time("2026-11-25T10:00:00Z").unwrap())
-            .map(|(first, count)| (first.to_string(), count))
+        days_to_show(&filter, time("2026-11-25T10:00:00Z").unwrap())
+            .map(|range| (range.first.to_string(), range.count))
     }
 
     #[test]
@@ -141,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn the_share_is_said_unless_a_status_is_chosen() {
-        let days = [(NaiveDate::MIN, DayCount { answered: 2, others: 1 })];
-        let (_, share) = drawn(&SessionFilter::default(), &days).unwrap();
+    fn the_share_is_given_unless_a_status_is_chosen() {
+        let days = [DayCount { day: NaiveDate::MIN, answered: 2, others: 1 }];
+        let (_, share) = chart(&SessionFilter::default(), &days).unwrap();
         assert_eq!(share.unwrap(), "67 % of 3 sessions in these 1 days were answered.");
         let missed = SessionFilter { status: Some(SessionStatus::Missed), ..SessionFilter::default() };
-        assert_eq!(drawn(&missed, &days).unwrap().1, None);
-        assert!(drawn(&SessionFilter::default(), &[]).is_none());
+        assert_eq!(chart(&missed, &days).unwrap().1, None);
+        assert!(chart(&SessionFilter::default(), &[]).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions: the list, the newest first; one session; and what the list shows as a file.
+//! Sessions: the list, one session, and the list as a file.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -6,6 +6,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -13,8 +14,8 @@ use super::{
     details::{self, DetailValue},
     query::{AppliedFilter, ListQuery},
     row::{DurationText, SessionRow},
-    search::{LOOKED_THROUGH, SHOWN_MAX},
-    store::{self, ListPage, ListRequest},
+    search::{SEARCHED_AT_ONCE, SHOWN_MAX},
+    store::{self, ListPage, ListRequest, SearchRequest},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -30,6 +31,7 @@ use crate::{
         chart::Chart,
         form::FormState,
         format::grouped,
+        list::{KeysetPage, Pager},
         page::{NavSection, PageLayout, respond},
         time::{self, DisplayTime},
     },
@@ -40,29 +42,24 @@ use crate::{
 struct SessionListPage {
     layout: PageLayout,
     rows: Vec<SessionRow>,
-    /// The filter cannot be read.
-    is_wrong: bool,
-    /// How many there are in all, in words.
     total: String,
-    /// What the list is, in a sentence.
-    said: String,
+    /// A sentence about the rows.
+    summary: String,
     client_id: String,
-    /// Where programs find this installation.
+    /// The origin of the API, for the sample call.
     origin: String,
     may_erase: bool,
     statuses: &'static [&'static str],
     channels: &'static [&'static str],
     form: FormState,
     applied: Vec<AppliedFilter>,
-    /// The filter as a query string, empty or with its `?`; `None`: a search cannot be downloaded.
+    /// The filters as a query string, empty or with its `?`. `None` for a search, which cannot be downloaded.
     download: Option<String>,
-    /// The list with its filter, from the top.
-    top: String,
-    newer: Option<String>,
-    older: Option<String>,
-    /// Where the search goes on.
-    further_back: Option<String>,
+    pager: Pager,
+    /// Where the search continues.
+    older_search: Option<String>,
     chart: Option<Chart>,
+    /// A sentence with the share of answered sessions.
     share: Option<String>,
 }
 
@@ -88,67 +85,68 @@ pub(crate) async fn index(
     let (signed_in, layout) = visitor.required("Sessions", NavSection::Sessions)?;
     let client = signed_in.client();
     let now = time::now();
-    let asked = ListQuery::parse(request.query_string())?;
-    let search = asked.search().map(|text| (text.to_owned(), asked.back));
-    let days = if search.is_none() { daily_chart::days_of(asked.filter(), now) } else { None };
-    let view = ListRequest { filter: asked.filter().clone(), towards: asked.towards, search, days };
-    let mut seen = db.run(move |connection| store::seen(connection, &client, &view)).await?;
-    let is_wrong = !asked.errors.is_empty();
-    if is_wrong {
-        seen.sessions.clear();
-        seen.days.clear();
+    let query = ListQuery::parse(request.query_string())?;
+    let list_request = list_request(&query, now);
+    let mut list = db.run(move |connection| store::load_list(connection, &client, &list_request)).await?;
+    if query.form.is_wrong() {
+        list.sessions = KeysetPage::single(Vec::new());
+        list.days.clear();
     }
-    let (chart, share) = daily_chart::drawn(asked.filter(), &seen.days).unzip();
-    let further_back =
-        asked.search().filter(|_| seen.looked_to > 0).map(|_| asked.further_back(seen.looked_to));
+    let (chart, share) = daily_chart::chart(query.filter(), &list.days).unzip();
+    let is_list = !query.form.is_wrong() && query.search().is_none();
     let page = SessionListPage {
         layout,
-        is_wrong,
-        rows: seen.sessions.iter().map(|session| SessionRow::of(session, now)).collect(),
-        total: grouped(seen.total),
-        said: said(&asked, &seen),
+        rows: list.sessions.rows.iter().map(|session| SessionRow::new(session, now)).collect(),
+        total: grouped(list.total),
+        summary: summary(&query, &list),
         client_id: signed_in.client().to_string(),
         origin: settings.public_url.origin(),
         may_erase: signed_in.is_admin(),
         statuses: SessionStatus::NAMES,
         channels: Channel::NAMES,
-        applied: asked.applied(),
-        download: (!is_wrong && asked.search().is_none()).then(|| asked.query()),
-        top: format!("/sessions{}", asked.query()),
-        newer: seen.sessions.first().filter(|_| seen.has_newer).map(|it| asked.beyond("after", it)),
-        older: seen.sessions.last().filter(|_| seen.has_older).map(|it| asked.beyond("before", it)),
-        further_back,
+        applied: query.applied_filters(),
+        download: is_list.then(|| query.address.query()),
+        pager: query.pager(&list.sessions),
+        older_search: (list.searched_to > 0).then(|| query.older_search_link(list.searched_to)),
         chart,
         share: share.flatten(),
-        form: asked.form,
+        form: query.form,
     };
     respond(StatusCode::OK, &page)
 }
 
-/// What the list is, in a sentence.
-fn said(asked: &ListQuery, seen: &ListPage) -> String {
-    if asked.search().is_some() {
-        return said_of_search(seen, asked.back.is_some());
+fn list_request(query: &ListQuery, now: DateTime<Utc>) -> ListRequest {
+    let search =
+        query.search().map(|text| SearchRequest { text: text.to_owned(), newest: query.search_from });
+    let days = if search.is_none() { daily_chart::days_to_show(query.filter(), now) } else { None };
+    ListRequest { filter: query.filter().clone(), direction: query.direction, search, days }
+}
+
+fn summary(query: &ListQuery, list: &ListPage) -> String {
+    if query.search().is_some() {
+        return search_summary(list, query.search_from.is_some());
     }
-    match (asked.is_narrowed(), asked.errors.is_empty()) {
-        (true, true) if seen.matching == 1 => "1 matches.".to_owned(),
-        (true, true) => format!("{} match.", grouped(seen.matching)),
-        (false, true) => "The newest first.".to_owned(),
-        (_, false) => String::new(),
+    match (query.is_filtered(), query.form.is_wrong()) {
+        (_, true) => String::new(),
+        (true, false) if list.matching == 1 => "1 matches.".to_owned(),
+        (true, false) => format!("{} match.", grouped(list.matching)),
+        (false, false) => "The newest first.".to_owned(),
     }
 }
 
-fn said_of_search(seen: &ListPage, is_further_back: bool) -> String {
-    let place = match (is_further_back, seen.looked_to > 0) {
+fn search_summary(list: &ListPage, is_continued: bool) -> String {
+    let searched = match (is_continued, list.searched_to > 0) {
         (false, false) => "all sessions".to_owned(),
-        (false, true) => format!("the last {} sessions recorded", grouped(LOOKED_THROUGH)),
-        (true, true) => format!("the {} sessions before", grouped(LOOKED_THROUGH)),
+        (false, true) => format!("the last {} sessions recorded", grouped(SEARCHED_AT_ONCE)),
+        (true, true) => format!("the {} sessions before", grouped(SEARCHED_AT_ONCE)),
         (true, false) => "the oldest sessions".to_owned(),
     };
-    if seen.is_cut {
-        return format!("The last {SHOWN_MAX} that match in {place}. Add a word or a filter to see others.");
+    if list.is_truncated {
+        return format!(
+            "The last {SHOWN_MAX} that match in {searched}. Add a word or a filter to see others."
+        );
     }
-    format!("{} found in {place}.", grouped(seen.matching))
+    format!("{} found in {searched}.", grouped(list.matching))
 }
 
 pub(crate) async fn show(
@@ -157,10 +155,10 @@ pub(crate) async fn show(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Session", NavSection::Sessions)?;
-    let session_id = session_id.parse::<Uuid>().map_err(|_not_an_id| AppError::NotFound)?;
+    let session_id = session_id.parse::<Uuid>().map_err(|_malformed| AppError::NotFound)?;
     let client = signed_in.client();
     let session = db.run(move |connection| queries::find_for_member(connection, &client, session_id)).await?;
-    let tells_of_shopper = session.shopper_id.is_some() || session.shopper_email.is_some();
+    let has_shopper = session.shopper_id.is_some() || session.shopper_email.is_some();
     let page = SessionDetailsPage {
         layout,
         session_id: session_id.to_string(),
@@ -168,7 +166,7 @@ pub(crate) async fn show(
         wait: session.wait_seconds.into(),
         duration: session.duration_seconds.into(),
         erased: session.erased_at.map(DisplayTime::from),
-        may_erase: tells_of_shopper && signed_in.is_admin(),
+        may_erase: has_shopper && signed_in.is_admin(),
         sections: details::sections(&session),
     };
     respond(StatusCode::OK, &page)
@@ -190,23 +188,23 @@ pub(crate) async fn download_ndjson(
     download(&request, &signed_in, db, ExportFormat::Ndjson).await
 }
 
-/// What the list is narrowed to, as a file.
+/// The filtered list as a file.
 async fn download(
     request: &HttpRequest,
     signed_in: &SignedIn,
     db: Data<Db>,
     format: ExportFormat,
 ) -> Result<HttpResponse, AppError> {
-    let asked = ListQuery::parse(request.query_string())?;
-    if asked.search().is_some() {
+    let query = ListQuery::parse(request.query_string())?;
+    if query.search().is_some() {
         return Err(AppError::invalid(
             "q",
             "What a search finds is not a file. Narrow the list with filters instead.",
         ));
     }
-    if !asked.errors.is_empty() {
-        return Err(AppError::Invalid(asked.errors));
+    if query.form.is_wrong() {
+        return Err(query.form.into_errors().into());
     }
     let reader = ExportReader::Member { client: signed_in.client(), user_id: signed_in.user_id };
-    stream::stream_for_member(reader, format, asked.request, db).await
+    stream::stream_for_member(reader, format, query.request, db).await
 }

@@ -1,4 +1,4 @@
-//! A session as a line of the list, in words that people read.
+//! A session as a row of the list.
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -8,15 +8,14 @@ use crate::{
         session::Session,
     },
     web::{
-        format::{money, spoken},
+        format::{duration_text, money},
         time::DisplayTime,
     },
 };
 
-/// What stands where there is nothing.
-const NOTHING: &str = "–";
+/// Shown for an absent value.
+const ABSENT: &str = "–";
 
-/// One line of the list.
 pub(crate) struct SessionRow {
     pub(crate) session_id: String,
     pub(crate) created: DisplayTime,
@@ -32,26 +31,27 @@ pub(crate) struct SessionRow {
     pub(crate) sequence: i64,
 }
 
-/// Seconds as people say them, and exactly.
+/// A duration in rounded units, and in seconds.
 pub(crate) struct DurationText {
     pub(crate) text: String,
+    /// `3725 seconds`.
     pub(crate) exact: Option<String>,
 }
 
 impl From<Option<i32>> for DurationText {
     fn from(seconds: Option<i32>) -> Self {
-        Self { text: spoken(seconds), exact: seconds.map(|seconds| format!("{seconds} seconds")) }
+        Self { text: duration_text(seconds), exact: seconds.map(|seconds| format!("{seconds} seconds")) }
     }
 }
 
 impl SessionRow {
-    /// The line of this session, as it is said at `now`.
-    pub(crate) fn of(session: &Session, now: DateTime<Utc>) -> Self {
-        let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| NOTHING.to_owned());
+    /// `now` decides which sessions are of today and yesterday.
+    pub(crate) fn new(session: &Session, now: DateTime<Utc>) -> Self {
+        let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| ABSENT.to_owned());
         let shopper = session.shopper_name.as_ref().or(session.shopper_id.as_ref());
         Self {
             session_id: session.session_id.to_string(),
-            created: friendly(session.created_at, now),
+            created: relative_day(session.created_at, now),
             status: session.status,
             channel: session.channel,
             agent: or_dash(session.agent_name.as_ref()),
@@ -60,13 +60,13 @@ impl SessionRow {
             wait: session.wait_seconds.into(),
             duration: session.duration_seconds.into(),
             rating: session.rating,
-            order: order_value(session).unwrap_or_else(|| NOTHING.to_owned()),
+            order: order_value(session).unwrap_or_else(|| ABSENT.to_owned()),
             sequence: session.sequence,
         }
     }
 }
 
-/// The value of the order; one without a value is said by its id.
+/// The value of the order, or its id if the value is unknown.
 pub(crate) fn order_value(session: &Session) -> Option<String> {
     let currency = session.currency.as_deref().unwrap_or_default();
     let value = session.order_value_minor.map(|minor| money(minor, currency));
@@ -74,14 +74,14 @@ pub(crate) fn order_value(session: &Session) -> Option<String> {
 }
 
 /// `Today, 10:45`, `Yesterday, 10:45`, `3 Nov, 10:45` or, of another year, `3 Nov 2025, 10:45`. UTC.
-fn friendly(instant: DateTime<Utc>, now: DateTime<Utc>) -> DisplayTime {
-    let form = match (now.date_naive() - instant.date_naive()).num_days() {
+fn relative_day(instant: DateTime<Utc>, now: DateTime<Utc>) -> DisplayTime {
+    let format = match (now.date_naive() - instant.date_naive()).num_days() {
         0 => "Today, %H:%M",
         1 => "Yesterday, %H:%M",
         _ if instant.year() == now.year() => "%-d %b, %H:%M",
         _ => "%-d %b %Y, %H:%M",
     };
-    DisplayTime { text: instant.format(form).to_string(), ..DisplayTime::from(instant) }
+    DisplayTime { text: instant.format(format).to_string(), ..DisplayTime::from(instant) }
 }
 
 #[cfg(test)]
@@ -89,11 +89,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_said_as_people_say_them() {
+    fn times_name_the_day_relative_to_today() {
         let now = "2026-11-25T00:30:00Z".parse().unwrap();
-        let said =
+        let texts =
             ["2026-11-25T00:10:00Z", "2026-11-24T23:50:00Z", "2026-11-03T10:45:06Z", "2025-11-03T10:45:06Z"]
-                .map(|time| friendly(time.parse().unwrap(), now).text);
-        assert_eq!(said, ["Today, 00:10", "Yesterday, 23:50", "3 Nov, 10:45", "3 Nov 2025, 10:45"]);
+                .map(|time| relative_day(time.parse().unwrap(), now).text);
+        assert_eq!(texts, ["Today, 00:10", "Yesterday, 23:50", "3 Nov, 10:45", "3 Nov 2025, 10:45"]);
     }
 }

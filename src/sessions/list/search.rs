@@ -1,4 +1,4 @@
-//! Looking for sessions by what people remember of them.
+//! Finding sessions by words that appear in them.
 
 use diesel::{
     pg::Pg,
@@ -14,30 +14,30 @@ use crate::{
     sessions::{filter::SessionFilter, queries::filtered, session::Session},
 };
 
-/// So many sessions are looked through at a time, from the last recorded back: a search costs no more than that, however
-/// many there are.
-pub(crate) const LOOKED_THROUGH: i64 = 100_000;
-/// So many are shown of what matches.
+/// Sessions covered by one search, from the last recorded backwards. It bounds the cost of a search.
+pub(crate) const SEARCHED_AT_ONCE: i64 = 100_000;
+/// Maximum number of results.
 pub(crate) const SHOWN_MAX: usize = 200;
-/// Words beyond this many are not looked for.
+/// Maximum number of words. Further words are ignored.
 const WORDS_MAX: usize = 8;
-/// What is looked into. A word may be anywhere in it.
-const TEXT_OF_A_SESSION: &str = "concat_ws(' ', external_id, agent_name, agent_email, shopper_id, shopper_name, \
+/// The searched columns. A word may begin anywhere in them.
+const CONTAINS_SQL: &str = "concat_ws(' ', external_id, agent_name, agent_email, shopper_id, shopper_name, \
      shopper_email, shopper_phone, order_id, queue_name, notes) ilike ";
 
-/// What a search found.
 pub(crate) struct SearchResult {
     /// The newest `createdAt` first.
     pub(crate) sessions: Vec<Session>,
-    /// More match than are shown.
-    pub(crate) is_cut: bool,
-    /// Before this sequence (exclusive) nothing was looked through yet; 0: everything was.
-    pub(crate) looked_to: i64,
+    /// Whether more than [`SHOWN_MAX`] sessions match.
+    pub(crate) is_truncated: bool,
+    /// The search has not covered this sequence and those before it; 0 if it covered all.
+    pub(crate) searched_to: i64,
 }
 
-/// Looks for sessions that the filter lets through and that have every word of `text` somewhere; first of all for the one
-/// with exactly this `sessionId` or `externalId`. `newest` is where to begin; without it at the last recorded.
-pub(crate) fn find(
+/// The sessions that match the filter and contain every word of `text`.
+///
+/// The search goes back from the sequence `newest`, or else from the last recorded session; then it also finds the
+/// session whose `sessionId` or `externalId` is `text`, wherever that is.
+pub(crate) fn search(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &SessionFilter,
@@ -47,15 +47,15 @@ pub(crate) fn find(
     let counter = session_counters::table.find(client.as_str());
     let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
     let last = newest.unwrap_or(recorded).min(recorded);
-    let looked_to = (last - LOOKED_THROUGH).max(0);
+    let searched_to = (last - SEARCHED_AT_ONCE).max(0);
     let mut found = match newest {
-        None => exactly(connection, client, filter, text)?,
+        None => find_by_id(connection, client, filter, text)?,
         Some(_) => Vec::new(),
     };
-    // In the order of an index that has these bounds: ordered by time it would be looked for in all the others, too.
+    // The index on the sequence has these bounds. Ordered by time, PostgreSQL would search all other sessions as well.
     let limit = i64::try_from(SHOWN_MAX + 1).unwrap_or(i64::MAX);
     let query = containing(filtered(client, filter), text)
-        .filter(sessions::sequence.gt(looked_to).and(sessions::sequence.le(last)))
+        .filter(sessions::sequence.gt(searched_to).and(sessions::sequence.le(last)))
         .order(sessions::sequence.desc())
         .limit(limit);
     let others: Vec<Session> = query.select(Session::as_select()).load(connection)?;
@@ -64,14 +64,14 @@ pub(crate) fn find(
             found.push(session);
         }
     }
-    let is_cut = found.len() > SHOWN_MAX;
+    let is_truncated = found.len() > SHOWN_MAX;
     found.truncate(SHOWN_MAX);
     found.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.sequence)));
-    Ok(SearchResult { sessions: found, is_cut, looked_to })
+    Ok(SearchResult { sessions: found, is_truncated, searched_to })
 }
 
-/// The sessions whose own id or sender's id this is, wherever they are.
-fn exactly(
+/// The sessions whose `sessionId` or `externalId` is `text`.
+fn find_by_id(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &SessionFilter,
@@ -89,7 +89,7 @@ fn exactly(
 fn containing<'a>(mut query: sessions::BoxedQuery<'a, Pg>, text: &str) -> sessions::BoxedQuery<'a, Pg> {
     for word in text.split_whitespace().take(WORDS_MAX) {
         let pattern = like_pattern(word);
-        query = query.filter(diesel::dsl::sql::<Bool>(TEXT_OF_A_SESSION).bind::<Text, _>(pattern));
+        query = query.filter(diesel::dsl::sql::<Bool>(CONTAINS_SQL).bind::<Text, _>(pattern));
     }
     query
 }

@@ -1,0 +1,39 @@
+//! The audit log's address: filters and position.
+
+use chrono::NaiveDate;
+
+use super::list::AuditFilter;
+use crate::web::{
+    form::FormState,
+    list::{ListAddress, PageDirection},
+    time::midnight,
+};
+
+/// The filters, in the order of the form.
+const FILTERS: [&str; 5] = ["act", "actor", "key", "from", "to"];
+
+pub(crate) struct AuditQuery {
+    pub(crate) address: ListAddress,
+    pub(crate) filter: AuditFilter,
+    /// The filters as they were typed. If one is wrong, no record is shown.
+    pub(crate) form: FormState,
+    /// The cursor is a sequence.
+    pub(crate) direction: PageDirection<i64>,
+}
+
+impl AuditQuery {
+    pub(crate) fn parse(path: &'static str, query: &str) -> Self {
+        let address = ListAddress::parse(path, query, FILTERS);
+        let mut form = address.form();
+        let mut parse_day = |name: &'static str| {
+            let day = address.filter(name)?.parse::<NaiveDate>();
+            form.check(name, day.map_err(|_malformed| "Write the day as YYYY-MM-DD.")).map(midnight)
+        };
+        let (from, to) = (parse_day("from"), parse_day("to"));
+        // No record has a control character, and PostgreSQL rejects NUL.
+        let text = |name: &str| address.filter(name).map(|text| text.replace(char::is_control, ""));
+        let filter = AuditFilter { act: text("act"), actor: text("actor"), key: text("key"), from, to };
+        let direction = address.direction(|cursor| cursor.parse().ok());
+        Self { address, filter, form, direction }
+    }
+}
