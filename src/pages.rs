@@ -106,7 +106,7 @@ pub const PAGE_ROUTES: [PageRoute; 37] = [
     post("/sessions/import", Admin, UploadOfClient, |route| route.to(import_pages::create)),
     get("/sessions/imports/{import_id}", Member, |route| route.to(import_pages::show)),
     get("/sessions/imports/{import_id}/bad-lines.csv", Member, |route| route.to(rejected_lines_download::download)),
-    post("/sessions/imports/{import_id}/columns", Admin, Plain, |route| route.to(import_pages::map)),
+    post("/sessions/imports/{import_id}/columns", Admin, Plain, |route| route.to(import_pages::map_columns)),
     post("/sessions/imports/{import_id}/start", Admin, Empty, |route| route.to(import_pages::start)),
     post("/sessions/imports/{import_id}/discard", Admin, Empty, |route| route.to(import_pages::discard)),
 

@@ -72,7 +72,7 @@ impl ImportCommand {
         bar.finish_and_clear();
         let summary = summary?;
         if !self.dry_run {
-            audit::record(connection, &self.client, context, &sessions::imported(&summary))?;
+            audit::record(connection, &self.client, context, &sessions::import_finished(&summary))?;
         }
         let prefix = if self.dry_run { "Nothing is stored. It would be " } else { "" };
         writeln!(io::stdout(), "{prefix}{}", summary_text(&summary))?;
@@ -130,7 +130,7 @@ struct TerminalProgress {
 }
 
 impl sessions::ImportProgress for TerminalProgress {
-    fn bad_line(&mut self, rejected: &RejectedLine) {
+    fn on_rejected_line(&mut self, rejected: &RejectedLine) {
         let reasons: Vec<String> = rejected.errors.iter().map(error_text).collect();
         self.bar.suspend(|| {
             // Standard error may be closed; the summary at the end still has the number of rejected lines.
@@ -138,8 +138,8 @@ impl sessions::ImportProgress for TerminalProgress {
         });
     }
 
-    fn batch(&mut self, bytes: u64, summary: &ImportSummary) {
-        self.bar.set_position(bytes);
+    fn on_batch(&mut self, bytes_read: u64, summary: &ImportSummary) {
+        self.bar.set_position(bytes_read);
         self.bar.set_message(summary_text(summary));
     }
 }

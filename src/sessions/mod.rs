@@ -37,7 +37,9 @@ pub use import::{
     parser::{FileFormat, ParsedLine, SessionFileParser, UnreadableFile, read_columns},
     worker::ImportWorker,
 };
-pub(crate) use import::{pages as import_pages, rejected_lines as rejected_lines_download, worker::imported};
+pub(crate) use import::{
+    pages as import_pages, rejected_lines as rejected_lines_download, worker::import_finished,
+};
 pub(crate) use list::pages as session_list_pages;
 pub use record::{IncomingSession, SessionRecord};
 pub(crate) use recording::handlers as recording_handlers;

@@ -1,37 +1,56 @@
-//! A file that is uploaded: the one body that is not read whole before it is parsed, because it may be large. It is
-//! counted as it comes in, part heads included, and has deadlines.
+//! File uploads. Unlike other bodies, an upload is parsed while it arrives, because it may be large. Its size limit
+//! includes the heads of the parts, and it has deadlines.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    time::Duration,
+};
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{
-    HttpRequest,
+    FromRequest, HttpRequest, dev,
     error::PayloadError,
     http::header::CONTENT_ENCODING,
-    web::{Bytes, BytesMut, Payload},
+    web::{Bytes, BytesMut},
 };
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::AppError;
 
-/// A file comes in chunks of this many bytes; the last may have fewer.
+/// Size of a chunk. The last one of a file may be smaller.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
-/// Nothing came for so long: the sender is gone, in seconds.
+/// The upload fails after this long without a byte.
 const IDLE_SECONDS: u64 = 30;
-/// A whole upload may take so long, in seconds.
+/// Maximum duration of an upload.
 const TOTAL_SECONDS: u64 = 3600;
-/// So many parts at most come before the file.
+/// Maximum number of parts, of which the file is the last.
 const PARTS_MAX: usize = 8;
-/// A field beside the file has at most so many bytes.
+/// Maximum size of a field before the file, in bytes.
 const FIELD_MAX: usize = 1024;
+
+/// A request whose body is a form with a file, not read yet.
+pub struct UploadRequest {
+    request: HttpRequest,
+    payload: dev::Payload,
+}
+
+impl FromRequest for UploadRequest {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        ready(Ok(Self { request: request.clone(), payload: payload.take() }))
+    }
+}
 
 /// The file of a form, and the fields that came before it.
 pub struct FileUpload {
     fields: Vec<(String, String)>,
     name: String,
     file: Field,
-    // The field reads from it.
+    // `file` reads from it.
     _parts: Multipart,
     rest: BytesMut,
     is_at_end: bool,
@@ -40,31 +59,27 @@ pub struct FileUpload {
 }
 
 impl FileUpload {
-    /// Reads until the part `file_field`. The whole body has at most `limit` bytes.
+    /// Reads up to the part `file_field`. `limit` is the maximum size of the body in bytes.
     ///
     /// # Errors
-    /// 400 when there is no such part, 408, 413, 415.
-    pub async fn begin(
-        request: &HttpRequest,
-        payload: Payload,
-        file_field: &str,
-        limit: usize,
-    ) -> Result<Self, AppError> {
+    /// 400 if there is no such part, 408, 413, 415.
+    pub async fn begin(upload: UploadRequest, file_field: &str, limit: usize) -> Result<Self, AppError> {
+        let UploadRequest { request, payload } = upload;
         if request.headers().contains_key(CONTENT_ENCODING) {
             return Err(AppError::UnsupportedType);
         }
-        let mut left = limit;
-        let counted = payload.map(move |chunk| {
+        let mut bytes_left = limit;
+        let limited = payload.map(move |chunk| {
             let chunk = chunk?;
-            left = left.checked_sub(chunk.len()).ok_or(PayloadError::Overflow)?;
+            bytes_left = bytes_left.checked_sub(chunk.len()).ok_or(PayloadError::Overflow)?;
             Ok(chunk)
         });
-        let mut parts = Multipart::new(request.headers(), counted);
+        let mut parts = Multipart::new(request.headers(), limited);
         let deadline = Instant::now() + Duration::from_secs(TOTAL_SECONDS);
         let mut fields = Vec::new();
         for _ in 0..PARTS_MAX {
             let Some(part) = within(deadline, parts.next()).await? else { break };
-            let part = part.map_err(|error| refused(&error, limit))?;
+            let part = part.map_err(|error| upload_error(&error, limit))?;
             let field = part.name().unwrap_or_default().to_owned();
             if field == file_field {
                 let name = part.content_disposition().and_then(|it| it.get_filename()).unwrap_or_default();
@@ -81,32 +96,32 @@ impl FileUpload {
                     limit,
                 });
             }
-            fields.push((field, text(part, deadline, limit).await?));
+            fields.push((field, read_text(part, deadline, limit).await?));
         }
         Err(AppError::Malformed("The form has no file. Choose one and send it again.".into()))
     }
 
-    /// A field that came before the file; absent is empty.
+    /// A field that came before the file, or an empty text.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
-    /// What the sender calls the file.
+    /// The name that the sender gave the file.
     #[must_use]
     pub fn file_name(&self) -> &str {
         &self.name
     }
 
-    /// The next [`CHUNK_BYTES`] of the file; `None`: that was all.
+    /// The next [`CHUNK_BYTES`] of the file. Returns `None` at its end.
     ///
     /// # Errors
-    /// 400 when the body is cut off, 408, 413.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, AppError> {
+    /// 400 if the body is cut off, 408, 413.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, AppError> {
         while self.rest.len() < CHUNK_BYTES && !self.is_at_end {
             match within(self.deadline, self.file.next()).await? {
                 Some(bytes) => {
-                    self.rest.extend_from_slice(&bytes.map_err(|error| refused(&error, self.limit))?);
+                    self.rest.extend_from_slice(&bytes.map_err(|error| upload_error(&error, self.limit))?);
                 }
                 None => self.is_at_end = true,
             }
@@ -116,10 +131,10 @@ impl FileUpload {
     }
 }
 
-async fn text(mut part: Field, deadline: Instant, limit: usize) -> Result<String, AppError> {
+async fn read_text(mut part: Field, deadline: Instant, limit: usize) -> Result<String, AppError> {
     let mut value = Vec::new();
     while let Some(bytes) = within(deadline, part.next()).await? {
-        value.extend_from_slice(&bytes.map_err(|error| refused(&error, limit))?);
+        value.extend_from_slice(&bytes.map_err(|error| upload_error(&error, limit))?);
         if value.len() > FIELD_MAX {
             return Err(AppError::TooLarge(FIELD_MAX));
         }
@@ -127,13 +142,13 @@ async fn text(mut part: Field, deadline: Instant, limit: usize) -> Result<String
     String::from_utf8(value).map_err(|_not_text| AppError::Malformed("A field is not UTF-8 text.".into()))
 }
 
-/// What comes before the sender is taken to be gone and before the upload has taken too long.
+/// The result of `next`, unless the upload is idle or takes too long.
 async fn within<T>(deadline: Instant, next: impl Future<Output = T>) -> Result<T, AppError> {
     let idle = Instant::now() + Duration::from_secs(IDLE_SECONDS);
     timeout_at(deadline.min(idle), next).await.map_err(|_elapsed| AppError::TooSlow(IDLE_SECONDS))
 }
 
-fn refused(error: &MultipartError, limit: usize) -> AppError {
+fn upload_error(error: &MultipartError, limit: usize) -> AppError {
     match error {
         MultipartError::Payload(PayloadError::Overflow) => AppError::TooLarge(limit),
         error => AppError::Malformed(format!("The upload cannot be read: {error}.").into()),

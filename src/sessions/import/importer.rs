@@ -1,4 +1,4 @@
-//! Importing a file of sessions: what `uptok import` does, without the terminal.
+//! Importing a whole file of sessions, for `uptok import`.
 
 use std::{
     io::Read,
@@ -21,28 +21,28 @@ use crate::{
     },
 };
 
-/// So many sessions are stored in one transaction: enough that what each transaction costs hardly counts, and few
-/// enough that others who record for the client wait a fraction of a second.
+/// Sessions per transaction: enough to make the cost of each transaction negligible, and few enough that other
+/// requests that record for the client wait only a fraction of a second.
 const SESSIONS_PER_BATCH: usize = 5000;
-/// So many bytes are read at a time.
+/// Bytes per read of the file.
 const READ_BYTES: usize = 256 * 1024;
-/// So many batches may wait to be stored.
-const WAITING_MAX: usize = 2;
+/// Maximum number of parsed batches waiting to be stored.
+const QUEUE_LENGTH: usize = 2;
 
-/// What an import did, or would do.
+/// What an import changed, or a dry run would change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportSummary {
     /// New sessions.
     pub created: u64,
-    /// Sessions that were known and are now different.
+    /// Known sessions with different values.
     pub updated: u64,
-    /// Sessions that were there already, or newer.
+    /// Known sessions that were the same or newer.
     pub unchanged: u64,
-    /// Lines that were left out.
+    /// Lines without a valid session.
     pub rejected: u64,
 }
 
-/// A line that was left out.
+/// A line that is left out.
 #[derive(Debug)]
 pub struct RejectedLine {
     /// The number of the line in the file, from 1.
@@ -51,98 +51,98 @@ pub struct RejectedLine {
     pub errors: Vec<FieldError>,
 }
 
-/// What the sessions of a file go through.
+/// Whether an import changes anything.
 #[derive(Debug)]
 pub enum ImportMode {
-    /// They are stored.
+    /// Sessions are stored.
     Real,
-    /// It is only found out what would become of them.
+    /// Outcomes are only counted.
     Dry(DryRun),
 }
 
 impl ImportMode {
-    /// Stores these sessions of a file, or finds out what would become of them, and counts it.
+    /// Stores the sessions or simulates that, and counts the outcomes.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn take(
+    pub fn apply(
         &mut self,
         connection: &mut PgConnection,
         client: &crate::ids::ClientId,
-        given: &[IncomingSession],
+        sessions: &[IncomingSession],
     ) -> diesel::QueryResult<ImportSummary> {
         let outcomes: Vec<RecordOutcome> = match self {
-            Self::Real => {
-                record_all(connection, client, given)?.into_iter().map(|recorded| recorded.outcome).collect()
-            }
-            Self::Dry(dry_run) => dry_run.predict(connection, client, given)?,
+            Self::Real => record_all(connection, client, sessions)?
+                .into_iter()
+                .map(|recorded| recorded.outcome)
+                .collect(),
+            Self::Dry(dry_run) => dry_run.predict(connection, client, sessions)?,
         };
         Ok(outcomes.into_iter().fold(ImportSummary::default(), ImportSummary::with))
     }
 }
 
-/// Imports a file; lines that are wrong are told to `hears` and left out. Each batch is one transaction. Reading goes
-/// on while a batch is stored.
+/// Imports a file and reports to `progress`. Wrong lines are left out. Each batch is one transaction; a thread reads
+/// ahead while it is stored.
 ///
 /// # Errors
-/// When the header is wrong, the file cannot be read, or the database fails; earlier batches stay, and importing the
-/// same file again completes it.
+/// A wrong header, an unreadable file, or those of the database. Earlier batches stay; importing the same file again
+/// completes it.
 pub fn import(
     connection: &mut PgConnection,
     file: impl Read + Send,
     parser: SessionFileParser,
     mut mode: ImportMode,
-    mut hears: impl ImportProgress,
+    mut progress: impl ImportProgress,
 ) -> anyhow::Result<ImportSummary> {
     let client = parser.client().clone();
     let mut summary = ImportSummary::default();
-    let (batches, to_store) = sync_channel::<ImportBatch>(WAITING_MAX);
+    let (sender, receiver) = sync_channel::<ImportBatch>(QUEUE_LENGTH);
     thread::scope(|scope| {
-        let reading = scope.spawn(move || read(file, parser, &batches));
-        let storing = to_store.iter().try_for_each(|batch| -> anyhow::Result<()> {
-            for bad in &batch.bad {
-                hears.bad_line(bad);
+        let reader = scope.spawn(move || read(file, parser, &sender));
+        let stored = receiver.iter().try_for_each(|batch| -> anyhow::Result<()> {
+            for line in &batch.rejected {
+                progress.on_rejected_line(line);
             }
-            let rejected = u64::try_from(batch.bad.len())?;
-            summary = summary + mode.take(connection, &client, &batch.good)?;
+            let rejected = u64::try_from(batch.rejected.len())?;
+            summary = summary + mode.apply(connection, &client, &batch.sessions)?;
             summary.rejected += rejected;
-            hears.batch(batch.bytes, &summary);
+            progress.on_batch(batch.bytes_read, &summary);
             Ok(())
         });
-        // Whoever reads on finds nobody waiting, and ends.
-        drop(to_store);
-        storing?;
-        reading.join().map_err(|_panic| anyhow::anyhow!("reading the file failed"))?
+        // Closes the channel, so that the reader thread stops.
+        drop(receiver);
+        stored?;
+        reader.join().map_err(|_panic| anyhow::anyhow!("reading the file failed"))?
     })?;
     Ok(summary)
 }
 
-/// Hears how an import goes.
+/// Receives the progress of an import.
 pub trait ImportProgress {
-    /// A line was left out.
-    fn bad_line(&mut self, bad: &RejectedLine);
-    /// A batch is stored; `bytes` of the file are read.
-    fn batch(&mut self, bytes: u64, so_far: &ImportSummary);
+    /// Called for each line that is left out.
+    fn on_rejected_line(&mut self, line: &RejectedLine);
+    /// Called for each stored batch, with the bytes of the file read by then and the counts so far.
+    fn on_batch(&mut self, bytes_read: u64, summary: &ImportSummary);
 }
 
-/// Lines that were read one after the other.
 struct ImportBatch {
-    good: Vec<IncomingSession>,
-    bad: Vec<RejectedLine>,
-    /// How much of the file was read until here.
-    bytes: u64,
+    sessions: Vec<IncomingSession>,
+    rejected: Vec<RejectedLine>,
+    /// Bytes of the file up to the end of this batch.
+    bytes_read: u64,
 }
 
 fn read(
     mut file: impl Read,
     mut parser: SessionFileParser,
-    batches: &SyncSender<ImportBatch>,
+    sender: &SyncSender<ImportBatch>,
 ) -> anyhow::Result<()> {
     let mut buffer = vec![0; READ_BYTES];
-    let (mut lines, mut bytes) = (Vec::new(), 0);
+    let (mut lines, mut bytes_read) = (Vec::new(), 0);
     loop {
         let count = file.read(&mut buffer).context("the file cannot be read")?;
-        bytes += u64::try_from(count)?;
+        bytes_read += u64::try_from(count)?;
         if count == 0 {
             parser.end(&mut lines)?;
         } else {
@@ -150,10 +150,10 @@ fn read(
         }
         while lines.len() >= SESSIONS_PER_BATCH || count == 0 {
             let rest = lines.split_off(SESSIONS_PER_BATCH.min(lines.len()));
-            let (good, bad) = split_rejected(std::mem::replace(&mut lines, rest));
-            let batch = ImportBatch { good, bad, bytes };
-            // Nobody waits: storing failed, and whoever stored tells why.
-            if batches.send(batch).is_err() || (count == 0 && lines.is_empty()) {
+            let (sessions, rejected) = split_rejected(std::mem::replace(&mut lines, rest));
+            let batch = ImportBatch { sessions, rejected, bytes_read };
+            // The channel is closed if storing failed; `import` returns that error.
+            if sender.send(batch).is_err() || (count == 0 && lines.is_empty()) {
                 return Ok(());
             }
         }
@@ -162,14 +162,14 @@ fn read(
 
 /// Separates the sessions from the lines that hold none.
 pub(crate) fn split_rejected(lines: Vec<ParsedLine>) -> (Vec<IncomingSession>, Vec<RejectedLine>) {
-    let (mut good, mut bad) = (Vec::with_capacity(lines.len()), Vec::new());
+    let (mut sessions, mut rejected) = (Vec::with_capacity(lines.len()), Vec::new());
     for ParsedLine { number, given } in lines {
         match given {
-            Ok(given) => good.push(given),
-            Err(errors) => bad.push(RejectedLine { line: number, errors }),
+            Ok(session) => sessions.push(session),
+            Err(errors) => rejected.push(RejectedLine { line: number, errors }),
         }
     }
-    (good, bad)
+    (sessions, rejected)
 }
 
 impl ImportSummary {

@@ -1,30 +1,36 @@
-//! An import, and what may become of it.
+//! An import and its states.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::{columns::find_column, importer::ImportSummary, parser::FileFormat};
-use crate::schema::imports;
+use crate::{ids::ClientId, schema::imports};
 
-/// How far an import is.
+/// Identifies an import: its ids are unique per client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ImportRef {
+    pub(crate) client: ClientId,
+    pub(crate) id: Uuid,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ImportState {
-    /// Its file is coming in.
+    /// The file is being received.
     Uploading,
-    /// Somebody has to say what its columns are.
+    /// A user has to map its columns to fields.
     Mapping,
-    /// It is found out what would happen.
+    /// A worker counts what an import would change.
     Checking,
-    /// Somebody has to say whether that shall happen.
+    /// A user has to start or discard it.
     Checked,
-    /// It happens.
+    /// A worker stores its sessions.
     Importing,
-    /// It has happened.
+    /// All its sessions are stored, but for the rejected lines.
     Done,
-    /// The file cannot be read.
+    /// The file is unreadable.
     Failed,
-    /// Nobody wants it any more.
+    /// A user discarded it, or it was left for too long.
     Discarded,
 }
 
@@ -40,8 +46,8 @@ impl ImportState {
         (Self::Discarded, "discarded"),
     ];
 
-    /// The state in words.
-    pub(crate) fn said(self) -> &'static str {
+    /// The state as pages show it.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Uploading => "coming in",
             Self::Mapping => "needs its columns",
@@ -54,28 +60,44 @@ impl ImportState {
         }
     }
 
-    /// Whether what is counted has happened, or is happening.
+    /// Whether its counts are of stored sessions rather than of a forecast.
     pub(crate) fn has_stored(self) -> bool {
         matches!(self, Self::Importing | Self::Done)
     }
 
-    /// The word in the database.
+    /// The value in the database.
     pub(crate) fn as_str(self) -> &'static str {
         Self::ALL.into_iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
     }
 
-    /// Whether nothing happens to it any more.
+    /// Whether the state is final.
     pub(crate) fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Discarded)
     }
 
-    /// Whether a node is at it.
-    pub(crate) fn is_at_work(self) -> bool {
+    /// Whether a worker has to process it.
+    pub(crate) fn is_running(self) -> bool {
         matches!(self, Self::Checking | Self::Importing)
     }
 }
 
-/// An import as it is stored.
+/// A change of state, and the states from which it is possible.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StateChange {
+    pub(crate) from: &'static [ImportState],
+    pub(crate) to: ImportState,
+}
+
+impl StateChange {
+    pub(crate) const CHECK: Self = Self { from: &[ImportState::Mapping], to: ImportState::Checking };
+    pub(crate) const START: Self = Self { from: &[ImportState::Checked], to: ImportState::Importing };
+    pub(crate) const DISCARD: Self = Self {
+        from: &[ImportState::Mapping, ImportState::Checking, ImportState::Checked],
+        to: ImportState::Discarded,
+    };
+}
+
+/// A row of the table `imports`.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = imports, check_for_backend(diesel::pg::Pg))]
 #[expect(clippy::struct_field_names, reason = "the names are those of the table")]
@@ -106,7 +128,6 @@ impl ImportJob {
             .map_or(ImportState::Failed, |(state, _)| state)
     }
 
-    /// How its sessions are written.
     pub(crate) fn format(&self) -> FileFormat {
         match &self.mapping {
             _ if self.is_json => FileFormat::Ndjson,
@@ -115,7 +136,7 @@ impl ImportJob {
         }
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub(crate) fn summary(&self) -> ImportSummary {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
         ImportSummary {

@@ -1,18 +1,18 @@
-//! Sessions → Import: the upload, the columns, what would happen, and how far it is.
+//! Sessions → Import: the upload, the mapping of columns, the forecast and the progress.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::StatusCode,
-    web::{Data, Path, Payload},
+    web::{Data, Path},
 };
 use askama::Template;
 use uuid::Uuid;
 
 use super::{
     importer::ImportSummary,
-    job::{ImportJob, ImportState},
+    job::{ImportJob, ImportRef, ImportState, StateChange},
     parser::FileFormat,
-    store,
+    store::{self, RejectedField, UploadedFile},
     worker::ImportWorker,
 };
 use crate::{
@@ -20,28 +20,27 @@ use crate::{
     config::Settings,
     db::Db,
     error::AppError,
-    ids::ClientId,
     sessions::{self, fields::COLUMNS},
     web::{
         body::RawBody,
         format::{byte_size, grouped},
         page::{NavSection, PageLayout, respond, see_other},
         time::DisplayTime,
-        upload::FileUpload,
+        upload::{FileUpload, UploadRequest},
     },
 };
 
-/// A form for the columns has at most so many bytes.
+/// Maximum size of the form that maps columns, in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
-/// So many columns may be mapped in the browser.
+/// Maximum number of columns of a file.
 const COLUMNS_MAX: usize = 100;
-/// So many lines are shown beside the columns.
-const SAMPLES: usize = 3;
-/// So many things that are wrong are shown; all that are kept are in a file.
-const BAD_LINES_SHOWN: usize = 100;
-/// The longest name of a file that is kept, in characters.
+/// Lines of the file shown beside its columns.
+const SAMPLE_LINES: usize = 3;
+/// Maximum number of errors on the page. The file to download has all that are kept.
+const REJECTED_SHOWN: usize = 100;
+/// File names are truncated to this many characters.
 const NAME_MAX: usize = 255;
-/// Parts and their heads take some bytes beside the file.
+/// Room for the other fields and the heads of the parts, in bytes.
 const FORM_BYTES: usize = 16 * 1024;
 
 const ADMINS_ONLY: &str = "Only owners and admins of this client import sessions.";
@@ -58,24 +57,29 @@ struct ImportListPage {
     imports: Vec<ImportRow>,
 }
 
-/// An import in the list.
 struct ImportRow {
     import_id: Uuid,
     file_name: String,
     state: ImportState,
     created: DisplayTime,
-    by: String,
+    created_by: String,
     summary: ImportSummary,
 }
 
 impl ImportRow {
-    /// What was stored, by the columns of the list; of what was not, nothing is said.
+    /// The counts by their columns. Forecasts are left out.
     fn counts(&self) -> [(&'static str, String); 4] {
         let ImportSummary { created, updated, unchanged, rejected } = self.summary;
         [("Created", created), ("Updated", updated), ("Unchanged", unchanged), ("Rejected", rejected)].map(
             |(name, count)| (name, if self.state.has_stored() { count.to_string() } else { "–".to_owned() }),
         )
     }
+}
+
+/// Why a file is not imported.
+struct UploadRefusal {
+    status: StatusCode,
+    message: String,
 }
 
 pub(crate) async fn index(
@@ -90,105 +94,104 @@ async fn show_index(
     visitor: MaybeSignedIn,
     db: &Db,
     settings: &Settings,
-    refusal: Option<(StatusCode, String)>,
+    refusal: Option<UploadRefusal>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Import sessions", NavSection::Sessions)?;
     let client = signed_in.client();
-    let found = db.run(move |connection| store::list(connection, &client)).await?;
-    let row = |(import, by): (ImportJob, Option<String>)| ImportRow {
+    let imports = db.run(move |connection| store::list_imports(connection, &client)).await?;
+    let row = |(import, user): (ImportJob, Option<String>)| ImportRow {
         import_id: import.import_id,
         state: import.state(),
         created: import.created_at.into(),
-        by: by.unwrap_or_else(|| "–".to_owned()),
+        created_by: user.unwrap_or_else(|| "–".to_owned()),
         summary: import.summary(),
         file_name: import.file_name,
     };
-    let (status, error) = refusal.unzip();
+    let status = refusal.as_ref().map_or(StatusCode::OK, |refusal| refusal.status);
     let page = ImportListPage {
         layout,
         client_id: signed_in.client().to_string(),
         may_import: signed_in.is_admin(),
         limit_mib: settings.import_mib,
-        error,
-        imports: found.into_iter().map(row).collect(),
+        error: refusal.map(|refusal| refusal.message),
+        imports: imports.into_iter().map(row).collect(),
     };
-    respond(status.unwrap_or(StatusCode::OK), &page)
+    respond(status, &page)
 }
 
 pub(crate) async fn create(
-    request: HttpRequest,
+    upload: UploadRequest,
     visitor: MaybeSignedIn,
-    payload: Payload,
-    desk: (Data<Db>, Data<Settings>, Data<ImportWorker>),
+    db: Data<Db>,
+    settings: Data<Settings>,
+    worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
-    let (db, settings, worker) = desk;
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let limit = settings.import_bytes() + FORM_BYTES;
-    let mut upload = FileUpload::begin(&request, payload, "file", limit).await?;
+    let mut upload = FileUpload::begin(upload, "file", settings.import_bytes() + FORM_BYTES).await?;
     // A file without a client is refused, too.
     signed_in.require_client(Some(upload.text("clientId")), OTHER_CLIENT)?;
-    let (client, import_id) = (signed_in.client(), Uuid::now_v7());
-    let name = name_of(&upload);
-    let (user_id, of) = (signed_in.user_id, client.clone());
-    db.run(move |connection| store::begin(connection, &of, import_id, &name, user_id)).await?;
-    let outcome = receive(&mut upload, &db, (&client, import_id)).await;
-    let refusal = match outcome {
+    let import = ImportRef { client: signed_in.client(), id: Uuid::now_v7() };
+    let (name, user_id, new) = (file_name(&upload), signed_in.user_id, import.clone());
+    db.run(move |connection| store::begin_upload(connection, &new, &name, user_id)).await?;
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let refusal = match receive(&mut upload, &db, &import).await {
         Ok(None) => {
             worker.wake();
-            return Ok(see_other(&format!("/sessions/imports/{import_id}")));
+            return Ok(see_other(&address(import.id)));
         }
-        Ok(Some(message)) => Ok((StatusCode::UNPROCESSABLE_ENTITY, message)),
-        Err(AppError::TooLarge(_)) => Ok((StatusCode::PAYLOAD_TOO_LARGE, too_large(settings.import_mib))),
+        Ok(Some(message)) => Ok(UploadRefusal { status, message }),
+        Err(AppError::TooLarge(_)) => Ok(too_large(settings.import_mib)),
         Err(error) => Err(error),
     };
-    db.run(move |connection| store::forget(connection, &client, import_id)).await?;
+    db.run(move |connection| store::delete(connection, &import)).await?;
     show_index(visitor, &db, &settings, Some(refusal?)).await
 }
 
-fn too_large(limit_mib: u32) -> String {
-    format!(
+fn too_large(limit_mib: u32) -> UploadRefusal {
+    let message = format!(
         "The file is larger than {limit_mib} MiB. Divide it, or import it on the server with uptok import."
-    )
+    );
+    UploadRefusal { status: StatusCode::PAYLOAD_TOO_LARGE, message }
 }
 
-fn name_of(upload: &FileUpload) -> String {
+fn file_name(upload: &FileUpload) -> String {
     let name = upload.file_name().chars().filter(|it| !it.is_control()).take(NAME_MAX).collect::<String>();
     if name.trim().is_empty() { "without a name".to_owned() } else { name }
 }
 
-/// Stores the file as it comes in; says what is wrong if it cannot be imported.
-async fn receive(
-    upload: &mut FileUpload,
-    db: &Db,
-    (client, import_id): (&ClientId, Uuid),
-) -> Result<Option<String>, AppError> {
-    let (mut count, mut length, mut next) = (0, 0, None);
-    while let Some(bytes) = upload.chunk().await? {
-        if count == 0 {
-            match what_next(&bytes) {
-                Ok(state) => next = Some(state),
+/// Stores the file while it arrives. Returns a sentence if it cannot be imported.
+async fn receive(upload: &mut FileUpload, db: &Db, import: &ImportRef) -> Result<Option<String>, AppError> {
+    let mut file = UploadedFile { chunks: 0, bytes: 0, is_json: false, state: ImportState::Checking };
+    while let Some(bytes) = upload.next_chunk().await? {
+        if file.chunks == 0 {
+            file.is_json = FileFormat::is_json(&bytes);
+            match state_after_upload(&bytes) {
+                Ok(state) => file.state = state,
                 Err(message) => return Ok(Some(message)),
             }
         }
-        length += i64::try_from(bytes.len()).map_err(AppError::broken)?;
-        let (client, number) = (client.clone(), count);
-        db.run(move |connection| store::add_chunk(connection, (&client, import_id), number, &bytes)).await?;
-        count += 1;
+        file.bytes += i64::try_from(bytes.len()).map_err(AppError::broken)?;
+        let (import, number) = (import.clone(), file.chunks);
+        db.run(move |connection| store::add_chunk(connection, &import, number, &bytes)).await?;
+        file.chunks += 1;
     }
-    let Some(next) = next else { return Ok(Some("The file is empty. Choose another.".to_owned())) };
-    let client = client.clone();
-    let size = (count, length);
-    db.run(move |connection| store::end_upload(connection, (&client, import_id), size, next)).await?;
+    if file.chunks == 0 {
+        return Ok(Some("The file is empty. Choose another.".to_owned()));
+    }
+    let import = import.clone();
+    db.run(move |connection| store::end_upload(connection, &import, &file)).await?;
     Ok(None)
 }
 
-/// What happens to a file that begins so, and whether it is NDJSON.
-fn what_next(start: &[u8]) -> Result<(ImportState, bool), String> {
-    if FileFormat::is_json(start) {
-        return Ok((ImportState::Checking, true));
+/// Whether the file can be checked at once, or its columns have to be mapped first.
+///
+/// Returns a sentence if it is no file of sessions.
+fn state_after_upload(file_start: &[u8]) -> Result<ImportState, String> {
+    if FileFormat::is_json(file_start) {
+        return Ok(ImportState::Checking);
     }
-    let (names, _) = sessions::read_columns(start, 0).map_err(|error| {
+    let (names, _) = sessions::read_columns(file_start, 0).map_err(|error| {
         format!("This is no file of sessions: {error}. Choose a CSV or NDJSON file in UTF-8.")
     })?;
     if names.len() > COLUMNS_MAX {
@@ -203,8 +206,8 @@ fn what_next(start: &[u8]) -> Result<(ImportState, bool), String> {
                 .to_owned(),
         );
     }
-    let is_understood = sessions::check_header(&names).is_ok();
-    Ok((if is_understood { ImportState::Checking } else { ImportState::Mapping }, false))
+    let needs_mapping = sessions::check_header(&names).is_err();
+    Ok(if needs_mapping { ImportState::Mapping } else { ImportState::Checking })
 }
 
 #[derive(Template)]
@@ -216,22 +219,29 @@ struct ImportPage {
     created: DisplayTime,
     size: String,
     summary: ImportSummary,
-    bad_lines: Vec<(i64, String, String)>,
-    /// How much is wrong in them, where that is more than is shown.
-    all_wrong: Option<String>,
+    rejected: Vec<RejectedField>,
+    /// The number of errors, if not all of them are shown.
+    rejected_total: Option<String>,
     columns: Vec<ColumnChoice>,
-    /// Why somebody has to name them, in a sentence.
-    why: Option<String>,
+    /// Why the columns have to be mapped, as a sentence.
+    mapping_reason: Option<String>,
     fields: &'static [&'static str],
     error: Option<String>,
     may_import: bool,
 }
 
-/// A column of the file that somebody has to name.
+/// A column of the file that has to be mapped.
 struct ColumnChoice {
-    theirs: String,
+    name: String,
     samples: String,
-    ours: &'static str,
+    /// The chosen field, or an empty text.
+    field: &'static str,
+}
+
+/// A choice of columns that cannot be imported, and why.
+struct RefusedMapping {
+    fields: Vec<Option<&'static str>>,
+    message: String,
 }
 
 pub(crate) async fn show(
@@ -246,91 +256,92 @@ async fn show_with(
     visitor: MaybeSignedIn,
     import_id: Uuid,
     db: &Db,
-    wrong: Option<(Vec<Option<&'static str>>, String)>,
+    refused: Option<RefusedMapping>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Import", NavSection::Sessions)?;
-    let client = signed_in.client();
-    let (import, start, mut bad_lines) =
-        db.run(move |connection| store::view(connection, &client, import_id)).await?;
-    let all_wrong = (bad_lines.len() > BAD_LINES_SHOWN)
-        .then(|| grouped(i64::try_from(bad_lines.len()).unwrap_or(i64::MAX)));
-    bad_lines.truncate(BAD_LINES_SHOWN);
-    let (chosen, error) = wrong.unzip();
-    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let import = ImportRef { client: signed_in.client(), id: import_id };
+    let details = db.run(move |connection| store::load_details(connection, &import)).await?;
+    let (import, mut rejected) = (details.job, details.rejected);
+    let rejected_total =
+        (rejected.len() > REJECTED_SHOWN).then(|| grouped(i64::try_from(rejected.len()).unwrap_or(i64::MAX)));
+    rejected.truncate(REJECTED_SHOWN);
+    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let chosen = refused.as_ref().map(|refused| refused.fields.as_slice());
     let page = ImportPage {
         layout,
         state: import.state(),
         created: import.created_at.into(),
         size: byte_size(import.bytes),
         summary: import.summary(),
-        columns: columns(&start, chosen.as_deref()),
-        why: why(&start),
+        columns: column_choices(&details.file_start, chosen),
+        mapping_reason: mapping_reason(&details.file_start),
         fields: &COLUMNS,
-        bad_lines,
-        all_wrong,
-        error,
+        rejected,
+        rejected_total,
+        error: refused.map(|refused| refused.message),
         may_import: signed_in.is_admin(),
         import,
     };
     respond(status, &page)
 }
 
-/// Why the header alone does not say what the columns are.
-fn why(start: &[u8]) -> Option<String> {
-    let (names, _) = sessions::read_columns(start, 0).ok()?;
+fn mapping_reason(file_start: &[u8]) -> Option<String> {
+    let (names, _) = sessions::read_columns(file_start, 0).ok()?;
     sessions::check_header(&names).err()
 }
 
-fn columns(start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<ColumnChoice> {
-    let (names, rows) = sessions::read_columns(start, SAMPLES).unwrap_or_default();
-    let column = |(place, theirs): (usize, String)| {
-        let samples = rows.iter().filter_map(|row| row.get(place)).filter(|cell| !cell.is_empty());
+/// The columns with the `chosen` fields, or else with those whose names are alike.
+fn column_choices(file_start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<ColumnChoice> {
+    let (names, rows) = sessions::read_columns(file_start, SAMPLE_LINES).unwrap_or_default();
+    let column = |(index, name): (usize, String)| {
+        let samples = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.is_empty());
         let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
-        let guessed = sessions::find_column_loosely(&theirs);
-        let ours = chosen.map_or(guessed, |chosen| chosen.get(place).copied().flatten()).unwrap_or_default();
-        ColumnChoice { theirs, samples: samples.join(" · "), ours }
+        let guessed = sessions::find_column_loosely(&name);
+        let field = chosen.map_or(guessed, |chosen| chosen.get(index).copied().flatten());
+        ColumnChoice { name, samples: samples.join(" · "), field: field.unwrap_or_default() }
     };
     names.into_iter().enumerate().map(column).collect()
 }
 
-pub(crate) async fn map(
+pub(crate) async fn map_columns(
     visitor: MaybeSignedIn,
     path: Path<Uuid>,
     RawBody(form): RawBody<FORM_LIMIT>,
-    desk: (Data<Db>, Data<ImportWorker>),
+    db: Data<Db>,
+    worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
-    let (db, worker) = desk;
-    let import_id = *path;
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let client = signed_in.client();
-    let of = client.clone();
-    let (import, start, _) = db.run(move |connection| store::view(connection, &of, import_id)).await?;
-    if import.state() != ImportState::Mapping {
-        return Ok(see_other(&address(import_id)));
+    let import = ImportRef { client: signed_in.client(), id: *path };
+    let viewed = import.clone();
+    let details = db.run(move |connection| store::load_details(connection, &viewed)).await?;
+    if details.job.state() != ImportState::Mapping {
+        return Ok(see_other(&address(import.id)));
     }
-    let (names, _) = sessions::read_columns(&start, 0).unwrap_or_default();
-    let chosen = chosen(&form, names.len())?;
-    if let Err(message) = sessions::check_columns(&chosen) {
+    let (names, _) = sessions::read_columns(&details.file_start, 0).unwrap_or_default();
+    let fields = parse_mapping(&form, names.len())?;
+    if let Err(message) = sessions::check_columns(&fields) {
         let message = format!("Choose again: {message}.");
-        return show_with(visitor, import_id, &db, Some((chosen, message))).await;
+        return show_with(visitor, import.id, &db, Some(RefusedMapping { fields, message })).await;
     }
-    let columns = chosen.into_iter().map(|name| name.unwrap_or_default().to_owned()).collect();
-    let step = (&[ImportState::Mapping][..], ImportState::Checking);
-    db.run(move |connection| store::move_on(connection, (&client, import_id), step, Some(columns))).await?;
+    let mapping = Some(fields.into_iter().map(|field| field.unwrap_or_default().to_owned()).collect());
+    let address = address(import.id);
+    db.run(move |connection| store::change_state(connection, &import, StateChange::CHECK, mapping)).await?;
     worker.wake();
-    Ok(see_other(&address(import_id)))
+    Ok(see_other(&address))
 }
 
-/// The chosen columns. A file may have more of them than other forms have fields.
-fn chosen(form: &[u8], count: usize) -> Result<Vec<Option<&'static str>>, AppError> {
+/// The field chosen for each column, or `None` to leave it out.
+///
+/// The form is parsed here because a file may have more columns than other forms may have fields.
+fn parse_mapping(form: &[u8], column_count: usize) -> Result<Vec<Option<&'static str>>, AppError> {
     let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(form)
         .map_err(|error| AppError::Malformed(format!("The form cannot be read: {error}.").into()))?;
-    let of = |place: usize| {
-        let name = format!("column{place}");
+    let chosen_field = |index: usize| {
+        let name = format!("column{index}");
         fields.iter().find(|(field, _)| *field == name).and_then(|(_, value)| sessions::find_column(value))
     };
-    Ok((0..count).map(of).collect())
+    Ok((0..column_count).map(chosen_field).collect())
 }
 
 fn address(import_id: Uuid) -> String {
@@ -340,30 +351,32 @@ fn address(import_id: Uuid) -> String {
 pub(crate) async fn start(
     signed_in: SignedIn,
     path: Path<Uuid>,
-    desk: (Data<Db>, Data<ImportWorker>),
+    db: Data<Db>,
+    worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
-    move_on(&signed_in, *path, &desk, (&[ImportState::Checked], ImportState::Importing)).await
+    change_state(&signed_in, *path, StateChange::START, &db, &worker).await
 }
 
 pub(crate) async fn discard(
     signed_in: SignedIn,
     path: Path<Uuid>,
-    desk: (Data<Db>, Data<ImportWorker>),
+    db: Data<Db>,
+    worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
-    const FROM: &[ImportState] = &[ImportState::Mapping, ImportState::Checking, ImportState::Checked];
-    move_on(&signed_in, *path, &desk, (FROM, ImportState::Discarded)).await
+    change_state(&signed_in, *path, StateChange::DISCARD, &db, &worker).await
 }
 
-/// Moves the import on, if it can be; a second click finds it moved, and sees how far it is.
-async fn move_on(
+/// A second click changes nothing and shows the import as well.
+async fn change_state(
     signed_in: &SignedIn,
     import_id: Uuid,
-    (db, worker): &(Data<Db>, Data<ImportWorker>),
-    (from, to): (&'static [ImportState], ImportState),
+    change: StateChange,
+    db: &Db,
+    worker: &ImportWorker,
 ) -> Result<HttpResponse, AppError> {
     signed_in.require_admin(ADMINS_ONLY)?;
-    let client = signed_in.client();
-    db.run(move |connection| store::move_on(connection, (&client, import_id), (from, to), None)).await?;
+    let import = ImportRef { client: signed_in.client(), id: import_id };
+    db.run(move |connection| store::change_state(connection, &import, change, None)).await?;
     worker.wake();
     Ok(see_other(&address(import_id)))
 }

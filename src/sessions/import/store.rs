@@ -9,34 +9,32 @@ use uuid::Uuid;
 
 use super::{
     importer::{ImportSummary, RejectedLine},
-    job::{ImportJob, ImportState},
+    job::{ImportJob, ImportRef, ImportState, StateChange},
 };
 use crate::{
     ids::ClientId,
     schema::{import_bad_lines, import_chunks, imports, users},
 };
 
-/// So many things that are wrong are kept of an import.
-pub(crate) const BAD_LINES_MAX: usize = 10_000;
-/// The list shows so many imports.
+/// Maximum number of errors kept of an import. The rest is only counted.
+pub(crate) const REJECTED_FIELDS_MAX: usize = 10_000;
+/// Maximum number of imports in the list.
 const LISTED_MAX: i64 = 50;
-/// A node that was not heard of for so many seconds is taken to be dead.
+/// A worker without a heartbeat for this long is considered dead, and another takes over its import.
 const LEASE_SECONDS: i32 = 15;
-/// What was uploaded is kept for so many hours at most.
+/// An unfinished import is discarded after this many hours.
 const KEPT_HOURS: i32 = 24;
 
-/// Begins an upload.
-pub(crate) fn begin(
+pub(crate) fn begin_upload(
     connection: &mut PgConnection,
-    client: &ClientId,
-    import_id: Uuid,
+    import: &ImportRef,
     file_name: &str,
     user_id: Uuid,
 ) -> QueryResult<()> {
     diesel::insert_into(imports::table)
         .values((
-            imports::client_id.eq(client.as_str()),
-            imports::import_id.eq(import_id),
+            imports::client_id.eq(import.client.as_str()),
+            imports::import_id.eq(import.id),
             imports::file_name.eq(file_name),
             imports::state.eq(ImportState::Uploading.as_str()),
             imports::created_by.eq(user_id),
@@ -45,17 +43,16 @@ pub(crate) fn begin(
         .map(|_rows| ())
 }
 
-/// Stores the next chunk of an upload.
 pub(crate) fn add_chunk(
     connection: &mut PgConnection,
-    (client, import_id): (&ClientId, Uuid),
+    import: &ImportRef,
     number: i32,
     bytes: &[u8],
 ) -> QueryResult<()> {
     diesel::insert_into(import_chunks::table)
         .values((
-            import_chunks::client_id.eq(client.as_str()),
-            import_chunks::import_id.eq(import_id),
+            import_chunks::client_id.eq(import.client.as_str()),
+            import_chunks::import_id.eq(import.id),
             import_chunks::number.eq(number),
             import_chunks::bytes.eq(bytes),
         ))
@@ -63,78 +60,87 @@ pub(crate) fn add_chunk(
         .map(|_rows| ())
 }
 
-/// The upload is whole.
+/// A file that was received completely.
+pub(crate) struct UploadedFile {
+    pub(crate) chunks: i32,
+    pub(crate) bytes: i64,
+    pub(crate) is_json: bool,
+    /// The state that its import is in now.
+    pub(crate) state: ImportState,
+}
+
 pub(crate) fn end_upload(
     connection: &mut PgConnection,
-    (client, import_id): (&ClientId, Uuid),
-    (chunks, bytes): (i32, i64),
-    (state, is_json): (ImportState, bool),
+    import: &ImportRef,
+    file: &UploadedFile,
 ) -> QueryResult<()> {
-    diesel::update(imports::table.find((client.as_str(), import_id)))
+    diesel::update(imports::table.find((import.client.as_str(), import.id)))
         .set((
-            imports::chunks.eq(chunks),
-            imports::bytes.eq(bytes),
-            imports::state.eq(state.as_str()),
-            imports::is_json.eq(is_json),
+            imports::chunks.eq(file.chunks),
+            imports::bytes.eq(file.bytes),
+            imports::state.eq(file.state.as_str()),
+            imports::is_json.eq(file.is_json),
         ))
         .execute(connection)
         .map(|_rows| ())
 }
 
-/// Takes an upload away that did not come whole, or cannot be read.
-pub(crate) fn forget(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<()> {
-    diesel::delete(imports::table.find((client.as_str(), import_id))).execute(connection).map(|_rows| ())
+/// Deletes an upload that is incomplete or unreadable.
+pub(crate) fn delete(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
+    diesel::delete(imports::table.find((import.client.as_str(), import.id)))
+        .execute(connection)
+        .map(|_rows| ())
 }
 
-/// One import of the client.
-fn find(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<ImportJob> {
-    imports::table.find((client.as_str(), import_id)).select(ImportJob::as_select()).first(connection)
+fn find(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<ImportJob> {
+    imports::table.find((import.client.as_str(), import.id)).select(ImportJob::as_select()).first(connection)
 }
 
-/// What is wrong: line, field, message.
-pub(crate) type RejectedField = (i64, String, String);
+/// One error in a line of the file.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = import_bad_lines, check_for_backend(diesel::pg::Pg))]
+pub(crate) struct RejectedField {
+    /// From 1.
+    pub(crate) line: i64,
+    pub(crate) field: String,
+    pub(crate) message: String,
+}
 
-/// One import of the client, the first bytes of its file where its columns are asked for, and what is wrong in it.
-pub(crate) fn view(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    import_id: Uuid,
-) -> QueryResult<(ImportJob, Vec<u8>, Vec<RejectedField>)> {
-    let import = find(connection, client, import_id)?;
-    let start = match import.state() {
-        ImportState::Mapping => chunk(connection, (client, import_id), 0)?,
+pub(crate) struct ImportDetails {
+    pub(crate) job: ImportJob,
+    /// The first chunk of the file while its columns are to be mapped, else empty.
+    pub(crate) file_start: Vec<u8>,
+    pub(crate) rejected: Vec<RejectedField>,
+}
+
+pub(crate) fn load_details(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<ImportDetails> {
+    let job = find(connection, import)?;
+    let file_start = match job.state() {
+        ImportState::Mapping => load_chunk(connection, import, 0)?,
         _ => Vec::new(),
     };
-    let wrong = bad_lines(connection, client, import_id)?;
-    Ok((import, start, wrong))
+    let rejected = load_rejected(connection, import)?;
+    Ok(ImportDetails { job, file_start, rejected })
 }
 
-fn chunk(
-    connection: &mut PgConnection,
-    (client, import_id): (&ClientId, Uuid),
-    number: i32,
-) -> QueryResult<Vec<u8>> {
+fn load_chunk(connection: &mut PgConnection, import: &ImportRef, number: i32) -> QueryResult<Vec<u8>> {
     import_chunks::table
-        .find((client.as_str(), import_id, number))
+        .find((import.client.as_str(), import.id, number))
         .select(import_chunks::bytes)
         .first(connection)
 }
 
-fn bad_lines(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    import_id: Uuid,
-) -> QueryResult<Vec<RejectedField>> {
+fn load_rejected(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<Vec<RejectedField>> {
     import_bad_lines::table
-        .filter(import_bad_lines::client_id.eq(client.as_str()))
-        .filter(import_bad_lines::import_id.eq(import_id))
+        .filter(import_bad_lines::client_id.eq(import.client.as_str()))
+        .filter(import_bad_lines::import_id.eq(import.id))
         .order(import_bad_lines::number)
-        .select((import_bad_lines::line, import_bad_lines::field, import_bad_lines::message))
+        .select(RejectedField::as_select())
         .load(connection)
 }
 
-/// The newest imports of the client, and the names of who uploaded them.
-pub(crate) fn list(
+/// The newest imports of the client, each with the name of the user who uploaded it.
+pub(crate) fn list_imports(
     connection: &mut PgConnection,
     client: &ClientId,
 ) -> QueryResult<Vec<(ImportJob, Option<String>)>> {
@@ -145,7 +151,7 @@ pub(crate) fn list(
         .limit(LISTED_MAX)
         .select(ImportJob::as_select())
         .load(connection)?;
-    // Users are not distributed by client, so they are asked for apart.
+    // A query of their own, because users are not distributed by client.
     let ids: Vec<Uuid> = rows.iter().filter_map(|import| import.created_by).collect();
     let names: Vec<(Uuid, String)> = users::table
         .filter(users::user_id.eq_any(ids))
@@ -159,51 +165,47 @@ pub(crate) fn list(
     Ok(rows.into_iter().map(with_uploader).collect())
 }
 
-/// Moves an import on, if it is in one of these states. From there it is gone through anew.
+/// Changes the state if that is possible from the present one, otherwise does nothing. Counts start at zero again.
 ///
-/// # Errors
-/// `NotFound` when the client has no such import; those of the database.
-pub(crate) fn move_on(
+/// `mapping` has the field of each column, empty for columns to leave out. Fails with `NotFound` if the client has no
+/// such import.
+pub(crate) fn change_state(
     connection: &mut PgConnection,
-    (client, import_id): (&ClientId, Uuid),
-    (from, to): (&[ImportState], ImportState),
+    import: &ImportRef,
+    StateChange { from, to }: StateChange,
     mapping: Option<Vec<String>>,
 ) -> QueryResult<()> {
     connection.transaction(|connection| {
-        find(connection, client, import_id)?;
+        find(connection, import)?;
         let from: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-        let import = imports::table.find((client.as_str(), import_id));
-        let moved = diesel::update(import.filter(imports::state.eq_any(from)))
+        let row = imports::table.find((import.client.as_str(), import.id));
+        let is_changed = diesel::update(row.filter(imports::state.eq_any(from)))
             .set((
                 imports::state.eq(to.as_str()),
                 imports::heartbeat_at.eq(None::<chrono::DateTime<chrono::Utc>>),
             ))
             .execute(connection)?
             > 0;
-        if moved && to.is_at_work() {
-            start_over(connection, client, import_id)?;
+        if is_changed && to.is_running() {
+            reset_progress(connection, import)?;
         }
-        if moved && mapping.is_some() {
-            diesel::update(import).set(imports::mapping.eq(mapping)).execute(connection)?;
+        if is_changed && mapping.is_some() {
+            diesel::update(row).set(imports::mapping.eq(mapping)).execute(connection)?;
         }
-        if moved && to.is_over() {
-            end(connection, client, import_id)?;
+        if is_changed && to.is_over() {
+            end(connection, import)?;
         }
         Ok(())
     })
 }
 
-/// Nothing of it is gone through, counted or told.
-pub(crate) fn start_over(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    import_id: Uuid,
-) -> QueryResult<()> {
+/// Sets the import back to its first chunk, without counts and rejected lines.
+pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
     diesel::delete(import_bad_lines::table)
-        .filter(import_bad_lines::client_id.eq(client.as_str()))
-        .filter(import_bad_lines::import_id.eq(import_id))
+        .filter(import_bad_lines::client_id.eq(import.client.as_str()))
+        .filter(import_bad_lines::import_id.eq(import.id))
         .execute(connection)?;
-    diesel::update(imports::table.find((client.as_str(), import_id)))
+    diesel::update(imports::table.find((import.client.as_str(), import.id)))
         .set((
             imports::chunks_done.eq(0),
             imports::created.eq(0),
@@ -215,21 +217,19 @@ pub(crate) fn start_over(
         .map(|_rows| ())
 }
 
-/// It is over: what was uploaded is not needed any more.
-fn end(connection: &mut PgConnection, client: &ClientId, import_id: Uuid) -> QueryResult<()> {
+/// Marks the import as ended and deletes its file.
+fn end(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
     diesel::delete(import_chunks::table)
-        .filter(import_chunks::client_id.eq(client.as_str()))
-        .filter(import_chunks::import_id.eq(import_id))
+        .filter(import_chunks::client_id.eq(import.client.as_str()))
+        .filter(import_chunks::import_id.eq(import.id))
         .execute(connection)?;
-    diesel::update(imports::table.find((client.as_str(), import_id)))
+    diesel::update(imports::table.find((import.client.as_str(), import.id)))
         .set(imports::ended_at.eq(now))
         .execute(connection)
         .map(|_rows| ())
 }
 
-/// Takes an import that waits for a node, or whose node was not heard of; it is this worker's from now on.
-///
-/// The one question to all clients: who has work.
+/// Assigns to this worker the oldest import that has none, or whose worker is dead. Queries all clients.
 pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<Option<ImportJob>> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - LEASE_SECONDS.seconds();
@@ -250,60 +250,79 @@ pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<
     })
 }
 
-/// The next chunk of an import that is still this worker's, in this state; `None`: it is not.
-pub(crate) fn next_chunk(
+/// Locks the import and returns a chunk of its file. Returns `None` if the import has changed state, or belongs to
+/// another worker by now.
+pub(crate) fn lock_chunk(
     connection: &mut PgConnection,
-    (client, import_id): (&ClientId, Uuid),
-    (worker, state): (Uuid, ImportState),
+    import: &ImportRef,
+    worker: Uuid,
+    state: ImportState,
     number: i32,
 ) -> QueryResult<Option<Vec<u8>>> {
-    let mine = imports::table
-        .find((client.as_str(), import_id))
+    let locked = imports::table
+        .find((import.client.as_str(), import.id))
         .filter(imports::worker.eq(worker))
         .filter(imports::state.eq(state.as_str()))
         .select(imports::import_id)
         .for_update()
         .first::<Uuid>(connection)
         .optional()?;
-    mine.map(|_id| chunk(connection, (client, import_id), number)).transpose()
+    locked.map(|_id| load_chunk(connection, import, number)).transpose()
 }
 
-/// What was found in a chunk.
-pub(crate) struct ImportSnapshot<'a> {
+/// The result of one chunk.
+pub(crate) struct ChunkResult<'a> {
     pub(crate) summary: ImportSummary,
-    pub(crate) bad: &'a [RejectedLine],
-    /// How many bad lines were told before.
-    pub(crate) told: usize,
-    /// After the last chunk: what the import is now.
-    pub(crate) becomes: Option<ImportState>,
+    pub(crate) rejected: &'a [RejectedLine],
+    /// How many errors earlier chunks had, at most [`REJECTED_FIELDS_MAX`].
+    pub(crate) earlier_errors: usize,
+    /// The state of the import after its last chunk.
+    pub(crate) next_state: Option<ImportState>,
+    /// Why the file is unreadable, as a sentence.
     pub(crate) failure: Option<&'a str>,
 }
 
-/// Notes that the next chunk was gone through.
-pub(crate) fn advance(
+/// Adds the result of the next chunk.
+pub(crate) fn save_chunk_result(
     connection: &mut PgConnection,
-    (client, import_id): (&ClientId, Uuid),
-    found: &ImportSnapshot<'_>,
+    import: &ImportRef,
+    result: &ChunkResult<'_>,
 ) -> QueryResult<()> {
-    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    diesel::update(imports::table.find((client.as_str(), import_id)))
+    diesel::update(imports::table.find((import.client.as_str(), import.id)))
         .set((
             imports::chunks_done.eq(imports::chunks_done + 1),
-            imports::created.eq(imports::created + count(found.summary.created)),
-            imports::updated.eq(imports::updated + count(found.summary.updated)),
-            imports::unchanged.eq(imports::unchanged + count(found.summary.unchanged)),
-            imports::rejected.eq(imports::rejected + count(found.summary.rejected)),
-            imports::failure.eq(found.failure),
+            imports::created.eq(imports::created + count(result.summary.created)),
+            imports::updated.eq(imports::updated + count(result.summary.updated)),
+            imports::unchanged.eq(imports::unchanged + count(result.summary.unchanged)),
+            imports::rejected.eq(imports::rejected + count(result.summary.rejected)),
+            imports::failure.eq(result.failure),
             imports::heartbeat_at.eq(now),
         ))
         .execute(connection)?;
-    let reasons = found.bad.iter().flat_map(|bad| bad.errors.iter().map(|error| (bad.line, error)));
-    let rows: Vec<_> = (found.told..BAD_LINES_MAX)
-        .zip(reasons)
+    save_rejected(connection, import, result)?;
+    if let Some(state) = result.next_state {
+        diesel::update(imports::table.find((import.client.as_str(), import.id)))
+            .set(imports::state.eq(state.as_str()))
+            .execute(connection)?;
+        if state.is_over() {
+            end(connection, import)?;
+        }
+    }
+    Ok(())
+}
+
+fn save_rejected(
+    connection: &mut PgConnection,
+    import: &ImportRef,
+    result: &ChunkResult<'_>,
+) -> QueryResult<()> {
+    let errors = result.rejected.iter().flat_map(|line| line.errors.iter().map(|error| (line.line, error)));
+    let rows: Vec<_> = (result.earlier_errors..REJECTED_FIELDS_MAX)
+        .zip(errors)
         .map(|(number, (line, error))| {
             (
-                import_bad_lines::client_id.eq(client.as_str()),
-                import_bad_lines::import_id.eq(import_id),
+                import_bad_lines::client_id.eq(import.client.as_str()),
+                import_bad_lines::import_id.eq(import.id),
                 import_bad_lines::number.eq(i32::try_from(number).unwrap_or(i32::MAX)),
                 import_bad_lines::line.eq(count(line)),
                 import_bad_lines::field.eq(error.field.chars().take(100).collect::<String>()),
@@ -311,22 +330,14 @@ pub(crate) fn advance(
             )
         })
         .collect();
-    diesel::insert_into(import_bad_lines::table).values(rows).execute(connection)?;
-    if let Some(state) = found.becomes {
-        diesel::update(imports::table.find((client.as_str(), import_id)))
-            .set(imports::state.eq(state.as_str()))
-            .execute(connection)?;
-        if state.is_over() {
-            end(connection, client, import_id)?;
-        }
-    }
-    Ok(())
+    diesel::insert_into(import_bad_lines::table).values(rows).execute(connection).map(|_rows| ())
 }
 
-/// Discards what the client has uploaded and nobody has started yet, and says how many files that were.
-///
-/// # Errors
-/// Those of the database.
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Discards the files that the client has uploaded and not started, and returns their number.
 pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) -> QueryResult<usize> {
     connection.transaction(|connection| {
         let waiting: Vec<Uuid> = imports::table
@@ -337,17 +348,14 @@ pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) 
             .select(imports::import_id)
             .for_update()
             .load(connection)?;
-        for import_id in &waiting {
-            diesel::update(imports::table.find((client.as_str(), import_id)))
-                .set(imports::state.eq(ImportState::Discarded.as_str()))
-                .execute(connection)?;
-            end(connection, client, *import_id)?;
+        for id in &waiting {
+            discard(connection, &ImportRef { client: client.clone(), id: *id })?;
         }
         Ok(waiting.len())
     })
 }
 
-/// Discards what was uploaded long ago and came to no end. Asks all clients, as [`claim`] does.
+/// Discards imports that were begun more than [`KEPT_HOURS`] ago and have not ended. Queries all clients.
 pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - KEPT_HOURS.hours();
@@ -359,13 +367,16 @@ pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
             .for_update()
             .skip_locked()
             .load(connection)?;
-        for (client, import_id) in old {
-            let client = ClientId::from_database(client);
-            diesel::update(imports::table.find((client.as_str(), import_id)))
-                .set(imports::state.eq(ImportState::Discarded.as_str()))
-                .execute(connection)?;
-            end(connection, &client, import_id)?;
+        for (client, id) in old {
+            discard(connection, &ImportRef { client: ClientId::from_database(client), id })?;
         }
         Ok(())
     })
+}
+
+fn discard(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
+    diesel::update(imports::table.find((import.client.as_str(), import.id)))
+        .set(imports::state.eq(ImportState::Discarded.as_str()))
+        .execute(connection)?;
+    end(connection, import)
 }

@@ -1,17 +1,17 @@
-//! Goes through what was uploaded, chunk by chunk.
+//! Processes uploaded files in the background, chunk by chunk.
 
 use std::time::Duration;
 
-use diesel::{Connection as _, PgConnection};
+use diesel::{Connection as _, PgConnection, QueryResult};
 use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
 use super::{
     dry_run::DryRun,
     importer::{ImportMode, ImportSummary, split_rejected},
-    job::{ImportJob, ImportState},
+    job::{ImportJob, ImportRef, ImportState},
     parser::{ParsedLine, SessionFileParser, UnreadableFile},
-    store::{self, BAD_LINES_MAX, ImportSnapshot},
+    store::{self, ChunkResult, REJECTED_FIELDS_MAX},
 };
 use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
@@ -21,35 +21,35 @@ use crate::{
     web::time,
 };
 
-/// How often it is asked whether there is work, of other nodes too.
-const EVERY: Duration = Duration::from_secs(2);
-/// In one of so many rounds what is old is discarded.
-const ROUNDS_PER_SWEEP: u32 = 300;
+/// How often to look for work. Other nodes cannot wake this one.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Old imports are discarded once in this many polls.
+const POLLS_PER_SWEEP: u32 = 300;
 
-/// One for each node.
+/// Each node has one.
 pub struct ImportWorker {
     db: Db,
-    chain: ChainKey,
+    chain_key: ChainKey,
     id: Uuid,
-    bell: Notify,
+    wake_up: Notify,
 }
 
 impl ImportWorker {
-    /// A worker that has not begun. What it finishes it writes into the audit log, under the key of `chain`.
+    /// A worker that is not running yet. The key is for its records in the audit log.
     #[must_use]
-    pub fn new(db: Db, chain: ChainKey) -> Self {
-        Self { db, chain, id: Uuid::now_v7(), bell: Notify::new() }
+    pub fn new(db: Db, chain_key: ChainKey) -> Self {
+        Self { db, chain_key, id: Uuid::now_v7(), wake_up: Notify::new() }
     }
 
-    /// There is work.
+    /// Makes the worker look for work at once.
     pub fn wake(&self) {
-        self.bell.notify_one();
+        self.wake_up.notify_one();
     }
 
-    /// Works, for ever.
+    /// Processes imports. Never returns.
     pub async fn run(&self) {
-        for round in (0..ROUNDS_PER_SWEEP).cycle() {
-            if round == 0
+        for poll in (0..POLLS_PER_SWEEP).cycle() {
+            if poll == 0
                 && let Err(error) = self.db.run(store::discard_old).await
             {
                 tracing::warn!(%error, "Old imports were not discarded");
@@ -64,137 +64,132 @@ impl ImportWorker {
                     }
                 }
             }
-            // It is asked again in any case: other nodes ring no bell here.
-            let _rung = timeout(EVERY, self.bell.notified()).await;
+            let _woken_or_elapsed = timeout(POLL_INTERVAL, self.wake_up.notified()).await;
         }
     }
 
-    /// Takes an import and goes through it; whether there was one.
+    /// Processes one import. Returns whether there was one.
     ///
     /// # Errors
-    /// Those of the database. Then another worker, or this one, goes on later.
+    /// Those of the database; the import continues at its last chunk, here or on another node.
     pub async fn work_on_next(&self) -> Result<bool, AppError> {
-        let Some(mut work) = self.claim().await? else { return Ok(false) };
-        while let Some(rest) = self.step(work).await? {
-            work = rest;
+        let Some(mut import) = self.claim().await? else { return Ok(false) };
+        while let Some(rest) = self.step(import).await? {
+            import = rest;
         }
         Ok(true)
     }
 
-    /// Takes an import.
+    /// Takes over an import that no worker processes.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn claim(&self) -> Result<Option<ClaimedImport>, AppError> {
         let id = self.id;
         let claimed = self.db.run(move |connection| store::claim(connection, id)).await?;
-        Ok(claimed.map(ClaimedImport::of))
+        Ok(claimed.map(ClaimedImport::new))
     }
 
-    /// Goes through the next chunk, in one transaction; `None`: there is nothing more to do.
+    /// Processes the next chunk in one transaction. Returns `None` if nothing is left to do.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn step(&self, mut work: ClaimedImport) -> Result<Option<ClaimedImport>, AppError> {
-        let (id, chain) = (self.id, self.chain.clone());
+    pub async fn step(&self, mut import: ClaimedImport) -> Result<Option<ClaimedImport>, AppError> {
+        let (worker, chain_key) = (self.id, self.chain_key.clone());
         self.db
             .run(move |connection| {
-                let goes_on = connection.transaction(|connection| {
-                    let goes_on = work.step(connection, id)?;
-                    if work.is_done {
-                        work.tell(connection, &chain)?;
+                let has_more = connection.transaction(|connection| {
+                    let has_more = import.process_chunk(connection, worker)?;
+                    if import.is_done {
+                        import.record_audit_event(connection, &chain_key)?;
                     }
-                    Ok::<_, diesel::result::Error>(goes_on)
+                    Ok::<_, diesel::result::Error>(has_more)
                 })?;
-                Ok::<_, AppError>(goes_on.then_some(work))
+                Ok::<_, AppError>(has_more.then_some(import))
             })
             .await
     }
 }
 
-/// An import that is gone through.
+/// An import that this worker processes.
 pub struct ClaimedImport {
-    client: ClientId,
-    import: ImportJob,
+    import: ImportRef,
+    job: ImportJob,
     parser: SessionFileParser,
     mode: ImportMode,
-    /// The next chunk.
-    next: i32,
-    told: usize,
-    /// Its sessions are imported, all that can be.
+    next_chunk: i32,
+    error_count: usize,
+    /// Whether all sessions are stored.
     is_done: bool,
 }
 
 impl ClaimedImport {
-    fn of(import: ImportJob) -> Self {
-        let client = ClientId::from_database(import.client_id.clone());
-        let parser = SessionFileParser::new(client.clone(), time::now(), import.format());
-        let is_real = import.state() == ImportState::Importing;
+    fn new(job: ImportJob) -> Self {
+        let client = ClientId::from_database(job.client_id.clone());
+        let parser = SessionFileParser::new(client.clone(), time::now(), job.format());
+        let is_real = job.state() == ImportState::Importing;
         let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRun::default()) };
-        Self { client, import, parser, mode, next: 0, told: 0, is_done: false }
+        let import = ImportRef { client, id: job.import_id };
+        Self { import, job, parser, mode, next_chunk: 0, error_count: 0, is_done: false }
     }
 
-    /// Whether it goes on.
-    fn step(&mut self, connection: &mut PgConnection, worker: Uuid) -> diesel::QueryResult<bool> {
-        let (client, state) = (self.client.clone(), self.import.state());
-        let id = (&client, self.import.import_id);
-        if self.next == 0 && state == ImportState::Checking && self.import.chunks_done > 0 {
-            // What is found out is not stored: it begins anew.
-            store::start_over(connection, id.0, id.1)?;
-            self.import.chunks_done = 0;
+    /// Returns whether there are more chunks.
+    fn process_chunk(&mut self, connection: &mut PgConnection, worker: Uuid) -> QueryResult<bool> {
+        let state = self.job.state();
+        if self.next_chunk == 0 && state == ImportState::Checking && self.job.chunks_done > 0 {
+            // The state of a dry run is only in memory, so a takeover begins anew.
+            store::reset_progress(connection, &self.import)?;
+            self.job.chunks_done = 0;
         }
-        let Some(bytes) = store::next_chunk(connection, id, (worker, state), self.next)? else {
-            return Ok(false);
-        };
-        self.next += 1;
-        let is_last = self.next >= self.import.chunks;
-        let (lines, failure) = self.lines(&bytes, is_last);
-        let (good, bad) = split_rejected(lines);
-        let told = self.told;
-        self.told += bad.iter().map(|bad| bad.errors.len()).sum::<usize>();
-        if self.next <= self.import.chunks_done {
-            // Gone through before by another worker; only what the next chunks need of it is read again.
+        let chunk = store::lock_chunk(connection, &self.import, worker, state, self.next_chunk)?;
+        let Some(bytes) = chunk else { return Ok(false) };
+        self.next_chunk += 1;
+        let is_last = self.next_chunk >= self.job.chunks;
+        let (lines, failure) = self.parse(&bytes, is_last);
+        let (sessions, rejected) = split_rejected(lines);
+        let earlier_errors = self.error_count.min(REJECTED_FIELDS_MAX);
+        self.error_count += rejected.iter().map(|line| line.errors.len()).sum::<usize>();
+        if self.next_chunk <= self.job.chunks_done {
+            // Another worker stored this chunk. Parsing it restores the parser's state for the next one.
             return Ok(true);
         }
-        let mut summary = self.mode.take(connection, &self.client, &good)?;
-        summary = summary
-            + ImportSummary {
-                rejected: u64::try_from(bad.len()).unwrap_or(u64::MAX),
-                ..ImportSummary::default()
-            };
-        let after = if state == ImportState::Importing { ImportState::Done } else { ImportState::Checked };
-        let becomes = match &failure {
+        let mut summary = self.mode.apply(connection, &self.import.client, &sessions)?;
+        summary.rejected += u64::try_from(rejected.len()).unwrap_or(u64::MAX);
+        let next_state = match &failure {
             Some(_) => Some(ImportState::Failed),
-            None => is_last.then_some(after),
+            None => is_last.then(|| after_last_chunk(state)),
         };
         let failure = failure.as_ref().map(|error| error.0.as_str());
-        let told = told.min(BAD_LINES_MAX);
-        store::advance(connection, id, &ImportSnapshot { summary, bad: &bad, told, becomes, failure })?;
-        self.is_done = becomes == Some(ImportState::Done);
-        Ok(becomes.is_none())
+        let result = ChunkResult { summary, rejected: &rejected, earlier_errors, next_state, failure };
+        store::save_chunk_result(connection, &self.import, &result)?;
+        self.is_done = next_state == Some(ImportState::Done);
+        Ok(next_state.is_none())
     }
 
-    /// Writes into the audit log, in the transaction of the last chunk, that it is done. Whoever uploaded the file did it.
-    fn tell(&self, connection: &mut PgConnection, chain: &ChainKey) -> diesel::QueryResult<()> {
-        let id = self.import.import_id;
-        let (import, _, _) = store::view(connection, &self.client, id)?;
-        let actor = import.created_by.map_or(Actor::System, Actor::User);
-        let act = imported(&import.summary()).on(&id);
-        audit::record(connection, &self.client, &AuditContext::new(chain, actor), &act)
+    /// Belongs in the transaction of the last chunk. The actor is the user who uploaded the file.
+    fn record_audit_event(&self, connection: &mut PgConnection, chain_key: &ChainKey) -> QueryResult<()> {
+        let job = store::load_details(connection, &self.import)?.job;
+        let actor = job.created_by.map_or(Actor::System, Actor::User);
+        let event = import_finished(&job.summary()).on(&self.import.id);
+        audit::record(connection, &self.import.client, &AuditContext::new(chain_key, actor), &event)
     }
 
-    fn lines(&mut self, bytes: &[u8], is_last: bool) -> (Vec<ParsedLine>, Option<UnreadableFile>) {
+    fn parse(&mut self, bytes: &[u8], is_last: bool) -> (Vec<ParsedLine>, Option<UnreadableFile>) {
         let mut lines = Vec::new();
-        let mut read = self.parser.feed(bytes, &mut lines);
-        if read.is_ok() && is_last {
-            read = self.parser.end(&mut lines);
+        let mut parsed = self.parser.feed(bytes, &mut lines);
+        if parsed.is_ok() && is_last {
+            parsed = self.parser.end(&mut lines);
         }
-        (lines, read.err())
+        (lines, parsed.err())
     }
 }
 
-/// What the audit log says of an import: the counts, not the name of the file, which may be a person's.
-pub(crate) fn imported(summary: &ImportSummary) -> AuditEvent {
+fn after_last_chunk(state: ImportState) -> ImportState {
+    if state == ImportState::Importing { ImportState::Done } else { ImportState::Checked }
+}
+
+/// The audit event of an import. It has the counts but not the file's name, which may contain a person's.
+pub(crate) fn import_finished(summary: &ImportSummary) -> AuditEvent {
     let ImportSummary { created, updated, unchanged, rejected } = summary;
     AuditEvent::new(EventKind::ImportFinished)
         .with("created", created)

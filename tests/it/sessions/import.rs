@@ -14,16 +14,16 @@ use crate::support::{TestApp, TestDb, test_app::SECRET};
 
 #[derive(Default)]
 pub(super) struct ProgressLog {
-    bad: Vec<(u64, Vec<String>)>,
+    rejected: Vec<(u64, Vec<String>)>,
     batches: usize,
 }
 
 impl ImportProgress for &mut ProgressLog {
-    fn bad_line(&mut self, bad: &RejectedLine) {
-        self.bad.push((bad.line, bad.errors.iter().map(|error| error.field.to_string()).collect()));
+    fn on_rejected_line(&mut self, line: &RejectedLine) {
+        self.rejected.push((line.line, line.errors.iter().map(|error| error.field.to_string()).collect()));
     }
 
-    fn batch(&mut self, _bytes: u64, _so_far: &ImportSummary) {
+    fn on_batch(&mut self, _bytes_read: u64, _summary: &ImportSummary) {
         self.batches += 1;
     }
 }
@@ -123,7 +123,7 @@ fn rejected_lines_are_reported_by_number_and_valid_ones_imported() {
     let summary = import_csv(&db, client, csv, &mut progress).unwrap();
 
     assert_eq!(summary, counts(2, 0, 0, 3));
-    let lines: Vec<_> = progress.bad.iter().map(|(line, fields)| (*line, fields.join(" "))).collect();
+    let lines: Vec<_> = progress.rejected.iter().map(|(line, fields)| (*line, fields.join(" "))).collect();
     assert_eq!(lines, [(3, "status rating".to_owned()), (4, "line".to_owned()), (5, "endedAt".to_owned())]);
     assert_eq!(
         db.query_text("select string_agg(external_id, '' order by sequence) as answer from sessions"),
@@ -256,9 +256,9 @@ fn lines_without_ids_import_once_and_identical_lines_are_kept() {
 fn interrupted_import_is_completed_by_the_next_one() {
     struct StopHalfway<'a>(&'a TestDb);
     impl ImportProgress for StopHalfway<'_> {
-        fn bad_line(&mut self, _bad: &RejectedLine) {}
-        fn batch(&mut self, _bytes: u64, so_far: &ImportSummary) {
-            if so_far.created == 10_000 {
+        fn on_rejected_line(&mut self, _line: &RejectedLine) {}
+        fn on_batch(&mut self, _bytes_read: u64, summary: &ImportSummary) {
+            if summary.created == 10_000 {
                 self.0.terminate_connections();
             }
         }
@@ -369,7 +369,7 @@ fn unreadable_lines_are_reported_and_the_rest_is_imported() {
 
     assert_eq!(summary, counts(2, 0, 0, 5));
     let reported: Vec<String> =
-        progress.bad.iter().map(|(line, fields)| format!("{line} {}", fields.join(","))).collect();
+        progress.rejected.iter().map(|(line, fields)| format!("{line} {}", fields.join(","))).collect();
     assert_eq!(reported, ["2 line", "6 line", "7 notes", "8 notes", "10 line"]);
     assert_eq!(
         db.query_text("select string_agg(external_id, '' order by sequence) as answer from sessions"),
@@ -432,9 +432,9 @@ fn every_invalid_field_is_reported_by_name() {
                 import_file(&db, client, (format, ImportMode::Real), file.as_bytes(), &mut progress).unwrap();
             assert_eq!(summary, counts(0, 0, 0, 1), "{field}");
             assert!(
-                progress.bad[0].1.iter().any(|reported| reported == field),
+                progress.rejected[0].1.iter().any(|reported| reported == field),
                 "{field}: {:?}",
-                progress.bad
+                progress.rejected
             );
         }
     }
@@ -456,7 +456,7 @@ fn ndjson_is_imported_and_bad_lines_are_reported() {
             .unwrap();
 
     assert_eq!(summary, counts(2, 0, 0, 3));
-    assert_eq!(progress.bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(progress.rejected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
     for (file, word) in [("[{}]", "one object a line"), ("\u{feff}[", "one object a line")] {
         let error = import_file(
             &db,
