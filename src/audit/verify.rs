@@ -1,4 +1,4 @@
-//! Whether a chain is as it was written, and if not, the first record that is not.
+//! Verifying a chain: finds the first record that was tampered with.
 
 use std::{fmt, str::FromStr};
 
@@ -12,29 +12,29 @@ use super::log::{
 };
 use crate::{ids::ClientId, schema::clients, web::format::hex};
 
-/// Records that are read at a time.
+/// Records per query.
 const CHUNK: i64 = 1000;
 
-/// What is wrong with a record.
+/// How a record was tampered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tampering {
-    /// A column of it is not as it was written.
+    /// A column was changed.
     Changed,
-    /// It is not there, while later ones are.
+    /// It was deleted, and later records exist.
     Missing,
-    /// It was written at this other sequence.
+    /// It was written with this sequence.
     Moved(i64),
-    /// It was written for this other client.
+    /// It was written for this client.
     Copied(String),
-    /// It is not there, and nothing after it.
+    /// It was deleted with all records after it.
     Cut,
-    /// It is not what a client begins with, so what was before it is missing.
+    /// It cannot be the first record of a client, so earlier ones were deleted.
     NotFirst,
-    /// It was put there behind the end of the chain.
+    /// It was added after the end of the chain.
     Surplus,
-    /// What says that it is the last one is not as it was written.
+    /// The head of the chain was changed.
     Head,
-    /// It is another one than in an earlier print.
+    /// It differs from the checkpoint.
     OtherThanBefore,
 }
 
@@ -56,12 +56,12 @@ impl fmt::Display for Tampering {
     }
 }
 
-/// The first record of a client that is not as it was written.
+/// The first record that was tampered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TamperedRecord {
-    /// Where it stands, or should.
+    /// Its sequence, or that of the missing record.
     pub sequence: i64,
-    /// What is wrong with it.
+    /// How it was tampered with.
     pub fault: Tampering,
 }
 
@@ -71,12 +71,12 @@ impl fmt::Display for TamperedRecord {
     }
 }
 
-/// A record that is as it was written, by its sequence and hash; as text `cl_4f9k2m7qxw 17 3fe0…`.
+/// The sequence and hash of a verified record. As text: `cl_4f9k2m7qxw 17 3fe0…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Whose chain.
+    /// The owner of the chain.
     pub client: ClientId,
-    /// Which record of it; 0: there is none yet.
+    /// 0 if there is no record yet.
     pub sequence: i64,
     hash: String,
 }
@@ -91,23 +91,23 @@ impl FromStr for Checkpoint {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "a checkpoint is a Client ID, a sequence and 64 hexadecimal digits";
+        const FORMAT: &str = "a checkpoint is a Client ID, a sequence and 64 hexadecimal digits";
         let words: Vec<&str> = text.split_whitespace().collect();
-        let [client, sequence, hash] = words[..] else { return Err(FORM) };
+        let [client, sequence, hash] = words[..] else { return Err(FORMAT) };
         let is_hash = hash.len() == 2 * START.len() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         match (client.parse(), sequence.parse()) {
             (Ok(client), Ok(sequence)) if is_hash => {
                 Ok(Self { client, sequence, hash: hash.to_ascii_lowercase() })
             }
-            _ => Err(FORM),
+            _ => Err(FORMAT),
         }
     }
 }
 
-/// What became of verifying one client.
+/// The last record of a chain, or the first one that was tampered with.
 pub type VerificationResult = Result<Checkpoint, TamperedRecord>;
 
-/// Every client, in their order.
+/// All clients, ordered by id.
 ///
 /// # Errors
 /// Those of the database.
@@ -117,62 +117,62 @@ pub fn clients(connection: &mut PgConnection) -> QueryResult<Vec<ClientId>> {
     Ok(ids.into_iter().map(ClientId::from_database).collect())
 }
 
-/// Walks the whole chain of a client, in one snapshot, and compares it with an earlier print. Gives its last record.
+/// Verifies the whole chain of a client in one snapshot, and compares it with an earlier checkpoint.
 ///
 /// # Errors
 /// Those of the database.
 pub fn verify(
     connection: &mut PgConnection,
-    chain: &ChainKey,
+    chain_key: &ChainKey,
     client: &ClientId,
-    earlier: Option<&Checkpoint>,
+    checkpoint: Option<&Checkpoint>,
 ) -> QueryResult<VerificationResult> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        let mut walk = ChainVerifier::new(chain, client, store::is_from_start(connection, client)?);
+        let mut verifier = ChainVerifier::new(chain_key, client, store::is_from_start(connection, client)?);
         let mut after = i64::MIN;
         loop {
-            let records = store::records_after(connection, client, after, CHUNK)?;
+            let records = store::load_after(connection, client, after, CHUNK)?;
             let Some(last) = records.last() else { break };
             after = last.sequence;
             for record in &records {
-                if let Err(touched) = walk.step(record) {
-                    return explain(connection, &walk, record, touched).map(Err);
+                if let Err(tampered) = verifier.step(record) {
+                    return explain(connection, &verifier, record, tampered).map(Err);
                 }
-                if let Some(touched) = walk.differs_from(earlier) {
-                    return Ok(Err(touched));
+                if let Some(tampered) = verifier.differs_from(checkpoint) {
+                    return Ok(Err(tampered));
                 }
             }
         }
-        let head = store::head(connection, client)?;
-        Ok(walk.end(head.as_ref(), earlier))
+        let head = store::load_head(connection, client)?;
+        Ok(verifier.end(head.as_ref(), checkpoint))
     })
 }
 
-/// Whether a record that does not fit was taken from elsewhere.
+/// Finds out whether a changed record was copied or moved.
 fn explain(
     connection: &mut PgConnection,
-    walk: &ChainVerifier<'_>,
+    verifier: &ChainVerifier<'_>,
     record: &AuditRecord,
-    touched: TamperedRecord,
+    tampered: TamperedRecord,
 ) -> QueryResult<TamperedRecord> {
-    if touched.fault != Tampering::Changed {
-        return Ok(touched);
+    if tampered.fault != Tampering::Changed {
+        return Ok(tampered);
     }
-    if let Some(other) = store::other_owner(connection, walk.client, &record.hash)? {
-        return Ok(TamperedRecord { fault: Tampering::Copied(other), ..touched });
+    if let Some(other) = store::find_other_owner(connection, verifier.client, &record.hash)? {
+        return Ok(TamperedRecord { fault: Tampering::Copied(other), ..tampered });
     }
-    let last = store::head(connection, walk.client)?.map_or(record.sequence, |head| head.sequence);
-    Ok(match walk.written_at(record, last) {
-        Some(from) => TamperedRecord { fault: Tampering::Moved(from), ..touched },
-        None => touched,
+    let last = store::load_head(connection, verifier.client)?.map_or(record.sequence, |head| head.sequence);
+    Ok(match verifier.original_sequence(record, last) {
+        Some(from) => TamperedRecord { fault: Tampering::Moved(from), ..tampered },
+        None => tampered,
     })
 }
 
-/// How far a chain is as it was written.
+/// The verified part of a chain.
 struct ChainVerifier<'a> {
-    chain: &'a ChainKey,
+    chain_key: &'a ChainKey,
     client: &'a ClientId,
-    /// Whether the chain has to begin with the first member of the client.
+    /// Whether the first record must be about the first member of the client.
     is_from_start: bool,
     sequence: i64,
     hash: Vec<u8>,
@@ -180,11 +180,11 @@ struct ChainVerifier<'a> {
 }
 
 impl<'a> ChainVerifier<'a> {
-    fn new(chain: &'a ChainKey, client: &'a ClientId, is_from_start: bool) -> Self {
-        Self { chain, client, is_from_start, sequence: 0, hash: START.to_vec(), seal: START.to_vec() }
+    fn new(chain_key: &'a ChainKey, client: &'a ClientId, is_from_start: bool) -> Self {
+        Self { chain_key, client, is_from_start, sequence: 0, hash: START.to_vec(), seal: START.to_vec() }
     }
 
-    /// Goes on to `record`, if it is the next one and as it was written.
+    /// Verifies the next record.
     fn step(&mut self, record: &AuditRecord) -> Result<(), TamperedRecord> {
         let next = self.sequence + 1;
         if record.sequence > next {
@@ -194,51 +194,52 @@ impl<'a> ChainVerifier<'a> {
             return Err(TamperedRecord { sequence: record.sequence, fault: Tampering::Surplus });
         }
         let is_next = record.client_id == self.client.as_str() && record.previous_hash == self.hash;
-        if !is_next || self.chain.hash(&self.seal, record) != record.hash {
+        if !is_next || self.chain_key.hash(&self.seal, record) != record.hash {
             return Err(TamperedRecord { sequence: next, fault: Tampering::Changed });
         }
         if next == 1 && self.is_from_start && record.act != EventKind::MemberAdded.as_str() {
             return Err(TamperedRecord { sequence: next, fault: Tampering::NotFirst });
         }
         self.sequence = next;
-        self.seal = self.chain.seal(&record.hash);
+        self.seal = self.chain_key.seal(&record.hash);
         self.hash.clone_from(&record.hash);
         Ok(())
     }
 
-    /// Whether the last step led to another record than there was earlier.
-    fn differs_from(&self, earlier: Option<&Checkpoint>) -> Option<TamperedRecord> {
-        let earlier = earlier.filter(|it| it.sequence == self.sequence && it.hash != hex(&self.hash))?;
-        Some(TamperedRecord { sequence: earlier.sequence, fault: Tampering::OtherThanBefore })
+    /// Compares the last verified record with the checkpoint, if that is about it.
+    fn differs_from(&self, checkpoint: Option<&Checkpoint>) -> Option<TamperedRecord> {
+        let checkpoint =
+            checkpoint.filter(|it| it.sequence == self.sequence && it.hash != hex(&self.hash))?;
+        Some(TamperedRecord { sequence: checkpoint.sequence, fault: Tampering::OtherThanBefore })
     }
 
-    /// Whether the chain ends where it says that it ends, and not before an earlier end.
-    fn end(self, head: Option<&ChainHead>, earlier: Option<&Checkpoint>) -> VerificationResult {
-        let touched = |sequence, fault| Err(TamperedRecord { sequence, fault });
+    /// Verifies that the chain ends at its head, and not before the checkpoint.
+    fn end(self, head: Option<&ChainHead>, checkpoint: Option<&Checkpoint>) -> VerificationResult {
+        let tampered = |sequence, fault| Err(TamperedRecord { sequence, fault });
         let last = self.sequence;
-        let goes_on =
-            earlier.is_some_and(|it| it.sequence > last) || head.is_some_and(|head| head.sequence > last);
-        if goes_on || (last == 0 && self.is_from_start) {
-            return touched(last + 1, Tampering::Cut);
+        let has_more =
+            checkpoint.is_some_and(|it| it.sequence > last) || head.is_some_and(|head| head.sequence > last);
+        if has_more || (last == 0 && self.is_from_start) {
+            return tampered(last + 1, Tampering::Cut);
         }
         match head {
-            Some(head) if head.sequence < last => return touched(head.sequence + 1, Tampering::Surplus),
+            Some(head) if head.sequence < last => return tampered(head.sequence + 1, Tampering::Surplus),
             Some(head) if head.hash != self.hash || head.seal != self.seal => {
-                return touched(last, Tampering::Head);
+                return tampered(last, Tampering::Head);
             }
-            None if last > 0 => return touched(last, Tampering::Head),
+            None if last > 0 => return tampered(last, Tampering::Head),
             _ => {}
         }
         Ok(Checkpoint { client: self.client.clone(), sequence: last, hash: hex(&self.hash) })
     }
 
-    /// At which sequence up to `last` a record was written that does not fit where it stands.
-    fn written_at(&self, record: &AuditRecord, last: i64) -> Option<i64> {
-        let seal = self.chain.seal(&record.previous_hash);
+    /// The sequence up to `last` at which a moved record was written.
+    fn original_sequence(&self, record: &AuditRecord, last: i64) -> Option<i64> {
+        let seal = self.chain_key.seal(&record.previous_hash);
         let mut moved = record.clone();
         (1..=last).find(|sequence| {
             moved.sequence = *sequence;
-            *sequence != record.sequence && self.chain.hash(&seal, &moved) == record.hash
+            *sequence != record.sequence && self.chain_key.hash(&seal, &moved) == record.hash
         })
     }
 }
@@ -254,8 +255,8 @@ mod tests {
         "cl_4f9k2m7qxw".parse().unwrap()
     }
 
-    /// So many records as they are written, and their head.
-    fn written(count: i64) -> (Vec<AuditRecord>, ChainHead) {
+    /// A chain of this many records, and its head.
+    fn build_chain(count: i64) -> (Vec<AuditRecord>, ChainHead) {
         let chain = chain();
         let mut head = ChainHead { sequence: 0, hash: START.to_vec(), seal: START.to_vec() };
         let records = (1..=count).map(|sequence| {
@@ -268,30 +269,30 @@ mod tests {
         (records.collect(), head)
     }
 
-    fn verdict(
+    fn verify_records(
         records: &[AuditRecord],
         head: Option<&ChainHead>,
-        earlier: Option<&Checkpoint>,
+        checkpoint: Option<&Checkpoint>,
     ) -> VerificationResult {
         let (chain, client) = (chain(), client());
-        let mut walk = ChainVerifier::new(&chain, &client, false);
+        let mut verifier = ChainVerifier::new(&chain, &client, false);
         for record in records {
-            walk.step(record)?;
-            if let Some(touched) = walk.differs_from(earlier) {
-                return Err(touched);
+            verifier.step(record)?;
+            if let Some(tampered) = verifier.differs_from(checkpoint) {
+                return Err(tampered);
             }
         }
-        walk.end(head, earlier)
+        verifier.end(head, checkpoint)
     }
 
     #[test]
-    fn what_was_written_verifies_and_comes_back_from_its_print() {
+    fn what_was_written_verifies_and_round_trips_as_a_checkpoint() {
         for count in 0..4 {
-            let (records, head) = written(count);
-            let last = verdict(&records, Some(&head), None).unwrap();
+            let (records, head) = build_chain(count);
+            let last = verify_records(&records, Some(&head), None).unwrap();
             assert_eq!(last.sequence, count);
             assert_eq!(last.to_string().parse(), Ok(last.clone()));
-            assert_eq!(verdict(&records, Some(&head), Some(&last)), Ok(last));
+            assert_eq!(verify_records(&records, Some(&head), Some(&last)), Ok(last));
         }
         for text in ["", "cl_4f9k2m7qxw 1", "cl_4f9k2m7qxw 1 zz", "cl_4f9k2m7qxw x 00"] {
             assert!(text.parse::<Checkpoint>().is_err(), "{text}");
@@ -299,39 +300,39 @@ mod tests {
     }
 
     #[test]
-    fn the_first_record_that_was_touched_is_named() {
-        let (records, head) = written(5);
+    fn the_first_record_that_was_tampered_is_named() {
+        let (records, head) = build_chain(5);
         let at = |sequence, fault| Err(TamperedRecord { sequence, fault });
         let mut changed = records.clone();
         changed[2].details = "{}".to_owned();
-        assert_eq!(verdict(&changed, Some(&head), None), at(3, Tampering::Changed));
+        assert_eq!(verify_records(&changed, Some(&head), None), at(3, Tampering::Changed));
         let missing = [&records[..2], &records[3..]].concat();
-        assert_eq!(verdict(&missing, Some(&head), None), at(3, Tampering::Missing));
-        assert_eq!(verdict(&records[..3], Some(&head), None), at(4, Tampering::Cut));
-        assert_eq!(verdict(&records, None, None), at(5, Tampering::Head));
+        assert_eq!(verify_records(&missing, Some(&head), None), at(3, Tampering::Missing));
+        assert_eq!(verify_records(&records[..3], Some(&head), None), at(4, Tampering::Cut));
+        assert_eq!(verify_records(&records, None, None), at(5, Tampering::Head));
     }
 
     #[test]
     fn a_head_that_was_set_back_is_found_out() {
-        let (records, head) = written(5);
-        let last = verdict(&records, Some(&head), None).unwrap();
+        let (records, head) = build_chain(5);
+        let last = verify_records(&records, Some(&head), None).unwrap();
         let set_back = ChainHead { sequence: 3, hash: records[2].hash.clone(), seal: head.seal.clone() };
         let at = |sequence, fault| Err(TamperedRecord { sequence, fault });
-        assert_eq!(verdict(&records[..3], Some(&set_back), None), at(3, Tampering::Head));
-        // With the seal of then, which only somebody with an old copy has, an earlier print tells.
-        let (_, of_then) = written(3);
-        assert!(verdict(&records[..3], Some(&of_then), None).is_ok());
-        assert_eq!(verdict(&records[..3], Some(&of_then), Some(&last)), at(4, Tampering::Cut));
+        assert_eq!(verify_records(&records[..3], Some(&set_back), None), at(3, Tampering::Head));
+        // An old copy of the database has an old seal. Only a checkpoint reveals that.
+        let (_, old_head) = build_chain(3);
+        assert!(verify_records(&records[..3], Some(&old_head), None).is_ok());
+        assert_eq!(verify_records(&records[..3], Some(&old_head), Some(&last)), at(4, Tampering::Cut));
     }
 
     #[test]
-    fn a_record_that_was_moved_tells_from_where() {
-        let (records, _) = written(5);
+    fn the_original_sequence_of_a_moved_record_is_found() {
+        let (records, _) = build_chain(5);
         let (chain, client) = (chain(), client());
-        let walk = ChainVerifier::new(&chain, &client, false);
+        let verifier = ChainVerifier::new(&chain, &client, false);
         let mut moved = records[3].clone();
         moved.sequence = 2;
-        assert_eq!(walk.written_at(&moved, 5), Some(4));
-        assert_eq!(walk.written_at(&records[3], 5), None);
+        assert_eq!(verifier.original_sequence(&moved, 5), Some(4));
+        assert_eq!(verifier.original_sequence(&records[3], 5), None);
     }
 }

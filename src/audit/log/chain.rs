@@ -1,10 +1,11 @@
-//! What ties one record to the next: HMAC-SHA-256 under a key that is not in the database.
+//! The chain of records: HMAC-SHA-256 (RFC 2104) under a key that is not in the database.
 //!
-//! A record is hashed over the *seal* of the one before, and a seal is made from a hash. Only the last seal is stored,
-//! in the head of the chain: who cuts off the end of the log has the hash of what is last then, but not its seal.
+//! The hash of a record covers the *seal* of the previous one, and a seal is derived from a hash. Only the last seal is
+//! stored, in the head of the chain. Somebody who cuts off the end of the log knows the hash of the record that is then
+//! the last, but not its seal.
 //!
-//! NEVER CHANGE WHAT IS HASHED: every record there is would read as touched. A new form gets a new label, and a column
-//! that says which record has it.
+//! NEVER CHANGE WHAT IS HASHED: every existing record would count as tampered with. A new format needs a new label, and
+//! a column that names the format of each record.
 
 use std::fmt;
 
@@ -20,16 +21,16 @@ use crate::{
 
 /// Hash and seal before the first record.
 pub(crate) const START: [u8; 32] = [0; 32];
-/// So many bytes of a pseudonym are shown: 128 bits.
+/// Pseudonyms are truncated to this many bytes (128 bits).
 const PSEUDONYM_LENGTH: usize = 16;
 
-/// The key of the chains of this installation.
+/// The key of all chains of this installation.
 #[derive(Clone)]
 pub struct ChainKey {
     mac: Hmac<Sha256>,
 }
 
-/// It never prints.
+/// Prints no key.
 impl fmt::Debug for ChainKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Chain")
@@ -37,7 +38,7 @@ impl fmt::Debug for ChainKey {
 }
 
 impl ChainKey {
-    /// The key that derives from this secret.
+    /// Derives the key from the secret.
     ///
     /// # Panics
     /// Never: HMAC takes a key of any length.
@@ -48,7 +49,7 @@ impl ChainKey {
         Self { mac }
     }
 
-    /// The hash of a record, where the one before has this seal. It covers every column but the hash itself.
+    /// The hash of a record that follows the one with this seal. It covers every column but the hash itself.
     pub(crate) fn hash(&self, seal: &[u8], record: &AuditRecord) -> Vec<u8> {
         self.begin("uptok audit record v1")
             .part(seal)
@@ -72,8 +73,8 @@ impl ChainKey {
         if hash == START { START.to_vec() } else { self.begin("uptok audit seal v1").part(hash).end() }
     }
 
-    /// What stands for a text that must not be kept: the same for the same text of the same client, and tells nothing
-    /// without the key. 32 hexadecimal digits.
+    /// 32 hexadecimal digits that replace a text that must not be kept. Equal texts of a client have equal pseudonyms,
+    /// which reveal nothing without the key.
     #[must_use]
     pub fn pseudonym(&self, client: &ClientId, text: &str) -> String {
         let hash =
@@ -86,7 +87,7 @@ impl ChainKey {
     }
 }
 
-/// Bytes to be hashed, each part with its length before it: no part can run into the next.
+/// Input of a hash. Each part follows its length, so that parts cannot be shifted into each other.
 struct HashInput(Hmac<Sha256>);
 
 impl HashInput {
@@ -97,7 +98,7 @@ impl HashInput {
         self
     }
 
-    /// Nothing is another thing than a part of no bytes.
+    /// `None` and an empty part hash differently.
     fn optional(mut self, bytes: Option<&[u8]>) -> Self {
         self.0.update(&[u8::from(bytes.is_some())]);
         match bytes {
@@ -140,7 +141,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Reckoned by another program: what is hashed stays the same in every version.
+    /// Computed by another program. NEVER CHANGE: the format is the same in every version.
     #[test]
     fn hash_and_seal_are_those_of_the_first_version() {
         let hash = chain().hash(&START, &sample(1));

@@ -1,4 +1,4 @@
-//! Who does something, and from where: what a handler takes along to its store.
+//! Who caused an event, and from where: handlers pass it to their stores.
 
 use std::{
     future::{Ready, ready},
@@ -16,23 +16,23 @@ use crate::{
     web::{client_address::client_address, request_log::request_id},
 };
 
-/// Who does something.
+/// Who caused an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A user who is logged in.
+    /// A signed-in user.
     User(Uuid),
-    /// A program.
+    /// A program, by its API key.
     Key(PublicKey),
-    /// Whoever runs `uptok`.
+    /// Somebody who ran `uptok`.
     CommandLine,
     /// Uptok by itself.
     System,
-    /// Nobody we know.
+    /// Somebody who is not signed in.
     Visitor,
 }
 
 impl Actor {
-    /// The word for it in a record.
+    /// The value in a record.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",
@@ -43,7 +43,7 @@ impl Actor {
         }
     }
 
-    /// Which one.
+    /// The id of the user, or the public key.
     pub(crate) fn id(&self) -> Option<String> {
         match self {
             Self::User(user_id) => Some(user_id.to_string()),
@@ -53,10 +53,9 @@ impl Actor {
     }
 }
 
-/// What the records of one request have in common, and the key they are hashed with.
+/// What all records of a request have in common, and the key they are hashed with.
 ///
-/// [`SignedIn::audit_context`](crate::accounts::SignedIn::audit_context) is that of a page. A handler that knows nobody asks for it like
-/// for any argument.
+/// Pages for users get it from their sign-in; other handlers extract it, with [`Actor::Visitor`].
 #[derive(Clone, Debug)]
 pub struct AuditContext {
     pub(crate) chain: ChainKey,
@@ -66,38 +65,38 @@ pub struct AuditContext {
 }
 
 impl AuditContext {
-    /// Of what nobody sent: the command line, the system.
+    /// A context outside of requests: of the command line or the system.
     #[must_use]
     pub fn new(chain: &ChainKey, actor: Actor) -> Self {
         Self { chain: chain.clone(), actor, address: None, request_id: None }
     }
 
-    /// What `actor` leaves with this request.
+    /// The context of a request by this actor.
     ///
     /// # Errors
-    /// [`AppError::Broken`] when the application does not provide the chain.
+    /// [`AppError::Broken`] if the application lacks the key or the settings.
     pub fn of(request: &HttpRequest, actor: Actor) -> Result<Self, AppError> {
-        let parts = request.app_data::<Data<ChainKey>>().zip(request.app_data::<Data<Settings>>());
+        let app_data = request.app_data::<Data<ChainKey>>().zip(request.app_data::<Data<Settings>>());
         let (chain, settings) =
-            parts.ok_or_else(|| AppError::broken("app.rs does not provide what the audit log needs"))?;
+            app_data.ok_or_else(|| AppError::broken("app.rs does not provide what the audit log needs"))?;
         let address = client_address(request, &settings.trusted_proxies);
         Ok(Self::new(chain, actor).from_place(Some(address), request_id(request)))
     }
 
-    /// From the same place, by this one.
+    /// The same with another actor.
     #[must_use]
     pub fn by(mut self, actor: Actor) -> Self {
         self.actor = actor;
         self
     }
 
-    /// By this one if it is nobody we know: who registers becomes a user.
+    /// The same with this actor in place of a visitor, such as one who has just registered.
     #[must_use]
     pub fn else_by(self, actor: Actor) -> Self {
         if self.actor == Actor::Visitor { self.by(actor) } else { self }
     }
 
-    /// From this place, as a request's that is over by now.
+    /// The same with the address and id of a request, which may be over by now.
     #[must_use]
     pub fn from_place(mut self, address: Option<IpAddr>, request_id: Option<Uuid>) -> Self {
         self.address = address;
@@ -105,19 +104,19 @@ impl AuditContext {
         self
     }
 
-    /// Where it came from: the address and the id of the request.
+    /// The address and the id of the request.
     #[must_use]
     pub fn place(&self) -> (Option<IpAddr>, Option<Uuid>) {
         (self.address, self.request_id)
     }
 
-    /// The user behind it, if it is one.
+    /// Returns `None` if the actor is no user.
     #[must_use]
     pub fn user_id(&self) -> Option<Uuid> {
         if let Actor::User(user_id) = self.actor { Some(user_id) } else { None }
     }
 
-    /// The public key of the program behind it, if it is one.
+    /// Returns `None` if the actor is no program.
     #[must_use]
     pub fn public_key(&self) -> Option<&PublicKey> {
         if let Actor::Key(public_key) = &self.actor { Some(public_key) } else { None }
@@ -130,7 +129,7 @@ impl AuditContext {
     }
 }
 
-/// What a visitor leaves: whoever knows more of the caller says so with [`AuditContext::by`].
+/// Extracts the context of a visitor. Handlers that authenticate callers set the actor with [`AuditContext::by`].
 impl FromRequest for AuditContext {
     type Error = AppError;
     type Future = Ready<Result<Self, AppError>>;

@@ -1,25 +1,25 @@
-//! What happened, in words that stay the same.
+//! Events of the audit log.
 
 use std::collections::BTreeMap;
 
-/// What a record tells. Its words are for programs and never change.
+/// The kind of an event. Programs read the names, so they must never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A key was made.
+    /// A key was created.
     KeyCreated,
-    /// A key was replaced; related: the new one.
+    /// A key was replaced. The related key is the new one.
     KeyReplaced,
-    /// What a key may do, or how often and from where, was changed.
+    /// The scopes, the limit or the networks of a key were changed.
     KeyChanged,
     /// A key was deleted.
     KeyDeleted,
-    /// A key was deleted by whoever presented it.
+    /// A key was deleted by a request that it authenticated.
     KeyRevoked,
-    /// The time of a key was over.
+    /// A key expired.
     KeyExpired,
     /// A user logged in.
     SignInSucceeded,
-    /// Somebody gave the e-mail of a user and another password.
+    /// Somebody gave the e-mail of a user and a wrong password.
     SignInFailed,
     /// A user logged out.
     SignInEnded,
@@ -27,16 +27,16 @@ pub enum EventKind {
     MemberAdded,
     /// A member's role or password was changed.
     MemberChanged,
-    /// A user is no member any more.
+    /// A user is no longer a member.
     MemberRemoved,
     /// Sessions were imported.
     ImportFinished,
-    /// What tells of a shopper was erased.
+    /// The personal data of a shopper was erased.
     ShopperErased,
 }
 
 impl EventKind {
-    /// Every one, in the order of the form.
+    /// All kinds, in the order of the form.
     pub const ALL: [Self; 14] = [
         Self::KeyCreated,
         Self::KeyReplaced,
@@ -54,7 +54,7 @@ impl EventKind {
         Self::ShopperErased,
     ];
 
-    /// The act as text: `key.created`.
+    /// The name: `key.created`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -76,9 +76,9 @@ impl EventKind {
     }
 }
 
-/// One thing that happened: to what, and how.
+/// Something that happened, with its target and details.
 ///
-/// What is said here is kept for ever and cannot be erased: no secret, no password, nothing that tells of a shopper.
+/// Records are kept for ever and cannot be erased. Events must contain no secrets and no personal data of shoppers.
 #[derive(Clone, Debug)]
 pub struct AuditEvent {
     pub(crate) kind: EventKind,
@@ -88,27 +88,27 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
-    /// Something that happened to the client.
+    /// An event of the client, without a target.
     #[must_use]
     pub fn new(kind: EventKind) -> Self {
         Self { kind, target: None, related: None, details: BTreeMap::new() }
     }
 
-    /// … to this: a public key, a user's id, an import.
+    /// Sets the target: a public key, the id of a user or of an import.
     #[must_use]
     pub fn on(mut self, target: &(impl ToString + ?Sized)) -> Self {
         self.target = Some(target.to_string());
         self
     }
 
-    /// … and is about this too.
+    /// Sets a second target.
     #[must_use]
     pub fn related(mut self, related: &(impl ToString + ?Sized)) -> Self {
         self.related = Some(related.to_string());
         self
     }
 
-    /// … in this way. An empty text is left out.
+    /// Adds a detail, unless the text is empty.
     #[must_use]
     pub fn with(mut self, name: &'static str, text: &(impl ToString + ?Sized)) -> Self {
         let text = text.to_string();
@@ -130,16 +130,16 @@ mod tests {
 
     #[test]
     fn details_are_a_json_object_by_name_without_what_is_empty() {
-        let act =
+        let event =
             AuditEvent::new(EventKind::KeyCreated).with("scopes", "a b").with("name", "“x”").with("note", "");
-        assert_eq!(act.details(), r#"{"name":"“x”","scopes":"a b"}"#);
+        assert_eq!(event.details(), r#"{"name":"“x”","scopes":"a b"}"#);
         assert_eq!(AuditEvent::new(EventKind::KeyDeleted).details(), "{}");
     }
 
     #[test]
-    fn every_act_has_words_of_its_own() {
-        let words: std::collections::BTreeSet<_> =
+    fn every_kind_has_its_own_name() {
+        let names: std::collections::BTreeSet<_> =
             EventKind::ALL.map(EventKind::as_str).into_iter().collect();
-        assert_eq!(words.len(), EventKind::ALL.len());
+        assert_eq!(names.len(), EventKind::ALL.len());
     }
 }

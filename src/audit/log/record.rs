@@ -1,4 +1,4 @@
-//! One record, as it is stored and hashed.
+//! A record as it is stored and hashed.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::schema::audit_log;
 
-/// One row of the table `audit_log`.
+/// A row of the table `audit_log`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit_log, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct AuditRecord {
     pub(crate) client_id: String,
     pub(crate) sequence: i64,
-    /// In microseconds, as the database keeps it.
+    /// Microseconds, the precision of the database.
     pub(crate) at: DateTime<Utc>,
     pub(crate) actor_kind: String,
     pub(crate) actor: Option<String>,

@@ -10,11 +10,11 @@ use crate::{
 };
 
 define_sql_function! {
-    /// The time now; not that of the transaction, which may have waited for the head.
+    /// The present time. The time of the transaction may be earlier, as it may have waited for the head.
     fn clock_timestamp() -> diesel::sql_types::Timestamptz
 }
 
-/// Where the chain of a client ends.
+/// The end of a client's chain.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = audit_heads, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct ChainHead {
@@ -23,38 +23,38 @@ pub(crate) struct ChainHead {
     pub(crate) seal: Vec<u8>,
 }
 
-/// Adds a record to the chain of the client, in the transaction of what it tells.
+/// Adds a record to the client's chain. Call it in the transaction of the event, and last.
 ///
-/// It locks the head of the chain until that transaction ends. Call it last: who holds a head waits for nothing else, so
-/// nobody waits in a circle. Who writes into several chains does so in the order of their clients.
+/// It locks the head of the chain until the transaction ends. A transaction that holds a head must wait for no other
+/// lock, or there may be deadlocks. One that records in several chains does so in the order of their clients.
 ///
 /// # Errors
 /// Those of the database.
 pub fn record(
     connection: &mut PgConnection,
     client: &ClientId,
-    trail: &AuditContext,
-    act: &AuditEvent,
+    context: &AuditContext,
+    event: &AuditEvent,
 ) -> QueryResult<()> {
     connection.transaction(|connection| {
-        let (head, at) = next(connection, client)?;
+        let (head, at) = next_sequence(connection, client)?;
         let mut record = AuditRecord {
             client_id: client.to_string(),
             sequence: head.sequence,
             at,
-            actor_kind: trail.actor.kind().to_owned(),
-            actor: trail.actor.id(),
-            act: act.kind.as_str().to_owned(),
-            target: act.target.clone(),
-            related: act.related.clone(),
-            details: act.details(),
-            address: trail.address.map(Into::into),
-            request_id: trail.request_id,
+            actor_kind: context.actor.kind().to_owned(),
+            actor: context.actor.id(),
+            act: event.kind.as_str().to_owned(),
+            target: event.target.clone(),
+            related: event.related.clone(),
+            details: event.details(),
+            address: context.address.map(Into::into),
+            request_id: context.request_id,
             previous_hash: head.hash,
             hash: Vec::new(),
         };
-        record.hash = trail.chain.hash(&head.seal, &record);
-        let seal = trail.chain.seal(&record.hash);
+        record.hash = context.chain.hash(&head.seal, &record);
+        let seal = context.chain.seal(&record.hash);
         diesel::insert_into(audit_log::table).values(&record).execute(connection)?;
         diesel::update(audit_heads::table.find(client.as_str()))
             .set((audit_heads::hash.eq(&record.hash), audit_heads::seal.eq(seal)))
@@ -63,9 +63,13 @@ pub fn record(
     })
 }
 
-/// Takes the next sequence: hash and seal are still those of the record before. A client that has no head, as one that
-/// an older version made, gets it here.
-fn next(connection: &mut PgConnection, client: &ClientId) -> QueryResult<(ChainHead, DateTime<Utc>)> {
+/// Locks the head and takes the next sequence. Hash and seal in the result are those of the previous record.
+///
+/// Clients created by older versions have no head; they get one here.
+fn next_sequence(
+    connection: &mut PgConnection,
+    client: &ClientId,
+) -> QueryResult<(ChainHead, DateTime<Utc>)> {
     diesel::insert_into(audit_heads::table)
         .values((audit_heads::client_id.eq(client.as_str()), audit_heads::sequence.eq(1)))
         .on_conflict(audit_heads::client_id)
@@ -75,18 +79,17 @@ fn next(connection: &mut PgConnection, client: &ClientId) -> QueryResult<(ChainH
         .get_result(connection)
 }
 
-/// Whether the log of the client began with the client, so that its first record tells of its first member.
+/// Whether the log began with the client. If so, the first record must be about its first member.
 pub(crate) fn is_from_start(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
     clients::table.find(client.as_str()).select(clients::audited_from_start).first(connection)
 }
 
-/// The head of the client's chain.
-pub(crate) fn head(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Option<ChainHead>> {
+pub(crate) fn load_head(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Option<ChainHead>> {
     audit_heads::table.find(client.as_str()).select(ChainHead::as_select()).first(connection).optional()
 }
 
-/// Up to `limit` records of the client after `sequence`, in their order.
-pub(crate) fn records_after(
+/// Up to `limit` records after `sequence`, oldest first.
+pub(crate) fn load_after(
     connection: &mut PgConnection,
     client: &ClientId,
     sequence: i64,
@@ -100,9 +103,8 @@ pub(crate) fn records_after(
         .load(connection)
 }
 
-/// The client that has a record with this hash, other than `client`. The one statement across clients: it asks whether
-/// a record was copied from one to another.
-pub(crate) fn other_owner(
+/// Another client that has a record with this hash: it was copied from there. Queries all clients.
+pub(crate) fn find_other_owner(
     connection: &mut PgConnection,
     client: &ClientId,
     hash: &[u8],
