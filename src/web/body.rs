@@ -1,8 +1,8 @@
-//! Reading a request body, once, for every POST.
+//! Reading and parsing request bodies.
 //!
-//! The whole body is read first, within a size and a deadline; only then is it parsed. So a slow sender, endless
-//! parts or a bomb of part headers cost at most the size of the body, and a missing multipart boundary can be
-//! taken from the body itself (the API's first documentation told people to send none).
+//! A body is read completely, with a size limit and a deadline, before it is parsed. So slow senders, endless parts and
+//! huge part headers cost at most the size of the body. It also allows taking a missing multipart boundary from the
+//! body: clients that follow the API's first documentation send none in the header.
 
 use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
 
@@ -20,12 +20,12 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{AppError, FieldError};
 
-/// How long a whole body may take, in seconds.
+/// Maximum duration of reading a body.
 pub const DEADLINE_SECONDS: u64 = 5;
-/// How many fields a body may have.
+/// Maximum number of fields.
 pub const FIELDS_MAX: usize = 16;
 
-/// A whole body of at most `LIMIT` bytes.
+/// A body of at most `LIMIT` bytes.
 #[derive(Debug)]
 pub struct RawBody<const LIMIT: usize>(pub Bytes);
 
@@ -34,7 +34,7 @@ impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let announced = announced_length(request);
+        let declared_length = content_length(request);
         let is_encoded = request
             .headers()
             .get(CONTENT_ENCODING)
@@ -44,7 +44,7 @@ impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
             if is_encoded {
                 return Err(AppError::UnsupportedType);
             }
-            if announced.is_some_and(|length| length > LIMIT) {
+            if declared_length.is_some_and(|length| length > LIMIT) {
                 return Err(AppError::TooLarge(LIMIT));
             }
             tokio::time::timeout(Duration::from_secs(DEADLINE_SECONDS), read_whole(payload, LIMIT))
@@ -55,7 +55,7 @@ impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
     }
 }
 
-fn announced_length(request: &HttpRequest) -> Option<usize> {
+fn content_length(request: &HttpRequest) -> Option<usize> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -74,12 +74,12 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<Bytes, AppErro
 /// The fields of a body of at most `LIMIT` bytes: multipart, urlencoded or a flat JSON object.
 ///
 /// # Errors
-/// 400 for more than [`FIELDS_MAX`] fields, a repeated field or what cannot be parsed; 408, 413, 415.
+/// 400 for more than [`FIELDS_MAX`] fields, a repeated field or a syntax error; 408, 413, 415.
 #[derive(Debug, Default)]
 pub struct FormFields<const LIMIT: usize>(Vec<(String, String)>);
 
 impl<const LIMIT: usize> FormFields<LIMIT> {
-    /// Fields that came in another way than in a body.
+    /// Fields from elsewhere than a body.
     ///
     /// # Errors
     /// 400 for more than [`FIELDS_MAX`] fields or a repeated field.
@@ -92,20 +92,20 @@ impl<const LIMIT: usize> FormFields<LIMIT> {
         Ok(Self(fields))
     }
 
-    /// The field `name`; an empty field counts as absent.
+    /// Returns `None` if the field is absent or empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
         (!value.is_empty()).then_some(value)
     }
 
-    /// The field `name` as text; absent is empty.
+    /// The field, or an empty text.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 
-    /// Every field and its value, in the order sent.
+    /// All fields with their values, in the order sent.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -121,7 +121,7 @@ impl<const LIMIT: usize> FromRequest for FormFields<LIMIT> {
         let header = request.headers().get(CONTENT_TYPE).cloned();
         let is_bodiless = header.is_none()
             && !request.headers().contains_key(TRANSFER_ENCODING)
-            && announced_length(request).unwrap_or(0) == 0;
+            && content_length(request).unwrap_or(0) == 0;
         Box::pin(async move {
             if is_bodiless {
                 return Ok(Self::default());
@@ -166,7 +166,7 @@ async fn multipart(header: Option<&HeaderValue>, body: Bytes) -> Result<Vec<(Str
     Ok(fields)
 }
 
-/// What an empty form is sent as: the closing boundary alone.
+/// Whether the body is only the closing boundary: the form of an empty one.
 fn has_no_part(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     body.starts_with(b"--") && body.ends_with(b"--") && !body.contains(&b'\n')
@@ -176,13 +176,13 @@ fn unreadable_multipart(error: &actix_multipart::MultipartError) -> AppError {
     AppError::Malformed(format!("The multipart body cannot be read: {error}.").into())
 }
 
-/// The `Content-Type` with its boundary, taken from the body's first line when the header has none
-/// (RFC 2046, section 5.1.1: 1 to 70 characters).
+/// The `Content-Type` with a boundary, if necessary taken from the first line of the body. RFC 2046, section 5.1.1:
+/// 1 to 70 characters.
 fn with_boundary(header: Option<&HeaderValue>, body: &[u8]) -> Result<HeaderValue, AppError> {
-    let says_boundary = |header: &&HeaderValue| {
+    let has_boundary = |header: &&HeaderValue| {
         header.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("boundary="))
     };
-    if let Some(header) = header.filter(says_boundary) {
+    if let Some(header) = header.filter(has_boundary) {
         return Ok(header.clone());
     }
     let first_line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -205,7 +205,7 @@ fn json(body: &[u8]) -> Result<Vec<(String, String)>, AppError> {
     fields.map_err(|error| AppError::Malformed(format!("The JSON cannot be read: {error}.").into()))
 }
 
-/// A JSON object whose values are text, whole numbers, booleans or null; repeated names are kept to be refused.
+/// A JSON object of text, numbers, booleans and null. Repeated names are kept, to be refused later.
 struct FlatObject;
 
 impl<'de> Visitor<'de> for FlatObject {

@@ -1,71 +1,70 @@
-//! Numbers as bars, drawn here: an SVG that needs neither a script nor a style attribute.
+//! Stacked bar charts as SVG, without scripts and style attributes.
 //!
-//! Places along the width are per cent, heights are pixels, so the bars stretch with the page and the letters do not.
-//! What the picture says stands beside it as a table.
+//! Horizontal positions are per cent and vertical ones pixels, so bars stretch with the page and letters do not. A table
+//! below has the same numbers.
 
 use std::fmt::{self, Display, Formatter};
 
 use super::format::{compact_number, grouped};
 
-/// Height of the drawing in pixels.
+/// Height in pixels.
 const HEIGHT: i64 = 168;
-/// Where the highest tick is, in pixels from above: a label stands beside it.
+/// Position of the highest tick, in pixels from above. It leaves room for half a label.
 const TOP: i64 = 10;
-/// Where zero is, in pixels from above; below it are the labels.
+/// Position of zero, in pixels from above. The labels are below.
 const BASE: i64 = 140;
-/// Ticks that are aimed at, zero left out; round numbers make it up to as many.
+/// Maximum number of ticks besides zero. Round steps may need fewer.
 const TICKS: i128 = 4;
-/// Labels below the bars, at most.
+/// Maximum number of labels below the bars.
 const LABELS: usize = 7;
-/// Places and lengths are counted in thousandths, so that nothing is rounded twice.
+/// Positions and lengths are in thousandths, so that nothing is rounded twice.
 const UNIT: i64 = 1000;
 /// The whole width: 100 per cent.
 const WIDTH: i64 = 100 * UNIT;
-/// The widest bar, when there are few.
+/// Maximum width of a bar.
 const BAR_MAX: i64 = 8 * UNIT;
 
-/// What a part of each bar counts.
+/// One of the two parts of every bar.
 #[derive(Clone, Copy, Debug)]
 pub struct Series {
     /// In the legend and over the column of the table: `Answered`.
     pub name: &'static str,
-    /// What gives it its colour: `chart-main`, `chart-other` or `chart-bad`.
+    /// The CSS class of its colour: `chart-main`, `chart-other` or `chart-bad`.
     pub class: &'static str,
 }
 
-/// What one bar stands for.
+/// The values of one bar.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// As people read it: `3 Nov`.
+    /// `3 Nov`.
     pub label: String,
-    /// As machines do: `2026-11-03`.
+    /// For `<time datetime>`: `2026-11-03`.
     pub iso: String,
-    /// How many of each series; less than 0 counts as 0.
+    /// One for each series. Negative values count as 0.
     pub values: [i64; 2],
 }
 
-/// Bars of two parts, the first below, with their scale and their table.
+/// Bars of two parts, the first one at the bottom.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// What the picture is of: `Sessions per day`.
+    /// `Sessions per day`.
     pub caption: String,
-    /// The bars in a sentence or two, for those who do not see them.
+    /// A summary in two sentences, for screen readers.
     pub description: String,
-    /// The two series.
     pub series: [Series; 2],
-    /// What the first column of the table holds: `Day`.
+    /// Head of the table's first column: `Day`.
     pub per: &'static str,
-    /// The scale, from zero upwards.
+    /// From zero upwards.
     pub ticks: Vec<Tick>,
-    /// The bars, from left to right.
+    /// From left to right.
     pub bars: Vec<Bar>,
-    /// What stands below them.
+    /// Below the bars.
     pub labels: Vec<Label>,
-    /// The drawing's height in pixels.
+    /// In pixels.
     pub height: i64,
 }
 
-/// A line of the scale.
+/// A horizontal line of the scale.
 #[derive(Clone, Debug)]
 pub struct Tick {
     /// In pixels from above.
@@ -74,52 +73,51 @@ pub struct Tick {
     pub text: String,
 }
 
-/// One bar: the whole slot that answers to the pointer, and the parts that are seen.
+/// One bar. Its slot is the wider area that shows the tooltip.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// Where its slot begins, in per cent.
+    /// Left edge of the slot, in per cent.
     pub slot: DecimalText,
-    /// How wide its slot is, in per cent.
+    /// Width of the slot, in per cent.
     pub slot_width: DecimalText,
-    /// Where it begins, in per cent.
+    /// Left edge, in per cent.
     pub x: DecimalText,
-    /// How wide it is, in per cent.
+    /// Width, in per cent.
     pub width: DecimalText,
-    /// The parts that are not nothing.
+    /// The parts above zero.
     pub parts: Vec<BarSegment>,
-    /// What it stands for.
+    /// `3 Nov`.
     pub label: String,
-    /// The same for machines.
+    /// For `<time datetime>`.
     pub iso: String,
-    /// The numbers in words.
+    /// The formatted values.
     pub values: [String; 2],
 }
 
 /// A part of a bar.
 #[derive(Clone, Debug)]
 pub struct BarSegment {
-    /// Its colour.
+    /// The CSS class of its colour.
     pub class: &'static str,
-    /// Its upper end, in pixels from above.
+    /// Upper edge, in pixels from above.
     pub y: DecimalText,
     /// In pixels.
     pub height: DecimalText,
 }
 
-/// Words below a bar.
+/// A label below a bar.
 #[derive(Clone, Debug)]
 pub struct Label {
     /// In per cent.
     pub x: DecimalText,
-    /// `start`, `middle` or `end`: at the edges words stay inside.
+    /// The `text-anchor`: `start`, `middle` or `end`. It keeps labels at the edges inside.
     pub anchor: &'static str,
-    /// It goes where there is little room.
+    /// Whether narrow screens hide it.
     pub is_minor: bool,
-    /// The words.
     pub text: String,
 }
 
-/// A number with up to three digits behind the point.
+/// A number with up to three decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DecimalText(i64);
 
@@ -135,7 +133,7 @@ impl Display for DecimalText {
 }
 
 impl Chart {
-    /// A bar for each point, in their order. `per` is what a point is (`Day`), `unit` what is counted (`sessions`).
+    /// One bar per point. `per` names what a point is (`Day`), and `unit` what is counted (`sessions`).
     #[must_use]
     pub fn bars(
         caption: impl Into<String>,
@@ -145,7 +143,7 @@ impl Chart {
         points: &[Point],
     ) -> Self {
         let scale = Scale::up_to(points.iter().map(sum).max().unwrap_or(0));
-        let places = TickPositions { count: i64::try_from(points.len()).unwrap_or(i64::MAX).max(1) };
+        let positions = BarPositions { count: i64::try_from(points.len()).unwrap_or(i64::MAX).max(1) };
         Self {
             caption: caption.into(),
             description: description(unit, series, points),
@@ -154,9 +152,9 @@ impl Chart {
             ticks: scale.ticks(),
             bars: (0..)
                 .zip(points)
-                .map(|(index, point)| bar(&scale, &places, series, index, point))
+                .map(|(index, point)| bar(&scale, &positions, series, index, point))
                 .collect(),
-            labels: places.labels(points),
+            labels: positions.labels(points),
             height: HEIGHT,
         }
     }
@@ -170,16 +168,16 @@ fn sum(point: &Point) -> i128 {
     values(point).iter().sum()
 }
 
-fn bar(scale: &Scale, places: &TickPositions, series: [Series; 2], index: i64, point: &Point) -> Bar {
+fn bar(scale: &Scale, positions: &BarPositions, series: [Series; 2], index: i64, point: &Point) -> Bar {
     let mut base = BASE * UNIT;
     let mut parts = Vec::new();
     for (series, value) in series.into_iter().zip(values(point)).filter(|(_, value)| *value > 0) {
-        // What is there is seen, however little it is.
+        // At least a pixel, so that small values are visible.
         let height = scale.height(value).max(UNIT);
         base -= height;
         parts.push(BarSegment { class: series.class, y: DecimalText(base), height: DecimalText(height) });
     }
-    let (slot, end) = (places.edge(index), places.edge(index + 1));
+    let (slot, end) = (positions.edge(index), positions.edge(index + 1));
     let width = ((end - slot) * 3 / 4).clamp(1, BAR_MAX);
     Bar {
         slot: DecimalText(slot),
@@ -215,14 +213,13 @@ fn description(unit: &str, series: [Series; 2], points: &[Point]) -> String {
     )
 }
 
-/// How high a number is.
 struct Scale {
     step: i128,
     top: i128,
 }
 
 impl Scale {
-    /// Round numbers (1, 2 or 5 with zeros) from zero to `most` or a little more.
+    /// Ticks at 1, 2 or 5 times a power of ten, from zero to at least `most`.
     fn up_to(most: i128) -> Self {
         let most = most.max(1);
         let mut decade = 1;
@@ -255,13 +252,13 @@ impl Scale {
     }
 }
 
-/// Where the bars stand.
-struct TickPositions {
+/// Horizontal positions of the bars.
+struct BarPositions {
     count: i64,
 }
 
-impl TickPositions {
-    /// Where the slot `index` begins, in thousandths of a per cent.
+impl BarPositions {
+    /// Left edge of a slot, in thousandths of a per cent.
     fn edge(&self, index: i64) -> i64 {
         index * WIDTH / self.count
     }
@@ -379,10 +376,10 @@ mod tests {
     }
 
     #[test]
-    fn those_who_do_not_see_it_are_told() {
-        let told = chart([[1000, 1], [2000, 204], [5, 0]]).description;
+    fn the_description_sums_up_the_bars() {
+        let description = chart([[1000, 1], [2000, 204], [5, 0]]).description;
         assert_eq!(
-            told,
+            description,
             "From day 0 to day 2: 3,210 calls; Good: 3,005; Bad: 205. The most: 2,204 at day 1."
         );
         assert_eq!(chart([]).description, "No calls.");
@@ -390,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_needs_no_style_and_has_a_table_beside_it() {
+    fn a_chart_needs_no_style_and_has_a_table() {
         let html = askama::Template::render(&Page { chart: chart([[1000, 1], [0, 0]]) }).unwrap();
         assert!(!html.contains("style") && !html.contains("<script"));
         assert_eq!([html.matches("<rect").count(), html.matches("<td").count()], [4, 4]);

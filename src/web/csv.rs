@@ -1,7 +1,7 @@
 //! CSV (RFC 4180) that is safe to open in a spreadsheet and reads back unchanged.
 //!
-//! A cell that a spreadsheet would take for a formula (CWE-1236) gets a `'` in front; reading takes it away again. A
-//! cell that already begins with such a `'` gets another, so that nothing is lost in either direction.
+//! A cell that a spreadsheet would take for a formula (CWE-1236) is escaped by a leading `'`, which reading removes. A
+//! cell that already looks escaped gets another `'`, so escaping is reversible.
 
 use std::borrow::Cow;
 
@@ -45,25 +45,25 @@ fn looks_like_formula(cell: &str) -> bool {
     cell.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
 }
 
-/// The cell as it is written.
+/// Escapes a cell that looks like a formula.
 #[must_use]
 pub fn escape_formula(cell: &str) -> Cow<'_, str> {
     if looks_like_formula(cell) { format!("'{cell}").into() } else { cell.into() }
 }
 
-/// Appends the cell as it is written, in quotes where it needs them.
+/// Appends the escaped cell, quoted if necessary.
 pub fn push_cell(out: &mut Vec<u8>, cell: &[u8]) {
     let unquoted = cell.iter().position(|byte| *byte != b'\'').map_or(&[][..], |first| &cell[first..]);
-    let guard: &[u8] =
+    let escape: &[u8] =
         if unquoted.first().is_some_and(|first| b"=+-@\t\r\n".contains(first)) { b"'" } else { b"" };
-    // Looks at all of it without a branch in between, which is what makes it fast.
+    // Without a branch per byte, which makes it fast.
     if !cell.iter().fold(false, |found, byte| found | matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
-        out.extend_from_slice(guard);
+        out.extend_from_slice(escape);
         out.extend_from_slice(cell);
         return;
     }
     out.push(b'"');
-    out.extend_from_slice(guard);
+    out.extend_from_slice(escape);
     for byte in cell {
         if *byte == b'"' {
             out.push(b'"');
@@ -73,7 +73,7 @@ pub fn push_cell(out: &mut Vec<u8>, cell: &[u8]) {
     out.push(b'"');
 }
 
-/// The cell as it was before it was written.
+/// Reverses [`escape_formula`].
 #[must_use]
 pub fn unescape_formula(cell: &str) -> &str {
     match cell.strip_prefix('\'') {

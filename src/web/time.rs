@@ -1,10 +1,10 @@
-//! The time, for what is shown. What is decided (expiry, order) is decided by PostgreSQL's clock.
+//! Times as text. Decisions such as expiry and order use PostgreSQL's clock.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 
 use super::format::plural;
 
-/// An instant as a person reads it and as a machine does.
+/// An instant for people and for machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisplayTime {
     /// `23 Nov 2026, 10:45 UTC`.
@@ -19,22 +19,21 @@ impl From<DateTime<Utc>> for DisplayTime {
     }
 }
 
-/// An instant that is over, as people say it, and exactly.
+/// A past instant, relative to now and exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelativeTime {
     /// `3 minutes ago`.
     pub text: String,
-    /// When it was.
     pub exact: DisplayTime,
 }
 
 impl RelativeTime {
-    /// `then`, as it is said at `now`.
+    /// From 30 days on the text is a date.
     #[must_use]
     pub fn of(then: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let minutes = (now - then).num_minutes();
         let text = match minutes {
-            // Clocks of several machines differ a little: what is to come has just been.
+            // Clocks of machines differ a little, so `then` may be later than `now`.
             ..1 => "just now".to_owned(),
             1..60 => ago(minutes, "minute"),
             60..1440 => ago(minutes / 60, "hour"),
@@ -61,23 +60,23 @@ pub fn is_midnight(instant: DateTime<Utc>) -> bool {
     instant.time() == NaiveTime::MIN
 }
 
-/// The time now, by this machine's clock.
+/// The time of this machine's clock.
 #[must_use]
 pub fn now() -> DateTime<Utc> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     Utc::now()
 }
 
-/// The days from 1 March of the year 0 to 1 January 2000 …
+/// Days from 1 March of the year 0 to 1 January 2000.
 const DAYS_TO_2000: i64 = 730_425;
-/// … and to the first day of the year 1 and the last of the year 9999.
+/// Days from 1 March of the year 0 to the first day of the year 1 and the last of the year 9999.
 const DAYS_WRITTEN: std::ops::RangeInclusive<i64> = 306..=3_652_364;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// Writes what [`rfc3339`] says of instants as PostgreSQL sends them: microseconds since 2000-01-01T00:00:00Z.
+/// Writes instants as PostgreSQL sends them (microseconds since 2000-01-01T00:00:00Z) in the format of [`rfc3339`].
 ///
-/// A page has hundreds of them; formatting each with chrono costs as much as all else that is written. One after the
-/// other they are mostly of the same day, whose date is worked out once.
+/// An exported page has hundreds of them, and formatting them with chrono would cost as much as the rest of the page.
+/// Most are of the same day as the previous one, so its date is reused.
 #[derive(Clone, Copy, Debug)]
 pub struct Rfc3339Writer {
     day: Option<i64>,
@@ -91,7 +90,7 @@ impl Default for Rfc3339Writer {
 }
 
 impl Rfc3339Writer {
-    /// Appends the instant. `None` outside the years 1 to 9999, where it appends nothing.
+    /// Appends the instant. Returns `None` and appends nothing outside the years 1 to 9999.
     pub fn push(&mut self, out: &mut Vec<u8>, micros: i64) -> Option<()> {
         let day = micros.div_euclid(MICROS_PER_DAY);
         if self.day != Some(day) {
@@ -99,10 +98,10 @@ impl Rfc3339Writer {
         }
         let micros = u64::try_from(micros.rem_euclid(MICROS_PER_DAY)).ok()?;
         let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
-        self.put(11, seconds / 3600);
-        self.put(14, seconds / 60 % 60);
-        self.put(17, seconds % 60);
-        // As many digits as are needed: none, 3 or 6.
+        self.write_two_digits(11, seconds / 3600);
+        self.write_two_digits(14, seconds / 60 % 60);
+        self.write_two_digits(17, seconds % 60);
+        // 0, 3 or 6 decimals, as chrono's `AutoSi` writes them.
         let length = match fraction {
             0 => 19,
             _ if fraction % 1000 == 0 => 23,
@@ -110,9 +109,9 @@ impl Rfc3339Writer {
         };
         if fraction > 0 {
             self.text[19] = b'.';
-            self.put(20, fraction / 10_000);
-            self.put(22, fraction / 100 % 100);
-            self.put(24, fraction % 100);
+            self.write_two_digits(20, fraction / 10_000);
+            self.write_two_digits(22, fraction / 100 % 100);
+            self.write_two_digits(24, fraction % 100);
         }
         self.text[length] = b'Z';
         out.extend_from_slice(&self.text[..=length]);
@@ -124,26 +123,27 @@ impl Rfc3339Writer {
         if !DAYS_WRITTEN.contains(&days) {
             return None;
         }
-        let (year, month, day_of_month) = date_of(u64::try_from(days).ok()?);
-        self.put(0, year / 100);
-        self.put(2, year % 100);
-        self.put(5, month);
-        self.put(8, day_of_month);
+        let (year, month, day_of_month) = date_from_days(u64::try_from(days).ok()?);
+        self.write_two_digits(0, year / 100);
+        self.write_two_digits(2, year % 100);
+        self.write_two_digits(5, month);
+        self.write_two_digits(8, day_of_month);
         self.day = Some(day);
         Some(())
     }
 
-    /// Writes the two digits of a number below 100.
-    fn put(&mut self, place: usize, number: u64) {
+    /// `number` must be below 100.
+    fn write_two_digits(&mut self, index: usize, number: u64) {
         let digit = |number: u64| b'0' + u8::try_from(number).unwrap_or_default();
-        self.text[place] = digit(number / 10);
-        self.text[place + 1] = digit(number % 10);
+        self.text[index] = digit(number / 10);
+        self.text[index + 1] = digit(number % 10);
     }
 }
 
-/// The year, month and day, so many days after 1 March of the year 0. Years begin in March here, so that a leap day is
-/// the last of its year; 400 of them have 146 097 days.
-fn date_of(days: u64) -> (u64, u64, u64) {
+/// The year, month and day of a number of days since 1 March of the year 0.
+///
+/// Years begin in March here, so that a leap day is the last day of its year; 400 years have 146,097 days.
+fn date_from_days(days: u64) -> (u64, u64, u64) {
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -153,7 +153,7 @@ fn date_of(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-/// RFC 3339 in UTC, with as many digits after the second as are needed (none, 3 or 6).
+/// RFC 3339 in UTC with 0, 3 or 6 decimals, as needed.
 #[must_use]
 pub fn rfc3339(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
@@ -165,16 +165,15 @@ mod tests {
 
     use super::*;
 
-    /// What chrono makes of PostgreSQL's microseconds.
     fn by_chrono(micros: i64) -> String {
         rfc3339(DateTime::from_timestamp_micros(micros + 946_684_800_000_000).unwrap())
     }
 
-    fn by_us(micros: i64) -> Option<String> {
-        by_us_after(&mut Rfc3339Writer::default(), micros)
+    fn write(micros: i64) -> Option<String> {
+        write_with(&mut Rfc3339Writer::default(), micros)
     }
 
-    fn by_us_after(writer: &mut Rfc3339Writer, micros: i64) -> Option<String> {
+    fn write_with(writer: &mut Rfc3339Writer, micros: i64) -> Option<String> {
         let mut text = Vec::new();
         writer.push(&mut text, micros)?;
         Some(String::from_utf8(text).unwrap())
@@ -195,12 +194,12 @@ mod tests {
             "2100-03-01T00:00:00Z",
             "9999-12-31T23:59:59.999999Z",
         ] {
-            assert_eq!(by_us(of(text)), Some(by_chrono(of(text))), "{text}");
+            assert_eq!(write(of(text)), Some(by_chrono(of(text))), "{text}");
         }
         for beyond in
             [i64::MIN, i64::MAX, of("0001-01-01T00:00:00Z") - 1, of("9999-12-31T23:59:59.999999Z") + 1]
         {
-            assert_eq!(by_us(beyond), None);
+            assert_eq!(write(beyond), None);
         }
     }
 
@@ -211,35 +210,35 @@ mod tests {
             micros in prop_oneof![0..MICROS_PER_DAY, (0_i64..86_400_000).prop_map(|it| it * 1000), (0_i64..86_400).prop_map(|it| it * 1_000_000)],
         ) {
             let instant = days * MICROS_PER_DAY + micros;
-            prop_assert_eq!(by_us(instant), Some(by_chrono(instant)));
+            prop_assert_eq!(write(instant), Some(by_chrono(instant)));
         }
     }
 
     proptest! {
         #[test]
-        fn what_was_written_before_makes_no_difference(
+        fn earlier_instants_make_no_difference(
             instants in proptest::collection::vec((-1_i64..2, prop_oneof![Just(0), 0..MICROS_PER_DAY, (0_i64..86_400_000).prop_map(|it| it * 1000)]), 1..9),
         ) {
             let mut writer = Rfc3339Writer::default();
             for (day, micros) in instants {
                 let instant = day * MICROS_PER_DAY + micros;
-                prop_assert_eq!(by_us_after(&mut writer, instant), Some(by_chrono(instant)));
-                prop_assert_eq!(by_us_after(&mut writer, i64::MAX), None);
+                prop_assert_eq!(write_with(&mut writer, instant), Some(by_chrono(instant)));
+                prop_assert_eq!(write_with(&mut writer, i64::MAX), None);
             }
         }
     }
 
     #[test]
-    fn a_moment_reads_in_both_ways() {
-        let moment = DisplayTime::from("2026-11-03T10:45:06Z".parse::<DateTime<Utc>>().unwrap());
-        assert_eq!(moment.text, "3 Nov 2026, 10:45 UTC");
-        assert_eq!(moment.iso, "2026-11-03T10:45:06Z");
+    fn an_instant_has_a_text_and_an_iso_form() {
+        let time = DisplayTime::from("2026-11-03T10:45:06Z".parse::<DateTime<Utc>>().unwrap());
+        assert_eq!(time.text, "3 Nov 2026, 10:45 UTC");
+        assert_eq!(time.iso, "2026-11-03T10:45:06Z");
     }
 
     #[test]
-    fn the_past_is_said_as_people_say_it() {
+    fn the_past_is_relative_up_to_a_month() {
         let then: DateTime<Utc> = "2026-11-03T10:45:06Z".parse().unwrap();
-        let said = [-5, 0, 59, 60, 3599, 3600, 86_399, 86_400, 2_591_999, 2_592_000]
+        let texts = [-5, 0, 59, 60, 3599, 3600, 86_399, 86_400, 2_591_999, 2_592_000]
             .map(|seconds| RelativeTime::of(then, then + chrono::TimeDelta::seconds(seconds)).text);
         let expected = [
             "just now",
@@ -253,6 +252,6 @@ mod tests {
             "29 days ago",
             "on 3 Nov 2026",
         ];
-        assert_eq!(said, expected);
+        assert_eq!(texts, expected);
     }
 }

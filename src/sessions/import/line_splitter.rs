@@ -1,16 +1,16 @@
-//! Cuts the bytes of a file into lines, and those of a CSV (RFC 4180) into cells, however the bytes come in.
+//! Splits a file into lines, and the lines of a CSV (RFC 4180) into cells, wherever its chunks are cut.
 //!
-//! A line that is too long is not kept, only told of, so no file can fill the memory.
+//! Of a line that is too long only the beginning is kept, so no file can fill the memory.
 
-/// A line has at most so many bytes.
+/// Maximum length of a line, in bytes.
 pub(crate) const LINE_MAX: usize = 1024 * 1024;
 
-/// A line of the file; in a CSV it may go over several, where a cell does.
+/// A line of the file. In a CSV, a cell with line breaks makes it span several.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RawLine {
-    /// The number of its first line in the file, from 1.
+    /// The number of its first line, from 1.
     pub(crate) number: u64,
-    /// It had more than [`LINE_MAX`] bytes, so they are not all here.
+    /// It has more than [`LINE_MAX`] bytes; the rest is dropped.
     pub(crate) is_too_long: bool,
     /// The file ends inside a quoted cell.
     pub(crate) is_unclosed: bool,
@@ -19,17 +19,17 @@ pub(crate) struct RawLine {
 }
 
 impl RawLine {
-    /// All of it, where it has no cells.
+    /// The whole line, if lines have no cells.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// How many cells it has.
+    /// The number of cells.
     pub(crate) fn width(&self) -> usize {
         self.ends.len()
     }
 
-    /// Its cells; `None`: they are not UTF-8 text.
+    /// Returns `None` if the line is not UTF-8.
     pub(crate) fn cells(&self) -> Option<Vec<&str>> {
         let text = std::str::from_utf8(&self.bytes).ok()?;
         let starts = std::iter::once(&0).chain(&self.ends);
@@ -52,117 +52,112 @@ impl RawLine {
     }
 }
 
-/// Where in a line the next byte stands.
+/// Where the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SplitterState {
     LineStart,
     CellStart,
     Plain,
     Quoted,
-    /// After a quote in a quoted cell: it ends there, or two of them stand for one.
+    /// After a quote in a quoted cell: the end of the cell, or the first half of an escaped quote.
     Quote,
 }
 
-/// Cuts a file.
 #[derive(Debug)]
 pub(crate) struct LineSplitter {
-    /// What stands between cells; `None`: lines have no cells, and quotes no meaning.
+    /// `None` if lines have no cells and quotes no meaning.
     delimiter: Option<u8>,
-    place: SplitterState,
+    state: SplitterState,
     line: u64,
-    /// The last byte was a carriage return, so a line feed ends no other line.
+    /// After a carriage return, a line feed does not end another line.
     is_after_return: bool,
-    cut: RawLine,
+    current: RawLine,
 }
 
 impl LineSplitter {
-    /// At the beginning of a file.
     pub(crate) fn new(delimiter: Option<u8>) -> Self {
         Self {
             delimiter,
-            place: SplitterState::LineStart,
+            state: SplitterState::LineStart,
             line: 1,
             is_after_return: false,
-            cut: RawLine::default(),
+            current: RawLine::default(),
         }
     }
 
-    /// Takes the next bytes of the file; `on_line` gets every line that ends in them and is not empty.
-    ///
-    /// # Errors
-    /// What `on_line` returned.
+    /// Calls `on_line` for every line that ends in these bytes and is not empty. Stops at its first error.
     pub(crate) fn feed<E>(
         &mut self,
         bytes: &[u8],
         mut on_line: impl FnMut(&RawLine) -> Result<(), E>,
     ) -> Result<(), E> {
         for byte in bytes {
-            if self.take(*byte) {
-                on_line(&self.cut)?;
+            if self.push(*byte) {
+                on_line(&self.current)?;
             }
         }
         Ok(())
     }
 
-    /// The file ends here; the last line may lack its end.
+    /// The last line, if it has no line break.
     pub(crate) fn end(&mut self) -> Option<&RawLine> {
-        if self.place == SplitterState::LineStart {
+        if self.state == SplitterState::LineStart {
             return None;
         }
-        self.cut.is_unclosed = self.place == SplitterState::Quoted;
+        self.current.is_unclosed = self.state == SplitterState::Quoted;
         self.end_line();
-        Some(&self.cut)
+        Some(&self.current)
     }
 
-    /// Whether a line ends with this byte.
-    fn take(&mut self, byte: u8) -> bool {
+    /// Processes a byte. Returns whether it ends a line that is not empty.
+    fn push(&mut self, byte: u8) -> bool {
         let is_line_end = self.count_lines(byte);
-        if self.place == SplitterState::LineStart {
+        if self.state == SplitterState::LineStart {
             if is_line_end {
                 return false;
             }
-            // A line ends before it is counted, so the number is right here.
-            self.cut.clear(self.line);
+            // Earlier line breaks are counted by now, so this is the number of the new line.
+            self.current.clear(self.line);
         }
-        match (self.place, byte) {
-            (SplitterState::Quoted, b'"') => self.place = SplitterState::Quote,
-            (SplitterState::Quoted, _) => self.cut.push(byte),
+        match (self.state, byte) {
+            (SplitterState::Quoted, b'"') => self.state = SplitterState::Quote,
+            (SplitterState::Quoted, _) => self.current.push(byte),
             _ if is_line_end => {
                 self.end_line();
                 return true;
             }
             _ if Some(byte) == self.delimiter => {
-                self.cut.ends.push(self.cut.bytes.len());
-                self.place = SplitterState::CellStart;
+                self.current.ends.push(self.current.bytes.len());
+                self.state = SplitterState::CellStart;
             }
             (SplitterState::LineStart | SplitterState::CellStart, b'"') if self.delimiter.is_some() => {
-                self.place = SplitterState::Quoted;
+                self.state = SplitterState::Quoted;
             }
             (SplitterState::Quote, b'"') => {
-                self.cut.push(byte);
-                self.place = SplitterState::Quoted;
+                self.current.push(byte);
+                self.state = SplitterState::Quoted;
             }
             _ => {
-                self.cut.push(byte);
-                self.place = SplitterState::Plain;
+                self.current.push(byte);
+                self.state = SplitterState::Plain;
             }
         }
         false
     }
 
-    /// Whether the byte ends a line of the file: CR, LF or both.
+    /// Counts line breaks: CR, LF or both. Returns whether the byte is one.
     fn count_lines(&mut self, byte: u8) -> bool {
-        let ends = matches!(byte, b'\n' | b'\r');
-        if ends && !(byte == b'\n' && self.is_after_return) {
+        let is_line_end = matches!(byte, b'\n' | b'\r');
+        if is_line_end && !(byte == b'\n' && self.is_after_return) {
             self.line += 1;
         }
         self.is_after_return = byte == b'\r';
-        ends
+        is_line_end
     }
 
     fn end_line(&mut self) {
-        self.cut.ends.push(self.cut.bytes.len());
-        self.place = SplitterState::LineStart;
+        self.current.ends.push(self.current.bytes.len());
+        self.state = SplitterState::LineStart;
     }
 }
 
@@ -172,48 +167,48 @@ mod tests {
 
     use super::*;
 
-    fn cut(bytes: &[u8], step: usize) -> Vec<RawLine> {
-        let mut cutter = LineSplitter::new(Some(b','));
+    fn split(bytes: &[u8], step: usize) -> Vec<RawLine> {
+        let mut splitter = LineSplitter::new(Some(b','));
         let mut lines = Vec::new();
         for bytes in bytes.chunks(step) {
-            let kept: Result<(), ()> = cutter.feed(bytes, |line| {
+            let kept: Result<(), ()> = splitter.feed(bytes, |line| {
                 lines.push(line.clone());
                 Ok(())
             });
             kept.unwrap();
         }
-        lines.extend(cutter.end().cloned());
+        lines.extend(splitter.end().cloned());
         lines
     }
 
     #[test]
     fn lines_have_the_number_they_have_in_an_editor() {
         let text = b"a,b\r\n\r\n\"c\r\nd\",e\n\"f\ng\",\rh\n";
-        let numbers: Vec<u64> = cut(text, 3).iter().map(|line| line.number).collect();
+        let numbers: Vec<u64> = split(text, 3).iter().map(|line| line.number).collect();
         assert_eq!(numbers, [1, 3, 5, 7]);
     }
 
     #[test]
-    fn what_is_too_long_is_not_kept_and_the_rest_goes_on() {
+    fn the_rest_of_a_long_line_is_dropped_and_later_lines_are_kept() {
         let mut text = b"a,b\nc,\"".to_vec();
         text.extend(vec![b'x'; 10 * LINE_MAX]);
         text.extend(b"\n\"\nd,e\n");
-        let lines = cut(&text, 4096);
+        let lines = split(&text, 4096);
         assert_eq!(lines.iter().map(|line| line.is_too_long).collect::<Vec<_>>(), [false, true, false]);
         assert!(lines[1].bytes.capacity() <= 2 * LINE_MAX);
         assert_eq!((lines[2].number, lines[2].cells().unwrap()), (4, vec!["d", "e"]));
     }
 
     #[test]
-    fn a_quote_that_is_not_closed_is_told() {
-        let lines = cut(b"a,b\nc,\"d\ne,f\n", 5);
+    fn an_unclosed_quote_is_reported() {
+        let lines = split(b"a,b\nc,\"d\ne,f\n", 5);
         assert_eq!((lines.len(), lines[1].number, lines[1].is_unclosed), (2, 2, true));
     }
 
     #[test]
-    fn cells_that_are_no_text_are_told() {
-        assert!(cut(b"a,\xff\n", 1)[0].cells().is_none());
-        assert!(cut(b"a\xc3,\xa9\n", 1)[0].cells().is_none());
+    fn cells_that_are_not_utf_8_are_reported() {
+        assert!(split(b"a,\xff\n", 1)[0].cells().is_none());
+        assert!(split(b"a\xc3,\xa9\n", 1)[0].cells().is_none());
     }
 
     proptest! {
@@ -222,7 +217,7 @@ mod tests {
             let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
             let theirs: Vec<Vec<String>> =
                 reader.records().map(|line| line.unwrap().iter().map(str::to_owned).collect()).collect();
-            let ours: Vec<Vec<String>> = cut(text.as_bytes(), step)
+            let ours: Vec<Vec<String>> = split(text.as_bytes(), step)
                 .iter()
                 .map(|line| line.cells().unwrap().into_iter().map(str::to_owned).collect())
                 .collect();
