@@ -31,7 +31,7 @@ impl KeyListQuery {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match name.as_ref() {
-                "q" => query.search = value.trim().chars().take(SEARCH_MAX).collect(),
+                "q" => query.search = search_text(&value),
                 "status" => query.status = KeyStatus::from_name(&value),
                 "sort" => query.sort = KeySort::from_name(&value).unwrap_or_default(),
                 "page" => query.page = value.parse().ok().filter(|page| *page > 0).unwrap_or(1),
@@ -74,6 +74,11 @@ impl KeyListQuery {
         let is_key = self.search.len() > PUBLIC_LENGTH && public.parse::<crate::ids::PublicKey>().is_ok();
         is_key.then(|| Self { search: public.to_owned(), ..self.clone() })
     }
+}
+
+/// Drops control characters: no name has any, and PostgreSQL refuses NUL.
+fn search_text(text: &str) -> String {
+    text.trim().chars().filter(|it| !it.is_control()).take(SEARCH_MAX).collect()
 }
 
 impl Default for KeyListQuery {
@@ -142,8 +147,15 @@ mod tests {
         );
         assert_eq!(KeyListQuery::parse(&query.to_query_string()), query);
         assert_eq!(KeyListQuery::default().to_query_string(), "");
-        for junk in ["page=0", "page=-1", "status=dead&sort=x&page=x", "q=+++", "%00&=&&", "page=99999999999"]
-        {
+        for junk in [
+            "page=0",
+            "page=-1",
+            "status=dead&sort=x&page=x",
+            "q=+++",
+            "q=%00",
+            "%00&=&&",
+            "page=99999999999",
+        ] {
             assert_eq!(KeyListQuery::parse(junk), KeyListQuery::default(), "{junk}");
         }
     }

@@ -446,39 +446,53 @@ fn percent_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// The value in each parameter that any page or endpoint reads from its query.
-fn hostile_query(value: &str) -> String {
-    let value = percent_encoded(value);
-    let names = [
-        "q",
-        "status",
-        "sort",
-        "page",
-        "perPage",
-        "order",
-        "cursor",
-        "after",
-        "before",
-        "back",
-        "from",
-        "to",
-        "session",
-        "key",
-        "act",
-        "actor",
-        "channel",
-        "days",
-        "partial",
-        "updatedFrom",
-        "span",
-    ];
-    names.map(|name| format!("{name}={value}")).join("&")
+/// The parameters that any page or endpoint reads from its query.
+const QUERY_PARAMETERS: [&str; 21] = [
+    "q",
+    "status",
+    "sort",
+    "page",
+    "perPage",
+    "order",
+    "cursor",
+    "after",
+    "before",
+    "back",
+    "from",
+    "to",
+    "session",
+    "key",
+    "act",
+    "actor",
+    "channel",
+    "days",
+    "partial",
+    "updatedFrom",
+    "span",
+];
+
+/// Queries with the value in all parameters at once, and for a few values also in each alone, since a parameter that is
+/// refused hides the others.
+fn hostile_queries(value: &str) -> Vec<String> {
+    let pairs = QUERY_PARAMETERS.map(|name| format!("{name}={}", percent_encoded(value)));
+    let all = pairs.join("&");
+    let is_tried_alone = ["\0", "-1", "99999999999999999999"].contains(&value);
+    let alone = is_tried_alone.then_some(pairs).into_iter().flatten();
+    alone.chain([all]).collect()
+}
+
+/// Notes the request if its answer is a failure of the server. All are listed at the end.
+fn note_failure(failures: &mut Vec<String>, request: String, reply: &Reply) {
+    if reply.status.is_server_error() {
+        failures.push(format!("{} {request}", reply.status));
+    }
 }
 
 #[actix_web::test]
 async fn no_value_breaks_a_page() {
     let app = TestApp::start().await;
     let ada = Owner::new(&app, "ada").await;
+    let mut failures = Vec::new();
     for route in &PAGE_ROUTES {
         let visitor = browser_for(route, &app, &ada).await;
         for value in hostile_values() {
@@ -486,33 +500,44 @@ async fn no_value_breaks_a_page() {
             for (_, field) in request.fields.iter_mut().filter(|(name, _)| *name != "clientId") {
                 field.clone_from(&value);
             }
+            let path = fill(route.path, |name| ada.parameter(name));
+            let queries = if route.method == PageMethod::Get { hostile_queries(&value) } else { vec![] };
+            let with_query = queries.iter().map(|query| format!("{path}?{query}"));
             let hostile_path = fill(route.path, |_| percent_encoded(&value));
-            for path in [request.path.clone(), format!("{hostile_path}?{}", hostile_query(&value))] {
+            for path in with_query.chain([request.path.clone(), hostile_path]) {
                 request.path = path;
-                let reply = request.send(&visitor).await;
-                assert!(reply.status.as_u16() < 500, "{} {}", request.text(), reply.status);
+                note_failure(&mut failures, request.text(), &request.send(&visitor).await);
             }
         }
         let not_utf8 = fill(route.path, |_| "%FF%".to_owned());
-        assert!(visitor.get(&not_utf8).await.status.as_u16() < 500, "{not_utf8}");
+        note_failure(&mut failures, not_utf8.clone(), &visitor.get(&not_utf8).await);
     }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 #[actix_web::test]
 async fn no_value_breaks_the_api() {
     let app = TestApp::start().await;
     let ada = Owner::new(&app, "ada").await;
+    let mut failures = Vec::new();
     for (index, endpoint) in api::endpoints().iter().enumerate() {
         let key = key_with(&ada.visitor, &format!("key {index}"), Scope::ALL.into_iter()).await;
+        app.db.execute("update api_keys set requests_per_minute = 0");
         for value in hostile_values() {
             let mut request = ApiRequest::new(endpoint, &ada);
-            let path = fill(endpoint.path, |_| percent_encoded(&value));
-            request.path = format!("/api{path}?{}", hostile_query(&value));
+            let queries = if request.method == Method::GET { hostile_queries(&value) } else { vec![] };
+            let with_query = queries.iter().map(|query| format!("{}?{query}", request.path));
+            let hostile_path = fill(&format!("/api{}", endpoint.path), |_| percent_encoded(&value));
+            let paths: Vec<String> = with_query.chain([request.path.clone(), hostile_path]).collect();
             request.body = request.body.map(|body| with_every_text(body, &value));
-            let reply = request.send(&app.visitor(), Some(&key)).await;
-            assert!(reply.status.as_u16() < 500, "{} {}", request.text(), reply.status);
+            for path in paths {
+                request.path = path;
+                let reply = request.send(&app.visitor(), Some(&key)).await;
+                note_failure(&mut failures, request.text(), &reply);
+            }
         }
     }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 /// The same JSON, with this value in place of each text and number.
