@@ -95,7 +95,7 @@ pub enum LifetimeError {
     /// 0 days, or more than [`KeyLifetime::DAYS_MAX`].
     #[error("Use 1 to {} days, or a day within them.", KeyLifetime::DAYS_MAX)]
     TooLong,
-    /// A date was from_form and none given.
+    /// The form chose a date and sent none.
     #[error("Write the day as YYYY-MM-DD.")]
     Day,
     #[error("This day is over. Choose today or a later one.")]

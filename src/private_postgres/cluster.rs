@@ -103,7 +103,7 @@ impl Cluster {
         pg_ctl
     }
 
-    /// Options that override `postgresql.conf` on every start. pg_ctl passes them to a shell, so none may need quoting.
+    /// Options that override `postgresql.conf` on every start. `pg_ctl` passes them to a shell, so none may need quoting.
     fn server_options(&self, tuning: Tuning) -> String {
         let mut options = format!(
             "-c listen_addresses= -c port={PORT} -c unix_socket_directories={} \

@@ -27,6 +27,7 @@ pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryR
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = questions, check_for_backend(diesel::pg::Pg))]
+#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 pub(crate) struct Question {
     pub asked_at: DateTime<Utc>,
     pub name: String,

@@ -190,12 +190,11 @@ impl KeyCounts {
                 && count.status_class == status_class
                 && count.endpoint.split_once(' ') == Some((request.method, request.route))
         };
-        match self.hour_counts.iter_mut().find(is_same) {
-            Some(count) => count.requests += 1,
-            None => {
-                let endpoint = request.endpoint();
-                self.hour_counts.push(HourCount { hour, endpoint, status_class, requests: 1 });
-            }
+        if let Some(count) = self.hour_counts.iter_mut().find(is_same) {
+            count.requests += 1;
+        } else {
+            let endpoint = request.endpoint();
+            self.hour_counts.push(HourCount { hour, endpoint, status_class, requests: 1 });
         }
     }
 

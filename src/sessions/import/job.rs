@@ -100,7 +100,6 @@ impl StateChange {
 /// A row of the table `imports`.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = imports, check_for_backend(diesel::pg::Pg))]
-#[expect(clippy::struct_field_names, reason = "the names are those of the table")]
 pub(crate) struct ImportJob {
     pub(crate) client_id: String,
     pub(crate) import_id: Uuid,

@@ -29,7 +29,7 @@ async fn literal_text(browser: &Browser, css: &str) -> String {
     browser.find(By::Css(css)).await.prop("textContent").await.unwrap().unwrap()
 }
 
-/// A payload that opened a dialog has already failed the test: WebDriver commands fail while one is open.
+/// A payload that opened a dialog has already failed the test: `WebDriver` commands fail while one is open.
 async fn assert_nothing_ran(browser: &Browser, payload: &str) {
     let complaints = browser.read_complaints().await;
     assert!(complaints.is_empty(), "{payload}: {complaints:?}");

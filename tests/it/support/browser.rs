@@ -206,7 +206,7 @@ impl Browser {
         self.driver.execute_async(&script, vec![]).await.unwrap().json().clone()
     }
 
-    /// Sends a DevTools command.
+    /// Sends a `DevTools` command.
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.driver.cdp().send_raw(command, parameters).await.unwrap()
     }
