@@ -7,7 +7,9 @@ use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text}
 use crate::{db::sql::impl_text_column, random};
 
 /// A Client ID: `cl_` and 10 characters of `0-9a-z`.
-#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash)]
+#[derive(
+    AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[diesel(sql_type = Text)]
 pub struct ClientId(String);
 
@@ -18,12 +20,6 @@ impl ClientId {
     #[must_use]
     pub fn generate() -> Self {
         Self(format!("cl_{}", random::base36(10)))
-    }
-
-    /// One that the database gave.
-    #[must_use]
-    pub fn from_database(text: String) -> Self {
-        Self(text)
     }
 
     /// The id as text.
@@ -51,7 +47,7 @@ impl FromStr for ClientId {
 }
 
 /// The part of a key that may be shown for ever: `uptok_` and 12 characters of `0-9A-Za-z`.
-#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash)]
+#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash, serde::Serialize)]
 #[diesel(sql_type = Text)]
 pub struct PublicKey(String);
 

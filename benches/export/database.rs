@@ -136,7 +136,7 @@ fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<Cl
     let email: EmailAddress = address.parse().map_err(anyhow::Error::msg)?;
     // Not a valid hash, so no password matches: nobody signs in to this database.
     let owner = NewUser { email, name: name.clone(), password_hash: "none".to_owned() };
-    accounts::add_user(connection, &trail(), &owner, ClientChoice::Company(&name), "owner")
+    accounts::add_user(connection, &trail(), &owner, ClientChoice::Company(&name), accounts::Role::Owner)
 }
 
 fn trail() -> AuditContext {

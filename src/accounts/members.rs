@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     email::EmailAddress,
+    role::Role,
     store::{client_exists, join, list_clients, member_added},
 };
 use crate::{
@@ -17,10 +18,7 @@ use crate::{
     schema::{clients, memberships, sign_ins, users},
 };
 
-/// Every client keeps at least one enabled user with this role.
-const OWNER: &str = "owner";
-
-/// Gives a user a role in a client (`owner`, `admin` or `member`), and makes it a member if it is not one yet.
+/// Gives a user a role in a client, and makes it a member if it is not one yet.
 ///
 /// # Errors
 /// If there is no such user or client, the user is the only owner, or the database fails.
@@ -29,7 +27,7 @@ pub fn set_role(
     context: &AuditContext,
     client: &ClientId,
     email: &EmailAddress,
-    role: &str,
+    role: Role,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
         let (user_id, before) = lock_and_find_user(connection, client, email)?;
@@ -40,14 +38,14 @@ pub fn set_role(
         if before == role {
             return Ok(());
         }
-        if before == OWNER {
+        if before == Role::Owner {
             refuse_only_owner(connection, client, email)?;
         }
-        diesel::update(memberships::table.find((client.as_str(), user_id)))
+        diesel::update(memberships::table.find((client, user_id)))
             .set(memberships::role.eq(role))
             .execute(connection)?;
         let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "role");
-        audit::record(connection, client, context, &event.with("from", &before).with("to", role))?;
+        audit::record(connection, client, context, &event.with("from", &before).with("to", &role))?;
         Ok(())
     })
 }
@@ -65,12 +63,12 @@ pub fn remove_member(
     connection.transaction(|connection| {
         let (user_id, role) = lock_and_find_user(connection, client, email)?;
         let role = role.with_context(|| format!("{email} is no member of {client}"))?;
-        if role == OWNER {
+        if role == Role::Owner {
             refuse_only_owner(connection, client, email)?;
         }
-        let of_client = sign_ins::client_id.eq(client.as_str()).and(sign_ins::user_id.eq(user_id));
+        let of_client = sign_ins::client_id.eq(client).and(sign_ins::user_id.eq(user_id));
         diesel::delete(sign_ins::table.filter(of_client)).execute(connection)?;
-        diesel::delete(memberships::table.find((client.as_str(), user_id))).execute(connection)?;
+        diesel::delete(memberships::table.find((client, user_id))).execute(connection)?;
         let event = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
         audit::record(connection, client, context, &event)?;
         Ok(())
@@ -120,10 +118,10 @@ fn lock_and_find_user(
     connection: &mut PgConnection,
     client: &ClientId,
     email: &EmailAddress,
-) -> anyhow::Result<(Uuid, Option<String>)> {
+) -> anyhow::Result<(Uuid, Option<Role>)> {
     ensure!(client_exists(connection, client)?, "there is no client {client}");
-    clients::table.find(client.as_str()).select(clients::client_id).for_update().execute(connection)?;
-    let of_client = memberships::client_id.eq(client.as_str()).and(memberships::user_id.eq(users::user_id));
+    clients::table.find(client).select(clients::client_id).for_update().execute(connection)?;
+    let of_client = memberships::client_id.eq(client).and(memberships::user_id.eq(users::user_id));
     users::table
         .left_join(memberships::table.on(of_client))
         .filter(users::email.eq(email.as_str()))
@@ -138,7 +136,7 @@ fn refuse_only_owner(
     client: &ClientId,
     email: &EmailAddress,
 ) -> anyhow::Result<()> {
-    let of_client = memberships::client_id.eq(client.as_str()).and(memberships::role.eq(OWNER));
+    let of_client = memberships::client_id.eq(client).and(memberships::role.eq(Role::Owner));
     let others = memberships::table
         .inner_join(users::table)
         .filter(of_client.and(users::email.ne(email.as_str())).and(users::disabled_at.is_null()))

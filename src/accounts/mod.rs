@@ -8,6 +8,7 @@ mod email;
 mod members;
 pub(crate) mod pages;
 mod password;
+mod role;
 mod sign_in;
 mod store;
 
@@ -17,10 +18,11 @@ pub use members::{remove_member, set_enabled, set_role};
 pub(crate) use pages as account_pages;
 pub use pages::LoginThrottles;
 pub use password::{NewPassword, PasswordHasher};
+pub use role::Role;
 pub(crate) use sign_in::extractor::OTHER_CLIENT;
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
-    extractor::{MaybeSignedIn, Role, SignedIn, flash, sign_in},
+    extractor::{MaybeSignedIn, SignedIn, flash, sign_in},
 };
 pub use store::{
     ClientChoice, NewUser, add_user, any_user, client_exists, create_first, is_member, list_users,

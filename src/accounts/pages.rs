@@ -21,7 +21,6 @@ use crate::{
     config::{Settings, SignUpPolicy},
     db::Db,
     error::AppError,
-    ids::ClientId,
     web::{
         body::FormFields,
         client_address::{client_address, rate_limit_address},
@@ -184,7 +183,7 @@ pub(crate) async fn login(
     match candidate {
         // A disabled user gets the answer for a wrong password, after the same time. The audit log records it.
         Some(candidate) if is_right && candidate.is_enabled => {
-            let client = ClientId::from_database(candidate.client_id);
+            let client = candidate.client_id;
             sign_in(&session, candidate.user_id, &client, &audit_context)?;
             Ok(see_other("/settings/api-keys"))
         }
@@ -206,7 +205,7 @@ fn record_failed_login(db: &Data<Db>, candidate: LoginCandidate, context: AuditC
     let db = Data::clone(db);
     let context = context.by(Actor::Visitor);
     actix_web::rt::spawn(async move {
-        let client = ClientId::from_database(candidate.client_id);
+        let client = candidate.client_id;
         let written =
             db.run(move |connection| table::record_failed(connection, &client, &context, candidate.user_id));
         if let Err(error) = written.await {

@@ -3,7 +3,7 @@
 use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
-use super::{display_name::DisplayName, email::EmailAddress};
+use super::{display_name::DisplayName, email::EmailAddress, role::Role};
 use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
@@ -36,7 +36,7 @@ pub enum ClientChoice<'a> {
 pub(crate) struct LoginCandidate {
     pub(crate) user_id: Uuid,
     pub(crate) password_hash: String,
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     pub(crate) is_enabled: bool,
 }
 
@@ -68,9 +68,9 @@ pub(crate) fn register(
         }
         let client = create_client(connection, company)?;
         let user_id = create_user(connection, user)?;
-        join(connection, &client, user_id, "owner")?;
+        join(connection, &client, user_id, Role::Owner)?;
         let context = context.clone().else_by(Actor::User(user_id));
-        audit::record(connection, &client, &context, &member_added(user_id, "owner"))?;
+        audit::record(connection, &client, &context, &member_added(user_id, Role::Owner))?;
         Ok((user_id, client))
     })
 }
@@ -101,7 +101,7 @@ pub fn add_user(
     context: &AuditContext,
     user: &NewUser,
     choice: ClientChoice<'_>,
-    role: &str,
+    role: Role,
 ) -> anyhow::Result<ClientId> {
     connection.transaction(|connection| {
         let client = match choice {
@@ -121,8 +121,8 @@ pub fn add_user(
     })
 }
 
-pub(crate) fn member_added(user_id: Uuid, role: &str) -> AuditEvent {
-    AuditEvent::new(EventKind::MemberAdded).on(&user_id).with("role", role)
+pub(crate) fn member_added(user_id: Uuid, role: Role) -> AuditEvent {
+    AuditEvent::new(EventKind::MemberAdded).on(&user_id).with("role", &role)
 }
 
 /// Whether there is no user yet. Concurrent callers wait until this transaction ends.
@@ -142,18 +142,17 @@ pub fn any_user(connection: &mut PgConnection) -> QueryResult<bool> {
 /// # Errors
 /// If the database fails.
 pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
-    diesel::select(exists(clients::table.find(client.as_str()).select(clients::client_id)))
-        .get_result(connection)
+    diesel::select(exists(clients::table.find(client).select(clients::client_id))).get_result(connection)
 }
 
 /// Creates a client and its session counter.
 fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResult<ClientId> {
     let client = ClientId::generate();
     diesel::insert_into(clients::table)
-        .values((clients::client_id.eq(client.as_str()), clients::name.eq(name.as_str())))
+        .values((clients::client_id.eq(&client), clients::name.eq(name.as_str())))
         .execute(connection)?;
     diesel::insert_into(session_counters::table)
-        .values(session_counters::client_id.eq(client.as_str()))
+        .values(session_counters::client_id.eq(&client))
         .execute(connection)?;
     Ok(client)
 }
@@ -175,7 +174,7 @@ fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uui
     Ok(user_id)
 }
 
-/// Makes the user a member of the client, or changes its role: `owner`, `admin` or `member`.
+/// Makes the user a member of the client, or changes its role.
 ///
 /// # Errors
 /// If the database fails.
@@ -183,11 +182,11 @@ pub(crate) fn join(
     connection: &mut PgConnection,
     client: &ClientId,
     user_id: Uuid,
-    role: &str,
+    role: Role,
 ) -> QueryResult<()> {
     diesel::insert_into(memberships::table)
         .values((
-            memberships::client_id.eq(client.as_str()),
+            memberships::client_id.eq(client),
             memberships::user_id.eq(user_id),
             memberships::role.eq(role),
         ))
@@ -227,21 +226,20 @@ pub fn set_password(
 
 /// The clients that the user is a member of, by id.
 pub(crate) fn list_clients(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
-    let ids = memberships::table
+    memberships::table
         .filter(memberships::user_id.eq(user_id))
         .order(memberships::client_id)
         .select(memberships::client_id)
-        .load::<String>(connection)?;
-    Ok(ids.into_iter().map(ClientId::from_database).collect())
+        .load(connection)
 }
 
 /// A membership, or a user without any.
 #[derive(Debug, Queryable)]
 pub struct UserListing {
     pub email: String,
-    /// `owner`, `admin` or `member`; `None` if the user is not a member of any client.
-    pub role: Option<String>,
-    pub client_id: Option<String>,
+    /// `None` if the user is not a member of any client.
+    pub role: Option<Role>,
+    pub client_id: Option<ClientId>,
     pub is_enabled: bool,
 }
 
@@ -270,7 +268,7 @@ pub fn list_users(connection: &mut PgConnection) -> QueryResult<Vec<UserListing>
 pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid) -> QueryResult<bool> {
     let membership = memberships::table
         .inner_join(users::table)
-        .filter(memberships::client_id.eq(client.as_str()).and(memberships::user_id.eq(user_id)))
+        .filter(memberships::client_id.eq(client).and(memberships::user_id.eq(user_id)))
         .filter(users::disabled_at.is_null())
         .select(users::user_id);
     diesel::select(exists(membership)).get_result(connection)

@@ -1,6 +1,9 @@
 //! The audit events of keys.
 
-use super::key::{ApiKey, ChangedKey, ReplacedKey};
+use super::{
+    key::{ApiKey, ChangedKey, ReplacedKey},
+    rights::Scope,
+};
 use crate::{
     audit::{AuditContext, AuditEvent, EventKind},
     web::time::rfc3339,
@@ -11,7 +14,7 @@ pub(crate) fn key_created(key: &ApiKey) -> AuditEvent {
         .on(&key.public_key)
         .with("name", &key.name)
         .with("expires", &key.expires_at.map_or_else(|| "never".to_owned(), rfc3339))
-        .with("scopes", &key.scopes.join(" "))
+        .with("scopes", &Scope::join(&key.scopes, " "))
         .with("requestsPerMinute", &key.requests_per_minute)
         .with("allowedNetworks", &networks_text(key))
 }
@@ -19,7 +22,7 @@ pub(crate) fn key_created(key: &ApiKey) -> AuditEvent {
 /// Returns `None` if the rights are the same.
 pub(crate) fn key_changed(ChangedKey { before, after }: &ChangedKey) -> Option<AuditEvent> {
     let limit = |key: &ApiKey| key.requests_per_minute.to_string();
-    let scopes = |key: &ApiKey| key.scopes.join(" ");
+    let scopes = |key: &ApiKey| Scope::join(&key.scopes, " ");
     let rights = [
         ("scopes", "scopesBefore", scopes(before), scopes(after)),
         ("requestsPerMinute", "requestsPerMinuteBefore", limit(before), limit(after)),
@@ -45,13 +48,13 @@ pub(crate) fn key_replaced(ReplacedKey { old, new }: &ReplacedKey) -> AuditEvent
 
 /// A key that deletes itself counts as revoked.
 pub(crate) fn key_deleted(key: &ApiKey, context: &AuditContext) -> AuditEvent {
-    let is_its_own = context.public_key().is_some_and(|actor| actor.as_str() == key.public_key);
+    let is_its_own = context.public_key().is_some_and(|actor| *actor == key.public_key);
     let kind = if is_its_own { EventKind::KeyRevoked } else { EventKind::KeyDeleted };
     AuditEvent::new(kind).on(&key.public_key).with("name", &key.name)
 }
 
 /// `all` if there is no restriction: an empty value would hide that a restriction was removed.
 fn networks_text(key: &ApiKey) -> String {
-    let networks: Vec<String> = key.allowed_networks.iter().map(ToString::to_string).collect();
+    let networks: Vec<String> = key.allowed_networks.as_slice().iter().map(ToString::to_string).collect();
     if networks.is_empty() { "all".to_owned() } else { networks.join(" ") }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use super::{key::LIVE_KEYS_MAX, lifetime::LifetimeError};
-use crate::{error::AppError, web::time::DisplayTime};
+use crate::{error::AppError, ids::PublicKey, web::time::DisplayTime};
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyChangeError {
@@ -41,7 +41,7 @@ pub enum KeyChangeError {
     Gone,
     /// Replaced by the key with this public key.
     #[error("This key was replaced already, by {0}.")]
-    Replaced(String),
+    Replaced(PublicKey),
     #[error(transparent)]
     Database(diesel::result::Error),
 }

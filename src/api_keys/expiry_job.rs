@@ -58,9 +58,8 @@ pub fn record_expired(connection: &mut PgConnection, context: &AuditContext) -> 
         .distinct()
         .order(api_keys::client_id)
         .limit(CLIENTS_MAX)
-        .load::<String>(connection)?;
-    let clients = clients.into_iter().map(ClientId::from_database);
-    clients.map(|client| record_expired_of_client(connection, &client, context)).sum()
+        .load::<ClientId>(connection)?;
+    clients.iter().map(|client| record_expired_of_client(connection, client, context)).sum()
 }
 
 fn record_expired_of_client(
@@ -71,7 +70,7 @@ fn record_expired_of_client(
     connection.transaction(|connection| {
         service::lock_client(connection, client)?;
         let expired = diesel::update(api_keys::table)
-            .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::expires_at.le(now)))
+            .filter(api_keys::client_id.eq(client).and(api_keys::expires_at.le(now)))
             .filter(api_keys::expiry_noted_at.is_null().and(api_keys::deleted_at.is_null()))
             .set(api_keys::expiry_noted_at.eq(now))
             .returning((api_keys::public_key, api_keys::name, api_keys::expires_at.assume_not_null()))

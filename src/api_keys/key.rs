@@ -6,11 +6,13 @@ use diesel::{
     prelude::*,
     sql_types::Timestamptz,
 };
-use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope};
-use crate::schema::{api_keys, users};
+use crate::{
+    ids::{ClientId, PublicKey},
+    schema::{api_keys, users},
+};
 
 /// A key is shown as about to expire this many days before its end.
 pub const WARNED_DAYS: i32 = 14;
@@ -19,27 +21,25 @@ pub const WARNED_DAYS: i32 = 14;
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
 pub struct ApiKey {
-    pub public_key: String,
-    pub client_id: String,
+    pub public_key: PublicKey,
+    pub client_id: ClientId,
     pub name: String,
     pub created_at: DateTime<Utc>,
     /// The user who created it; `None` if a key or the command line did.
     pub created_by: Option<Uuid>,
     /// The public key of the key that created it; `None` if a user or the command line did.
-    pub created_by_key: Option<String>,
+    pub created_by_key: Option<PublicKey>,
     /// The name of the user who created it; `None` if no user did or the user is gone.
     #[diesel(select_expression = users::name.nullable())]
     #[diesel(select_expression_type = Nullable<users::name>)]
     pub creator: Option<String>,
-    pub scopes: Vec<String>,
-    /// Requests per minute; 0 is no limit.
-    pub requests_per_minute: i32,
-    /// Empty allows every address.
-    pub allowed_networks: Vec<IpNet>,
+    pub scopes: Vec<Scope>,
+    pub requests_per_minute: RequestsPerMinute,
+    pub allowed_networks: AllowedNetworks,
     /// `None` if it does not expire.
     pub expires_at: Option<DateTime<Utc>>,
     /// The public key of the key that replaced it.
-    pub replaced_by: Option<String>,
+    pub replaced_by: Option<PublicKey>,
     pub deleted_at: Option<DateTime<Utc>>,
     /// The time of the query, by the clock of the database.
     #[diesel(select_expression = now.into_sql::<Timestamptz>())]
@@ -72,11 +72,10 @@ impl ApiKey {
 
     #[must_use]
     pub fn rights(&self) -> KeyRights {
-        let is_own = |scope: &Scope| self.scopes.iter().any(|own| own == scope.as_str());
         KeyRights {
-            scopes: Scope::ALL.into_iter().filter(is_own).collect(),
-            requests_per_minute: RequestsPerMinute::from_database(self.requests_per_minute),
-            networks: AllowedNetworks::from_database(self.allowed_networks.clone()),
+            scopes: self.scopes.clone(),
+            requests_per_minute: self.requests_per_minute,
+            networks: self.allowed_networks.clone(),
         }
     }
 }

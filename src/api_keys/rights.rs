@@ -2,31 +2,36 @@
 
 use std::{fmt, num::IntErrorKind, str::FromStr};
 
+use diesel::{
+    deserialize::{self, FromSql, FromSqlRow},
+    expression::AsExpression,
+    pg::{Pg, PgValue},
+    serialize::{self, Output, ToSql},
+    sql_types::{Array, Cidr, Integer},
+};
 use ipnet::{IpNet, Ipv4Net};
 
-/// What a key may do. The text is the same in the form, the database and the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Reads sessions.
-    SessionsRead,
-    /// Records sessions.
-    SessionsWrite,
-    /// Creates, changes and deletes keys of the client, but gives none more rights than the key itself has.
-    KeysManage,
+use crate::db::sql::text_enum;
+
+text_enum! {
+    /// What a key may do. The text is the same in the form, the database and the API.
+    Scope {
+        /// Reads sessions.
+        SessionsRead = "sessions:read",
+        /// Records sessions.
+        SessionsWrite = "sessions:write",
+        /// Creates, changes and deletes keys of the client, but gives none more rights than the key itself has.
+        KeysManage = "keys:manage",
+    }
 }
 
 impl Scope {
     /// Every scope, in the order of the form.
     pub const ALL: [Self; 3] = [Self::SessionsRead, Self::SessionsWrite, Self::KeysManage];
 
-    /// The scope as text: `sessions:read`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SessionsRead => "sessions:read",
-            Self::SessionsWrite => "sessions:write",
-            Self::KeysManage => "keys:manage",
-        }
+    /// The scopes as one text.
+    pub(crate) fn join(scopes: &[Self], separator: &str) -> String {
+        scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(separator)
     }
 }
 
@@ -67,17 +72,26 @@ impl Default for KeyRights {
 }
 
 /// Limit of requests per minute: 0 to [`RequestsPerMinute::MAX`], where 0 is no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(AsExpression, Clone, Copy, Debug, FromSqlRow, PartialEq, Eq)]
+#[diesel(sql_type = Integer)]
 pub struct RequestsPerMinute(i32);
+
+impl FromSql<Integer, Pg> for RequestsPerMinute {
+    fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
+        <i32 as FromSql<Integer, Pg>>::from_sql(bytes).map(Self)
+    }
+}
+
+impl ToSql<Integer, Pg> for RequestsPerMinute {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <i32 as ToSql<Integer, Pg>>::to_sql(&self.0, out)
+    }
+}
 
 impl RequestsPerMinute {
     /// The limit of a form without one.
     pub const DEFAULT: i32 = 600;
     pub const MAX: i32 = 1_000_000;
-
-    pub(crate) const fn from_database(number: i32) -> Self {
-        Self(number)
-    }
 
     /// The number; 0 is no limit.
     #[must_use]
@@ -133,16 +147,25 @@ pub enum RequestLimitError {
 }
 
 /// The networks from which a key may be used. An empty list allows every address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(AsExpression, Clone, Debug, Default, FromSqlRow, PartialEq, Eq)]
+#[diesel(sql_type = Array<Cidr>)]
 pub struct AllowedNetworks(Vec<IpNet>);
+
+impl FromSql<Array<Cidr>, Pg> for AllowedNetworks {
+    fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
+        <Vec<IpNet> as FromSql<Array<Cidr>, Pg>>::from_sql(bytes).map(Self)
+    }
+}
+
+impl ToSql<Array<Cidr>, Pg> for AllowedNetworks {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <Vec<IpNet> as ToSql<Array<Cidr>, Pg>>::to_sql(&self.0, out)
+    }
+}
 
 impl AllowedNetworks {
     /// Maximum number of networks of a key.
     pub const MAX: usize = 50;
-
-    pub(crate) fn from_database(networks: Vec<IpNet>) -> Self {
-        Self(networks)
-    }
 
     /// Parses the networks and drops duplicates.
     ///

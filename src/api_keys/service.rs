@@ -79,11 +79,11 @@ pub fn change(
             // The key would keep the new rights after the acting key has ended.
             change.refuse_outliving(before.expires_at)?;
         }
-        diesel::update(api_keys::table.find((actor.client.as_str(), key.as_str())))
+        diesel::update(api_keys::table.find((&actor.client, key)))
             .set((
-                api_keys::scopes.eq(scope_texts(rights)),
-                api_keys::requests_per_minute.eq(rights.requests_per_minute.get()),
-                api_keys::allowed_networks.eq(rights.networks.as_slice()),
+                api_keys::scopes.eq(distinct_scopes(rights)),
+                api_keys::requests_per_minute.eq(rights.requests_per_minute),
+                api_keys::allowed_networks.eq(&rights.networks),
             ))
             .execute(connection)?;
         let changed = ChangedKey { before, after: find(connection, &actor.client, key)? };
@@ -241,7 +241,7 @@ fn lock_keys(connection: &mut PgConnection, actor: &KeyActor) -> Result<KeyChang
 
 /// Locks the client until the transaction ends, and returns the time of the transaction.
 pub(crate) fn lock_client(connection: &mut PgConnection, client: &ClientId) -> QueryResult<DateTime<Utc>> {
-    clients::table.find(client.as_str()).select(database_now()).for_update().first(connection)
+    clients::table.find(client).select(database_now()).for_update().first(connection)
 }
 
 fn refuse_reused_form(
@@ -250,7 +250,7 @@ fn refuse_reused_form(
     key: &NewKey,
 ) -> Result<(), KeyChangeError> {
     let Some(nonce) = &key.form_nonce else { return Ok(()) };
-    let of_client = api_keys::client_id.eq(actor.client.as_str());
+    let of_client = api_keys::client_id.eq(&actor.client);
     let same_form = api_keys::table.filter(of_client.and(api_keys::form_nonce.eq(nonce)));
     let is_used = diesel::select(exists(same_form)).get_result::<bool>(connection)?;
     if is_used { Err(KeyChangeError::FormUsed) } else { Ok(()) }
@@ -263,7 +263,7 @@ fn refuse_taken_name(
     name: &KeyName,
 ) -> Result<(), KeyChangeError> {
     let is_live = api_keys::table
-        .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::name.eq(name.as_str())))
+        .filter(api_keys::client_id.eq(client).and(api_keys::name.eq(name.as_str())))
         .filter(api_keys::deleted_at.is_null().and(api_keys::replaced_by.is_null()))
         .select(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
         .first::<Option<bool>>(connection)
@@ -277,7 +277,7 @@ fn refuse_taken_name(
 
 fn refuse_too_many_keys(connection: &mut PgConnection, client: &ClientId) -> Result<(), KeyChangeError> {
     let live = api_keys::table
-        .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::deleted_at.is_null()))
+        .filter(api_keys::client_id.eq(client).and(api_keys::deleted_at.is_null()))
         .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
         .select(count_star())
         .first::<i64>(connection)?;
@@ -291,8 +291,8 @@ fn schedule_end(
     successor: &PublicKey,
     end: DateTime<Utc>,
 ) -> QueryResult<()> {
-    diesel::update(api_keys::table.find((client.as_str(), old.as_str())))
-        .set((api_keys::replaced_by.eq(successor.as_str()), api_keys::expires_at.eq(end)))
+    diesel::update(api_keys::table.find((client, old)))
+        .set((api_keys::replaced_by.eq(successor), api_keys::expires_at.eq(end)))
         .execute(connection)
         .map(|_rows| ())
 }
@@ -306,7 +306,7 @@ fn wipe(
     if before.deleted_at.is_some() {
         return Ok(DeletedKey::Before(before));
     }
-    diesel::update(api_keys::table.find((actor.client.as_str(), key.as_str())))
+    diesel::update(api_keys::table.find((&actor.client, key)))
         .set((
             api_keys::deleted_at.eq(now),
             api_keys::deleted_by.eq(actor.context.user_id()),
@@ -332,20 +332,20 @@ fn insert(
 ) -> Result<(), KeyChangeError> {
     diesel::insert_into(api_key_directory::table)
         .values((
-            api_key_directory::public_key.eq(key.public_key.as_str()),
-            api_key_directory::client_id.eq(actor.client.as_str()),
+            api_key_directory::public_key.eq(&key.public_key),
+            api_key_directory::client_id.eq(&actor.client),
         ))
         .execute(connection)?;
     diesel::insert_into(api_keys::table)
         .values((
-            api_keys::client_id.eq(actor.client.as_str()),
-            api_keys::public_key.eq(key.public_key.as_str()),
+            api_keys::client_id.eq(&actor.client),
+            api_keys::public_key.eq(&key.public_key),
             api_keys::name.eq(row.name),
             api_keys::secret_hash.eq(&key.secret_hash),
             api_keys::form_nonce.eq(&key.form_nonce),
-            api_keys::scopes.eq(scope_texts(row.rights)),
-            api_keys::requests_per_minute.eq(row.rights.requests_per_minute.get()),
-            api_keys::allowed_networks.eq(row.rights.networks.as_slice()),
+            api_keys::scopes.eq(distinct_scopes(row.rights)),
+            api_keys::requests_per_minute.eq(row.rights.requests_per_minute),
+            api_keys::allowed_networks.eq(&row.rights.networks),
             api_keys::expires_at.eq(row.end),
             api_keys::created_by.eq(actor.context.user_id()),
             api_keys::created_by_key.eq(actor.context.public_key().map(PublicKey::as_str)),
@@ -355,6 +355,6 @@ fn insert(
 }
 
 /// Each scope once and in a fixed order, so that another order in the form is not a change.
-fn scope_texts(rights: &KeyRights) -> Vec<&'static str> {
-    Scope::ALL.into_iter().filter(|scope| rights.scopes.contains(scope)).map(Scope::as_str).collect()
+fn distinct_scopes(rights: &KeyRights) -> Vec<Scope> {
+    Scope::ALL.into_iter().filter(|scope| rights.scopes.contains(scope)).collect()
 }

@@ -54,7 +54,7 @@ fn load_page(
 ) -> QueryResult<Vec<(ApiKey, i64)>> {
     let mut keys = api_keys::table
         .left_join(users::table.on(users::user_id.nullable().eq(api_keys::created_by)))
-        .filter(api_keys::client_id.eq(client.as_str()).and(api_keys::deleted_at.is_null()))
+        .filter(api_keys::client_id.eq(client).and(api_keys::deleted_at.is_null()))
         .select((ApiKey::as_select(), count_star().over()))
         .into_boxed();
     let (end, replaced) = (api_keys::expires_at, api_keys::replaced_by);
@@ -114,7 +114,7 @@ pub(crate) fn find_including_deleted(
     key: &PublicKey,
 ) -> QueryResult<ApiKey> {
     api_keys::table
-        .find((client.as_str(), key.as_str()))
+        .find((client, key))
         .left_join(users::table.on(users::user_id.nullable().eq(api_keys::created_by)))
         .select(ApiKey::as_select())
         .first(connection)

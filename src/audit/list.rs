@@ -92,7 +92,7 @@ pub(crate) fn load_members(
 ) -> QueryResult<Vec<(String, String)>> {
     let members = memberships::table
         .inner_join(users::table)
-        .filter(memberships::client_id.eq(client.as_str()))
+        .filter(memberships::client_id.eq(client))
         .order((users::name, users::user_id))
         .select((users::user_id, users::name))
         .load::<(Uuid, String)>(connection)?;

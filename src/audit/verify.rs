@@ -112,9 +112,7 @@ pub type VerificationResult = Result<Checkpoint, TamperedRecord>;
 /// # Errors
 /// Those of the database.
 pub fn clients(connection: &mut PgConnection) -> QueryResult<Vec<ClientId>> {
-    let ids =
-        clients::table.order(clients::client_id).select(clients::client_id).load::<String>(connection)?;
-    Ok(ids.into_iter().map(ClientId::from_database).collect())
+    clients::table.order(clients::client_id).select(clients::client_id).load(connection)
 }
 
 /// Verifies the whole chain of a client in one snapshot, and compares it with an earlier checkpoint.

@@ -93,7 +93,8 @@ fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
 /// The name is the last field because it may contain spaces.
 fn format_key(key: &ApiKey) -> String {
     let end = key.expires_at.map_or("never".to_owned(), rfc3339);
-    [&key.public_key, key.status().as_str(), &end, &key.scopes.join(","), &key.name].join("\t")
+    let scopes = Scope::join(&key.scopes, ",");
+    [key.public_key.as_str(), key.status().as_str(), &end, &scopes, &key.name].join("\t")
 }
 
 fn create(settings: &Settings, client: ClientId, request: &KeyRequest) -> anyhow::Result<()> {

@@ -3,16 +3,17 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::{bail, ensure};
-use clap::Subcommand;
+use clap::{
+    Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use super::environment::{DatabaseHandle, audit_context, print_line};
 use crate::{
-    accounts::{self, ClientChoice, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher},
+    accounts::{self, ClientChoice, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role},
     config::Settings,
     ids::ClientId,
 };
-
-const ROLES: [&str; 3] = ["owner", "admin", "member"];
 
 #[derive(Subcommand)]
 pub(super) enum UserCommand {
@@ -32,8 +33,8 @@ pub(super) enum UserCommand {
         company: Option<DisplayName>,
         /// What the user may do there: owners and admins create keys, members only read. The default is owner for a new
         /// client and member for an existing one
-        #[arg(long, value_parser = ROLES)]
-        role: Option<String>,
+        #[arg(long, value_parser = role_parser())]
+        role: Option<Role>,
     },
     /// Set a user's password, read from standard input, and end the user's sign-ins
     Password {
@@ -50,8 +51,8 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
         client: ClientId,
         /// What the user may do there: owners and admins create keys, members only read
-        #[arg(long, value_parser = ROLES)]
-        role: String,
+        #[arg(long, value_parser = role_parser())]
+        role: Role,
     },
     /// Remove a member from a client. Keys that the member created stay
     Remove {
@@ -86,7 +87,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
                 (None, Some(company)) => ClientChoice::Company(company),
                 (None, None) => bail!("name a client or a new company"),
             };
-            let role = role.unwrap_or_else(|| if company.is_some() { "owner" } else { "member" }.to_owned());
+            let role = role.unwrap_or(if company.is_some() { Role::Owner } else { Role::Member });
             let password = read_password(&[email.as_str(), name.as_str()])?;
             let user = NewUser { email, name, password_hash: PasswordHasher::hash_now(&password)? };
             let (_database, db) = DatabaseHandle::connect(settings)?;
@@ -95,7 +96,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
                 &audit_context(settings)?,
                 &user,
                 client_choice,
-                &role,
+                role,
             )?;
             print_line(&format!("{} is {role} of {client}", user.email))
         }
@@ -109,7 +110,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
         }
         UserCommand::Role { email, client, role } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
-            accounts::set_role(&mut *db.connect()?, &audit_context(settings)?, &client, &email, &role)?;
+            accounts::set_role(&mut *db.connect()?, &audit_context(settings)?, &client, &email, role)?;
             print_line(&format!("{email} is {role} of {client}"))
         }
         UserCommand::Remove { email, client } => {
@@ -139,11 +140,16 @@ fn list(settings: &Settings) -> anyhow::Result<()> {
         print_line(&format!(
             "{}\t{}\t{}{disabled}",
             user.email,
-            or_none(user.role),
-            or_none(user.client_id)
+            or_none(user.role.map(|role| role.to_string())),
+            or_none(user.client_id.map(|client| client.to_string()))
         ))?;
     }
     Ok(())
+}
+
+/// Lists the roles in the help text.
+fn role_parser() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::NAMES).try_map(|text| text.parse::<Role>())
 }
 
 fn parse_email(text: &str) -> Result<EmailAddress, String> {

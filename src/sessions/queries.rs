@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a SessionFilter) -> sessions::BoxedQuery<'a, Pg> {
-    let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client.as_str()));
+    let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client));
     if let Some(from) = filter.from {
         query = query.filter(sessions::created_at.ge(from));
     }
@@ -43,7 +43,7 @@ pub(crate) fn find_for_member(
     session_id: Uuid,
 ) -> QueryResult<Session> {
     sessions::table
-        .filter(sessions::client_id.eq(client.as_str()).and(sessions::session_id.eq(session_id)))
+        .filter(sessions::client_id.eq(client).and(sessions::session_id.eq(session_id)))
         .select(Session::as_select())
         .first(connection)
 }
@@ -59,7 +59,7 @@ pub(crate) fn total_of(
     filter: &SessionFilter,
 ) -> QueryResult<i64> {
     if *filter == SessionFilter::default() {
-        let counter = session_counters::table.find(client.as_str());
+        let counter = session_counters::table.find(client);
         return counter.select(session_counters::recorded).first(connection);
     }
     let Some(span) = WholeDays::of(filter) else {
@@ -115,7 +115,7 @@ fn whole_days(
     filter: &SessionFilter,
     span: WholeDays,
 ) -> QueryResult<i64> {
-    let mut query = session_days::table.into_boxed().filter(session_days::client_id.eq(client.as_str()));
+    let mut query = session_days::table.into_boxed().filter(session_days::client_id.eq(client));
     if let Some(first) = span.first {
         query = query.filter(session_days::day.ge(first));
     }

@@ -44,7 +44,7 @@ pub struct KeyUse {
 pub fn load_key_uses(
     connection: &mut PgConnection,
     client: &ClientId,
-) -> QueryResult<HashMap<String, KeyUse>> {
+) -> QueryResult<HashMap<PublicKey, KeyUse>> {
     load_uses(connection, client, None)
 }
 
@@ -57,13 +57,13 @@ pub fn load_key_use(
     client: &ClientId,
     key: &PublicKey,
 ) -> QueryResult<KeyUse> {
-    load_uses(connection, client, Some(key)).map(|mut uses| uses.remove(key.as_str()).unwrap_or_default())
+    load_uses(connection, client, Some(key)).map(|mut uses| uses.remove(key).unwrap_or_default())
 }
 
 #[derive(QueryableByName)]
 struct KeyUseRow {
     #[diesel(sql_type = Text)]
-    public_key: String,
+    public_key: PublicKey,
     #[diesel(sql_type = Timestamptz)]
     used_at: DateTime<Utc>,
     #[diesel(sql_type = Inet)]
@@ -80,7 +80,7 @@ fn load_uses(
     connection: &mut PgConnection,
     client: &ClientId,
     key: Option<&PublicKey>,
-) -> QueryResult<HashMap<String, KeyUse>> {
+) -> QueryResult<HashMap<PublicKey, KeyUse>> {
     let rows: Vec<KeyUseRow> = sql_query(
         "select u.public_key, u.used_at, u.address, u.user_agent, \
            coalesce(counts.last_day, 0)::bigint as last_day, \
@@ -92,7 +92,7 @@ fn load_uses(
              and hour > now() - interval '7 days') counts on true \
          where u.client_id = $1 and ($2::text is null or u.public_key = $2)",
     )
-    .bind::<Text, _>(client.as_str())
+    .bind::<Text, _>(client)
     .bind::<Nullable<Text>, _>(key.map(PublicKey::as_str))
     .load(connection)?;
     Ok(rows.into_iter().map(|row| (row.public_key.clone(), KeyUse::from(row))).collect())
@@ -196,7 +196,7 @@ pub(crate) fn load_key_usage(
     since: DateTime<Utc>,
 ) -> QueryResult<KeyUsage> {
     let (name, deleted_at) = api_keys::table
-        .find((client.as_str(), public_key.as_str()))
+        .find((&client, &public_key))
         .select((api_keys::name, api_keys::deleted_at))
         .first(connection)?;
     let key_use = load_key_use(connection, &client, &public_key)?;
@@ -222,7 +222,7 @@ fn load_hours(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<
          from key_usage where client_id = $1 and ($2::text is null or public_key = $2) and hour >= $3 \
          group by hour order by hour",
     )
-    .bind::<Text, _>(scope.client.as_str())
+    .bind::<Text, _>(&scope.client)
     .bind::<Nullable<Text>, _>(scope.key.as_ref().map(PublicKey::as_str))
     .bind::<Timestamptz, _>(scope.since)
     .load(connection)
@@ -235,7 +235,7 @@ fn load_endpoints(connection: &mut PgConnection, scope: &UsageScope) -> QueryRes
          from key_usage where client_id = $1 and ($2::text is null or public_key = $2) and hour >= $3 \
          group by endpoint order by requests desc, endpoint",
     )
-    .bind::<Text, _>(scope.client.as_str())
+    .bind::<Text, _>(&scope.client)
     .bind::<Nullable<Text>, _>(scope.key.as_ref().map(PublicKey::as_str))
     .bind::<Timestamptz, _>(scope.since)
     .load(connection)
@@ -253,7 +253,7 @@ fn load_top_keys(connection: &mut PgConnection, scope: &UsageScope) -> QueryResu
          left join key_last_uses u on u.client_id = top.client_id and u.public_key = top.public_key \
          order by top.requests desc, top.public_key",
     )
-    .bind::<Text, _>(scope.client.as_str())
+    .bind::<Text, _>(&scope.client)
     .bind::<Timestamptz, _>(scope.since)
     .bind::<BigInt, _>(TOP_KEYS)
     .load(connection)
@@ -266,7 +266,7 @@ fn load_recent_errors(connection: &mut PgConnection, scope: &UsageScope) -> Quer
          where e.client_id = $1 and ($2::text is null or e.public_key = $2) \
          order by e.request_id desc limit $3",
     )
-    .bind::<Text, _>(scope.client.as_str())
+    .bind::<Text, _>(&scope.client)
     .bind::<Nullable<Text>, _>(scope.key.as_ref().map(PublicKey::as_str))
     .bind::<BigInt, _>(ERRORS_SHOWN)
     .load(connection)

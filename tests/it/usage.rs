@@ -406,7 +406,7 @@ async fn usage_of_one_key_matches_usage_of_all_keys() {
     let all_uses = usage::load_key_uses(&mut app.db.connect(), &client).unwrap();
 
     assert_eq!((key_use.requests_last_day, key_use.requests_last_week), (1, 11));
-    assert_eq!(all_uses.get(public.as_str()), Some(&key_use));
+    assert_eq!(all_uses.get(&public), Some(&key_use));
     assert_eq!(key_use.last.unwrap().address.to_string(), "127.0.0.1");
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    accounts::role::Role,
     audit::{Actor, AuditContext},
     error::AppError,
     ids::ClientId,
@@ -25,31 +26,20 @@ pub(crate) const FLASH: &str = "flash";
 pub(crate) const OTHER_CLIENT: &str =
     "This form was opened for another client. Open the page again and check which client is active.";
 
-/// What a member may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Everything.
-    Owner,
-    /// Makes and deletes keys.
-    Admin,
-    /// Reads.
-    Member,
-}
-
 /// The user and the active client of a sign-in, as stored when the request arrived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SignInRow {
     pub(crate) user_id: Uuid,
     pub(crate) name: String,
     pub(crate) email: String,
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     pub(crate) client_name: String,
-    pub(crate) role: String,
+    pub(crate) role: Role,
 }
 
 impl SignInRow {
     pub(crate) fn client(&self) -> ClientId {
-        ClientId::from_database(self.client_id.clone())
+        self.client_id.clone()
     }
 }
 
@@ -78,11 +68,7 @@ impl SignedIn {
     /// The user's role in the active client.
     #[must_use]
     pub fn role(&self) -> Role {
-        match self.row.role.as_str() {
-            "owner" => Role::Owner,
-            "admin" => Role::Admin,
-            _ => Role::Member,
-        }
+        self.row.role
     }
 
     /// Whether the user is an owner or admin of the active client.
@@ -126,7 +112,7 @@ impl SignedIn {
             name: self.row.name.clone(),
             email: self.row.email.clone(),
             client_name: self.row.client_name.clone(),
-            client_id: self.row.client_id.clone(),
+            client_id: self.row.client_id.to_string(),
             may_manage: self.is_admin(),
         }
     }
@@ -204,12 +190,12 @@ pub fn sign_in(
     session.renew();
     let row = SignInRow {
         user_id,
-        client_id: client.as_str().to_owned(),
+        client_id: client.clone(),
         // The store reads only the two ids; the rest is joined when the next request arrives.
         name: String::new(),
         email: String::new(),
         client_name: String::new(),
-        role: String::new(),
+        role: Role::Member,
     };
     session.insert(ORIGIN, context.place()).map_err(AppError::broken)?;
     session.insert(SIGNED_IN, row).map_err(AppError::broken)

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::extractor::SignInRow;
 use crate::{
+    accounts::role::Role,
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::sql::database_now,
     ids::ClientId,
@@ -40,7 +41,7 @@ pub(crate) fn create(
             .values((
                 sign_ins::id_hash.eq(id_hash),
                 sign_ins::user_id.eq(new.user_id),
-                sign_ins::client_id.eq(new.client.as_str()),
+                sign_ins::client_id.eq(&new.client),
                 sign_ins::flash.eq(&new.flash),
                 sign_ins::ends_at.eq(database_now() + SIGN_IN_DAYS.days()),
             ))
@@ -60,7 +61,7 @@ pub(crate) fn find(
     connection: &mut PgConnection,
     id_hash: &[u8],
 ) -> QueryResult<Option<(SignInRow, Option<String>)>> {
-    type Row = (Uuid, String, String, String, String, String, Option<String>, bool);
+    type Row = (Uuid, String, String, ClientId, String, Role, Option<String>, bool);
     let row: Option<Row> = sign_ins::table
         .inner_join(users::table)
         .inner_join(clients::table)
@@ -113,12 +114,12 @@ pub(crate) fn delete(connection: &mut PgConnection, chain_key: &ChainKey, id_has
     connection.transaction(|connection| {
         let ended = diesel::delete(sign_ins::table.find(id_hash))
             .returning((sign_ins::user_id, sign_ins::client_id))
-            .get_result::<(Uuid, String)>(connection)
+            .get_result::<(Uuid, ClientId)>(connection)
             .optional()?;
         let Some((user_id, client)) = ended else { return Ok(()) };
         let context = AuditContext::new(chain_key, Actor::User(user_id));
         let event = AuditEvent::new(EventKind::SignInEnded).on(&user_id);
-        audit::record(connection, &ClientId::from_database(client), &context, &event)
+        audit::record(connection, &client, &context, &event)
     })
 }
 

@@ -193,7 +193,7 @@ fn load_page(
     let uses = usage::load_key_uses(connection, &credentials.client)?;
     // The list falls back to its first page when the requested one is empty; the API returns an empty page.
     let keys = if found.page == query.page { found.keys } else { Vec::new() };
-    let last_use = |key: &str| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);
+    let last_use = |key: &PublicKey| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);
     let data: Vec<Value> = keys.iter().map(|key| json::of(key, last_use(&key.public_key))).collect();
     let per_page = i64::from(query.per_page);
     Ok(json!({

@@ -15,6 +15,7 @@ use crate::{
         rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope},
     },
     error::{AppError, FieldError, FieldErrors},
+    ids::PublicKey,
     web::{form::FieldReader, time::rfc3339},
 };
 
@@ -29,10 +30,10 @@ pub(crate) fn of(key: &ApiKey, used: Option<DateTime<Utc>>) -> Value {
         "clientId": key.client_id,
         "scopes": key.scopes,
         "createdAt": rfc3339(key.created_at),
-        "createdBy": key.creator.as_ref().or(key.created_by_key.as_ref()),
+        "createdBy": key.creator.as_deref().or(key.created_by_key.as_ref().map(PublicKey::as_str)),
         "expiresAt": key.expires_at.map(rfc3339),
         "status": key.status().as_str(),
-        "requestsPerMinute": key.requests_per_minute,
+        "requestsPerMinute": key.requests_per_minute.get(),
         "allowedNetworks": key.rights().networks.texts(),
         "replacedBy": key.replaced_by,
         "lastUsedAt": used.map(rfc3339),

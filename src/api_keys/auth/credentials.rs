@@ -46,9 +46,7 @@ impl Credentials {
             return AppError::AddressNotAllowed(self.address);
         }
         match self.scope {
-            Some(scope) if !key.scopes.iter().any(|it| it == scope.as_str()) => {
-                AppError::MissingScope(scope.as_str())
-            }
+            Some(scope) if !key.scopes.contains(&scope) => AppError::MissingScope(scope.as_str()),
             // The rights changed after the statement that denied the key.
             _ => AppError::UnknownKey,
         }
@@ -119,7 +117,7 @@ define_sql_function!(fn cardinality(networks: Array<Cidr>) -> Integer);
 /// PostgreSQL's clock decides, so that all nodes agree.
 #[diesel::dsl::auto_type]
 pub(super) fn authorizes<'a>(credentials: &'a Credentials) -> _ {
-    let scopes: Vec<&'static str> = credentials.scope.map(Scope::as_str).into_iter().collect();
+    let scopes: Vec<Scope> = credentials.scope.into_iter().collect();
     let address: IpNet = credentials.address.into();
     let live: is_live<'a> = is_live(credentials);
     live.and(api_keys::scopes.contains(scopes)).and(
@@ -152,7 +150,7 @@ pub(super) const AUTHORIZED_SQL: &str = "api_keys.client_id = $1 and api_keys.pu
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
 pub(super) struct LiveKey {
-    scopes: Vec<String>,
+    scopes: Vec<Scope>,
     pub(super) requests_per_minute: i32,
     allowed_networks: Vec<IpNet>,
 }
@@ -175,11 +173,11 @@ pub(super) fn find_live_key(
 /// The client of a public key, even after the key was deleted.
 fn find_client(connection: &mut PgConnection, key: &PublicKey) -> QueryResult<Option<ClientId>> {
     let client = api_key_directory::table
-        .find(key.as_str())
+        .find(key)
         .select(api_key_directory::client_id)
-        .first::<String>(connection)
+        .first::<ClientId>(connection)
         .optional()?;
-    Ok(client.map(ClientId::from_database))
+    Ok(client)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::{
     api_keys::{
         client_key::ClientKey,
         key::{ApiKey, KeyStatus},
+        rights::Scope,
     },
     usage::KeyUse,
     web::{
@@ -52,18 +53,18 @@ impl KeyRow {
         let status = key.status();
         Self {
             creator: creator_text(&key),
-            scopes: key.scopes.join(", "),
-            limit: limit_text(key.requests_per_minute),
+            scopes: Scope::join(&key.scopes, ", "),
+            limit: limit_text(key.requests_per_minute.get()),
             networks: key.rights().networks.texts(),
             end: end_text(status, key.time_left()),
             ends_at: key.expires_at.map(DisplayTime::from),
             used: usage.and_then(|usage| KeyUseSummary::new(usage, &key)),
             created: key.created_at.into(),
             name: key.name,
-            public_key: key.public_key,
-            client_id: key.client_id,
+            public_key: key.public_key.to_string(),
+            client_id: key.client_id.to_string(),
             status,
-            replaced_by: key.replaced_by,
+            replaced_by: key.replaced_by.map(|successor| successor.to_string()),
             whole_key: None,
         }
     }
@@ -99,7 +100,7 @@ impl KeyUseSummary {
 fn creator_text(key: &ApiKey) -> String {
     match (&key.creator, &key.created_by_key) {
         (Some(name), _) => name.clone(),
-        (None, Some(public_key)) => public_key.clone(),
+        (None, Some(public_key)) => public_key.to_string(),
         (None, None) if key.created_by.is_some() => "a former user".to_owned(),
         (None, None) => "the command line".to_owned(),
     }

@@ -56,7 +56,7 @@ pub fn record(
         record.hash = context.chain.hash(&head.seal, &record);
         let seal = context.chain.seal(&record.hash);
         diesel::insert_into(audit_log::table).values(&record).execute(connection)?;
-        diesel::update(audit_heads::table.find(client.as_str()))
+        diesel::update(audit_heads::table.find(client))
             .set((audit_heads::hash.eq(&record.hash), audit_heads::seal.eq(seal)))
             .execute(connection)
             .map(|_rows| ())
@@ -71,7 +71,7 @@ fn next_sequence(
     client: &ClientId,
 ) -> QueryResult<(ChainHead, DateTime<Utc>)> {
     diesel::insert_into(audit_heads::table)
-        .values((audit_heads::client_id.eq(client.as_str()), audit_heads::sequence.eq(1)))
+        .values((audit_heads::client_id.eq(client), audit_heads::sequence.eq(1)))
         .on_conflict(audit_heads::client_id)
         .do_update()
         .set(audit_heads::sequence.eq(audit_heads::sequence + 1))
@@ -81,11 +81,11 @@ fn next_sequence(
 
 /// Whether the log began with the client. If so, the first record must be about its first member.
 pub(crate) fn is_from_start(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
-    clients::table.find(client.as_str()).select(clients::audited_from_start).first(connection)
+    clients::table.find(client).select(clients::audited_from_start).first(connection)
 }
 
 pub(crate) fn load_head(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Option<ChainHead>> {
-    audit_heads::table.find(client.as_str()).select(ChainHead::as_select()).first(connection).optional()
+    audit_heads::table.find(client).select(ChainHead::as_select()).first(connection).optional()
 }
 
 /// Up to `limit` records after `sequence`, oldest first.
@@ -96,7 +96,7 @@ pub(crate) fn load_after(
     limit: i64,
 ) -> QueryResult<Vec<AuditRecord>> {
     audit_log::table
-        .filter(audit_log::client_id.eq(client.as_str()).and(audit_log::sequence.gt(sequence)))
+        .filter(audit_log::client_id.eq(client).and(audit_log::sequence.gt(sequence)))
         .order(audit_log::sequence)
         .limit(limit)
         .select(AuditRecord::as_select())
@@ -110,7 +110,7 @@ pub(crate) fn find_other_owner(
     hash: &[u8],
 ) -> QueryResult<Option<String>> {
     audit_log::table
-        .filter(audit_log::client_id.ne(client.as_str()).and(audit_log::hash.eq(hash)))
+        .filter(audit_log::client_id.ne(client).and(audit_log::hash.eq(hash)))
         .select(audit_log::client_id)
         .first(connection)
         .optional()

@@ -167,7 +167,7 @@ fn load_by_sequence(
 ) -> QueryResult<Vec<Session>> {
     let query = sessions::table
         .into_boxed()
-        .filter(sessions::client_id.eq(client.as_str()).and(sessions::sequence.eq_any(sequences)));
+        .filter(sessions::client_id.eq(client).and(sessions::sequence.eq_any(sequences)));
     let query = match order {
         SortOrder::Ascending => query.order(sessions::sequence.asc()),
         SortOrder::Descending => query.order(sessions::sequence.desc()),

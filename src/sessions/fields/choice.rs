@@ -1,57 +1,6 @@
 //! Fields with a fixed set of values. The names are the same in SQL, JSON, CSV and in addresses.
 
-use std::{fmt, str::FromStr};
-
-use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
-use serde::{Serialize, Serializer};
-
-use crate::db::sql::impl_text_column;
-
-/// Defines an enum that is stored and sent as text.
-macro_rules! text_enum {
-    ($(#[$attribute:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
-        $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
-        #[diesel(sql_type = Text)]
-        pub enum $name { $(#[doc = concat!("`", $text, "`.")] $variant,)* }
-
-        impl $name {
-            /// Every value as it is written.
-            pub const NAMES: &[&str] = &[$($text,)*];
-
-            /// The value as it is written.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                match text {
-                    $($text => Ok(Self::$variant),)*
-                    _ => Err(format!("Use one of {}.", Self::NAMES.join(", "))),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl_text_column!($name);
-    };
-}
+use crate::db::sql::text_enum;
 
 text_enum! {
     /// How a session ended.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::{columns::find_column, importer::ImportSummary, parser::FileFormat};
-use crate::{ids::ClientId, schema::imports};
+use crate::{db::sql::text_enum, ids::ClientId, schema::imports};
 
 /// Identifies an import: its ids are unique per client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,38 +14,29 @@ pub(crate) struct ImportRef {
     pub(crate) id: Uuid,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ImportState {
-    /// The file is being received.
-    Uploading,
-    /// A user has to map its columns to fields.
-    Mapping,
-    /// A worker counts what an import would change.
-    Checking,
-    /// A user has to start or discard it.
-    Checked,
-    /// A worker stores its sessions.
-    Importing,
-    /// All its sessions are stored, but for the rejected lines.
-    Done,
-    /// The file is unreadable.
-    Failed,
-    /// A user discarded it, or it was left for too long.
-    Discarded,
+text_enum! {
+    /// The state of an import.
+    ImportState {
+        /// The file is being received.
+        Uploading = "uploading",
+        /// A user has to map its columns to fields.
+        Mapping = "mapping",
+        /// A worker counts what an import would change.
+        Checking = "checking",
+        /// A user has to start or discard it.
+        Checked = "checked",
+        /// A worker stores its sessions.
+        Importing = "importing",
+        /// All its sessions are stored, but for the rejected lines.
+        Done = "done",
+        /// The file is unreadable.
+        Failed = "failed",
+        /// A user discarded it, or it was left for too long.
+        Discarded = "discarded",
+    }
 }
 
 impl ImportState {
-    const ALL: [(Self, &str); 8] = [
-        (Self::Uploading, "uploading"),
-        (Self::Mapping, "mapping"),
-        (Self::Checking, "checking"),
-        (Self::Checked, "checked"),
-        (Self::Importing, "importing"),
-        (Self::Done, "done"),
-        (Self::Failed, "failed"),
-        (Self::Discarded, "discarded"),
-    ];
-
     /// The state as pages show it.
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -63,11 +54,6 @@ impl ImportState {
     /// Whether its counts are of stored sessions rather than of a forecast.
     pub(crate) fn has_stored(self) -> bool {
         matches!(self, Self::Importing | Self::Done)
-    }
-
-    /// The value in the database.
-    pub(crate) fn as_str(self) -> &'static str {
-        Self::ALL.into_iter().find(|(state, _)| *state == self).map_or("", |(_, word)| word)
     }
 
     /// Whether the state is final.
@@ -101,12 +87,12 @@ impl StateChange {
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = imports, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct ImportJob {
-    pub(crate) client_id: String,
+    pub(crate) client_id: ClientId,
     pub(crate) import_id: Uuid,
     pub(crate) file_name: String,
     pub(crate) is_json: bool,
     mapping: Option<Vec<String>>,
-    state: String,
+    pub(crate) state: ImportState,
     pub(crate) bytes: i64,
     pub(crate) chunks: i32,
     pub(crate) chunks_done: i32,
@@ -120,13 +106,6 @@ pub(crate) struct ImportJob {
 }
 
 impl ImportJob {
-    pub(crate) fn state(&self) -> ImportState {
-        ImportState::ALL
-            .into_iter()
-            .find(|(_, word)| *word == self.state)
-            .map_or(ImportState::Failed, |(state, _)| state)
-    }
-
     pub(crate) fn format(&self) -> FileFormat {
         match &self.mapping {
             _ if self.is_json => FileFormat::Ndjson,

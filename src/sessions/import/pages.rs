@@ -101,7 +101,7 @@ async fn show_index(
     let imports = db.run(move |connection| store::list_imports(connection, &client)).await?;
     let row = |(import, user): (ImportJob, Option<String>)| ImportRow {
         import_id: import.import_id,
-        state: import.state(),
+        state: import.state,
         created: import.created_at.into(),
         created_by: user.unwrap_or_else(|| "–".to_owned()),
         summary: import.summary(),
@@ -269,7 +269,7 @@ async fn show_with(
     let chosen = refused.as_ref().map(|refused| refused.fields.as_slice());
     let page = ImportPage {
         layout,
-        state: import.state(),
+        state: import.state,
         created: import.created_at.into(),
         size: byte_size(import.bytes),
         summary: import.summary(),
@@ -315,7 +315,7 @@ pub(crate) async fn map_columns(
     let import = ImportRef { client: signed_in.client(), id: *path };
     let viewed = import.clone();
     let details = db.run(move |connection| store::load_details(connection, &viewed)).await?;
-    if details.job.state() != ImportState::Mapping {
+    if details.job.state != ImportState::Mapping {
         return Ok(see_other(&address(import.id)));
     }
     let (names, _) = sessions::read_columns(&details.file_start, 0).unwrap_or_default();

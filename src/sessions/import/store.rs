@@ -33,10 +33,10 @@ pub(crate) fn begin_upload(
 ) -> QueryResult<()> {
     diesel::insert_into(imports::table)
         .values((
-            imports::client_id.eq(import.client.as_str()),
+            imports::client_id.eq(&import.client),
             imports::import_id.eq(import.id),
             imports::file_name.eq(file_name),
-            imports::state.eq(ImportState::Uploading.as_str()),
+            imports::state.eq(ImportState::Uploading),
             imports::created_by.eq(user_id),
         ))
         .execute(connection)
@@ -51,7 +51,7 @@ pub(crate) fn add_chunk(
 ) -> QueryResult<()> {
     diesel::insert_into(import_chunks::table)
         .values((
-            import_chunks::client_id.eq(import.client.as_str()),
+            import_chunks::client_id.eq(&import.client),
             import_chunks::import_id.eq(import.id),
             import_chunks::number.eq(number),
             import_chunks::bytes.eq(bytes),
@@ -74,11 +74,11 @@ pub(crate) fn end_upload(
     import: &ImportRef,
     file: &UploadedFile,
 ) -> QueryResult<()> {
-    diesel::update(imports::table.find((import.client.as_str(), import.id)))
+    diesel::update(imports::table.find((&import.client, import.id)))
         .set((
             imports::chunks.eq(file.chunks),
             imports::bytes.eq(file.bytes),
-            imports::state.eq(file.state.as_str()),
+            imports::state.eq(file.state),
             imports::is_json.eq(file.is_json),
         ))
         .execute(connection)
@@ -87,13 +87,11 @@ pub(crate) fn end_upload(
 
 /// Deletes an upload that is incomplete or unreadable.
 pub(crate) fn delete(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
-    diesel::delete(imports::table.find((import.client.as_str(), import.id)))
-        .execute(connection)
-        .map(|_rows| ())
+    diesel::delete(imports::table.find((&import.client, import.id))).execute(connection).map(|_rows| ())
 }
 
 fn find(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<ImportJob> {
-    imports::table.find((import.client.as_str(), import.id)).select(ImportJob::as_select()).first(connection)
+    imports::table.find((&import.client, import.id)).select(ImportJob::as_select()).first(connection)
 }
 
 /// One error in a line of the file.
@@ -115,7 +113,7 @@ pub(crate) struct ImportDetails {
 
 pub(crate) fn load_details(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<ImportDetails> {
     let job = find(connection, import)?;
-    let file_start = match job.state() {
+    let file_start = match job.state {
         ImportState::Mapping => load_chunk(connection, import, 0)?,
         _ => Vec::new(),
     };
@@ -125,14 +123,14 @@ pub(crate) fn load_details(connection: &mut PgConnection, import: &ImportRef) ->
 
 fn load_chunk(connection: &mut PgConnection, import: &ImportRef, number: i32) -> QueryResult<Vec<u8>> {
     import_chunks::table
-        .find((import.client.as_str(), import.id, number))
+        .find((&import.client, import.id, number))
         .select(import_chunks::bytes)
         .first(connection)
 }
 
 fn load_rejected(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<Vec<RejectedField>> {
     import_bad_lines::table
-        .filter(import_bad_lines::client_id.eq(import.client.as_str()))
+        .filter(import_bad_lines::client_id.eq(&import.client))
         .filter(import_bad_lines::import_id.eq(import.id))
         .order(import_bad_lines::number)
         .select(RejectedField::as_select())
@@ -145,8 +143,8 @@ pub(crate) fn list_imports(
     client: &ClientId,
 ) -> QueryResult<Vec<(ImportJob, Option<String>)>> {
     let rows: Vec<ImportJob> = imports::table
-        .filter(imports::client_id.eq(client.as_str()))
-        .filter(imports::state.ne(ImportState::Uploading.as_str()))
+        .filter(imports::client_id.eq(client))
+        .filter(imports::state.ne(ImportState::Uploading))
         .order((imports::created_at.desc(), imports::import_id.desc()))
         .limit(LISTED_MAX)
         .select(ImportJob::as_select())
@@ -177,11 +175,10 @@ pub(crate) fn change_state(
 ) -> QueryResult<()> {
     connection.transaction(|connection| {
         find(connection, import)?;
-        let from: Vec<&str> = from.iter().map(|state| state.as_str()).collect();
-        let row = imports::table.find((import.client.as_str(), import.id));
+        let row = imports::table.find((&import.client, import.id));
         let is_changed = diesel::update(row.filter(imports::state.eq_any(from)))
             .set((
-                imports::state.eq(to.as_str()),
+                imports::state.eq(to),
                 imports::heartbeat_at.eq(None::<chrono::DateTime<chrono::Utc>>),
             ))
             .execute(connection)?
@@ -202,10 +199,10 @@ pub(crate) fn change_state(
 /// Sets the import back to its first chunk, without counts and rejected lines.
 pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
     diesel::delete(import_bad_lines::table)
-        .filter(import_bad_lines::client_id.eq(import.client.as_str()))
+        .filter(import_bad_lines::client_id.eq(&import.client))
         .filter(import_bad_lines::import_id.eq(import.id))
         .execute(connection)?;
-    diesel::update(imports::table.find((import.client.as_str(), import.id)))
+    diesel::update(imports::table.find((&import.client, import.id)))
         .set((
             imports::chunks_done.eq(0),
             imports::created.eq(0),
@@ -220,10 +217,10 @@ pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportRef) 
 /// Marks the import as ended and deletes its file.
 fn end(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
     diesel::delete(import_chunks::table)
-        .filter(import_chunks::client_id.eq(import.client.as_str()))
+        .filter(import_chunks::client_id.eq(&import.client))
         .filter(import_chunks::import_id.eq(import.id))
         .execute(connection)?;
-    diesel::update(imports::table.find((import.client.as_str(), import.id)))
+    diesel::update(imports::table.find((&import.client, import.id)))
         .set(imports::ended_at.eq(now))
         .execute(connection)
         .map(|_rows| ())
@@ -234,7 +231,7 @@ pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - LEASE_SECONDS.seconds();
         let waiting: Option<ImportJob> = imports::table
-            .filter(imports::state.eq_any([ImportState::Checking.as_str(), ImportState::Importing.as_str()]))
+            .filter(imports::state.eq_any([ImportState::Checking, ImportState::Importing]))
             .filter(imports::heartbeat_at.is_null().or(imports::heartbeat_at.lt(oldest.nullable())))
             .order(imports::created_at)
             .select(ImportJob::as_select())
@@ -260,9 +257,9 @@ pub(crate) fn lock_chunk(
     number: i32,
 ) -> QueryResult<Option<Vec<u8>>> {
     let locked = imports::table
-        .find((import.client.as_str(), import.id))
+        .find((&import.client, import.id))
         .filter(imports::worker.eq(worker))
-        .filter(imports::state.eq(state.as_str()))
+        .filter(imports::state.eq(state))
         .select(imports::import_id)
         .for_update()
         .first::<Uuid>(connection)
@@ -288,7 +285,7 @@ pub(crate) fn save_chunk_result(
     import: &ImportRef,
     result: &ChunkResult<'_>,
 ) -> QueryResult<()> {
-    diesel::update(imports::table.find((import.client.as_str(), import.id)))
+    diesel::update(imports::table.find((&import.client, import.id)))
         .set((
             imports::chunks_done.eq(imports::chunks_done + 1),
             imports::created.eq(imports::created + count(result.summary.created)),
@@ -301,8 +298,8 @@ pub(crate) fn save_chunk_result(
         .execute(connection)?;
     save_rejected(connection, import, result)?;
     if let Some(state) = result.next_state {
-        diesel::update(imports::table.find((import.client.as_str(), import.id)))
-            .set(imports::state.eq(state.as_str()))
+        diesel::update(imports::table.find((&import.client, import.id)))
+            .set(imports::state.eq(state))
             .execute(connection)?;
         if state.is_over() {
             end(connection, import)?;
@@ -321,7 +318,7 @@ fn save_rejected(
         .zip(errors)
         .map(|(number, (line, error))| {
             (
-                import_bad_lines::client_id.eq(import.client.as_str()),
+                import_bad_lines::client_id.eq(&import.client),
                 import_bad_lines::import_id.eq(import.id),
                 import_bad_lines::number.eq(i32::try_from(number).unwrap_or(i32::MAX)),
                 import_bad_lines::line.eq(count(line)),
@@ -341,10 +338,8 @@ fn count(number: u64) -> i64 {
 pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) -> QueryResult<usize> {
     connection.transaction(|connection| {
         let waiting: Vec<Uuid> = imports::table
-            .filter(imports::client_id.eq(client.as_str()))
-            .filter(
-                imports::state.eq_any([ImportState::Mapping, ImportState::Checked].map(ImportState::as_str)),
-            )
+            .filter(imports::client_id.eq(client))
+            .filter(imports::state.eq_any([ImportState::Mapping, ImportState::Checked]))
             .select(imports::import_id)
             .for_update()
             .load(connection)?;
@@ -359,8 +354,8 @@ pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) 
 pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - KEPT_HOURS.hours();
-        let over = [ImportState::Done, ImportState::Failed, ImportState::Discarded].map(ImportState::as_str);
-        let old: Vec<(String, Uuid)> = imports::table
+        let over = [ImportState::Done, ImportState::Failed, ImportState::Discarded];
+        let old: Vec<(ClientId, Uuid)> = imports::table
             .filter(imports::created_at.lt(oldest))
             .filter(imports::state.ne_all(over))
             .select((imports::client_id, imports::import_id))
@@ -368,15 +363,15 @@ pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
             .skip_locked()
             .load(connection)?;
         for (client, id) in old {
-            discard(connection, &ImportRef { client: ClientId::from_database(client), id })?;
+            discard(connection, &ImportRef { client, id })?;
         }
         Ok(())
     })
 }
 
 fn discard(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
-    diesel::update(imports::table.find((import.client.as_str(), import.id)))
-        .set(imports::state.eq(ImportState::Discarded.as_str()))
+    diesel::update(imports::table.find((&import.client, import.id)))
+        .set(imports::state.eq(ImportState::Discarded))
         .execute(connection)?;
     end(connection, import)
 }

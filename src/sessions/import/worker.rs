@@ -17,7 +17,6 @@ use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::Db,
     error::AppError,
-    ids::ClientId,
     web::time,
 };
 
@@ -125,9 +124,9 @@ pub struct ClaimedImport {
 
 impl ClaimedImport {
     fn new(job: ImportJob) -> Self {
-        let client = ClientId::from_database(job.client_id.clone());
+        let client = job.client_id.clone();
         let parser = SessionFileParser::new(client.clone(), time::now(), job.format());
-        let is_real = job.state() == ImportState::Importing;
+        let is_real = job.state == ImportState::Importing;
         let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRun::default()) };
         let import = ImportRef { client, id: job.import_id };
         Self { import, job, parser, mode, next_chunk: 0, error_count: 0, is_done: false }
@@ -135,7 +134,7 @@ impl ClaimedImport {
 
     /// Returns whether there are more chunks.
     fn process_chunk(&mut self, connection: &mut PgConnection, worker: Uuid) -> QueryResult<bool> {
-        let state = self.job.state();
+        let state = self.job.state;
         if self.next_chunk == 0 && state == ImportState::Checking && self.job.chunks_done > 0 {
             // The state of a dry run is only in memory, so a takeover begins anew.
             store::reset_progress(connection, &self.import)?;

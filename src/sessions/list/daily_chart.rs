@@ -90,7 +90,7 @@ pub(crate) fn load_days(
 ) -> QueryResult<Vec<DayCount>> {
     let mut query = session_days::table
         .into_boxed()
-        .filter(session_days::client_id.eq(client.as_str()))
+        .filter(session_days::client_id.eq(client))
         .filter(session_days::day.ge(first));
     if let Some(status) = filter.status {
         query = query.filter(session_days::status.eq(status));

@@ -44,7 +44,7 @@ pub(crate) fn search(
     text: &str,
     newest: Option<i64>,
 ) -> QueryResult<SearchResult> {
-    let counter = session_counters::table.find(client.as_str());
+    let counter = session_counters::table.find(client);
     let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
     let last = newest.unwrap_or(recorded).min(recorded);
     let searched_to = (last - SEARCHED_AT_ONCE).max(0);

@@ -35,7 +35,7 @@ pub(crate) fn find_answer(
     if !diesel::select(pg_try_advisory_xact_lock(hashtextextended(name, 0))).get_result::<bool>(connection)? {
         return Err(AppError::InProgress);
     }
-    let mine = idempotency_keys::table.filter(idempotency_keys::client_id.eq(client.as_str()));
+    let mine = idempotency_keys::table.filter(idempotency_keys::client_id.eq(client));
     let oldest = now.into_sql::<Timestamptz>() - KEPT_HOURS.hours();
     diesel::delete(mine.filter(idempotency_keys::created_at.lt(oldest))).execute(connection)?;
     let known: Option<(Vec<u8>, String)> = mine
@@ -58,7 +58,7 @@ pub(crate) fn save_answer(
 ) -> QueryResult<()> {
     diesel::insert_into(idempotency_keys::table)
         .values((
-            idempotency_keys::client_id.eq(client.as_str()),
+            idempotency_keys::client_id.eq(client),
             idempotency_keys::idempotency_key.eq(&request.key),
             idempotency_keys::fingerprint.eq(&request.fingerprint),
             idempotency_keys::answer.eq(answer),

@@ -434,7 +434,7 @@ async fn the_examples_of_the_api_are_its_answers() {
         AppError::broken("x"),
         AppError::Busy,
         AppError::InProgress,
-        KeyChangeError::Replaced("uptok_9fK2mQx7LpRt".to_owned()).into(),
+        KeyChangeError::Replaced("uptok_9fK2mQx7LpRt".parse().unwrap()).into(),
     ];
     answers.extend(others.iter().map(made));
 
