@@ -98,8 +98,8 @@ pub const PAGE_ROUTES: [PageRoute; 37] = [
     get("/sessions.csv", Member, |route| route.to(session_list_pages::download_csv)),
     get("/sessions.ndjson", Member, |route| route.to(session_list_pages::download_ndjson)),
     get("/sessions/{session_id}", Member, |route| route.to(session_list_pages::show)),
-    get("/sessions/erase", Admin, |route| route.to(erasure_pages::ask)),
-    post("/sessions/erase", Admin, OfClient, |route| route.to(erasure_pages::carry_out)),
+    get("/sessions/erase", Admin, |route| route.to(erasure_pages::show_form)),
+    post("/sessions/erase", Admin, OfClient, |route| route.to(erasure_pages::submit)),
 
     // Sessions: importing a file
     get("/sessions/import", Member, |route| route.to(import_pages::index)),

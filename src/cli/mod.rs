@@ -129,7 +129,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 settings.database_url().is_none(),
                 "DATABASE_URL is set, so there is no private PostgreSQL"
             );
-            print_line(&PrivatePostgres::url_of(&settings.data_dir)?)?;
+            print_line(&PrivatePostgres::find_url(&settings.data_dir)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -72,7 +72,7 @@ impl PrivatePostgres {
     ///
     /// # Errors
     /// If there is no database in `data_dir` yet.
-    pub fn url_of(data_dir: &Path) -> anyhow::Result<String> {
+    pub fn find_url(data_dir: &Path) -> anyhow::Result<String> {
         Ok(ClusterLocation::open(data_dir)?.cluster_socket()?.database_url())
     }
 

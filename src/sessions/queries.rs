@@ -53,7 +53,7 @@ pub(crate) fn find_for_member(
 /// counted in their index.
 ///
 /// To agree with the page it is told with, it is asked in the same snapshot.
-pub(crate) fn total_of(
+pub(crate) fn count_matching(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &SessionFilter,
@@ -62,7 +62,7 @@ pub(crate) fn total_of(
         let counter = session_counters::table.find(client);
         return counter.select(session_counters::recorded).first(connection);
     }
-    let Some(span) = WholeDays::of(filter) else {
+    let Some(span) = WholeDays::from_filter(filter) else {
         return filtered(client, filter).count().get_result(connection);
     };
     let mut total = whole_days(connection, client, filter, span)?;
@@ -81,7 +81,7 @@ struct WholeDays {
 
 impl WholeDays {
     /// `None`: the days do not know this filter, or no midnight lies in it.
-    fn of(filter: &SessionFilter) -> Option<Self> {
+    fn from_filter(filter: &SessionFilter) -> Option<Self> {
         if filter.agent_name.is_some() || filter.updated_since.is_some() {
             return None;
         }
@@ -144,7 +144,7 @@ mod tests {
 
     fn parts(from: &str, to: &str) -> Option<Vec<String>> {
         let filter = filter(from, to);
-        let span = WholeDays::of(&filter)?;
+        let span = WholeDays::from_filter(&filter)?;
         let day = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
         let time =
             |time: Option<DateTime<Utc>>| time.map(|it| it.format("%dT%H").to_string()).unwrap_or_default();
@@ -180,7 +180,10 @@ mod tests {
             "nothing is less than nothing"
         );
         assert_eq!(
-            WholeDays::of(&SessionFilter { agent_name: Some("Ada".to_owned()), ..SessionFilter::default() }),
+            WholeDays::from_filter(&SessionFilter {
+                agent_name: Some("Ada".to_owned()),
+                ..SessionFilter::default()
+            }),
             None
         );
     }

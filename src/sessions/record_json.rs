@@ -24,7 +24,7 @@ pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession
         unknown.map(|name| FieldError::new(name.clone(), "There is no such field.")).collect();
     let mut texts = Vec::new();
     for field in SESSION_FIELDS {
-        match text_of(field, fields) {
+        match field_text(field, fields) {
             Ok(text) => texts.push((field.name, text)),
             Err(message) => errors.push(FieldError::new(field.name, message)),
         }
@@ -44,7 +44,10 @@ pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession
 }
 
 /// The field as a cell of a CSV; empty if it is `null` or absent.
-fn text_of<'a>(field: &SessionField, values: &'a Map<String, Value>) -> Result<Cow<'a, str>, &'static str> {
+fn field_text<'a>(
+    field: &SessionField,
+    values: &'a Map<String, Value>,
+) -> Result<Cow<'a, str>, &'static str> {
     match (field.field_type, values.get(field.name)) {
         (_, None | Some(Value::Null)) => Ok("".into()),
         (_, Some(value)) if field.is_set_by_us => Ok(value.as_str().unwrap_or_default().into()),

@@ -98,7 +98,7 @@ pub(crate) struct FailedRequest {
 
 /// A row to store about a key.
 #[derive(Debug)]
-pub(crate) struct KeyRow<T> {
+pub(crate) struct CountRow<T> {
     pub(crate) client: ClientId,
     pub(crate) public_key: PublicKey,
     pub(crate) values: T,
@@ -108,9 +108,9 @@ pub(crate) struct KeyRow<T> {
 /// time lock rows in the same order and cannot deadlock.
 #[derive(Debug, Default)]
 pub struct UsageCounts {
-    pub(crate) hour_counts: Vec<KeyRow<HourCount>>,
-    pub(crate) last_uses: Vec<KeyRow<LatestRequest>>,
-    pub(crate) errors: Vec<KeyRow<FailedRequest>>,
+    pub(crate) hour_counts: Vec<CountRow<HourCount>>,
+    pub(crate) last_uses: Vec<CountRow<LatestRequest>>,
+    pub(crate) errors: Vec<CountRow<FailedRequest>>,
 }
 
 impl UsageMeter {
@@ -232,7 +232,7 @@ impl MeteredRequest<'_> {
     }
 }
 
-impl<T> KeyRow<T> {
+impl<T> CountRow<T> {
     fn key(&self) -> (&str, &str) {
         (self.client.as_str(), self.public_key.as_str())
     }
@@ -245,8 +245,8 @@ impl UsageCounts {
     }
 
     fn append(&mut self, public_key: &PublicKey, counts: KeyCounts) {
-        fn row<T>(client: &ClientId, public_key: &PublicKey, values: T) -> KeyRow<T> {
-            KeyRow { client: client.clone(), public_key: public_key.clone(), values }
+        fn row<T>(client: &ClientId, public_key: &PublicKey, values: T) -> CountRow<T> {
+            CountRow { client: client.clone(), public_key: public_key.clone(), values }
         }
         let KeyCounts { client, hour_counts, latest, errors } = counts;
         self.hour_counts.extend(hour_counts.into_iter().map(|count| row(&client, public_key, count)));
@@ -302,7 +302,7 @@ mod tests {
         let rows: Vec<_> = counts
             .hour_counts
             .iter()
-            .map(|KeyRow { public_key, values, .. }| {
+            .map(|CountRow { public_key, values, .. }| {
                 let endpoint = values.endpoint.clone();
                 (*public_key == b, values.hour - hour, endpoint, values.status_class, values.requests)
             })

@@ -99,7 +99,7 @@ impl KeyUsagePage {
 impl LastUseText {
     fn new(last_use: LastUse, now: DateTime<Utc>) -> Self {
         Self {
-            at: RelativeTime::of(last_use.at, now),
+            at: RelativeTime::new(last_use.at, now),
             address: last_use.address.to_string(),
             user_agent: last_use.user_agent,
         }

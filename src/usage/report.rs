@@ -196,7 +196,7 @@ impl KeyLine {
             public_key: key.public_key,
             name: key.name,
             is_deleted: key.is_deleted,
-            last_used: key.used_at.map(|at| RelativeTime::of(at, now)),
+            last_used: key.used_at.map(|at| RelativeTime::new(at, now)),
             requests: grouped(key.requests),
             errors: grouped(key.errors),
         }
@@ -206,7 +206,7 @@ impl KeyLine {
 impl ErrorLine {
     fn new(error: RecentError, now: DateTime<Utc>) -> Self {
         Self {
-            at: RelativeTime::of(error.answered_at, now),
+            at: RelativeTime::new(error.answered_at, now),
             name: error.name,
             public_key: error.public_key,
             endpoint: camel_case_parameters(&error.endpoint),

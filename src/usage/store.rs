@@ -8,7 +8,7 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::meter::{ERRORS_MAX, KeyRow, UsageCounts};
+use super::meter::{CountRow, ERRORS_MAX, UsageCounts};
 use crate::schema::clients;
 
 /// Counts of older hours are deleted.
@@ -58,12 +58,12 @@ fn mark_as_stored(connection: &mut PgConnection, batch: &UsageBatch) -> QueryRes
 }
 
 /// Returns the columns `client_id` and `public_key` of all rows.
-fn key_columns<T>(rows: &[KeyRow<T>]) -> (Vec<&str>, Vec<&str>) {
+fn key_columns<T>(rows: &[CountRow<T>]) -> (Vec<&str>, Vec<&str>) {
     rows.iter().map(|row| (row.client.as_str(), row.public_key.as_str())).unzip()
 }
 
 /// Returns one of the other columns of all rows.
-fn column<'a, T, V>(rows: &'a [KeyRow<T>], value: impl Fn(&'a T) -> V) -> Vec<V> {
+fn column<'a, T, V>(rows: &'a [CountRow<T>], value: impl Fn(&'a T) -> V) -> Vec<V> {
     rows.iter().map(|row| value(&row.values)).collect()
 }
 

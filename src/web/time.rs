@@ -30,7 +30,7 @@ pub struct RelativeTime {
 impl RelativeTime {
     /// From 30 days on the text is a date.
     #[must_use]
-    pub fn of(then: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+    pub fn new(then: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let minutes = (now - then).num_minutes();
         let text = match minutes {
             // Clocks of machines differ a little, so `then` may be later than `now`.
@@ -239,7 +239,7 @@ mod tests {
     fn the_past_is_relative_up_to_a_month() {
         let then: DateTime<Utc> = "2026-11-03T10:45:06Z".parse().unwrap();
         let texts = [-5, 0, 59, 60, 3599, 3600, 86_399, 86_400, 2_591_999, 2_592_000]
-            .map(|seconds| RelativeTime::of(then, then + chrono::TimeDelta::seconds(seconds)).text);
+            .map(|seconds| RelativeTime::new(then, then + chrono::TimeDelta::seconds(seconds)).text);
         let expected = [
             "just now",
             "just now",

@@ -30,14 +30,14 @@ fn a_data_directory_with_spaces_and_quotes_works() {
     let postgres = data_dir.start().unwrap();
 
     assert_eq!(psql(postgres.url(), "select 1").unwrap(), "1");
-    assert_eq!(PrivatePostgres::url_of(&data_dir.path).unwrap(), postgres.url());
+    assert_eq!(PrivatePostgres::find_url(&data_dir.path).unwrap(), postgres.url());
 }
 
 #[test]
 fn a_symlink_as_socket_directory_is_refused() {
     let data_dir = DataDir::with_name("with space");
     data_dir.start().unwrap().stop().unwrap();
-    let socket_directory = socket_directory(&PrivatePostgres::url_of(&data_dir.path).unwrap());
+    let socket_directory = socket_directory(&PrivatePostgres::find_url(&data_dir.path).unwrap());
     symlink(&data_dir.root, &socket_directory).unwrap();
 
     let error = data_dir.start().unwrap_err().to_string();
@@ -75,9 +75,9 @@ fn an_accessible_data_directory_contains_a_cluster_that_root_does_not_own() {
 fn url_of_requires_an_existing_database() {
     let data_dir = DataDir::new();
 
-    let before = PrivatePostgres::url_of(&data_dir.path).unwrap_err().to_string();
+    let before = PrivatePostgres::find_url(&data_dir.path).unwrap_err().to_string();
     let postgres = data_dir.start().unwrap();
-    let after = PrivatePostgres::url_of(&data_dir.path).unwrap();
+    let after = PrivatePostgres::find_url(&data_dir.path).unwrap();
 
     assert!(before.starts_with("There is no database in "), "{before}");
     assert_eq!(after, postgres.url());

@@ -49,7 +49,7 @@ fn hash_id(key: &SessionKey) -> Vec<u8> {
     Sha256::digest(key.as_ref().as_bytes()).to_vec()
 }
 
-fn flash_of(state: &CookieState) -> Option<String> {
+fn read_flash(state: &CookieState) -> Option<String> {
     state.get(FLASH).and_then(|json| serde_json::from_str(json).ok())
 }
 
@@ -83,7 +83,7 @@ impl SessionStore for SignInStore {
         let (address, request_id) = origin.unwrap_or_default();
         let actor = Actor::User(row.user_id);
         let context = AuditContext::new(&self.chain_key, actor).from_place(address, request_id);
-        let flash = flash_of(&state);
+        let flash = read_flash(&state);
         let key = SessionKey::try_from(random::alphanumeric(ID_LENGTH))
             .map_err(|error| SaveError::Other(error.into()))?;
         let id_hash = hash_id(&key);
@@ -104,7 +104,7 @@ impl SessionStore for SignInStore {
         _ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
         let id_hash = hash_id(&key);
-        let flash = flash_of(&state);
+        let flash = read_flash(&state);
         self.db
             .run(move |connection| table::set_flash(connection, &id_hash, flash.as_deref()))
             .await

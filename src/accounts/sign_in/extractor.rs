@@ -101,7 +101,7 @@ impl SignedIn {
     /// way to show who is signed in.
     fn from_request_state(request: &HttpRequest) -> Option<Self> {
         let row = request.get_session().get::<SignInRow>(SIGNED_IN).ok().flatten()?;
-        let context = AuditContext::of(request, Actor::User(row.user_id)).ok()?;
+        let context = AuditContext::for_actor(request, Actor::User(row.user_id)).ok()?;
         let signed_in = Self { user_id: row.user_id, row, context };
         request.extensions_mut().insert(signed_in.visitor());
         Some(signed_in)

@@ -76,7 +76,7 @@ pub(crate) async fn create(
         let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None);
         let created = service::create(connection, &key_actor(credentials, context), &request, &new);
         let created = created.map_err(json::as_written)?;
-        Ok((client_key, json::of(&created, None)))
+        Ok((client_key, json::render_key(&created, None)))
     });
     Ok(created.await?.map(created_response))
 }
@@ -126,7 +126,7 @@ pub(crate) async fn replace(
         let grace = KeyBody::read_any(&body)?.grace()?;
         let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None);
         let replaced = service::replace(connection, &key_actor(credentials, context), &old, grace, &new)?;
-        Ok((client_key, json::of(&replaced.new, None)))
+        Ok((client_key, json::render_key(&replaced.new, None)))
     });
     Ok(replaced.await?.map(created_response))
 }
@@ -181,7 +181,7 @@ fn load_key(
 ) -> Result<Value, AppError> {
     let key = store::find(connection, &credentials.client, public_key)?;
     let last_use = usage::load_key_use(connection, &credentials.client, public_key)?.last;
-    Ok(json::of(&key, last_use.map(|last| last.at)))
+    Ok(json::render_key(&key, last_use.map(|last| last.at)))
 }
 
 fn load_page(
@@ -194,7 +194,7 @@ fn load_page(
     // The list falls back to its first page when the requested one is empty; the API returns an empty page.
     let keys = if found.page == query.page { found.keys } else { Vec::new() };
     let last_use = |key: &PublicKey| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);
-    let data: Vec<Value> = keys.iter().map(|key| json::of(key, last_use(&key.public_key))).collect();
+    let data: Vec<Value> = keys.iter().map(|key| json::render_key(key, last_use(&key.public_key))).collect();
     let per_page = i64::from(query.per_page);
     Ok(json!({
         "data": data,

@@ -23,7 +23,7 @@ use crate::{
 const PER_PAGE_MAX: u32 = 100;
 
 /// The JSON of a key; `used` is its last use.
-pub(crate) fn of(key: &ApiKey, used: Option<DateTime<Utc>>) -> Value {
+pub(crate) fn render_key(key: &ApiKey, used: Option<DateTime<Utc>>) -> Value {
     json!({
         "publicKey": key.public_key,
         "name": key.name,

@@ -88,7 +88,7 @@ impl KeyUseSummary {
         let of_day = plural(usage.requests_last_day, "call");
         let (day, week) = (grouped(usage.requests_last_day), grouped(usage.requests_last_week));
         Some(Self {
-            when: RelativeTime::of(last.at, key.as_of),
+            when: RelativeTime::new(last.at, key.as_of),
             address: last.address.to_string(),
             program: last.user_agent.clone(),
             calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),

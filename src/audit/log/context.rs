@@ -75,7 +75,7 @@ impl AuditContext {
     ///
     /// # Errors
     /// [`AppError::Broken`] if the application lacks the key or the settings.
-    pub fn of(request: &HttpRequest, actor: Actor) -> Result<Self, AppError> {
+    pub fn for_actor(request: &HttpRequest, actor: Actor) -> Result<Self, AppError> {
         let app_data = request.app_data::<Data<ChainKey>>().zip(request.app_data::<Data<Settings>>());
         let (chain, settings) =
             app_data.ok_or_else(|| AppError::broken("app.rs does not provide what the audit log needs"))?;
@@ -135,6 +135,6 @@ impl FromRequest for AuditContext {
     type Future = Ready<Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(Self::of(request, Actor::Visitor))
+        ready(Self::for_actor(request, Actor::Visitor))
     }
 }

@@ -9,7 +9,7 @@ use super::{shopper::Shopper, store};
 use crate::{
     accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn, flash},
     db::Db,
-    error::AppError,
+    error::{AppError, FieldError},
     sessions::queries,
     web::{
         body::FormFields,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The form has at most so many bytes.
+/// Maximum size of the form in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
 const ADMINS_ONLY: &str = "Only owners and admins of the client erase shoppers.";
 
@@ -29,8 +29,8 @@ struct ErasePage {
     layout: PageLayout,
     client_id: String,
     form: FormState,
-    /// Who was found, before it is done.
-    found: Option<ErasePreview>,
+    /// What would be erased, for confirmation.
+    preview: Option<ErasePreview>,
 }
 
 struct ErasePreview {
@@ -40,8 +40,9 @@ struct ErasePreview {
     is_one: bool,
 }
 
-/// The form; with `?session=`, what this session says of its shopper is in it. An e-mail stays out of addresses.
-pub(crate) async fn ask(
+/// Shows the form. With `?session=` it is filled with the shopper of that session, so that no e-mail address appears in
+/// a URL.
+pub(crate) async fn show_form(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     db: Data<Db>,
@@ -60,11 +61,11 @@ pub(crate) async fn ask(
             (None, email) => form.keep("email", &email.unwrap_or_default()),
         };
     }
-    show(StatusCode::OK, &signed_in, layout, (form, None))
+    show(StatusCode::OK, &signed_in, layout, form, None)
 }
 
-/// First says how many sessions are meant; with `confirm`, erases.
-pub(crate) async fn carry_out(
+/// Shows how many sessions would be erased; with the field `confirm`, erases them.
+pub(crate) async fn submit(
     visitor: MaybeSignedIn,
     cookie: Cookie,
     fields: FormFields<FORM_LIMIT>,
@@ -77,31 +78,31 @@ pub(crate) async fn carry_out(
     let form = FormState::default().keep("shopperId", id).keep("email", email);
     let shopper = match Shopper::parse(id, email) {
         Ok(shopper) => shopper,
-        Err(wrong) => return refuse(&signed_in, layout, form, (wrong.field.to_string(), wrong.message)),
+        Err(error) => return refuse(&signed_in, layout, form, error),
     };
     let client = signed_in.client();
     if fields.get("confirm").is_some() {
-        let trail = signed_in.audit_context();
-        let count = db.run(move |connection| store::erase(connection, &trail, &client, &shopper)).await?;
-        flash(&cookie, &done(count))?;
+        let context = signed_in.audit_context();
+        let count = db.run(move |connection| store::erase(connection, &context, &client, &shopper)).await?;
+        flash(&cookie, &erased_message(count))?;
         return Ok(see_other("/sessions"));
     }
-    let asked = shopper.clone();
-    let count = db.run(move |connection| store::count_sessions(connection, &client, &asked)).await?;
+    let counted = shopper.clone();
+    let count = db.run(move |connection| store::count_sessions(connection, &client, &counted)).await?;
     if count == 0 {
-        let message = "No session tells of this shopper. Check how it is written.".into();
-        return refuse(&signed_in, layout, form, (shopper.field().to_owned(), message));
+        let message = "No session tells of this shopper. Check how it is written.";
+        return refuse(&signed_in, layout, form, FieldError::new(shopper.field(), message));
     }
-    let found = ErasePreview {
+    let preview = ErasePreview {
         field: shopper.field(),
         text: shopper.text().to_owned(),
         sessions: grouped(count),
         is_one: count == 1,
     };
-    show(StatusCode::OK, &signed_in, layout, (form, Some(found)))
+    show(StatusCode::OK, &signed_in, layout, form, Some(preview))
 }
 
-fn done(count: usize) -> String {
+fn erased_message(count: usize) -> String {
     match count {
         0 => "Nothing was left to erase.".to_owned(),
         1 => "What 1 session told of the shopper is erased.".to_owned(),
@@ -113,17 +114,18 @@ fn show(
     status: StatusCode,
     signed_in: &SignedIn,
     layout: PageLayout,
-    (form, found): (FormState, Option<ErasePreview>),
+    form: FormState,
+    preview: Option<ErasePreview>,
 ) -> Result<HttpResponse, AppError> {
-    respond(status, &ErasePage { layout, client_id: signed_in.client().to_string(), form, found })
+    respond(status, &ErasePage { layout, client_id: signed_in.client().to_string(), form, preview })
 }
 
 fn refuse(
     signed_in: &SignedIn,
     layout: PageLayout,
     form: FormState,
-    (field, message): (String, std::borrow::Cow<'static, str>),
+    error: FieldError,
 ) -> Result<HttpResponse, AppError> {
-    let name = if field == "email" { "email" } else { "shopperId" };
-    show(StatusCode::UNPROCESSABLE_ENTITY, signed_in, layout, (form.refuse(name, message), None))
+    let name = if error.field == "email" { "email" } else { "shopperId" };
+    show(StatusCode::UNPROCESSABLE_ENTITY, signed_in, layout, form.refuse(name, error.message), None)
 }

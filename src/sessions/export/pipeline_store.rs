@@ -22,11 +22,11 @@ const JOIN_COUNTER: &str = "join session_counters on session_counters.client_id 
 
 /// Sequences above `$6` and up to `$7`, ascending.
 static ASCENDING: LazyLock<AuthorizedStatement> =
-    LazyLock::new(|| page_statement_of("sessions.sequence > $6 and sessions.sequence <= $7", "asc"));
+    LazyLock::new(|| build_page_statement("sessions.sequence > $6 and sessions.sequence <= $7", "asc"));
 
 /// A page from the end: skips the newest `$6` sessions and ends with the newest `$7`.
 static DESCENDING: LazyLock<AuthorizedStatement> = LazyLock::new(|| {
-    page_statement_of(
+    build_page_statement(
         "sessions.sequence <= session_counters.recorded - $6 and sessions.sequence > session_counters.recorded - $7",
         "desc",
     )
@@ -34,7 +34,7 @@ static DESCENDING: LazyLock<AuthorizedStatement> = LazyLock::new(|| {
 
 /// As [`ASCENDING`], in descending order.
 static ASCENDING_REVERSED: LazyLock<AuthorizedStatement> =
-    LazyLock::new(|| page_statement_of("sessions.sequence > $6 and sessions.sequence <= $7", "desc"));
+    LazyLock::new(|| build_page_statement("sessions.sequence > $6 and sessions.sequence <= $7", "desc"));
 
 static REVISION: LazyLock<AuthorizedStatement> =
     LazyLock::new(|| AuthorizedStatement::new(&["session_counters.revision".to_owned()], JOIN_COUNTER, ""));
@@ -46,7 +46,7 @@ pub fn page_statement() -> &'static str {
     ASCENDING.sql()
 }
 
-fn page_statement_of(range: &str, direction: &str) -> AuthorizedStatement {
+fn build_page_statement(range: &str, direction: &str) -> AuthorizedStatement {
     let columns = SESSION_FIELDS.iter().map(|field| format!("sessions.{}", field.column));
     let counters = ["session_counters.recorded".to_owned(), "session_counters.revision".to_owned()];
     AuthorizedStatement::new(

@@ -10,7 +10,7 @@ use crate::{
     ids::ClientId,
     schema::{api_keys, session_counters, sessions},
     sessions::{
-        queries::{filtered, total_of},
+        queries::{count_matching, filtered},
         session::Session,
     },
 };
@@ -121,7 +121,7 @@ pub(crate) fn load_filtered_page(
     client: &ClientId,
     request: &PageRequest,
 ) -> QueryResult<SessionPage> {
-    let total = total_of(connection, client, &request.filter)?;
+    let total = count_matching(connection, client, &request.filter)?;
     if total <= skipped(request) {
         return Ok(SessionPage { sessions: Vec::new(), total, next_cursor: None });
     }

@@ -20,7 +20,7 @@ use crate::{
     api_keys::{ApiReply, Credentials, PipelineReply, PresentedKey},
     db::Db,
     error::AppError,
-    sessions::{filter::SessionFilter, queries::total_of},
+    sessions::{filter::SessionFilter, queries::count_matching},
 };
 
 /// All sessions that existed when the request began, a thousand at a time, so memory does not grow with their number.
@@ -53,7 +53,8 @@ pub(crate) async fn stream_for_member(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let client = reader.client().clone();
-    let newest = db.run(move |connection| total_of(connection, &client, &SessionFilter::default())).await?;
+    let newest =
+        db.run(move |connection| count_matching(connection, &client, &SessionFilter::default())).await?;
     Ok(stream(db, StreamState::new(reader, format, request, newest)))
 }
 

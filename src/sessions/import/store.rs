@@ -177,10 +177,7 @@ pub(crate) fn change_state(
         find(connection, import)?;
         let row = imports::table.find((&import.client, import.id));
         let is_changed = diesel::update(row.filter(imports::state.eq_any(from)))
-            .set((
-                imports::state.eq(to),
-                imports::heartbeat_at.eq(None::<chrono::DateTime<chrono::Utc>>),
-            ))
+            .set((imports::state.eq(to), imports::heartbeat_at.eq(None::<chrono::DateTime<chrono::Utc>>)))
             .execute(connection)?
             > 0;
         if is_changed && to.is_running() {

@@ -12,7 +12,7 @@ use crate::{
     schema::sessions,
     sessions::{
         filter::SessionFilter,
-        queries::{filtered, total_of},
+        queries::{count_matching, filtered},
         session::Session,
     },
     web::list::{KeysetPage, LOAD_LIMIT, PageDirection},
@@ -63,7 +63,7 @@ pub(crate) fn load_list(
             Some(search) => search_page(connection, client, &request.filter, search)?,
             None => load_page(connection, client, request)?,
         };
-        page.total = total_of(connection, client, &SessionFilter::default())?;
+        page.total = count_matching(connection, client, &SessionFilter::default())?;
         if let Some(days) = request.days {
             page.days = daily_chart::load_days(connection, client, &request.filter, days)?;
         }
@@ -84,7 +84,7 @@ fn load_page(
     Ok(ListPage {
         sessions: KeysetPage::new(rows, &request.direction),
         total: 0,
-        matching: total_of(connection, client, &request.filter)?,
+        matching: count_matching(connection, client, &request.filter)?,
         is_truncated: false,
         searched_to: 0,
         days: Vec::new(),

@@ -21,19 +21,19 @@ pub(crate) struct DailyCounts(BTreeMap<DayKey, i64>);
 /// The day of `createdAt` in UTC, the status and the channel.
 type DayKey = (NaiveDate, SessionStatus, Channel);
 
-fn day_of(record: &SessionRecord) -> DayKey {
+fn day_key(record: &SessionRecord) -> DayKey {
     (record.created_at.date_naive(), record.status, record.channel)
 }
 
 impl DailyCounts {
     /// Counts a new session.
     pub(crate) fn add(&mut self, record: &SessionRecord) {
-        *self.0.entry(day_of(record)).or_default() += 1;
+        *self.0.entry(day_key(record)).or_default() += 1;
     }
 
     /// Moves a changed session from one count to another.
     pub(crate) fn change(&mut self, before: &SessionRecord, after: &SessionRecord) {
-        *self.0.entry(day_of(before)).or_default() -= 1;
+        *self.0.entry(day_key(before)).or_default() -= 1;
         self.add(after);
     }
 
