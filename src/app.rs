@@ -19,9 +19,9 @@ use actix_web::{
 use crate::{
     accounts::{LoginThrottles, MaybeSignedIn, PasswordHasher, SignInStore, cookie_name},
     api::{self, OpenApiDocument},
-    api_keys::{Authenticator, ExpiryJob, KeyHasher},
+    api_keys::{ExpiryJob, KeyAuthenticator, KeyHasher},
     audit::ChainKey,
-    config::{CorsOrigin, Metering, Settings},
+    config::{CorsOrigin, MeteringMode, Settings},
     db::Db,
     error::AppError,
     pages,
@@ -46,7 +46,7 @@ pub struct AppState {
     public_site: Data<PublicSite>,
     openapi_document: Data<OpenApiDocument>,
     db: Data<Db>,
-    authenticator: Data<Authenticator>,
+    authenticator: Data<KeyAuthenticator>,
     chain_key: Data<ChainKey>,
     password_hasher: Data<PasswordHasher>,
     login_throttles: Data<LoginThrottles>,
@@ -67,7 +67,7 @@ impl AppState {
     /// If the database pool cannot be built or the random generator fails.
     pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
         let database_wait = Duration::from_secs(settings.database_wait_seconds);
-        let usage_meter = Arc::new(UsageMeter::new(settings.metering == Metering::On));
+        let usage_meter = Arc::new(UsageMeter::new(settings.metering == MeteringMode::On));
         let chain_key = ChainKey::new(secret);
         let db = Db::new(database_url, settings.database_connections, database_wait)?;
         if let Some(reason) = db.no_pipeline() {
@@ -91,7 +91,7 @@ impl AppState {
                 is_https: settings.public_url.is_https(),
             }),
             db: Data::new(db),
-            authenticator: Data::new(Authenticator::new(
+            authenticator: Data::new(KeyAuthenticator::new(
                 KeyHasher::new(secret),
                 settings.bad_keys_per_minute,
             )),

@@ -75,7 +75,7 @@ pub struct Settings {
 
     /// Whether to count requests made with API keys
     #[arg(long, env = "UPTOK_METERING", value_enum, default_value = "on", global = true)]
-    pub metering: Metering,
+    pub metering: MeteringMode,
 
     /// After SIGTERM or SIGINT, how long `/readyz` returns 503 before the listener closes, in seconds, 0 to 60
     #[arg(long, env = "UPTOK_DRAIN_SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60), global = true)]
@@ -163,7 +163,7 @@ pub enum SignUpPolicy {
 
 /// Whether the requests of API keys are counted (`UPTOK_METERING`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Metering {
+pub enum MeteringMode {
     /// Counted for the usage pages
     On,
     /// Not counted; keys show no last use

@@ -14,7 +14,8 @@ use diesel::{
 use uptok::{
     accounts::{self, ClientChoice, DisplayName, EmailAddress, NewUser},
     api_keys::{
-        self, ClientKey, Credentials, KeyActor, KeyHasher, KeyLifetime, KeyRequest, KeyRights, NewKey, Scope,
+        self, ClientKey, Credentials, GeneratedKey, KeyActor, KeyHasher, KeyLifetime, KeyRights, KeySpec,
+        Scope,
     },
     audit::{Actor, AuditContext, ChainKey},
     db::Db,
@@ -153,7 +154,7 @@ fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> an
         scope: Some(Scope::SessionsRead),
         address: CALLER_ADDRESS,
     };
-    let new = NewKey {
+    let new = GeneratedKey {
         public_key: credentials.public_key.clone(),
         secret_hash: credentials.secret_hash.clone(),
         form_nonce: None,
@@ -161,7 +162,7 @@ fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> an
     let manager = KeyActor { client: credentials.client.clone(), context: trail() };
     // 0 means no rate limit, which would otherwise cap the measured rate.
     let rights = KeyRights { requests_per_minute: "0".parse()?, ..KeyRights::default() };
-    let plan = KeyRequest { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };
+    let plan = KeySpec { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };
     api_keys::create(connection, &manager, &plan, &new)?;
     Ok(MeasuredClient { key, credentials, sessions })
 }

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use serde_json::Value;
 
-use crate::api_keys::{Access, KeyRoute};
+use crate::api_keys::{EndpointAccess, KeyRoute};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpMethod {
@@ -42,7 +42,7 @@ pub enum EndpointHandler {
     /// Needs no key.
     Public(fn(Route) -> Route),
     /// Answers only authorized keys: [`KeyRoute`] accepts no other handler.
-    Key(Access, fn(Route) -> KeyRoute),
+    Key(EndpointAccess, fn(Route) -> KeyRoute),
 }
 
 impl EndpointHandler {
@@ -67,7 +67,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// The access rule. Returns `None` if no key is needed.
     #[must_use]
-    pub const fn access(&self) -> Option<Access> {
+    pub const fn access(&self) -> Option<EndpointAccess> {
         match self.handler {
             EndpointHandler::Public(_) => None,
             EndpointHandler::Key(access, _) => Some(access),

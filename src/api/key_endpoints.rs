@@ -7,22 +7,26 @@ use super::{
     openapi::{form_body, json_body, json_response, parameter},
     schemas::NO_CONTROL_CHARACTERS,
 };
-use crate::api_keys::{Access, KeyRoute, Scope, key_handlers};
+use crate::api_keys::{EndpointAccess, KeyRoute, Scope, key_handlers};
 
-const MANAGE_KEYS: Access = Access::Scope(Scope::KeysManage);
+const MANAGE_KEYS: EndpointAccess = EndpointAccess::Scope(Scope::KeysManage);
 
 /// Paths without a parameter come first, because `{publicKey}` would match them too.
 pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
     Endpoint {
         method: HttpMethod::Get,
         path: "/keys/current",
-        handler: EndpointHandler::Key(Access::AnyKey, |route| KeyRoute::new(route, key_handlers::current)),
+        handler: EndpointHandler::Key(EndpointAccess::AnyKey, |route| {
+            KeyRoute::new(route, key_handlers::current)
+        }),
         operation: || operation("getCurrentKey", "The calling key", "200", "Key", "The key."),
     },
     Endpoint {
         method: HttpMethod::Post,
         path: "/keys/revoke",
-        handler: EndpointHandler::Key(Access::RevokeOnly, |route| KeyRoute::new(route, key_handlers::revoke)),
+        handler: EndpointHandler::Key(EndpointAccess::RevokeOnly, |route| {
+            KeyRoute::new(route, key_handlers::revoke)
+        }),
         operation: revoke_key,
     },
     Endpoint {

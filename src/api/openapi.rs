@@ -9,7 +9,7 @@ use super::{
     endpoint::{Endpoint, EndpointHandler, HttpMethod},
     schemas::schemas,
 };
-use crate::{api_keys::Access, error::AppError};
+use crate::{api_keys::EndpointAccess, error::AppError};
 
 pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
     method: HttpMethod::Get,
@@ -86,10 +86,10 @@ fn complete_operation(endpoint: &Endpoint) -> Value {
             }
         }
     }
-    if matches!(endpoint.access(), Some(Access::Scope(_) | Access::AnyKey)) {
+    if matches!(endpoint.access(), Some(EndpointAccess::Scope(_) | EndpointAccess::AnyKey)) {
         codes.insert(403);
     }
-    if let Some(scope) = endpoint.access().and_then(Access::scope) {
+    if let Some(scope) = endpoint.access().and_then(EndpointAccess::scope) {
         operation["description"] = json!(format!("Needs a key with the scope `{}`.", scope.as_str()));
     }
     if endpoint.path.contains('{') {

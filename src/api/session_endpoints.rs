@@ -8,11 +8,11 @@ use super::{
     schemas::NO_CONTROL_CHARACTERS,
 };
 use crate::{
-    api_keys::{Access, KeyRoute, Scope},
+    api_keys::{EndpointAccess, KeyRoute, Scope},
     sessions::{Channel, PER_PAGE_DEFAULT, SessionStatus, export_handlers, recording_handlers},
 };
 
-const READ_SESSIONS: Access = Access::Scope(Scope::SessionsRead);
+const READ_SESSIONS: EndpointAccess = EndpointAccess::Scope(Scope::SessionsRead);
 
 pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
@@ -30,7 +30,7 @@ pub(super) const SESSION_ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
         method: HttpMethod::Post,
         path: "/sessions",
-        handler: EndpointHandler::Key(Access::Scope(Scope::SessionsWrite), |route| {
+        handler: EndpointHandler::Key(EndpointAccess::Scope(Scope::SessionsWrite), |route| {
             KeyRoute::new(route, recording_handlers::record)
         }),
         operation: record_sessions,

@@ -1,7 +1,7 @@
 //! The audit events of keys.
 
 use super::{
-    key::{ApiKey, ChangedKey, ReplacedKey},
+    key::{ApiKey, KeyReplacement, KeyRightsChange},
     rights::Scope,
 };
 use crate::{
@@ -20,7 +20,7 @@ pub(crate) fn key_created(key: &ApiKey) -> AuditEvent {
 }
 
 /// Returns `None` if the rights are the same.
-pub(crate) fn key_changed(ChangedKey { before, after }: &ChangedKey) -> Option<AuditEvent> {
+pub(crate) fn key_changed(KeyRightsChange { before, after }: &KeyRightsChange) -> Option<AuditEvent> {
     let limit = |key: &ApiKey| key.requests_per_minute.to_string();
     let scopes = |key: &ApiKey| Scope::join(&key.scopes, " ");
     let rights = [
@@ -36,7 +36,7 @@ pub(crate) fn key_changed(ChangedKey { before, after }: &ChangedKey) -> Option<A
     }))
 }
 
-pub(crate) fn key_replaced(ReplacedKey { old, new }: &ReplacedKey) -> AuditEvent {
+pub(crate) fn key_replaced(KeyReplacement { old, new }: &KeyReplacement) -> AuditEvent {
     let end = old.deleted_at.or(old.expires_at);
     AuditEvent::new(EventKind::KeyReplaced)
         .on(&old.public_key)

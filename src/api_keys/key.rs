@@ -85,14 +85,14 @@ pub const LIVE_KEYS_MAX: i64 = 500;
 
 /// A key before and after a change of its rights.
 #[derive(Clone, Debug)]
-pub struct ChangedKey {
+pub struct KeyRightsChange {
     pub before: ApiKey,
     pub after: ApiKey,
 }
 
 /// A key and the one that takes its place.
 #[derive(Clone, Debug)]
-pub struct ReplacedKey {
+pub struct KeyReplacement {
     /// The old key: deleted, or valid until its `expires_at`.
     pub old: ApiKey,
     pub new: ApiKey,
@@ -100,14 +100,14 @@ pub struct ReplacedKey {
 
 /// The result of deleting a key.
 #[derive(Clone, Debug)]
-pub enum DeletedKey {
+pub enum KeyDeletion {
     /// Deleted now. The key as it was before.
     Now(ApiKey),
     /// Deleted earlier.
     Before(ApiKey),
 }
 
-impl DeletedKey {
+impl KeyDeletion {
     #[must_use]
     pub const fn key(&self) -> &ApiKey {
         match self {

@@ -22,8 +22,8 @@ mod store;
 pub(crate) use api::handlers as key_handlers;
 
 pub use auth::{
-    access::Access,
-    credentials::{Authenticator, Credentials},
+    access::EndpointAccess,
+    credentials::{Credentials, KeyAuthenticator},
     key_route::KeyRoute,
 };
 pub(crate) use auth::{
@@ -37,10 +37,10 @@ pub(crate) use auth::{
 pub use client_key::{ClientKey, KeyHasher};
 pub use error::KeyChangeError;
 pub use expiry_job::{ExpiryJob, record_expired};
-pub use key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVE_KEYS_MAX, ReplacedKey, WARNED_DAYS};
+pub use key::{ApiKey, KeyDeletion, KeyReplacement, KeyRightsChange, KeyStatus, LIVE_KEYS_MAX, WARNED_DAYS};
 pub use lifetime::{GracePeriod, GracePeriodError, KeyLifetime, LifetimeError};
 pub use list_query::{KeyListQuery, KeySort};
-pub use new_key::{KeyName, KeyRequest, NewKey};
+pub use new_key::{GeneratedKey, KeyName, KeySpec};
 pub(crate) use pages::{bulk_delete as bulk_delete_pages, list as key_list_pages, one_key as one_key_pages};
 pub use rights::{AllowedNetworks, KeyRights, NetworkError, RequestLimitError, RequestsPerMinute, Scope};
 pub use service::{KeyActor, change, create, delete, delete_all, replace};

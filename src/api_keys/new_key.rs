@@ -45,7 +45,7 @@ impl FromStr for KeyName {
 
 /// The key that a user or program wants.
 #[derive(Clone, Debug)]
-pub struct KeyRequest {
+pub struct KeySpec {
     /// Unique among the keys of the client that are neither deleted nor replaced.
     pub name: KeyName,
     pub lifetime: KeyLifetime,
@@ -54,14 +54,14 @@ pub struct KeyRequest {
 
 /// The generated part of a new row.
 #[derive(Clone, Debug)]
-pub struct NewKey {
+pub struct GeneratedKey {
     pub public_key: PublicKey,
     pub secret_hash: Vec<u8>,
     /// Identifies the form, so that a form that is sent twice creates one key.
     pub form_nonce: Option<String>,
 }
 
-impl NewKey {
+impl GeneratedKey {
     /// Generates a key: the whole of it, to be shown once, and what is stored. Ignores a malformed nonce.
     #[must_use]
     pub fn generate(hasher: &KeyHasher, client: &ClientId, form_nonce: Option<&str>) -> (ClientKey, Self) {

@@ -9,9 +9,9 @@ use diesel::{
 use super::{
     audit_events,
     error::KeyChangeError,
-    key::{ApiKey, ChangedKey, DeletedKey, KeyStatus, LIVE_KEYS_MAX, ReplacedKey},
+    key::{ApiKey, KeyDeletion, KeyReplacement, KeyRightsChange, KeyStatus, LIVE_KEYS_MAX},
     lifetime::{GracePeriod, KeyLifetime},
-    new_key::{KeyName, KeyRequest, NewKey},
+    new_key::{GeneratedKey, KeyName, KeySpec},
     rights::{KeyRights, Scope},
     store::{find, find_including_deleted},
 };
@@ -34,12 +34,12 @@ pub struct KeyActor {
 /// Creates a key.
 ///
 /// # Errors
-/// Every [`KeyChangeError`] but `Gone`, `ReplacedKey` and `StrongerThanActor`.
+/// Every [`KeyChangeError`] but `Gone`, `KeyReplacement` and `StrongerThanActor`.
 pub fn create(
     connection: &mut PgConnection,
     actor: &KeyActor,
-    request: &KeyRequest,
-    key: &NewKey,
+    request: &KeySpec,
+    key: &GeneratedKey,
 ) -> Result<ApiKey, KeyChangeError> {
     connection.transaction(|connection| {
         let change = lock_keys(connection, actor)?;
@@ -69,7 +69,7 @@ pub fn change(
     actor: &KeyActor,
     key: &PublicKey,
     rights: &KeyRights,
-) -> Result<ChangedKey, KeyChangeError> {
+) -> Result<KeyRightsChange, KeyChangeError> {
     connection.transaction(|connection| {
         let change = lock_keys(connection, actor)?;
         let before = find(connection, &actor.client, key)?;
@@ -86,7 +86,7 @@ pub fn change(
                 api_keys::allowed_networks.eq(&rights.networks),
             ))
             .execute(connection)?;
-        let changed = ChangedKey { before, after: find(connection, &actor.client, key)? };
+        let changed = KeyRightsChange { before, after: find(connection, &actor.client, key)? };
         if let Some(event) = audit_events::key_changed(&changed) {
             audit::record(connection, &actor.client, &actor.context, &event)?;
         }
@@ -104,8 +104,8 @@ pub fn replace(
     actor: &KeyActor,
     old: &PublicKey,
     grace: GracePeriod,
-    key: &NewKey,
-) -> Result<ReplacedKey, KeyChangeError> {
+    key: &GeneratedKey,
+) -> Result<KeyReplacement, KeyChangeError> {
     connection.transaction(|connection| {
         let change = lock_keys(connection, actor)?;
         refuse_reused_form(connection, actor, key)?;
@@ -131,7 +131,7 @@ pub fn replace(
             change.refuse_outliving(before.expires_at)?;
         }
         insert(connection, actor, key, &NewKeyRow { name: &before.name, rights: &rights, end })?;
-        let replaced = ReplacedKey {
+        let replaced = KeyReplacement {
             old: find_including_deleted(connection, &actor.client, old)?,
             new: find(connection, &actor.client, &key.public_key)?,
         };
@@ -148,7 +148,7 @@ pub fn delete(
     connection: &mut PgConnection,
     actor: &KeyActor,
     key: &PublicKey,
-) -> Result<DeletedKey, KeyChangeError> {
+) -> Result<KeyDeletion, KeyChangeError> {
     connection.transaction(|connection| {
         lock_keys(connection, actor)?;
         let deleted = wipe(connection, actor, key)?;
@@ -164,10 +164,10 @@ pub fn delete_all(
     connection: &mut PgConnection,
     actor: &KeyActor,
     keys: &[PublicKey],
-) -> Result<Vec<DeletedKey>, KeyChangeError> {
+) -> Result<Vec<KeyDeletion>, KeyChangeError> {
     connection.transaction(|connection| {
         lock_keys(connection, actor)?;
-        let deleted: Vec<DeletedKey> =
+        let deleted: Vec<KeyDeletion> =
             keys.iter().map(|key| wipe(connection, actor, key)).collect::<Result<_, _>>()?;
         deleted.iter().try_for_each(|deleted| record_audit_event(connection, actor, deleted))?;
         Ok(deleted)
@@ -178,9 +178,9 @@ pub fn delete_all(
 fn record_audit_event(
     connection: &mut PgConnection,
     actor: &KeyActor,
-    deleted: &DeletedKey,
+    deleted: &KeyDeletion,
 ) -> Result<(), KeyChangeError> {
-    let DeletedKey::Now(key) = deleted else { return Ok(()) };
+    let KeyDeletion::Now(key) = deleted else { return Ok(()) };
     Ok(audit::record(
         connection,
         &actor.client,
@@ -190,13 +190,13 @@ fn record_audit_event(
 }
 
 /// A change in progress: its time, and the limits of the actor.
-struct KeyChange {
+struct KeyChangeLock {
     time: DateTime<Utc>,
     /// `None` if a user or the command line acts, without limits.
     acting_key: Option<ApiKey>,
 }
 
-impl KeyChange {
+impl KeyChangeLock {
     fn refuse_broader_rights(&self, rights: &KeyRights) -> Result<(), KeyChangeError> {
         let Some(acting_key) = &self.acting_key else { return Ok(()) };
         rights.check_within(&acting_key.rights()).map_err(KeyChangeError::BeyondActor)
@@ -231,12 +231,12 @@ impl KeyChange {
 
 /// Locks the keys of the client, because two changes at once could both pass the checks. A key that acts must still be
 /// valid once it has the lock.
-fn lock_keys(connection: &mut PgConnection, actor: &KeyActor) -> Result<KeyChange, KeyChangeError> {
+fn lock_keys(connection: &mut PgConnection, actor: &KeyActor) -> Result<KeyChangeLock, KeyChangeError> {
     let time = lock_client(connection, &actor.client)?;
-    let Some(key) = actor.context.public_key() else { return Ok(KeyChange { time, acting_key: None }) };
+    let Some(key) = actor.context.public_key() else { return Ok(KeyChangeLock { time, acting_key: None }) };
     let acting_key = find(connection, &actor.client, key).optional()?;
     let live_key = acting_key.filter(|key| key.status() != KeyStatus::Expired);
-    Ok(KeyChange { time, acting_key: Some(live_key.ok_or(KeyChangeError::ActorGone)?) })
+    Ok(KeyChangeLock { time, acting_key: Some(live_key.ok_or(KeyChangeError::ActorGone)?) })
 }
 
 /// Locks the client until the transaction ends, and returns the time of the transaction.
@@ -247,7 +247,7 @@ pub(crate) fn lock_client(connection: &mut PgConnection, client: &ClientId) -> Q
 fn refuse_reused_form(
     connection: &mut PgConnection,
     actor: &KeyActor,
-    key: &NewKey,
+    key: &GeneratedKey,
 ) -> Result<(), KeyChangeError> {
     let Some(nonce) = &key.form_nonce else { return Ok(()) };
     let of_client = api_keys::client_id.eq(&actor.client);
@@ -301,10 +301,10 @@ fn wipe(
     connection: &mut PgConnection,
     actor: &KeyActor,
     key: &PublicKey,
-) -> Result<DeletedKey, KeyChangeError> {
+) -> Result<KeyDeletion, KeyChangeError> {
     let before = find_including_deleted(connection, &actor.client, key)?;
     if before.deleted_at.is_some() {
-        return Ok(DeletedKey::Before(before));
+        return Ok(KeyDeletion::Before(before));
     }
     diesel::update(api_keys::table.find((&actor.client, key)))
         .set((
@@ -314,10 +314,10 @@ fn wipe(
             api_keys::secret_hash.eq(None::<Vec<u8>>),
         ))
         .execute(connection)?;
-    Ok(DeletedKey::Now(before))
+    Ok(KeyDeletion::Now(before))
 }
 
-/// The columns of a new row that [`NewKey`] does not have.
+/// The columns of a new row that [`GeneratedKey`] does not have.
 struct NewKeyRow<'a> {
     name: &'a str,
     rights: &'a KeyRights,
@@ -327,7 +327,7 @@ struct NewKeyRow<'a> {
 fn insert(
     connection: &mut PgConnection,
     actor: &KeyActor,
-    key: &NewKey,
+    key: &GeneratedKey,
     row: &NewKeyRow<'_>,
 ) -> Result<(), KeyChangeError> {
     diesel::insert_into(api_key_directory::table)

@@ -32,7 +32,7 @@ pub(super) struct ImportCommand {
     client: ClientId,
     /// The format of the file. By default it is detected from the file name or the start of the file
     #[arg(long, value_enum)]
-    format: Option<FormatOption>,
+    format: Option<ImportFormatArg>,
     /// Store nothing, only report what would happen
     #[arg(long)]
     dry_run: bool,
@@ -43,7 +43,7 @@ pub(super) struct ImportCommand {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FormatOption {
+enum ImportFormatArg {
     /// With a header of column names
     Csv,
     /// One JSON object per line, as in an export
@@ -83,14 +83,15 @@ impl ImportCommand {
     fn file_format(&self, start: &[u8]) -> anyhow::Result<FileFormat> {
         let extension = self.file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let from_name = match extension.to_ascii_lowercase().as_str() {
-            "csv" | "tsv" => Some(FormatOption::Csv),
-            "ndjson" | "jsonl" => Some(FormatOption::Ndjson),
+            "csv" | "tsv" => Some(ImportFormatArg::Csv),
+            "ndjson" | "jsonl" => Some(ImportFormatArg::Ndjson),
             _ => None,
         };
-        let from_start = if FileFormat::is_json(start) { FormatOption::Ndjson } else { FormatOption::Csv };
+        let from_start =
+            if FileFormat::is_json(start) { ImportFormatArg::Ndjson } else { ImportFormatArg::Csv };
         match self.format.or(from_name).unwrap_or(from_start) {
-            FormatOption::Csv => Ok(FileFormat::Csv(self.column_mappings.clone())),
-            FormatOption::Ndjson => {
+            ImportFormatArg::Csv => Ok(FileFormat::Csv(self.column_mappings.clone())),
+            ImportFormatArg::Ndjson => {
                 ensure!(
                     self.column_mappings.is_empty(),
                     "--map is for a CSV; in NDJSON the names are those of the record"

@@ -7,8 +7,8 @@ use super::environment::{DatabaseHandle, audit_context, load_secret, print_line}
 use crate::{
     accounts,
     api_keys::{
-        self, AllowedNetworks, ApiKey, DeletedKey, KeyActor, KeyHasher, KeyLifetime, KeyListQuery, KeyName,
-        KeyRequest, KeyRights, KeySort, NewKey, RequestsPerMinute, Scope,
+        self, AllowedNetworks, ApiKey, GeneratedKey, KeyActor, KeyDeletion, KeyHasher, KeyLifetime,
+        KeyListQuery, KeyName, KeyRights, KeySort, KeySpec, RequestsPerMinute, Scope,
     },
     config::Settings,
     ids::{ClientId, PublicKey},
@@ -61,7 +61,7 @@ pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<(
         KeysCommand::Create { client, name, scopes, expires, requests_per_minute, allow } => {
             let networks = AllowedNetworks::new(allow.iter().map(String::as_str))?;
             let rights = KeyRights { scopes, requests_per_minute, networks };
-            create(settings, client, &KeyRequest { name, lifetime: expires, rights })
+            create(settings, client, &KeySpec { name, lifetime: expires, rights })
         }
         // Not parsed by clap: its error message would repeat a complete key that was passed by mistake.
         KeysCommand::Delete { client, public_key } => {
@@ -97,12 +97,12 @@ fn format_key(key: &ApiKey) -> String {
     [key.public_key.as_str(), key.status().as_str(), &end, &scopes, &key.name].join("\t")
 }
 
-fn create(settings: &Settings, client: ClientId, request: &KeyRequest) -> anyhow::Result<()> {
+fn create(settings: &Settings, client: ClientId, request: &KeySpec) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let hasher = KeyHasher::new(&load_secret(settings)?);
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
-    let (key, new_key) = NewKey::generate(&hasher, &client, None);
+    let (key, new_key) = GeneratedKey::generate(&hasher, &client, None);
     let actor = KeyActor { client, context: audit_context(settings)? };
     api_keys::create(&mut connection, &actor, request, &new_key)?;
     print_line(&key.expose())
@@ -114,8 +114,8 @@ fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Res
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
     let actor = KeyActor { client, context: audit_context(settings)? };
     match api_keys::delete(&mut connection, &actor, key) {
-        Ok(DeletedKey::Now(deleted)) => print_line(&format!("{key} ({}) is deleted", deleted.name)),
-        Ok(DeletedKey::Before(deleted)) => {
+        Ok(KeyDeletion::Now(deleted)) => print_line(&format!("{key} ({}) is deleted", deleted.name)),
+        Ok(KeyDeletion::Before(deleted)) => {
             print_line(&format!("{key} ({}) was deleted already", deleted.name))
         }
         Err(api_keys::KeyChangeError::NotFound) => {

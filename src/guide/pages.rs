@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
-use super::reference::ERRORS;
+use super::error_codes::ERRORS;
 use crate::{
     accounts::MaybeSignedIn,
     config::Settings,

@@ -46,6 +46,6 @@ pub(crate) use recording::handlers as recording_handlers;
 pub use recording::{
     handlers::BODY_LIMIT as RECORD_BODY_LIMIT,
     idempotency::KEPT_HOURS,
-    store::{BATCH_MAX, RecordOutcome, RecordedSession, record_all},
+    store::{BATCH_MAX, RecordOutcome, RecordResult, record_all},
 };
 pub use session::Session;

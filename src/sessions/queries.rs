@@ -62,7 +62,7 @@ pub(crate) fn count_matching(
         let counter = session_counters::table.find(client);
         return counter.select(session_counters::recorded).first(connection);
     }
-    let Some(span) = WholeDays::from_filter(filter) else {
+    let Some(span) = WholeDaySpan::from_filter(filter) else {
         return filtered(client, filter).count().get_result(connection);
     };
     let mut total = whole_days(connection, client, filter, span)?;
@@ -74,12 +74,12 @@ pub(crate) fn count_matching(
 
 /// The whole days of a filter: from the first, and before the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct WholeDays {
+struct WholeDaySpan {
     first: Option<NaiveDate>,
     end: Option<NaiveDate>,
 }
 
-impl WholeDays {
+impl WholeDaySpan {
     /// `None`: the days do not know this filter, or no midnight lies in it.
     fn from_filter(filter: &SessionFilter) -> Option<Self> {
         if filter.agent_name.is_some() || filter.updated_since.is_some() {
@@ -113,7 +113,7 @@ fn whole_days(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &SessionFilter,
-    span: WholeDays,
+    span: WholeDaySpan,
 ) -> QueryResult<i64> {
     let mut query = session_days::table.into_boxed().filter(session_days::client_id.eq(client));
     if let Some(first) = span.first {
@@ -144,7 +144,7 @@ mod tests {
 
     fn parts(from: &str, to: &str) -> Option<Vec<String>> {
         let filter = filter(from, to);
-        let span = WholeDays::from_filter(&filter)?;
+        let span = WholeDaySpan::from_filter(&filter)?;
         let day = |day: Option<NaiveDate>| day.map(|day| day.to_string()).unwrap_or_default();
         let time =
             |time: Option<DateTime<Utc>>| time.map(|it| it.format("%dT%H").to_string()).unwrap_or_default();
@@ -180,7 +180,7 @@ mod tests {
             "nothing is less than nothing"
         );
         assert_eq!(
-            WholeDays::from_filter(&SessionFilter {
+            WholeDaySpan::from_filter(&SessionFilter {
                 agent_name: Some("Ada".to_owned()),
                 ..SessionFilter::default()
             }),

@@ -10,7 +10,7 @@ mod meter;
 mod middleware;
 pub(crate) mod pages;
 mod queries;
-mod report;
+mod report_view;
 mod store;
 
 pub use flusher::UsageFlusher;

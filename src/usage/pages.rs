@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     queries::{self, KeyUsage, LastUse, UsageScope},
-    report::{ReportPeriod, UsageReport},
+    report_view::{ReportPeriod, UsageReport},
 };
 use crate::{
     accounts::MaybeSignedIn,
@@ -41,12 +41,12 @@ struct KeyUsagePage {
     name: String,
     public_key: String,
     deleted_at: Option<DisplayTime>,
-    last_use: Option<LastUseText>,
+    last_use: Option<LastUseView>,
     requests_last_day: String,
     requests_last_week: String,
 }
 
-struct LastUseText {
+struct LastUseView {
     at: RelativeTime,
     address: String,
     user_agent: Option<String>,
@@ -89,14 +89,14 @@ impl KeyUsagePage {
             name,
             public_key: public_key.to_string(),
             deleted_at: deleted_at.map(DisplayTime::from),
-            last_use: key_use.last.map(|last_use| LastUseText::new(last_use, now)),
+            last_use: key_use.last.map(|last_use| LastUseView::new(last_use, now)),
             requests_last_day: grouped(key_use.requests_last_day),
             requests_last_week: grouped(key_use.requests_last_week),
         }
     }
 }
 
-impl LastUseText {
+impl LastUseView {
     fn new(last_use: LastUse, now: DateTime<Utc>) -> Self {
         Self {
             at: RelativeTime::new(last_use.at, now),

@@ -113,7 +113,7 @@ pub(crate) struct UsageScope {
     pub(crate) since: DateTime<Utc>,
 }
 
-/// The data of a [report](super::report::UsageReport).
+/// The data of a [report](super::report_view::UsageReport).
 #[derive(Debug)]
 pub(crate) struct UsageTotals {
     /// Hours without requests are absent.

@@ -5,7 +5,7 @@ use reqwest::{Method, multipart};
 use serde_json::{Value, json};
 use uptok::{
     api::{self, Endpoint},
-    api_keys::{Access, Scope},
+    api_keys::{EndpointAccess, Scope},
     pages::{PAGE_ROUTES, PageAccess, PageForm, PageMethod, PageRoute},
 };
 
@@ -393,12 +393,13 @@ async fn a_key_without_the_scope_is_refused() {
     let app = TestApp::start().await;
     let ada = Owner::new(&app, "ada").await;
     for (index, endpoint) in api::endpoints().iter().enumerate() {
-        let others =
-            Scope::ALL.into_iter().filter(|scope| Some(*scope) != endpoint.access().and_then(Access::scope));
+        let others = Scope::ALL
+            .into_iter()
+            .filter(|scope| Some(*scope) != endpoint.access().and_then(EndpointAccess::scope));
         let key = key_with(&ada.visitor, &format!("key {index}"), others).await;
         let request = ApiRequest::new(endpoint, &ada);
         let reply = request.send(&app.visitor(), Some(&key)).await;
-        match endpoint.access().and_then(Access::scope) {
+        match endpoint.access().and_then(EndpointAccess::scope) {
             Some(_) => reply.assert_problem(403, "missing_scope"),
             None => assert!(reply.status.is_success(), "{} {}", request.text(), reply.status),
         }

@@ -16,13 +16,13 @@ use crate::{
     api_keys::{
         auth::{
             authentication::{ApiReply, FormWithKey, PresentedKey},
-            credentials::{Authenticator, Credentials},
+            credentials::{Credentials, KeyAuthenticator},
             key_source::ApiQuery,
         },
         client_key::ClientKey,
-        key::DeletedKey,
+        key::KeyDeletion,
         list_query::KeyListQuery,
-        new_key::NewKey,
+        new_key::GeneratedKey,
         service::{self, KeyActor},
         store,
     },
@@ -67,13 +67,13 @@ pub(crate) async fn create(
     key: PresentedKey,
     context: AuditContext,
     body: Result<JsonObjectBody, AppError>,
-    authenticator: Data<Authenticator>,
+    authenticator: Data<KeyAuthenticator>,
 ) -> Result<ApiReply<HttpResponse>, AppError> {
     let JsonObjectBody(body) = key.authorize_before_error(body).await?;
     let created = key.write(move |connection, credentials| {
         let own = store::find(connection, &credentials.client, &credentials.public_key)?;
         let request = KeyBody::read(&body)?.plan(&own.rights())?;
-        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None);
+        let (client_key, new) = GeneratedKey::generate(authenticator.hasher(), &credentials.client, None);
         let created = service::create(connection, &key_actor(credentials, context), &request, &new);
         let created = created.map_err(json::as_written)?;
         Ok((client_key, json::render_key(&created, None)))
@@ -105,8 +105,8 @@ pub(crate) async fn delete(
 ) -> Result<ApiReply<HttpResponse>, AppError> {
     let deleted = key.write(move |connection, credentials| {
         match service::delete(connection, &key_actor(credentials, context), &parse_path(&public_key)?)? {
-            DeletedKey::Now(_) => Ok(()),
-            DeletedKey::Before(_) => Err(AppError::NotFound),
+            KeyDeletion::Now(_) => Ok(()),
+            KeyDeletion::Before(_) => Err(AppError::NotFound),
         }
     });
     Ok(deleted.await?.map(|()| HttpResponse::NoContent().finish()))
@@ -117,14 +117,14 @@ pub(crate) async fn replace(
     context: AuditContext,
     public_key: Path<String>,
     body: Result<JsonObjectBody, AppError>,
-    authenticator: Data<Authenticator>,
+    authenticator: Data<KeyAuthenticator>,
 ) -> Result<ApiReply<HttpResponse>, AppError> {
     let JsonObjectBody(body) = key.authorize_before_error(body).await?;
     let replaced = key.write(move |connection, credentials| {
         let old = parse_path(&public_key)?;
         store::find(connection, &credentials.client, &old)?;
         let grace = KeyBody::read_any(&body)?.grace()?;
-        let (client_key, new) = NewKey::generate(authenticator.hasher(), &credentials.client, None);
+        let (client_key, new) = GeneratedKey::generate(authenticator.hasher(), &credentials.client, None);
         let replaced = service::replace(connection, &key_actor(credentials, context), &old, grace, &new)?;
         Ok((client_key, json::render_key(&replaced.new, None)))
     });

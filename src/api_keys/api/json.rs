@@ -11,7 +11,7 @@ use crate::{
         key::{ApiKey, KeyStatus},
         lifetime::{GracePeriod, GracePeriodError, KeyLifetime, LifetimeError},
         list_query::{KeyListQuery, KeySort},
-        new_key::{KeyName, KeyRequest},
+        new_key::{KeyName, KeySpec},
         rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope},
     },
     error::{AppError, FieldError, FieldErrors},
@@ -98,7 +98,7 @@ impl KeyBody {
     }
 
     /// A new key. By default it has the limit and networks of the key that creates it (`own`), and ends no later.
-    pub(crate) fn plan(mut self, own: &KeyRights) -> Result<KeyRequest, AppError> {
+    pub(crate) fn plan(mut self, own: &KeyRights) -> Result<KeySpec, AppError> {
         let name =
             self.read_field("name", |value| match value.map(|it| it.as_str().map(str::parse::<KeyName>)) {
                 Some(Some(name)) => name.map(Some).map_err(|error| error.to_string().into()),
@@ -111,7 +111,7 @@ impl KeyBody {
         let rights = self.rights_but_scopes(absent)?;
         let Some(name) = name else { return Err(self.errors.into()) };
         let lifetime = lifetime.unwrap_or(KeyLifetime::AtMost(KeyLifetime::DAYS_DEFAULT));
-        Ok(KeyRequest { name, lifetime, rights })
+        Ok(KeySpec { name, lifetime, rights })
     }
 
     /// The changed rights of a key. Absent fields stay as they were `before`.

@@ -6,7 +6,7 @@ use crate::api_keys::rights::Scope;
 
 /// Which keys may call an API route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum EndpointAccess {
     /// Keys with this scope, from their allowed networks.
     Scope(Scope),
     /// Every active key, from its allowed networks.
@@ -15,7 +15,7 @@ pub enum Access {
     RevokeOnly,
 }
 
-impl Access {
+impl EndpointAccess {
     /// The scope that a key needs, if any.
     #[must_use]
     pub const fn scope(self) -> Option<Scope> {

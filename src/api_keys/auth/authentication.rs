@@ -16,11 +16,11 @@ use diesel::{PgConnection, QueryResult};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    access::Access,
+    access::EndpointAccess,
     authorized::{self, Authorized},
-    credentials::{self, Authenticator, Credentials},
+    credentials::{self, Credentials, KeyAuthenticator},
     key_source::{ApiForm, BearerKey},
-    rate_limits::{Charge, KeyFingerprint, Rejection},
+    rate_limits::{KeyFingerprint, RateLimitCharge, RateLimitRejection},
 };
 use crate::{
     api_keys::client_key::ClientKey,
@@ -63,22 +63,23 @@ impl Responder for ApiReply<HttpResponse> {
 pub(crate) struct PresentedKey {
     key: ClientKey,
     fingerprint: KeyFingerprint,
-    charge: Charge,
+    charge: RateLimitCharge,
     /// The exhausted limit, if it has to be compared with the database before the key is refused.
     exhausted: Option<RateLimitStatus>,
-    access: Access,
+    access: EndpointAccess,
     address: IpAddr,
     request: HttpRequest,
     db: Data<Db>,
-    authenticator: Data<Authenticator>,
+    authenticator: Data<KeyAuthenticator>,
 }
 
 impl PresentedKey {
     fn new(request: &HttpRequest, text: &str) -> Result<Self, AppError> {
-        let access = Access::from_request(request).ok_or_else(|| missing("a route with an access rule"))?;
+        let access =
+            EndpointAccess::from_request(request).ok_or_else(|| missing("a route with an access rule"))?;
         let db = request.app_data::<Data<Db>>().ok_or_else(|| missing("a database"))?;
         let authenticator =
-            request.app_data::<Data<Authenticator>>().ok_or_else(|| missing("an authenticator"))?;
+            request.app_data::<Data<KeyAuthenticator>>().ok_or_else(|| missing("an authenticator"))?;
         let settings = request.app_data::<Data<Settings>>().ok_or_else(|| missing("settings"))?;
         let address = client_address(request, &settings.trusted_proxies);
         let limits = &authenticator.limits;
@@ -89,15 +90,19 @@ impl PresentedKey {
         let (charge, exhausted) = match limits.charge(fingerprint, address, Instant::now()) {
             Ok(charge) => (charge, None),
             // Abuse of a leaked key must not delay its revocation.
-            Err(Rejection::Key { .. }) if access == Access::RevokeOnly => (Charge::None, None),
-            Err(Rejection::Key { status, is_lookup_due: true }) => (Charge::None, Some(status)),
-            Err(Rejection::Key { status, .. }) => {
+            Err(RateLimitRejection::Key { .. }) if access == EndpointAccess::RevokeOnly => {
+                (RateLimitCharge::None, None)
+            }
+            Err(RateLimitRejection::Key { status, is_lookup_due: true }) => {
+                (RateLimitCharge::None, Some(status))
+            }
+            Err(RateLimitRejection::Key { status, .. }) => {
                 // Only a key that was authorized before can have used up its limit.
                 let client = authenticator.cached_client(key.public());
                 attach_caller(request, client.as_ref(), key.public(), Some(status));
                 return Err(status.refusal());
             }
-            Err(Rejection::Address(error)) => return Err(error),
+            Err(RateLimitRejection::Address(error)) => return Err(error),
         };
         let (request, db, authenticator) = (request.clone(), db.clone(), authenticator.clone());
         Ok(Self { key, fingerprint, charge, exhausted, access, address, request, db, authenticator })
@@ -234,7 +239,7 @@ impl PresentedKey {
     /// Counts the request for its key, unless it is already counted.
     fn record_good_key(&self, credentials: &Credentials, per_minute: i32) {
         let limits = &self.authenticator.limits;
-        if self.charge == Charge::KeyAtAddress {
+        if self.charge == RateLimitCharge::KeyAtAddress {
             limits.unblock_address(self.fingerprint, self.address);
         }
         let status = limits.record_good_key(self.fingerprint, per_minute, self.charge, Instant::now());
@@ -253,9 +258,9 @@ impl PresentedKey {
 fn authorize(
     connection: &mut PgConnection,
     credentials: &Credentials,
-    access: Access,
+    access: EndpointAccess,
 ) -> QueryResult<Option<Authorized<()>>> {
-    if access == Access::RevokeOnly {
+    if access == EndpointAccess::RevokeOnly {
         authorized::authorize_live(connection, credentials)
     } else {
         authorized::authorize(connection, credentials)

@@ -56,13 +56,13 @@ impl Credentials {
 /// Turns presented keys into credentials and counts requests.
 ///
 /// It caches which client a public key belongs to. That never changes and authorizes nobody.
-pub struct Authenticator {
+pub struct KeyAuthenticator {
     hasher: KeyHasher,
     clients: Cache<PublicKey, ClientId>,
     pub(super) limits: KeyRateLimits,
 }
 
-impl Authenticator {
+impl KeyAuthenticator {
     /// `bad_keys_per_minute` is the limit of each address.
     #[must_use]
     pub fn new(hasher: KeyHasher, bad_keys_per_minute: NonZeroU32) -> Self {

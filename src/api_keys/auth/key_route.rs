@@ -8,7 +8,7 @@ use actix_web::{
     middleware::{Next, from_fn},
 };
 
-use super::{access::Access, authentication::ApiReply};
+use super::{access::EndpointAccess, authentication::ApiReply};
 use crate::{
     error::AppError,
     web::rate_limit::{RateLimitStatus, WINDOW_SECONDS},
@@ -27,7 +27,7 @@ impl KeyRoute {
     }
 
     /// The route with its access rule, and with the rate-limit headers in its responses.
-    pub(crate) fn require(self, access: Access) -> Route {
+    pub(crate) fn require(self, access: EndpointAccess) -> Route {
         self.0.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
             request.extensions_mut().insert(access);
             let response = next.call(request);

@@ -92,26 +92,24 @@ impl KeyRateLimits {
         fingerprint: KeyFingerprint,
         address: IpAddr,
         now: Instant,
-    ) -> Result<Charge, Rejection> {
+    ) -> Result<RateLimitCharge, RateLimitRejection> {
         let address = rate_limit_address(address);
         if let Some(bucket) = self.blocked.get(&(fingerprint, address)) {
             return match bucket.take(now) {
-                Ok(_) => Ok(Charge::KeyAtAddress),
-                Err(status) => Err(Rejection::Address(AppError::TooMany(status.reset_seconds))),
+                Ok(_) => Ok(RateLimitCharge::KeyAtAddress),
+                Err(status) => Err(RateLimitRejection::Address(AppError::TooMany(status.reset_seconds))),
             };
         }
         if let Some(known) = self.keys.get(&fingerprint) {
-            let Some(bucket) = known else { return Ok(Charge::None) };
-            return bucket
-                .tokens
-                .take(now)
-                .map(Charge::Key)
-                .map_err(|status| Rejection::Key { status, is_lookup_due: bucket.is_lookup_due(now) });
+            let Some(bucket) = known else { return Ok(RateLimitCharge::None) };
+            return bucket.tokens.take(now).map(RateLimitCharge::Key).map_err(|status| {
+                RateLimitRejection::Key { status, is_lookup_due: bucket.is_lookup_due(now) }
+            });
         }
         let bucket = self.addresses.get(&address);
         match bucket.and_then(|bucket| bucket.exhausted(now)) {
-            Some(status) => Err(Rejection::Address(AppError::TooMany(status.reset_seconds))),
-            None => Ok(Charge::None),
+            Some(status) => Err(RateLimitRejection::Address(AppError::TooMany(status.reset_seconds))),
+            None => Ok(RateLimitCharge::None),
         }
     }
 
@@ -122,7 +120,7 @@ impl KeyRateLimits {
         &self,
         fingerprint: KeyFingerprint,
         per_minute: i32,
-        charge: Charge,
+        charge: RateLimitCharge,
         now: Instant,
     ) -> Option<RateLimitStatus> {
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
@@ -134,7 +132,7 @@ impl KeyRateLimits {
             bucket
         })?;
         match charge {
-            Charge::Key(status) if status.per_minute == bucket.tokens.per_minute() => Some(status),
+            RateLimitCharge::Key(status) if status.per_minute == bucket.tokens.per_minute() => Some(status),
             // Requests that arrived before the limit was known are served even beyond it.
             _ => Some(bucket.tokens.take(now).unwrap_or_else(|status| status)),
         }
@@ -145,13 +143,13 @@ impl KeyRateLimits {
         &self,
         fingerprint: KeyFingerprint,
         address: IpAddr,
-        charge: Charge,
+        charge: RateLimitCharge,
         now: Instant,
     ) {
-        if let (Charge::Key(_), Some(Some(bucket))) = (charge, self.keys.get(&fingerprint)) {
+        if let (RateLimitCharge::Key(_), Some(Some(bucket))) = (charge, self.keys.get(&fingerprint)) {
             bucket.tokens.give_back();
         }
-        if charge != Charge::KeyAtAddress {
+        if charge != RateLimitCharge::KeyAtAddress {
             let bucket = TokenBucket::new(self.bad_keys_per_minute, now);
             self.blocked.insert((fingerprint, rate_limit_address(address)), Arc::new(bucket));
         }
@@ -190,7 +188,7 @@ impl KeyRateLimits {
 
 /// Which bucket the request was charged to before authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Charge {
+pub(super) enum RateLimitCharge {
     /// No bucket: the key was not authorized before, or has no limit.
     None,
     /// The bucket of the key, with its status afterwards.
@@ -201,7 +199,7 @@ pub(super) enum Charge {
 
 /// Why a request is refused without a query.
 #[derive(Debug)]
-pub(super) enum Rejection {
+pub(super) enum RateLimitRejection {
     /// The limit of the key is exhausted.
     Key {
         status: RateLimitStatus,
@@ -231,33 +229,33 @@ mod tests {
         let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
         let fingerprint = limits.fingerprint(&key);
 
-        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), Charge::None);
-        assert_eq!(limits.record_good_key(fingerprint, 5, Charge::None, now).unwrap().left, 4);
+        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), RateLimitCharge::None);
+        assert_eq!(limits.record_good_key(fingerprint, 5, RateLimitCharge::None, now).unwrap().left, 4);
         let charge = limits.charge(fingerprint, HERE, now).unwrap();
         let status = limits.record_good_key(fingerprint, 5, charge, now).unwrap();
-        assert_eq!((status.left, charge), (3, Charge::Key(status)));
+        assert_eq!((status.left, charge), (3, RateLimitCharge::Key(status)));
     }
 
     #[test]
     fn another_limit_holds_from_the_request_that_finds_it() {
         let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
         let fingerprint = limits.fingerprint(&key);
-        limits.record_good_key(fingerprint, 5, Charge::None, now);
+        limits.record_good_key(fingerprint, 5, RateLimitCharge::None, now);
         let charge = limits.charge(fingerprint, HERE, now).unwrap();
 
         assert_eq!(limits.record_good_key(fingerprint, 100, charge, now).unwrap().left, 99);
-        assert_eq!(limits.record_good_key(fingerprint, 0, Charge::None, now), None);
-        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), Charge::None);
-        assert_eq!(limits.record_good_key(fingerprint, 2, Charge::None, now).unwrap().left, 1);
+        assert_eq!(limits.record_good_key(fingerprint, 0, RateLimitCharge::None, now), None);
+        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), RateLimitCharge::None);
+        assert_eq!(limits.record_good_key(fingerprint, 2, RateLimitCharge::None, now).unwrap().left, 1);
     }
 
     #[test]
     fn a_limit_that_refuses_is_looked_up_once_a_second() {
         let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
         let fingerprint = limits.fingerprint(&key);
-        limits.record_good_key(fingerprint, 1, Charge::None, now);
+        limits.record_good_key(fingerprint, 1, RateLimitCharge::None, now);
         let is_looked_up = |at| match limits.charge(fingerprint, HERE, at) {
-            Err(Rejection::Key { is_lookup_due, .. }) => is_lookup_due,
+            Err(RateLimitRejection::Key { is_lookup_due, .. }) => is_lookup_due,
             other => panic!("it has nothing left: {other:?}"),
         };
         assert_eq!(
@@ -266,27 +264,27 @@ mod tests {
         );
 
         limits.forget(fingerprint);
-        assert_eq!(limits.record_good_key(fingerprint, 10, Charge::None, now).unwrap().left, 9);
+        assert_eq!(limits.record_good_key(fingerprint, 10, RateLimitCharge::None, now).unwrap().left, 9);
     }
 
     #[test]
     fn a_key_used_from_elsewhere_keeps_its_limit() {
         let (limits, key, now) = (limits(3), ClientKey::generate(), Instant::now());
         let (fingerprint, there) = (limits.fingerprint(&key), [192, 0, 2, 1].into());
-        limits.record_good_key(fingerprint, 5, Charge::None, now);
+        limits.record_good_key(fingerprint, 5, RateLimitCharge::None, now);
         for _ in 0..4 {
             let charge = limits.charge(fingerprint, there, now).unwrap();
             limits.block_address(fingerprint, there, charge, now);
         }
         assert!(matches!(
             limits.charge(fingerprint, there, now),
-            Err(Rejection::Address(AppError::TooMany(20)))
+            Err(RateLimitRejection::Address(AppError::TooMany(20)))
         ));
         let charge = limits.charge(fingerprint, HERE, now).unwrap();
         assert_eq!(limits.record_good_key(fingerprint, 5, charge, now).unwrap().left, 3);
 
         limits.unblock_address(fingerprint, there);
-        assert!(matches!(limits.charge(fingerprint, there, now), Ok(Charge::Key(_))));
+        assert!(matches!(limits.charge(fingerprint, there, now), Ok(RateLimitCharge::Key(_))));
     }
 
     #[test]
@@ -294,13 +292,16 @@ mod tests {
         let (limits, now) = (limits(3), Instant::now());
         let good = limits.fingerprint(&ClientKey::generate());
         let bad = limits.fingerprint(&ClientKey::generate());
-        limits.record_good_key(good, 0, Charge::None, now);
+        limits.record_good_key(good, 0, RateLimitCharge::None, now);
         for _ in 0..3 {
             assert!(limits.charge(bad, HERE, now).is_ok());
             assert!(matches!(limits.record_bad_key::<()>(Some(bad), HERE, now), Err(AppError::UnknownKey)));
         }
 
-        assert!(matches!(limits.charge(bad, HERE, now), Err(Rejection::Address(AppError::TooMany(20)))));
+        assert!(matches!(
+            limits.charge(bad, HERE, now),
+            Err(RateLimitRejection::Address(AppError::TooMany(20)))
+        ));
         assert!(matches!(limits.record_bad_key::<()>(None, HERE, now), Err(AppError::TooMany(20))));
         assert!(limits.charge(good, HERE, now).is_ok());
         assert!(limits.charge(bad, [192, 0, 2, 1].into(), now).is_ok(), "another address has its own tries");
@@ -311,10 +312,10 @@ mod tests {
     fn a_key_that_is_refused_is_not_known_any_more() {
         let (limits, now) = (limits(1), Instant::now());
         let fingerprint = limits.fingerprint(&ClientKey::generate());
-        limits.record_good_key(fingerprint, 600, Charge::None, now);
+        limits.record_good_key(fingerprint, 600, RateLimitCharge::None, now);
 
         limits.record_bad_key::<()>(Some(fingerprint), HERE, now).unwrap_err();
 
-        assert!(matches!(limits.charge(fingerprint, HERE, now), Err(Rejection::Address(_))));
+        assert!(matches!(limits.charge(fingerprint, HERE, now), Err(RateLimitRejection::Address(_))));
     }
 }

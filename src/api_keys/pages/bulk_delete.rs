@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, flash},
-    api_keys::{key::DeletedKey, service, store},
+    api_keys::{key::KeyDeletion, service, store},
     db::Db,
     error::AppError,
     ids::PublicKey,
@@ -94,7 +94,7 @@ pub(crate) async fn delete(
     let keys = parse_public_keys(fields.text("keys").split_whitespace())?;
     let actor = key_actor(&signed_in);
     let deleted = db.run(move |connection| service::delete_all(connection, &actor, &keys)).await?;
-    let now = deleted.iter().filter(|it| matches!(it, DeletedKey::Now(_))).count();
+    let now = deleted.iter().filter(|it| matches!(it, KeyDeletion::Now(_))).count();
     let message = match now {
         0 => "These keys were deleted already.".to_owned(),
         1 => "1 key is deleted. Programs that use it are refused from now on.".to_owned(),

@@ -5,7 +5,7 @@ use crate::{
         error::KeyChangeError,
         key::ApiKey,
         lifetime::KeyLifetime,
-        new_key::{KeyName, KeyRequest},
+        new_key::{KeyName, KeySpec},
         rights::{KeyRights, RequestsPerMinute, Scope},
     },
     web::{body::FormFields, form::FormState, time::now},
@@ -56,12 +56,12 @@ impl KeyForm {
     }
 
     /// Returns `None` and keeps the errors if any field is wrong.
-    pub(crate) fn parse(&mut self) -> Option<KeyRequest> {
+    pub(crate) fn parse(&mut self) -> Option<KeySpec> {
         let name = self.state.value("name").parse::<KeyName>();
         let name = self.state.check("name", name);
         let lifetime = self.lifetime();
         let rights = self.rights();
-        Some(KeyRequest { name: name?, lifetime: lifetime?, rights: rights? })
+        Some(KeySpec { name: name?, lifetime: lifetime?, rights: rights? })
     }
 
     /// Checks the end against our clock. The service checks it again, by the clock of the database.

@@ -11,13 +11,13 @@ use super::{form::KeyForm, row::KeyRow};
 use crate::{
     accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn},
     api_keys::{
-        auth::credentials::Authenticator,
+        auth::credentials::KeyAuthenticator,
         client_key::ClientKey,
         error::KeyChangeError,
         key::{KeyStatus, WARNED_DAYS},
         lifetime::KeyLifetime,
         list_query::{KeyListQuery, KeySort},
-        new_key::NewKey,
+        new_key::GeneratedKey,
         service::{self, KeyActor},
         store::{self, KeyPage},
     },
@@ -69,7 +69,7 @@ impl KeyListPage {
 
 /// What the list shows besides the keys: a refused form, or a new key.
 #[derive(Default)]
-struct FormOutcome {
+struct KeyFormOutcome {
     form: KeyForm,
     new_key: Option<KeyToShow>,
     is_repeat: bool,
@@ -92,14 +92,14 @@ pub(crate) async fn index(
     if let Some(query) = query.without_secret() {
         return Ok(see_other(&format!("{INDEX}?{}", query.to_query_string())));
     }
-    show_list(StatusCode::OK, visitor, &db, FormOutcome { query, ..FormOutcome::default() }).await
+    show_list(StatusCode::OK, visitor, &db, KeyFormOutcome { query, ..KeyFormOutcome::default() }).await
 }
 
 async fn show_list(
     status: StatusCode,
     visitor: MaybeSignedIn,
     db: &Db,
-    outcome: FormOutcome,
+    outcome: KeyFormOutcome,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API Keys", NavSection::ApiKeys)?;
     let (client, query) = (signed_in.client(), outcome.query.clone());
@@ -152,14 +152,15 @@ pub(crate) async fn create(
     visitor: MaybeSignedIn,
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
-    authenticator: Data<Authenticator>,
+    authenticator: Data<KeyAuthenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     authorize_change(&signed_in, &fields)?;
     let mut form = KeyForm::from_fields(&fields);
     let Some(request) = form.parse() else { return show_refused_form(visitor, &db, form).await };
     let actor = key_actor(&signed_in);
-    let (key, new_key) = NewKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
+    let (key, new_key) =
+        GeneratedKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
     let message = format!("The key “{}” is ready.", request.name);
     match run_change(&db, move |connection| service::create(connection, &actor, &request, &new_key)).await? {
         Ok(_key) => show_new_key(visitor, &db, KeyToShow { key, message }).await,
@@ -169,7 +170,7 @@ pub(crate) async fn create(
 }
 
 async fn show_refused_form(visitor: MaybeSignedIn, db: &Db, form: KeyForm) -> Result<HttpResponse, AppError> {
-    let outcome = FormOutcome { form, ..FormOutcome::default() };
+    let outcome = KeyFormOutcome { form, ..KeyFormOutcome::default() };
     show_list(StatusCode::UNPROCESSABLE_ENTITY, visitor, db, outcome).await
 }
 
@@ -179,7 +180,7 @@ pub(crate) async fn show_new_key(
     db: &Db,
     new_key: KeyToShow,
 ) -> Result<HttpResponse, AppError> {
-    let outcome = FormOutcome { new_key: Some(new_key), ..FormOutcome::default() };
+    let outcome = KeyFormOutcome { new_key: Some(new_key), ..KeyFormOutcome::default() };
     let mut response = show_list(StatusCode::OK, visitor, db, outcome).await?;
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     Ok(response)
@@ -193,7 +194,7 @@ pub(crate) async fn show_repeat_or_fail(
     if !matches!(error, KeyChangeError::FormUsed) {
         return Err(error.into());
     }
-    let outcome = FormOutcome { is_repeat: true, ..FormOutcome::default() };
+    let outcome = KeyFormOutcome { is_repeat: true, ..KeyFormOutcome::default() };
     show_list(StatusCode::OK, visitor, db, outcome).await
 }
 

@@ -19,10 +19,10 @@ use super::{
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, flash},
     api_keys::{
-        auth::credentials::Authenticator,
-        key::{ApiKey, DeletedKey, KeyStatus},
+        auth::credentials::KeyAuthenticator,
+        key::{ApiKey, KeyDeletion, KeyStatus},
         lifetime::GracePeriod,
-        new_key::NewKey,
+        new_key::GeneratedKey,
         service, store,
     },
     db::Db,
@@ -119,10 +119,10 @@ pub(crate) async fn delete(
     let actor = key_actor(&signed_in);
     let deleted = db.run(move |connection| service::delete(connection, &actor, &key)).await?;
     let message = match deleted {
-        DeletedKey::Now(key) => {
+        KeyDeletion::Now(key) => {
             format!("The key “{}” is deleted. Programs that use it are refused from now on.", key.name)
         }
-        DeletedKey::Before(key) => format!("The key “{}” was deleted already.", key.name),
+        KeyDeletion::Before(key) => format!("The key “{}” was deleted already.", key.name),
     };
     flash(&session, &message)?;
     Ok(see_other(INDEX))
@@ -152,7 +152,7 @@ pub(crate) async fn replace(
     public_key: Path<String>,
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
-    authenticator: Data<Authenticator>,
+    authenticator: Data<KeyAuthenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     authorize_change(&signed_in, &fields)?;
@@ -162,7 +162,8 @@ pub(crate) async fn replace(
             AppError::invalid("graceSeconds", error.to_string())
         })?;
     let actor = key_actor(&signed_in);
-    let (key, new_key) = NewKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
+    let (key, new_key) =
+        GeneratedKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
     match run_change(&db, move |connection| service::replace(connection, &actor, &old, grace, &new_key))
         .await?
     {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    page_cache::{PageCache, PageKey},
+    page_cache::{PageCache, PageCacheKey},
     pipeline_store,
     query::ExportQuery,
     response::{self, EncodedPage},
@@ -54,7 +54,7 @@ impl Exporter {
         credentials: &Credentials,
         query: &ExportQuery,
     ) -> Result<PipelineReply<Arc<EncodedPage>>, AppError> {
-        let page_key = PageKey::new(&credentials.client, query);
+        let page_key = PageCacheKey::new(&credentials.client, query);
         if let Some(cached) = self.cache.get(&page_key) {
             let reply = pipeline_store::load_revision(&self.pipeline, credentials).await?;
             match reply {

@@ -26,20 +26,20 @@ const RECENT_REQUESTS: usize = 1024;
 
 /// The cache of one process.
 pub struct PageCache {
-    pages: Option<Cache<PageKey, Arc<CachedPage>, WeightInBytes>>,
+    pages: Option<Cache<PageCacheKey, Arc<CachedPage>, WeightInBytes>>,
     hasher: RandomState,
     /// Hashes of recent requests.
     recent: Vec<AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PageKey {
+pub(crate) struct PageCacheKey {
     client: ClientId,
     format: ExportFormat,
     request: PageRequest,
 }
 
-impl PageKey {
+impl PageCacheKey {
     pub(crate) fn new(client: &ClientId, query: &ExportQuery) -> Self {
         Self { client: client.clone(), format: query.format, request: query.request.clone() }
     }
@@ -55,9 +55,9 @@ pub(crate) struct CachedPage {
 #[derive(Clone)]
 struct WeightInBytes;
 
-impl Weighter<PageKey, Arc<CachedPage>> for WeightInBytes {
-    fn weight(&self, _key: &PageKey, cached: &Arc<CachedPage>) -> u64 {
-        let rest = size_of::<PageKey>() + size_of::<CachedPage>() + size_of::<EncodedPage>();
+impl Weighter<PageCacheKey, Arc<CachedPage>> for WeightInBytes {
+    fn weight(&self, _key: &PageCacheKey, cached: &Arc<CachedPage>) -> u64 {
+        let rest = size_of::<PageCacheKey>() + size_of::<CachedPage>() + size_of::<EncodedPage>();
         u64::try_from(cached.page.body.len() + rest).unwrap_or(u64::MAX)
     }
 }
@@ -74,12 +74,12 @@ impl PageCache {
         }
     }
 
-    pub(crate) fn get(&self, key: &PageKey) -> Option<Arc<CachedPage>> {
+    pub(crate) fn get(&self, key: &PageCacheKey) -> Option<Arc<CachedPage>> {
         self.pages.as_ref()?.get(key)
     }
 
     /// Caches the page if it was requested before, so that reading all pages once caches none.
-    pub(crate) fn insert(&self, key: PageKey, page: EncodedPage, revision: i64) -> Arc<EncodedPage> {
+    pub(crate) fn insert(&self, key: PageCacheKey, page: EncodedPage, revision: i64) -> Arc<EncodedPage> {
         match &self.pages {
             Some(pages) if self.is_repeated(&key) => {
                 let page = Arc::new(page.compact());
@@ -90,7 +90,7 @@ impl PageCache {
         }
     }
 
-    fn is_repeated(&self, key: &PageKey) -> bool {
+    fn is_repeated(&self, key: &PageCacheKey) -> bool {
         let hash = self.hasher.hash_one(key);
         let slot = usize::try_from(hash % (1 << 32)).unwrap_or_default() % RECENT_REQUESTS;
         self.recent[slot].swap(hash, Ordering::Relaxed) == hash
@@ -101,10 +101,10 @@ impl PageCache {
 mod tests {
     use super::*;
 
-    fn page_key(client: &ClientId, page: i64) -> PageKey {
+    fn page_key(client: &ClientId, page: i64) -> PageCacheKey {
         let page = page.to_string();
         let query = ExportQuery::parse(|name| (name == "page").then_some(page.as_str())).unwrap();
-        PageKey::new(client, &query)
+        PageCacheKey::new(client, &query)
     }
 
     fn encoded(text: &str) -> EncodedPage {

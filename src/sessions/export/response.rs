@@ -69,7 +69,7 @@ pub(crate) fn etag(body: &[u8]) -> String {
 /// The fields after the sessions of a JSON page.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PageTotals {
+struct JsonPageTail {
     page: i64,
     records_per_page: i64,
     total_sessions: i64,
@@ -93,7 +93,7 @@ pub(crate) fn closing(
     if format != ExportFormat::Json {
         return Ok(Vec::new());
     }
-    let totals = PageTotals {
+    let totals = JsonPageTail {
         page: request.page,
         records_per_page: request.per_page,
         total_sessions: total,

@@ -38,10 +38,10 @@ pub(crate) async fn stream_for_key(
     });
     Ok(start.await?.map(|(credentials, newest)| {
         if query.request.is_plain() {
-            return stream_plain(exporter, db, PlainStream { credentials, query, newest });
+            return stream_plain(exporter, db, UnfilteredStream { credentials, query, newest });
         }
         let ExportQuery { format, request, .. } = query;
-        stream(db, StreamState::new(ExportReader::ApiKey(credentials), format, request, newest))
+        stream(db, ExportStreamState::new(ExportReader::ApiKey(credentials), format, request, newest))
     }))
 }
 
@@ -55,10 +55,10 @@ pub(crate) async fn stream_for_member(
     let client = reader.client().clone();
     let newest =
         db.run(move |connection| count_matching(connection, &client, &SessionFilter::default())).await?;
-    Ok(stream(db, StreamState::new(reader, format, request, newest)))
+    Ok(stream(db, ExportStreamState::new(reader, format, request, newest)))
 }
 
-fn stream(db: Data<Db>, state: StreamState) -> HttpResponse {
+fn stream(db: Data<Db>, state: ExportStreamState) -> HttpResponse {
     let format = state.format;
     let mut response = HttpResponse::Ok();
     response.content_type(format.content_type());
@@ -66,7 +66,7 @@ fn stream(db: Data<Db>, state: StreamState) -> HttpResponse {
 }
 
 #[derive(Clone)]
-struct StreamState {
+struct ExportStreamState {
     reader: ExportReader,
     format: ExportFormat,
     request: PageRequest,
@@ -77,13 +77,13 @@ struct StreamState {
     has_begun: bool,
 }
 
-impl StreamState {
+impl ExportStreamState {
     fn new(reader: ExportReader, format: ExportFormat, request: PageRequest, newest: i64) -> Self {
         Self { reader, format, request, newest, cursor: None, has_begun: false }
     }
 }
 
-fn chunks(db: Data<Db>, state: StreamState) -> impl Stream<Item = Result<Bytes, AppError>> {
+fn chunks(db: Data<Db>, state: ExportStreamState) -> impl Stream<Item = Result<Bytes, AppError>> {
     stream::try_unfold(Some(state), move |state| {
         let db = db.clone();
         async move {
@@ -93,7 +93,10 @@ fn chunks(db: Data<Db>, state: StreamState) -> impl Stream<Item = Result<Bytes, 
     })
 }
 
-async fn next_chunk(db: &Db, mut state: StreamState) -> Result<(Bytes, Option<StreamState>), AppError> {
+async fn next_chunk(
+    db: &Db,
+    mut state: ExportStreamState,
+) -> Result<(Bytes, Option<ExportStreamState>), AppError> {
     let current = state.clone();
     let found = db.run(move |connection| {
         store::load_chunk(connection, &current.reader, &current.request, current.cursor, current.newest)
@@ -116,7 +119,7 @@ async fn next_chunk(db: &Db, mut state: StreamState) -> Result<(Bytes, Option<St
 /// Number of chunks that are encoded while one is sent.
 const CHUNKS_AHEAD: usize = 2;
 
-struct PlainStream {
+struct UnfilteredStream {
     credentials: Credentials,
     query: ExportQuery,
     /// The highest sequence when the request began.
@@ -124,7 +127,7 @@ struct PlainStream {
 }
 
 /// Streams all sessions through the pipeline. Every chunk authorizes the key again.
-fn stream_plain(exporter: Data<Exporter>, db: Data<Db>, plain: PlainStream) -> HttpResponse {
+fn stream_plain(exporter: Data<Exporter>, db: Data<Db>, plain: UnfilteredStream) -> HttpResponse {
     let format = plain.query.format;
     let head = stream::once(ready(format.head().map(Bytes::from)));
     let plain = Arc::new(plain);
@@ -152,7 +155,7 @@ fn chunk_ranges(newest: i64, order: SortOrder) -> impl Iterator<Item = SequenceR
 async fn encode_chunk(
     exporter: Data<Exporter>,
     db: Data<Db>,
-    plain: Arc<PlainStream>,
+    plain: Arc<UnfilteredStream>,
     range: SequenceRange,
 ) -> Result<Bytes, AppError> {
     let (credentials, query) = (&plain.credentials, &plain.query);

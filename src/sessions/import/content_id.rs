@@ -14,9 +14,9 @@ use crate::{
 /// How often each record without an id has occurred in a file, by the first 8 bytes of its fingerprint. Different
 /// records with the same 8 bytes share a count but still get different ids.
 #[derive(Debug, Default)]
-pub(crate) struct ContentIds(HashMap<u64, u32>);
+pub(crate) struct ContentIdAssigner(HashMap<u64, u32>);
 
-impl ContentIds {
+impl ContentIdAssigner {
     /// Gives the record an id of version 7 if it has none: from its `createdAt`, the client, its content and the number
     /// of equal records before it.
     pub(crate) fn assign(&mut self, client: &ClientId, incoming: &mut IncomingSession) {
@@ -72,7 +72,7 @@ mod tests {
 
     fn ids(client: &str, notes: &[&str]) -> Vec<Uuid> {
         let client = client.parse().unwrap();
-        let mut content_ids = ContentIds::default();
+        let mut content_ids = ContentIdAssigner::default();
         let named = |notes: &&str| {
             let mut incoming = incoming(notes);
             content_ids.assign(&client, &mut incoming);
@@ -106,7 +106,7 @@ mod tests {
     fn a_record_with_an_id_keeps_it() {
         let mut named = incoming("a");
         named.session_id = Some(Uuid::nil());
-        ContentIds::default().assign(&"cl_0000000001".parse().unwrap(), &mut named);
+        ContentIdAssigner::default().assign(&"cl_0000000001".parse().unwrap(), &mut named);
         assert_eq!(named.session_id, Some(Uuid::nil()));
     }
 }

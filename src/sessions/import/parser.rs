@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     columns::{ColumnMapping, ColumnPositions},
-    content_id::ContentIds,
+    content_id::ContentIdAssigner,
     line_splitter::{LINE_MAX, LineSplitter, RawLine},
 };
 use crate::{
@@ -66,14 +66,14 @@ pub struct SessionFileParser {
     splitter: Option<LineSplitter>,
     /// `None` until the header is read, and always for NDJSON.
     header: Option<ColumnPositions>,
-    content_ids: ContentIds,
+    content_ids: ContentIdAssigner,
 }
 
 impl SessionFileParser {
     /// `now` limits the times of the sessions.
     #[must_use]
     pub fn new(client: ClientId, now: DateTime<Utc>, format: FileFormat) -> Self {
-        Self { client, now, format, splitter: None, header: None, content_ids: ContentIds::default() }
+        Self { client, now, format, splitter: None, header: None, content_ids: ContentIdAssigner::default() }
     }
 
     /// The client that owns the sessions.

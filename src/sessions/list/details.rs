@@ -11,7 +11,7 @@ use crate::{
 /// A heading and its rows.
 pub(crate) struct DetailSection {
     pub(crate) title: &'static str,
-    pub(crate) facts: Vec<DetailRow>,
+    pub(crate) rows: Vec<DetailRow>,
 }
 
 pub(crate) struct DetailRow {
@@ -42,8 +42,8 @@ pub(crate) fn sections(session: &Session) -> Vec<DetailSection> {
         ("Technical", technical(session)),
     ]
     .into_iter()
-    .map(|(title, facts)| DetailSection { title, facts: facts.into_iter().flatten().collect() })
-    .filter(|section| !section.facts.is_empty())
+    .map(|(title, rows)| DetailSection { title, rows: rows.into_iter().flatten().collect() })
+    .filter(|section| !section.rows.is_empty())
     .collect()
 }
 

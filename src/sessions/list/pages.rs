@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::{
     daily_chart,
     details::{self, DetailValue},
-    query::{AppliedFilter, ListQuery},
+    query::{AppliedFilter, SessionListQuery},
     row::{DurationText, SessionRow},
     search::{SEARCHED_AT_ONCE, SHOWN_MAX},
-    store::{self, ListPage, ListRequest, SearchRequest},
+    store::{self, SearchRequest, SessionListRequest, SessionListResult},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -85,7 +85,7 @@ pub(crate) async fn index(
     let (signed_in, layout) = visitor.required("Sessions", NavSection::Sessions)?;
     let client = signed_in.client();
     let now = time::now();
-    let query = ListQuery::parse(request.query_string())?;
+    let query = SessionListQuery::parse(request.query_string())?;
     let list_request = list_request(&query, now);
     let mut list = db.run(move |connection| store::load_list(connection, &client, &list_request)).await?;
     if query.form.is_wrong() {
@@ -115,14 +115,14 @@ pub(crate) async fn index(
     respond(StatusCode::OK, &page)
 }
 
-fn list_request(query: &ListQuery, now: DateTime<Utc>) -> ListRequest {
+fn list_request(query: &SessionListQuery, now: DateTime<Utc>) -> SessionListRequest {
     let search =
         query.search().map(|text| SearchRequest { text: text.to_owned(), newest: query.search_from });
     let days = if search.is_none() { daily_chart::days_to_show(query.filter(), now) } else { None };
-    ListRequest { filter: query.filter().clone(), direction: query.direction, search, days }
+    SessionListRequest { filter: query.filter().clone(), direction: query.direction, search, days }
 }
 
-fn summary(query: &ListQuery, list: &ListPage) -> String {
+fn summary(query: &SessionListQuery, list: &SessionListResult) -> String {
     if query.search().is_some() {
         return search_summary(list, query.search_from.is_some());
     }
@@ -134,7 +134,7 @@ fn summary(query: &ListQuery, list: &ListPage) -> String {
     }
 }
 
-fn search_summary(list: &ListPage, is_continued: bool) -> String {
+fn search_summary(list: &SessionListResult, is_continued: bool) -> String {
     let searched = match (is_continued, list.searched_to > 0) {
         (false, false) => "all sessions".to_owned(),
         (false, true) => format!("the last {} sessions recorded", grouped(SEARCHED_AT_ONCE)),
@@ -195,7 +195,7 @@ async fn download(
     db: Data<Db>,
     format: ExportFormat,
 ) -> Result<HttpResponse, AppError> {
-    let query = ListQuery::parse(request.query_string())?;
+    let query = SessionListQuery::parse(request.query_string())?;
     if query.search().is_some() {
         return Err(AppError::invalid(
             "q",

@@ -26,7 +26,7 @@ const FILTERS: [(&str, &str); 6] = [
 /// Maximum length of a search, in characters.
 const SEARCH_MAX: usize = 200;
 
-pub(crate) struct ListQuery {
+pub(crate) struct SessionListQuery {
     pub(crate) address: ListAddress,
     /// Without filters if one of them is wrong.
     pub(crate) request: PageRequest,
@@ -44,7 +44,7 @@ pub(crate) struct AppliedFilter {
     pub(crate) without: String,
 }
 
-impl ListQuery {
+impl SessionListQuery {
     pub(crate) fn parse(query: &str) -> Result<Self, AppError> {
         let address = ListAddress::parse(PATH, query, FILTERS.map(|(name, _)| name));
         let mut form = address.form();
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn each_filter_can_be_taken_away_alone() {
-        let query = ListQuery::parse("q=nora+l&status=missed&from=&other=x").unwrap();
+        let query = SessionListQuery::parse("q=nora+l&status=missed&from=&other=x").unwrap();
         let applied: Vec<_> =
             query.applied_filters().into_iter().map(|it| (it.label, it.text, it.without)).collect();
         assert_eq!(

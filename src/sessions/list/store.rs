@@ -25,7 +25,7 @@ pub(crate) struct SessionCursor {
     pub(crate) sequence: i64,
 }
 
-pub(crate) struct ListRequest {
+pub(crate) struct SessionListRequest {
     pub(crate) filter: SessionFilter,
     pub(crate) direction: PageDirection<SessionCursor>,
     pub(crate) search: Option<SearchRequest>,
@@ -40,7 +40,7 @@ pub(crate) struct SearchRequest {
     pub(crate) newest: Option<i64>,
 }
 
-pub(crate) struct ListPage {
+pub(crate) struct SessionListResult {
     pub(crate) sessions: KeysetPage<Session>,
     /// Sessions of the client.
     pub(crate) total: i64,
@@ -56,8 +56,8 @@ pub(crate) struct ListPage {
 pub(crate) fn load_list(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &ListRequest,
-) -> QueryResult<ListPage> {
+    request: &SessionListRequest,
+) -> QueryResult<SessionListResult> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
         let mut page = match &request.search {
             Some(search) => search_page(connection, client, &request.filter, search)?,
@@ -74,14 +74,14 @@ pub(crate) fn load_list(
 fn load_page(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &ListRequest,
-) -> QueryResult<ListPage> {
+    request: &SessionListRequest,
+) -> QueryResult<SessionListResult> {
     let query = filtered(client, &request.filter).limit(LOAD_LIMIT);
     let rows = match request.direction {
         PageDirection::Older(cursor) => load_older(connection, query, cursor)?,
         PageDirection::Newer(cursor) => load_newer(connection, query, cursor)?,
     };
-    Ok(ListPage {
+    Ok(SessionListResult {
         sessions: KeysetPage::new(rows, &request.direction),
         total: 0,
         matching: count_matching(connection, client, &request.filter)?,
@@ -127,9 +127,9 @@ fn search_page(
     client: &ClientId,
     filter: &SessionFilter,
     request: &SearchRequest,
-) -> QueryResult<ListPage> {
+) -> QueryResult<SessionListResult> {
     let result = search::search(connection, client, filter, &request.text, request.newest)?;
-    Ok(ListPage {
+    Ok(SessionListResult {
         matching: i64::try_from(result.sessions.len()).unwrap_or(i64::MAX),
         sessions: KeysetPage::single(result.sessions),
         total: 0,

@@ -16,12 +16,12 @@ use crate::{
 
 /// By how much a transaction changes the counts of a client.
 #[derive(Default)]
-pub(crate) struct DailyCounts(BTreeMap<DayKey, i64>);
+pub(crate) struct DailyCounts(BTreeMap<DailyCountKey, i64>);
 
 /// The day of `createdAt` in UTC, the status and the channel.
-type DayKey = (NaiveDate, SessionStatus, Channel);
+type DailyCountKey = (NaiveDate, SessionStatus, Channel);
 
-fn day_key(record: &SessionRecord) -> DayKey {
+fn day_key(record: &SessionRecord) -> DailyCountKey {
     (record.created_at.date_naive(), record.status, record.channel)
 }
 

@@ -30,7 +30,7 @@ pub enum RecordOutcome {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordedSession {
+pub struct RecordResult {
     /// Our id of the session.
     pub session_id: Uuid,
     /// Whether it was stored.
@@ -48,7 +48,7 @@ pub fn record_all(
     connection: &mut PgConnection,
     client: &ClientId,
     incoming: &[IncomingSession],
-) -> QueryResult<Vec<RecordedSession>> {
+) -> QueryResult<Vec<RecordResult>> {
     connection.transaction(|connection| {
         let counter = session_counters::table.find(client);
         let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
@@ -61,7 +61,7 @@ pub fn record_all(
             new: Vec::new(),
             days: DailyCounts::default(),
         };
-        let outcomes: Vec<RecordedSession> =
+        let outcomes: Vec<RecordResult> =
             incoming.iter().map(|incoming| batch.apply(connection, incoming)).collect::<QueryResult<_>>()?;
         // Cached pages hold for a revision, so a batch that changes nothing leaves it as it is.
         if outcomes.iter().any(|it| it.outcome != RecordOutcome::Unchanged) {
@@ -206,7 +206,7 @@ impl<'a> PendingChanges<'a> {
         &mut self,
         connection: &mut PgConnection,
         incoming: &'a IncomingSession,
-    ) -> QueryResult<RecordedSession> {
+    ) -> QueryResult<RecordResult> {
         let name = SessionKey::from_record(incoming);
         match self.find_slot(incoming) {
             None => Ok(self.create(name, incoming)),
@@ -236,7 +236,7 @@ impl<'a> PendingChanges<'a> {
         })
     }
 
-    fn create(&mut self, name: Option<SessionKey>, incoming: &'a IncomingSession) -> RecordedSession {
+    fn create(&mut self, name: Option<SessionKey>, incoming: &'a IncomingSession) -> RecordResult {
         // Keeps the id of an export, so that sessions keep their ids in another installation.
         let is_free = |id: &Uuid| !self.known.names.contains_key(&SessionKey::Ours(*id));
         let session_id = incoming.session_id.filter(is_free).unwrap_or_else(Uuid::now_v7);
@@ -244,7 +244,7 @@ impl<'a> PendingChanges<'a> {
             self.known.names.insert(name, SessionSlot::New(self.new.len()));
         }
         self.new.push(PendingRow { session_id, incoming });
-        RecordedSession { session_id, outcome: RecordOutcome::Created }
+        RecordResult { session_id, outcome: RecordOutcome::Created }
     }
 
     /// Stores the new rows and the counts.
@@ -271,9 +271,9 @@ fn update(
     client: &ClientId,
     stored: &mut StoredSession,
     incoming: &IncomingSession,
-) -> QueryResult<(RecordedSession, Option<SessionRecord>)> {
+) -> QueryResult<(RecordResult, Option<SessionRecord>)> {
     let session_id = stored.session_id;
-    let unchanged = RecordedSession { session_id, outcome: RecordOutcome::Unchanged };
+    let unchanged = RecordResult { session_id, outcome: RecordOutcome::Unchanged };
     if incoming.updated_at.is_some_and(|it| it < stored.as_of(incoming)) {
         return Ok((unchanged, None));
     }
@@ -292,7 +292,7 @@ fn update(
     // A record without `updatedAt` counts as newest, so any record with a time is older.
     stored.sender_updated_at = by_sender.or(Some(DateTime::<Utc>::MAX_UTC));
     let before = std::mem::replace(&mut stored.record, record);
-    Ok((RecordedSession { session_id, outcome: RecordOutcome::Updated }, Some(before)))
+    Ok((RecordResult { session_id, outcome: RecordOutcome::Updated }, Some(before)))
 }
 
 /// Stores the later time of an equal record, so that a record between the two does not overwrite it. The time of an
@@ -314,7 +314,7 @@ fn confirm_time(
 }
 
 /// Replaces a row that is not stored yet: the same session twice in one batch.
-fn replace_pending<'a>(new: &mut PendingRow<'a>, incoming: &'a IncomingSession) -> RecordedSession {
+fn replace_pending<'a>(new: &mut PendingRow<'a>, incoming: &'a IncomingSession) -> RecordResult {
     // A record without `updatedAt` counts as newest, so any record with a time is older.
     let is_older =
         incoming.updated_at.is_some_and(|it| new.incoming.updated_at.is_none_or(|stored| it < stored));
@@ -323,5 +323,5 @@ fn replace_pending<'a>(new: &mut PendingRow<'a>, incoming: &'a IncomingSession) 
         new.incoming = incoming;
     }
     let outcome = if is_older || is_same { RecordOutcome::Unchanged } else { RecordOutcome::Updated };
-    RecordedSession { session_id: new.session_id, outcome }
+    RecordResult { session_id: new.session_id, outcome }
 }

@@ -5,8 +5,8 @@ use diesel::PgConnection;
 use uptok::{
     accounts,
     api_keys::{
-        self, ApiKey, DeletedKey, GracePeriod, KeyActor, KeyChangeError, KeyHasher, KeyLifetime,
-        KeyListQuery, KeyRequest, KeyRights, KeySort, KeyStatus, LifetimeError, NewKey, ReplacedKey,
+        self, ApiKey, GeneratedKey, GracePeriod, KeyActor, KeyChangeError, KeyDeletion, KeyHasher,
+        KeyLifetime, KeyListQuery, KeyReplacement, KeyRights, KeySort, KeySpec, KeyStatus, LifetimeError,
         RequestsPerMinute, Scope,
     },
     audit::Actor,
@@ -31,9 +31,9 @@ impl KeyFixture {
         Self { db, connection, actor: KeyActor { client, context: TestApp::audit_context() } }
     }
 
-    fn generate_key(&self) -> NewKey {
+    fn generate_key(&self) -> GeneratedKey {
         let hasher = KeyHasher::new(&InstallationSecret::new("x".repeat(32).into()));
-        NewKey::generate(&hasher, &self.actor.client, None).1
+        GeneratedKey::generate(&hasher, &self.actor.client, None).1
     }
 
     fn create(
@@ -42,17 +42,17 @@ impl KeyFixture {
         lifetime: KeyLifetime,
         rights: &KeyRights,
     ) -> Result<ApiKey, KeyChangeError> {
-        let request = KeyRequest { name: name.parse().unwrap(), lifetime, rights: rights.clone() };
+        let request = KeySpec { name: name.parse().unwrap(), lifetime, rights: rights.clone() };
         let key = self.generate_key();
         api_keys::create(&mut self.connection, &self.actor, &request, &key)
     }
 
-    fn replace(&mut self, old: &ApiKey, grace: GracePeriod) -> Result<ReplacedKey, KeyChangeError> {
+    fn replace(&mut self, old: &ApiKey, grace: GracePeriod) -> Result<KeyReplacement, KeyChangeError> {
         let key = self.generate_key();
         api_keys::replace(&mut self.connection, &self.actor, &public_key(old), grace, &key)
     }
 
-    fn delete(&mut self, key: &ApiKey) -> Result<DeletedKey, KeyChangeError> {
+    fn delete(&mut self, key: &ApiKey) -> Result<KeyDeletion, KeyChangeError> {
         api_keys::delete(&mut self.connection, &self.actor, &public_key(key))
     }
 
@@ -312,7 +312,7 @@ fn acting_key_cannot_grant_more_than_it_has() {
     let key = fixture.create("new", KeyLifetime::AtMost(90), &within).unwrap();
     assert_eq!(key.expires_at, actor.expires_at, "it does not outlive its maker");
     assert_eq!((key.created_by, key.created_by_key.as_ref()), (None, Some(&actor.public_key)));
-    assert!(matches!(fixture.delete(&strong), Ok(DeletedKey::Now(_))), "stopping a key gives nothing");
+    assert!(matches!(fixture.delete(&strong), Ok(KeyDeletion::Now(_))), "stopping a key gives nothing");
     let deleted_by =
         fixture.db.query_text("select deleted_by_key as answer from api_keys where deleted_at is not null");
     assert_eq!(deleted_by, actor.public_key.as_str());
@@ -355,7 +355,7 @@ fn bulk_deletion_deletes_all_keys_or_none() {
     fixture.delete(&keys[1]).unwrap();
     let deleted = api_keys::delete_all(&mut fixture.connection, &fixture.actor, &all).unwrap();
 
-    assert!(matches!(deleted[..], [DeletedKey::Now(_), DeletedKey::Before(_), DeletedKey::Now(_)]));
+    assert!(matches!(deleted[..], [KeyDeletion::Now(_), KeyDeletion::Before(_), KeyDeletion::Now(_)]));
     assert_eq!(fixture.db.query_text("select count(secret_hash)::text as answer from api_keys"), "0");
 }
 

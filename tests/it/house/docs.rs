@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uptok::{
     api,
-    api_keys::{Access, KeyChangeError},
+    api_keys::{EndpointAccess, KeyChangeError},
     config::Settings,
     error::AppError,
     sessions,
@@ -329,9 +329,9 @@ async fn the_pages_of_the_api_have_every_call_and_who_may_make_it() {
         .iter()
         .map(|call| {
             let access = match call.access() {
-                Some(Access::Scope(scope)) => scope.as_str(),
-                Some(Access::AnyKey) => "any",
-                Some(Access::RevokeOnly) => "any, from anywhere",
+                Some(EndpointAccess::Scope(scope)) => scope.as_str(),
+                Some(EndpointAccess::AnyKey) => "any",
+                Some(EndpointAccess::RevokeOnly) => "any, from anywhere",
                 None => "no key",
             };
             (format!("{} /api{}", call.method.as_str(), call.path), access.to_owned())
@@ -373,7 +373,7 @@ async fn the_pages_of_the_api_have_the_fields_of_the_code_and_one_record() {
 
 #[test]
 fn the_page_of_the_api_has_every_error_that_the_guide_has() {
-    let words = read("src/guide/reference.rs");
+    let words = read("src/guide/error_codes.rs");
     let of_guide: Vec<(String, String)> = between(&words, "const ERRORS", "];")[0]
         .split('(')
         .filter_map(|entry| {
