@@ -64,7 +64,7 @@ impl FieldErrors {
     /// `value`, unless a field was wrong.
     ///
     /// # Errors
-    /// All that were added.
+    /// All errors.
     pub fn finish<T>(self, value: T) -> Result<T, Vec<FieldError>> {
         if self.0.is_empty() { Ok(value) } else { Err(self.0) }
     }

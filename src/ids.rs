@@ -1,4 +1,4 @@
-//! The public identifiers that every room uses: of a client and of an API key.
+//! Public identifiers of clients and API keys, which every room uses.
 
 use std::{fmt, str::FromStr};
 
@@ -16,7 +16,7 @@ pub struct ClientId(String);
 impl_text_column!(ClientId);
 
 impl ClientId {
-    /// A new one: 51 random bits, and the database refuses a second of the same.
+    /// Generates an ID with 51 random bits. The database refuses a duplicate.
     #[must_use]
     pub fn generate() -> Self {
         Self(format!("cl_{}", random::base36(10)))
@@ -46,7 +46,7 @@ impl FromStr for ClientId {
     }
 }
 
-/// The part of a key that may be shown for ever: `uptok_` and 12 characters of `0-9A-Za-z`.
+/// The part of a key that is not secret: `uptok_` and 12 characters of `0-9A-Za-z`.
 #[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash, serde::Serialize)]
 #[diesel(sql_type = Text)]
 pub struct PublicKey(String);
@@ -54,12 +54,12 @@ pub struct PublicKey(String);
 impl_text_column!(PublicKey);
 
 impl PublicKey {
-    /// Bytes of a public key, prefix included.
+    /// Length of a public key in bytes, including the prefix.
     pub(crate) const LENGTH: usize = Self::PREFIX.len() + Self::RANDOM_LENGTH;
     const PREFIX: &str = "uptok_";
     const RANDOM_LENGTH: usize = 12;
 
-    /// A new one: 71 random bits, and the database refuses a second of the same.
+    /// Generates a public key with 71 random bits. The database refuses a duplicate.
     pub(crate) fn generate() -> Self {
         Self(format!("{}{}", Self::PREFIX, random::alphanumeric(Self::RANDOM_LENGTH)))
     }
@@ -90,7 +90,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// The text is no key: a typo or junk. Detected without a query.
+/// The text is not a key, for instance because of a typo. Detected without a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an API key looks like uptok_ and 12 characters, then _ and 38 more")]
 pub struct MalformedKey;

@@ -2,7 +2,7 @@
 //!
 //! Each folder is a capability, called a room. [`app`] puts the rooms together. `docs/architecture.md` is the map.
 //!
-//! Public is what the tests and the benchmark use.
+//! Only what the tests and the benchmark use is public.
 
 pub mod accounts;
 pub mod api;

@@ -1,4 +1,4 @@
-//! The program. What it can do stands in [`uptok::cli`].
+//! Entry point of the program. The commands are in [`uptok::cli`].
 
 use std::process::ExitCode;
 

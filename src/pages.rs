@@ -26,7 +26,7 @@ use PageForm::{Empty, OfClient, Plain, UploadOfClient};
 pub enum PageAccess {
     /// Everyone.
     Public,
-    /// Everyone, but a signed-in visitor who opens it is sent on to the API keys.
+    /// Everyone, but signed-in visitors are redirected to the API keys.
     SignedOut,
     /// Every member of the active client. Everyone else is sent to the login page.
     Member,
@@ -43,7 +43,7 @@ pub enum PageMethod {
     Post(PageForm),
 }
 
-/// What a POST reads. No form is read beyond the limit of its room: the answer is 413.
+/// The body of a POST. A body larger than the limit of its room gets 413.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageForm {
     /// No fields.

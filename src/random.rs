@@ -14,7 +14,7 @@ const BASE36: [char; 36] = [
 /// Characters of `0-9A-Za-z`, each equally likely: 5.95 bits per character.
 ///
 /// # Panics
-/// If the operating system gives no random bytes: a guessable key must never be made.
+/// If the operating system provides no random bytes, because a guessable key must never be created.
 #[must_use]
 pub(crate) fn alphanumeric(length: usize) -> String {
     Alphanumeric.sample_string(&mut UnwrapErr(SysRng), length)
@@ -23,7 +23,7 @@ pub(crate) fn alphanumeric(length: usize) -> String {
 /// Characters of `0-9a-z`, each equally likely: 5.17 bits per character.
 ///
 /// # Panics
-/// If the operating system gives no random bytes.
+/// If the operating system provides no random bytes.
 #[must_use]
 pub(crate) fn base36(length: usize) -> String {
     let letters = Choose::new(&BASE36).expect("the alphabet is not empty");

@@ -1,12 +1,13 @@
-//! What a person signs in with.
+//! E-mail addresses of users.
 
 use std::{fmt, str::FromStr};
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// An e-mail address in the spelling by which it is compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC 5321).
+/// An e-mail address in the form that is stored and compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC
+/// 5321).
 ///
-/// Only the form is checked; whether mail arrives there is another matter.
+/// Only the syntax is checked, not whether mail can be delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 

@@ -219,7 +219,7 @@ pub(crate) async fn logout(session: Session) -> HttpResponse {
     see_other("/login")
 }
 
-/// Extractor of what registering and logging in share.
+/// Extractor of what registration and login share.
 pub(crate) struct AccountServices {
     db: Data<Db>,
     passwords: Data<PasswordHasher>,

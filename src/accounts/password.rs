@@ -1,4 +1,4 @@
-//! Passwords: argon2id (RFC 9106) with the parameters OWASP gives as the floor, behind a small queue.
+//! Passwords: argon2id (RFC 9106) with OWASP's minimum parameters, and a bounded queue of hashes.
 
 use std::{
     collections::HashSet,
@@ -13,11 +13,11 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::error::AppError;
 
-/// The shortest password, in characters (NIST SP 800-63B, password as the only factor).
+/// Minimum length, in characters (NIST SP 800-63B, password as the only factor).
 const LENGTH_MIN: usize = 15;
-/// The longest password, in characters.
+/// Maximum length, in characters.
 const LENGTH_MAX: usize = 256;
-/// Maximum number of requests that wait for a hash; more get 503.
+/// Maximum number of requests that wait for a hash; further ones get 503.
 const QUEUE_MAX: usize = 16;
 /// How long a request waits for a hash.
 const WAIT: Duration = Duration::from_secs(2);
@@ -35,20 +35,20 @@ pub enum PasswordError {
     /// More than [`LENGTH_MAX`] characters.
     #[error("Use at most {LENGTH_MAX} characters.")]
     TooLong,
-    /// Among the first that anybody would try.
+    /// One of the first that an attacker would try.
     #[error("This password is too easy to guess. Use a few words that do not belong together.")]
     Common,
 }
 
-/// A password that may be set: [`LENGTH_MIN`]–[`LENGTH_MAX`] characters, any of them, NFKC, not a common one.
+/// A valid new password: [`LENGTH_MIN`] to [`LENGTH_MAX`] characters of any kind, NFKC, not a common one.
 #[derive(Clone, Debug)]
 pub struct NewPassword(SecretString);
 
 impl NewPassword {
-    /// Checks `text`; `about` are the user's own e-mail, name and company, which are no passwords either.
+    /// Checks `text`. `about` is the user's own e-mail, name and company, which are refused as passwords too.
     ///
     /// # Errors
-    /// [`PasswordError`], whose sentence says what to do.
+    /// [`PasswordError`], whose message says what to do.
     pub fn parse(text: &str, about: &[&str]) -> Result<Self, PasswordError> {
         let text = normal_form(text);
         let length = text.chars().count();
@@ -65,12 +65,14 @@ impl NewPassword {
     }
 }
 
-/// One spelling, however the keyboard composed it (NIST SP 800-63B). Nothing is trimmed or folded.
+/// NFKC, so that a password matches however the keyboard composed it (NIST SP 800-63B). Neither trimmed nor
+/// case-folded.
 fn normal_form(text: &str) -> String {
     text.nfkc().collect()
 }
 
-/// A common password, one or two of them repeated to length, one character repeated, or the user's own words.
+/// Whether `text` is a common password, repeated or followed by another one or digits; a single repeated
+/// character; or one of the user's own words.
 fn is_common(text: &str, about: &[&str]) -> bool {
     let is_own = |word: &&str| word.to_lowercase() == text;
     let mut characters = text.chars();
@@ -85,19 +87,19 @@ fn is_common(text: &str, about: &[&str]) -> bool {
     })
 }
 
-/// Hashes and verifies, a few at a time: each takes 19 MiB and some 20 ms of a core.
+/// Hashes and verifies passwords, a few at a time, because each takes 19 MiB and about 20 ms of a core.
 pub struct PasswordHasher {
     places: Arc<Semaphore>,
     queue: Arc<Semaphore>,
-    /// Verified against when the e-mail is unknown, so that the answer takes as long.
+    /// Verified if the e-mail is unknown, so that the response takes equally long.
     dummy_hash: Arc<str>,
 }
 
 impl PasswordHasher {
-    /// As many places as half the cores, at least one.
+    /// Hashes at most half as many passwords at a time as there are cores, but at least one.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// If the operating system provides no random bytes.
     pub fn new() -> anyhow::Result<Self> {
         let places = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
         let dummy =
@@ -109,29 +111,29 @@ impl PasswordHasher {
         })
     }
 
-    /// The PHC string to store.
+    /// Returns the PHC string to store.
     ///
     /// # Errors
-    /// [`AppError::Busy`] when the queue is full or slow.
+    /// [`AppError::Busy`] if the queue is full or slow.
     pub async fn hash(&self, password: NewPassword) -> Result<String, AppError> {
         self.queued(move || Self::hash_now(&password)).await?.map_err(AppError::broken)
     }
 
-    /// The PHC string to store, hashed on this thread: for the command line.
+    /// Returns the PHC string to store. Blocks this thread, so it is only for the command line.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// If the operating system provides no random bytes.
     pub fn hash_now(password: &NewPassword) -> anyhow::Result<String> {
         let hash = Argon2::default().hash_password(password.0.expose_secret().as_bytes());
         Ok(hash.map_err(anyhow::Error::msg)?.to_string())
     }
 
-    /// Whether `password` is the one behind `stored`; `None` takes as long and is never right.
+    /// Whether `password` matches the stored hash. Without a hash it takes equally long and returns `false`.
     ///
     /// # Errors
-    /// [`AppError::Busy`] when the queue is full or slow.
+    /// [`AppError::Busy`] if the queue is full or slow.
     pub async fn verify(&self, password: &str, stored: Option<String>) -> Result<bool, AppError> {
-        // What is longer than any password is not hashed: it would only heat the room.
+        // One character more than allowed never matches, and hashing the rest would only cost time.
         let password: String = normal_form(password).chars().take(LENGTH_MAX + 1).collect();
         let is_known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.dummy_hash.to_string());

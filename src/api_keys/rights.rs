@@ -60,7 +60,7 @@ impl KeyRights {
     }
 }
 
-/// Reading, [`RequestsPerMinute::DEFAULT`], from everywhere.
+/// Read access from any address, limited to [`RequestsPerMinute::DEFAULT`].
 impl Default for KeyRights {
     fn default() -> Self {
         Self {

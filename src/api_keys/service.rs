@@ -159,7 +159,7 @@ pub fn delete(
 /// Deletes all of these keys, or none of them.
 ///
 /// # Errors
-/// Those of [`delete`].
+/// The errors of [`delete`].
 pub fn delete_all(
     connection: &mut PgConnection,
     actor: &KeyActor,

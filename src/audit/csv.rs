@@ -36,7 +36,7 @@ const COLUMNS: [&str; 13] = [
     "clientId",
 ];
 
-/// Where a download has got to.
+/// Progress of a download.
 struct DownloadState {
     /// The last record sent.
     before: Option<i64>,

@@ -1,4 +1,4 @@
-//! The audit log's address: filters and position.
+//! The query string of the audit log: filters and position.
 
 use chrono::NaiveDate;
 

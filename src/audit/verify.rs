@@ -110,7 +110,7 @@ pub type VerificationResult = Result<Checkpoint, TamperedRecord>;
 /// All clients, ordered by id.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn clients(connection: &mut PgConnection) -> QueryResult<Vec<ClientId>> {
     clients::table.order(clients::client_id).select(clients::client_id).load(connection)
 }
@@ -118,7 +118,7 @@ pub fn clients(connection: &mut PgConnection) -> QueryResult<Vec<ClientId>> {
 /// Verifies the whole chain of a client in one snapshot, and compares it with an earlier checkpoint.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn verify(
     connection: &mut PgConnection,
     chain_key: &ChainKey,

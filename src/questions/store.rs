@@ -31,7 +31,7 @@ pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryR
 pub(crate) struct Question {
     pub asked_at: DateTime<Utc>,
     pub name: String,
-    /// For the answer.
+    /// Where to send the answer.
     pub email: String,
     pub question: String,
 }

@@ -21,7 +21,7 @@ pub struct SessionFilter {
 }
 
 impl SessionFilter {
-    /// Reads the fields of the filter by their names in the API.
+    /// Parses the fields of the filter by their API names.
     pub(crate) fn read<'a>(reader: &mut FieldReader<impl Fn(&str) -> Option<&'a str>>) -> Self {
         Self {
             from: reader.read("from", parse_time),

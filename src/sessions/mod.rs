@@ -1,4 +1,4 @@
-//! Sessions: what happened. One row per recorded call between a client's agent and a shopper.
+//! Sessions: recorded calls between the agents of a client and shoppers, one row each.
 //!
 //! Each has a `sequence`: 1, 2, 3 … per client, without gaps, in the order recorded. It is what makes page 1,000,000
 //! as cheap as page 1, the totals exact without counting, and a full page unchangeable.

@@ -1,6 +1,6 @@
-//! Queries that the list and the export share: the sessions that a filter selects, and how many they are.
+//! Queries that the list and the export share: the sessions that match a filter, and their number.
 //!
-//! Days that lie wholly in the filter are added up in the table `session_days`.
+//! The table `session_days` has the number of sessions for each whole day.
 
 use chrono::{Days, NaiveDate};
 use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::BigInt};
@@ -36,7 +36,7 @@ pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a SessionFilter) -> s
     query
 }
 
-/// One session of the client, for a member; `NotFound` when the client has none of this id.
+/// A session of the client, for a member. Fails with `NotFound` if the client has no session with this id.
 pub(crate) fn find_for_member(
     connection: &mut PgConnection,
     client: &ClientId,
@@ -48,11 +48,11 @@ pub(crate) fn find_for_member(
         .first(connection)
 }
 
-/// How many sessions the filter lets through. Everything needs no counting: the counter knows. Time, status and channel
-/// need little: whole days are added up, and only the two days that are cut are counted. Agent and last change are
-/// counted in their index.
+/// Number of sessions that match the filter. Without a filter it is read from the counter. With a filter on
+/// time, status or channel, whole days are summed from `session_days`, and only the partial days at both ends
+/// are counted. With a filter on the agent or the last change, sessions are counted by index.
 ///
-/// To agree with the page it is told with, it is asked in the same snapshot.
+/// Call it in the snapshot of the page that shows the total, so that the two agree.
 pub(crate) fn count_matching(
     connection: &mut PgConnection,
     client: &ClientId,
@@ -72,7 +72,7 @@ pub(crate) fn count_matching(
     Ok(total)
 }
 
-/// The whole days of a filter: from the first, and before the end.
+/// The whole days of a filter, from `first` to before `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct WholeDaySpan {
     first: Option<NaiveDate>,
@@ -80,7 +80,7 @@ struct WholeDaySpan {
 }
 
 impl WholeDaySpan {
-    /// `None`: the days do not know this filter, or no midnight lies in it.
+    /// Returns `None` if `session_days` cannot answer this filter, or the filter contains no midnight.
     fn from_filter(filter: &SessionFilter) -> Option<Self> {
         if filter.agent_name.is_some() || filter.updated_since.is_some() {
             return None;
@@ -95,7 +95,7 @@ impl WholeDaySpan {
         has_days.then_some(Self { first, end })
     }
 
-    /// What of the filter lies before and after its whole days.
+    /// The parts of the filter before and after its whole days.
     fn cut(self, filter: &SessionFilter) -> impl Iterator<Item = SessionFilter> {
         let before = filter
             .from

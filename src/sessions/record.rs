@@ -65,8 +65,8 @@ macro_rules! define_record {
 session_fields!(define_record);
 
 impl SessionRecord {
-    /// Parses the fields that `field` returns by name; empty text is absent. `now` limits the times: what was
-    /// recorded has happened.
+    /// Parses the fields that `field` returns by name; empty text is absent. Times more than a day after
+    /// `now` are refused.
     ///
     /// # Errors
     /// A message for each wrong field.
@@ -82,7 +82,7 @@ impl SessionRecord {
         }
         let updated_at = reader.read(&FIELDS.updated_at).flatten();
         let session_id = reader.read(&FIELDS.session_id).flatten();
-        // We set it: whatever else a sender writes there is ignored.
+        // We assign it, so a value from the sender that does not parse is ignored.
         let recorded_at = DateTime::parse_from_rfc3339(field(FIELDS.recorded_at.name)).ok();
         let recorded_at = recorded_at.map(|time| time.to_utc());
         let incoming = record.map(|record| IncomingSession { record, updated_at, session_id, recorded_at });
@@ -108,7 +108,7 @@ impl SessionRecord {
     }
 }
 
-/// Parses fields and collects what is wrong with them.
+/// Parses fields and collects their errors.
 struct RecordReader<F> {
     fields: FieldReader<F>,
     now: DateTime<Utc>,

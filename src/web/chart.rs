@@ -9,9 +9,9 @@ use super::format::{compact_number, grouped};
 
 /// Height in pixels.
 const HEIGHT: i64 = 168;
-/// Position of the highest tick, in pixels from above. It leaves room for half a label.
+/// Position of the highest tick, in pixels from the top. It leaves room for half a label.
 const TOP: i64 = 10;
-/// Position of zero, in pixels from above. The labels are below.
+/// Position of zero, in pixels from the top. The labels are below.
 const BASE: i64 = 140;
 /// Maximum number of ticks besides zero. Round steps may need fewer.
 const TICKS: i128 = 4;
@@ -52,7 +52,7 @@ pub struct Chart {
     /// A summary in two sentences, for screen readers.
     pub description: String,
     pub series: [Series; 2],
-    /// Head of the table's first column: `Day`.
+    /// Header of the table's first column: `Day`.
     pub per: &'static str,
     /// From zero upwards.
     pub ticks: Vec<Tick>,
@@ -67,7 +67,7 @@ pub struct Chart {
 /// A horizontal line of the scale.
 #[derive(Clone, Debug)]
 pub struct Tick {
-    /// In pixels from above.
+    /// In pixels from the top.
     pub y: DecimalText,
     /// A round number.
     pub text: String,
@@ -99,7 +99,7 @@ pub struct Bar {
 pub struct BarSegment {
     /// The CSS class of its colour.
     pub class: &'static str,
-    /// Upper edge, in pixels from above.
+    /// Upper edge, in pixels from the top.
     pub y: DecimalText,
     /// In pixels.
     pub height: DecimalText,

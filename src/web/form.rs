@@ -1,4 +1,4 @@
-//! Forms: what one shows again after it was refused, and reading its fields.
+//! Forms: parsing their fields, and showing a refused form again with its errors.
 
 use std::{borrow::Cow, fmt::Display};
 
@@ -102,7 +102,7 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> FieldReader<F> {
     /// `value`, unless there were errors.
     ///
     /// # Errors
-    /// All of them.
+    /// All errors.
     pub fn finish<T>(self, value: T) -> Result<T, Vec<FieldError>> {
         self.errors.finish(value)
     }

@@ -12,7 +12,7 @@ const ROWS: usize = 50;
 /// Rows to load for a page: the extra one shows whether there is another page.
 pub const LOAD_LIMIT: i64 = 51;
 
-/// Which rows of a list a page has. The cursor itself is not among them.
+/// Which rows of a list a page contains. The row of the cursor is excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageDirection<C> {
     /// Those before the cursor, or the newest if there is none.
@@ -45,7 +45,7 @@ impl<T> KeysetPage<T> {
         }
     }
 
-    /// All rows there are.
+    /// A single page with all rows.
     #[must_use]
     pub fn single(rows: Vec<T>) -> Self {
         Self { rows, has_newer: false, has_older: false }

@@ -1,4 +1,4 @@
-//! What pages and endpoints of all rooms have in common. Must not import a room.
+//! Code that the pages and endpoints of all rooms share. Must not import a room.
 
 pub mod assets;
 pub mod body;

@@ -75,7 +75,7 @@ impl PageLayout {
         self.visitor.as_ref().is_some_and(|visitor| visitor.may_manage)
     }
 
-    /// Whether `section` is the current one, in the words of `aria-current`.
+    /// Whether `section` is the current one, for `aria-current`.
     #[must_use]
     pub fn is_current(&self, section: NavSection) -> bool {
         self.section == section

@@ -11,7 +11,8 @@ use std::{
 use super::rate_limit::TokenBucket;
 use crate::error::AppError;
 
-/// Above this number of buckets, full ones are dropped. The others stay, so that nobody can flush a count.
+/// Above this number of buckets, full ones are dropped. The others stay, so that a flood of new keys cannot
+/// reset a count.
 const BUCKETS_MAX: usize = 10_000;
 
 /// One [`TokenBucket`] per key.

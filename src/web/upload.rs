@@ -1,5 +1,5 @@
-//! File uploads. Unlike other bodies, an upload is parsed while it arrives, because it may be large. Its size limit
-//! includes the heads of the parts, and it has deadlines.
+//! File uploads. Unlike other bodies, an upload is parsed while it arrives, because it may be large. Its size
+//! limit includes the part headers, and it has deadlines.
 
 use std::{
     convert::Infallible,

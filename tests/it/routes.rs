@@ -1,5 +1,5 @@
-//! What holds for every route: each test goes through the table of pages and that of the API. A route whose path or
-//! form the tests cannot fill fails them, so that none can be added without being tested.
+//! Tests that hold for every route: each goes through the tables of pages and API endpoints. They fail for a
+//! route whose path or form they cannot fill in, so no route can be added without being tested.
 
 use reqwest::{Method, multipart};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use uptok::{
 
 use crate::support::{Reply, TestApp, Visitor, test_app::PASSWORD};
 
-/// A user with something of each kind that a path can name.
+/// A user who owns one of everything that a path can refer to.
 struct Owner {
     visitor: Visitor,
     email: String,
@@ -26,7 +26,7 @@ impl Owner {
         let visitor = app.sign_up(name).await;
         let client_id = visitor.client_id().await;
         app.record(&client_id, 3);
-        // Nobody knows these columns, so the import waits for somebody to name them.
+        // These columns are unknown, so the import waits until a user maps them.
         let file = multipart::Part::bytes("first,second\n1,2\n".as_bytes()).file_name("calls.csv");
         let form = multipart::Form::new().text("clientId", client_id.clone()).part("file", file);
         let upload =
@@ -56,7 +56,7 @@ impl Owner {
         }
     }
 
-    /// Whether a text names something of this client.
+    /// Whether the text contains an id that belongs to this client.
     fn is_named_in(&self, text: &str) -> bool {
         [&self.public_key, &self.session_id, &self.import_id].iter().any(|id| text.contains(id.as_str()))
     }
@@ -74,7 +74,7 @@ fn fill(path: &str, value: impl Fn(&str) -> String) -> String {
     filled + rest
 }
 
-/// A request that a page would send.
+/// A request as a page would send it.
 struct PageRequest {
     method: Method,
     path: String,
@@ -83,7 +83,7 @@ struct PageRequest {
 }
 
 impl PageRequest {
-    /// A valid request to the route, about what this client owns.
+    /// A valid request to the route, for an object of this client.
     fn new(route: &PageRoute, owner: &Owner) -> Self {
         let path = fill(route.path, |name| owner.parameter(name));
         match route.method {
@@ -137,7 +137,7 @@ impl PageRequest {
     }
 }
 
-/// The query of a page that shows nothing without one.
+/// The query string of a page that shows nothing without one.
 fn query(path: &str, owner: &Owner) -> String {
     match path {
         "/settings/api-keys/delete" => format!("?key={}", owner.public_key),
@@ -178,7 +178,7 @@ fn fields(path: &str, form: PageForm, owner: &Owner) -> Vec<(&'static str, Strin
     fields
 }
 
-/// The browser of the user, or another one for a route that changes who is logged in.
+/// The user's browser, or a new one for a route that logs a user in or out.
 async fn browser_for(route: &PageRoute, app: &TestApp, owner: &Owner) -> Visitor {
     if route.access == PageAccess::SignedOut || route.path == "/logout" {
         return app.log_in(owner.email.trim_end_matches("@example.org")).await;
@@ -186,7 +186,7 @@ async fn browser_for(route: &PageRoute, app: &TestApp, owner: &Owner) -> Visitor
     owner.visitor.clone()
 }
 
-/// A request of a program.
+/// A request as a program would send it.
 struct ApiRequest {
     method: Method,
     path: String,
@@ -194,7 +194,7 @@ struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// A valid request to the endpoint, about what this client owns.
+    /// A valid request to the endpoint, for an object of this client.
     fn new(endpoint: &Endpoint, owner: &Owner) -> Self {
         Self {
             method: Method::from_bytes(endpoint.method.as_str().as_bytes()).unwrap(),
@@ -235,7 +235,7 @@ fn body(endpoint: &Endpoint) -> Option<Value> {
     }
 }
 
-/// Makes a key with these scopes.
+/// Creates a key with these scopes.
 async fn key_with(visitor: &Visitor, name: &str, scopes: impl Iterator<Item = Scope>) -> String {
     let boxes: Vec<_> = scopes.map(|scope| (scope.as_str(), "yes")).collect();
     let fields = [&[("name", name), ("chooseScopes", "yes")], boxes.as_slice()].concat();
@@ -423,7 +423,7 @@ async fn a_key_finds_nothing_of_another_client() {
     }
 }
 
-/// Values that broke some program before.
+/// Values that are known to break programs.
 fn hostile_values() -> Vec<String> {
     let long = "a".repeat(300);
     let fixed = [
@@ -451,7 +451,7 @@ fn percent_encoded(text: &str) -> String {
     text.bytes().flat_map(|byte| ['%', hex_digit(byte >> 4), hex_digit(byte & 15)]).collect()
 }
 
-/// The parameters that any page or endpoint reads from its query.
+/// The parameters that pages and endpoints read from the query string.
 const QUERY_PARAMETERS: [&str; 21] = [
     "q",
     "status",
@@ -476,8 +476,8 @@ const QUERY_PARAMETERS: [&str; 21] = [
     "span",
 ];
 
-/// Queries with the value in all parameters at once, and for a few values also in each alone, since a parameter that is
-/// refused hides the others.
+/// Query strings with the value in all parameters at once. A few values are also tried in each parameter
+/// alone, because a refused parameter hides the others.
 fn hostile_queries(value: &str) -> Vec<String> {
     let pairs = QUERY_PARAMETERS.map(|name| format!("{name}={}", percent_encoded(value)));
     let all = pairs.join("&");
@@ -486,7 +486,7 @@ fn hostile_queries(value: &str) -> Vec<String> {
     alone.chain([all]).collect()
 }
 
-/// Notes the request if its answer is a failure of the server. All are listed at the end.
+/// Records the request if the response is a server error. All are reported at the end.
 fn note_failure(failures: &mut Vec<String>, request: &str, reply: &Reply) {
     if reply.status.is_server_error() {
         failures.push(format!("{} {request}", reply.status));
@@ -545,7 +545,7 @@ async fn no_value_breaks_the_api() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// The same JSON, with this value in place of each text and number.
+/// The same JSON with every text and number replaced by this value.
 fn with_every_text(body: Value, text: &str) -> Value {
     match body {
         Value::Array(items) => items.into_iter().map(|item| with_every_text(item, text)).collect(),

@@ -1,4 +1,5 @@
-//! Response headers, failures of the database, static files and HEAD. What holds for every route is in `routes.rs`.
+//! Response headers, failures of the database, static files and HEAD. Tests that hold for every route are in
+//! `routes.rs`.
 
 use reqwest::Method;
 

@@ -22,7 +22,7 @@ pub(crate) const ORIGIN: &str = "place";
 /// Entry of the session state with the message for the next page.
 pub(crate) const FLASH: &str = "flash";
 
-/// The sentence of [`SignedIn::require_client`] for most forms.
+/// The message of [`SignedIn::require_client`] for most forms.
 pub(crate) const OTHER_CLIENT: &str =
     "This form was opened for another client. Open the page again and check which client is active.";
 
@@ -77,13 +77,13 @@ impl SignedIn {
         matches!(self.role(), Role::Owner | Role::Admin)
     }
 
-    /// Answers 403 with this sentence unless the user is an owner or admin of the active client.
+    /// Refuses with 403 and this message unless the user is an owner or admin of the active client.
     pub(crate) fn require_admin(&self, refusal: &'static str) -> Result<(), AppError> {
         if self.is_admin() { Ok(()) } else { Err(AppError::Forbidden(refusal)) }
     }
 
-    /// Answers 409 with this sentence if the form was rendered for another client than the active one. Without this
-    /// check, a form from one tab would act on the client that was chosen in another tab.
+    /// Refuses with 409 and this message if the form was rendered for another client than the active one.
+    /// Without this check, a form from one tab would act on the client that was chosen in another tab.
     pub(crate) fn require_client(
         &self,
         form_client: Option<&str>,

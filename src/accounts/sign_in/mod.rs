@@ -1,4 +1,4 @@
-//! Browser logins: the cookie, the table behind it, and what a handler learns of the visitor.
+//! Sign-ins of browsers: the cookie, its table, and the extractors for handlers.
 
 pub(super) mod cookie_store;
 pub(super) mod extractor;

@@ -66,7 +66,7 @@ fn positive_number(text: &str) -> Result<u32, &'static str> {
     number.ok_or("Use a whole number from 1 to 4294967295, in digits only.")
 }
 
-/// Names the field `expires`, as the API calls what the form calls the lifetime.
+/// Renames the field of lifetime errors to `expires`, its name in the API.
 pub(crate) fn as_written(error: KeyChangeError) -> AppError {
     match error {
         KeyChangeError::Lifetime(_) | KeyChangeError::OutlivesActor(_) => {
@@ -156,7 +156,7 @@ impl KeyBody {
     /// Refuses wrong and unknown fields.
     fn finish(&mut self) -> Result<(), AppError> {
         for name in self.fields.keys() {
-            // An error repeats at most this much of a name that a stranger chose.
+            // The name is untrusted, so the error repeats only its beginning.
             let name: String = name.chars().take(64).collect();
             self.errors.add(name, "There is no such field.");
         }

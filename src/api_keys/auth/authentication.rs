@@ -147,7 +147,7 @@ impl PresentedKey {
     /// Runs a statement that authorizes the key itself.
     ///
     /// # Errors
-    /// Those of `query`; why the key is denied.
+    /// Errors of `query`, or why the key is denied.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Option<Authorized<T>>, AppError>
@@ -163,7 +163,7 @@ impl PresentedKey {
     /// Runs `work` in a read-only snapshot that authorizes the key first.
     ///
     /// # Errors
-    /// Those of `work`, which count for the key; why the key is denied.
+    /// Errors of `work`, which count for the key, or why the key is denied.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
@@ -193,7 +193,7 @@ impl PresentedKey {
     /// The parsed request. Only an authorized key learns why a request is malformed, and the request counts for it.
     ///
     /// # Errors
-    /// Why the key is denied; else the error of `parsed`.
+    /// Why the key is denied, otherwise the error of `parsed`.
     pub(crate) async fn authorize_before_error<T>(&self, parsed: Result<T, AppError>) -> Result<T, AppError> {
         if parsed.is_err() {
             self.run(|connection, credentials| Ok(authorized::authorize(connection, credentials)?)).await?;

@@ -228,7 +228,7 @@ impl AuthorizedStatement {
 pub(crate) struct AuthorizedPipelineQuery<'a> {
     pub(crate) statement: &'static AuthorizedStatement,
     pub(crate) credentials: &'a Credentials,
-    /// From `$6` on.
+    /// The parameters from `$6` on.
     pub(crate) parameters: &'a [Parameter<'a>],
     /// Maximum number of rows, at least 1.
     pub(crate) rows_max: u32,

@@ -46,7 +46,7 @@ struct KeyListPage {
     form: KeyForm,
     form_nonce: String,
     may_manage: bool,
-    /// The sentence about a key that was created just now.
+    /// Message about a key that was just created.
     made: Option<String>,
     /// The form was sent twice. It created one key, which cannot be shown again.
     is_repeat: bool,
@@ -76,10 +76,10 @@ struct KeyFormOutcome {
     query: KeyListQuery,
 }
 
-/// A key that is shown this once.
+/// A new key, which is shown only once.
 pub(crate) struct KeyToShow {
     pub(crate) key: ClientKey,
-    /// The sentence about it.
+    /// The message above it.
     pub(crate) message: String,
 }
 

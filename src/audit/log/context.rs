@@ -23,11 +23,11 @@ pub enum Actor {
     User(Uuid),
     /// A program, by its API key.
     Key(PublicKey),
-    /// Somebody who ran `uptok`.
+    /// A person who ran `uptok`.
     CommandLine,
-    /// Uptok by itself.
+    /// Uptok itself, such as a background job.
     System,
-    /// Somebody who is not signed in.
+    /// A person who is not signed in.
     Visitor,
 }
 
@@ -83,20 +83,20 @@ impl AuditContext {
         Ok(Self::new(chain, actor).from_place(Some(address), request_id(request)))
     }
 
-    /// The same with another actor.
+    /// The same context with another actor.
     #[must_use]
     pub fn by(mut self, actor: Actor) -> Self {
         self.actor = actor;
         self
     }
 
-    /// The same with this actor in place of a visitor, such as one who has just registered.
+    /// Replaces a visitor by this actor, such as a user who has just registered. Keeps any other actor.
     #[must_use]
     pub fn else_by(self, actor: Actor) -> Self {
         if self.actor == Actor::Visitor { self.by(actor) } else { self }
     }
 
-    /// The same with the address and id of a request, which may be over by now.
+    /// The same context with the address and id of a request, which may be over by now.
     #[must_use]
     pub fn from_place(mut self, address: Option<IpAddr>, request_id: Option<Uuid>) -> Self {
         self.address = address;

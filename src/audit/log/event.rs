@@ -19,7 +19,7 @@ pub enum EventKind {
     KeyExpired,
     /// A user logged in.
     SignInSucceeded,
-    /// Somebody gave the e-mail of a user and a wrong password.
+    /// A login with the e-mail of a user failed.
     SignInFailed,
     /// A user logged out.
     SignInEnded,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 define_sql_function! {
-    /// The present time. The time of the transaction may be earlier, as it may have waited for the head.
+    /// The current time. That of the transaction may be earlier, because it may have waited for the head.
     fn clock_timestamp() -> diesel::sql_types::Timestamptz
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct ChainHead {
 /// lock, or there may be deadlocks. One that records in several chains does so in the order of their clients.
 ///
 /// # Errors
-/// Those of the database.
+/// If the database fails.
 pub fn record(
     connection: &mut PgConnection,
     client: &ClientId,

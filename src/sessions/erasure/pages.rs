@@ -1,4 +1,4 @@
-//! Erasing a shopper in the browser: who it is, how many sessions that are, and then for good.
+//! Erasing a shopper in the browser: name the shopper, confirm the number of sessions, erase.
 
 use actix_session::Session as Cookie;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};

@@ -2,23 +2,23 @@
 
 use crate::error::FieldError;
 
-/// The longest id or e-mail that is looked for, in characters: that of a session.
+/// Maximum length of an id or e-mail in characters, as in a session.
 const TEXT_MAX: usize = 10_000;
 
-/// What a shopper is known by.
+/// How a shopper is identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shopper {
-    /// The sender's id of the shopper, exactly.
+    /// The sender's id of the shopper, matched exactly.
     Id(String),
-    /// The e-mail, in whatever case.
+    /// The e-mail, ignoring case.
     Email(String),
 }
 
 impl Shopper {
-    /// Exactly one of the two; an empty text is not given.
+    /// Requires exactly one of the two. Empty text counts as absent.
     ///
     /// # Errors
-    /// A sentence for the field that is wrong.
+    /// A message for the wrong field.
     pub fn parse(shopper_id: &str, email: &str) -> Result<Self, FieldError> {
         let (shopper_id, email) = (shopper_id.trim(), email.trim());
         let shopper = match (shopper_id.is_empty(), email.is_empty()) {
@@ -44,7 +44,7 @@ impl Shopper {
         }
     }
 
-    /// The field of a form that it is in.
+    /// The name of its form field.
     #[must_use]
     pub const fn field(&self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use crate::{
     sessions::{fields::session_fields, import::store::discard_waiting},
 };
 
-/// Number of sessions that are searched in one transaction, for which recording has to wait.
+/// Sessions searched per transaction. Recording waits for each transaction.
 const PIECE: i64 = 50_000;
 
 /// Counts the sessions of the shopper.

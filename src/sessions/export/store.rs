@@ -108,8 +108,8 @@ pub(crate) fn find_session(
     find_authorized(connection, credentials, session, Option::<Session>::as_select())
 }
 
-/// Up to this many matches are found first and then sorted. More, or the matches of an agent, whose index has them in
-/// order, are walked in order until the page is full.
+/// Up to this many matches are found first and then sorted. If there are more, or if the filter names an
+/// agent, whose index has them in order, an index is read in order until the page is full.
 const SORTED_MAX: i64 = 50_000;
 
 /// A page of the sessions that match the filter, or those after the cursor, within the snapshot of the caller.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::choice::{Channel, SessionStatus};
 
-/// The longest text of a field without a limit of its own, in characters.
+/// Maximum length of a text field without a limit of its own, in characters.
 const TEXT_MAX: usize = 10_000;
 
 const TEXT: FieldType = FieldType::Text { max: TEXT_MAX };
@@ -154,11 +154,11 @@ pub struct SessionField {
     pub meaning: &'static str,
     /// What null means, in JSON and for an empty cell in CSV. `None` if the field is never null.
     pub null_meaning: Option<&'static str>,
-    /// Whether a sender must give it.
+    /// Whether a sender must provide it.
     pub is_required: bool,
     /// Whether it is about the shopper, so that erasing the shopper blanks it.
     pub is_personal: bool,
-    /// Whether a value that a sender gives is ignored, whatever it is.
+    /// Whether any value from a sender is ignored.
     pub is_set_by_us: bool,
 }
 
@@ -192,7 +192,7 @@ impl SessionField {
         Self { is_set_by_us: true, ..self }
     }
 
-    /// What null means, as the documentation says it.
+    /// What null means, for the documentation.
     #[must_use]
     pub fn null_text(&self) -> &'static str {
         match (self.null_meaning, self.field_type) {
@@ -206,13 +206,13 @@ impl SessionField {
 /// The type of a field. [`Display`](fmt::Display) is its name in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
-    /// Version 7.
+    /// A UUID, version 7.
     Uuid,
-    /// A limit that is `None` is that of the column.
+    /// Without a limit, the range of the column applies.
     Integer {
-        /// The least value.
+        /// Minimum, inclusive.
         min: Option<i64>,
-        /// The greatest value.
+        /// Maximum, inclusive.
         max: Option<i64>,
         /// What it counts.
         unit: Option<&'static str>,
@@ -237,7 +237,7 @@ pub enum FieldType {
 }
 
 impl FieldType {
-    /// The longest text, in characters.
+    /// Maximum length of the text, in characters.
     pub(crate) fn max_length(self) -> usize {
         if let Self::Text { max } = self { max } else { TEXT_MAX }
     }

@@ -1,4 +1,4 @@
-//! Values of session fields as text: how a sender writes them, and how CSV and fingerprints do.
+//! Values of session fields as text: as senders write them, and as CSV files and fingerprints contain them.
 
 use std::borrow::Cow;
 
@@ -11,15 +11,15 @@ use super::{
 };
 use crate::web::time::rfc3339;
 
-/// Why a value is refused: a sentence that says what to write.
+/// Why a value is refused: a message that says what to write.
 pub(crate) type ValueError = Cow<'static, str>;
 
-/// A value that a sender gives as text.
+/// A value that is parsed from a sender's text.
 pub(crate) trait ParseValue: Sized {
-    /// Parses text that is not empty. `now` limits times: what was recorded has happened.
+    /// Parses text that is not empty. Times more than a day after `now` are refused.
     fn parse_value(text: &str, field: &SessionField, now: DateTime<Utc>) -> Result<Self, ValueError>;
 
-    /// The value of a field that was not given; an error if the field is required.
+    /// The value of an absent field, or an error if the field is required.
     fn absent() -> Result<Self, ValueError> {
         Err("Fill this in.".into())
     }

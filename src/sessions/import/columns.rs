@@ -4,7 +4,7 @@ use std::{collections::HashMap, str::FromStr};
 
 use crate::sessions::fields::{COLUMNS, SESSION_FIELDS};
 
-/// The name of a column in a file, and which of [`COLUMNS`] it is. `None` leaves it out.
+/// The name of a column in a file and the entry of [`COLUMNS`] that it maps to, or `None` to skip it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnMapping {
     theirs: String,
@@ -14,7 +14,7 @@ pub struct ColumnMapping {
 impl FromStr for ColumnMapping {
     type Err = String;
 
-    /// `Their Name=ourName`; `Their Name=` leaves the column out.
+    /// `Their Name=ourName`; `Their Name=` skips the column.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (theirs, ours) = text.rsplit_once('=').ok_or("write it as 'Their Name=ourName'")?;
         let ours = match ours.trim() {
@@ -48,7 +48,7 @@ pub fn find_column_loosely(name: &str) -> Option<&'static str> {
 /// Checks that a file with columns of these names needs no mapping.
 ///
 /// # Errors
-/// Why it needs one, as a sentence.
+/// Why it needs one, as a message for the user.
 pub fn check_header(names: &[String]) -> Result<(), String> {
     if let Some(name) = names.iter().find(|name| find_column_loosely(name).is_none()) {
         return Err(format!("“{name}” is no field of the record"));
@@ -57,10 +57,10 @@ pub fn check_header(names: &[String]) -> Result<(), String> {
     ColumnPositions::from_names(&names, &[]).map(|_positions| ())
 }
 
-/// Checks that these columns make a record. `None` leaves a column out.
+/// Checks that these columns form a record. `None` skips a column.
 ///
 /// # Errors
-/// A column that is missing or there twice, as a sentence.
+/// A message about a column that is missing or appears twice.
 pub fn check_columns(columns: &[Option<&'static str>]) -> Result<(), String> {
     ColumnPositions::from_columns(columns).map(|_positions| ())
 }
@@ -81,8 +81,8 @@ pub(crate) struct ColumnPositions {
 }
 
 impl ColumnPositions {
-    /// A column without an entry in `mappings` is found by its name. The error is a sentence about a column that is
-    /// unknown, missing or there twice.
+    /// A column without an entry in `mappings` is found by its name. The error is a message about a column
+    /// that is unknown, missing or appears twice.
     pub(crate) fn from_names(names: &[&str], mappings: &[ColumnMapping]) -> Result<Self, String> {
         if let Some(missing) = mappings.iter().find(|it| !names.iter().any(|name| it.matches(name))) {
             return Err(format!("the file has no column “{}”", missing.theirs));
@@ -94,7 +94,7 @@ impl ColumnPositions {
         Self::from_columns(&names.iter().map(column).collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// `None` leaves a column out. The error is a sentence about a column that is missing or there twice.
+    /// `None` skips a column. The error is a message about a column that is missing or appears twice.
     pub(crate) fn from_columns(columns: &[Option<&'static str>]) -> Result<Self, String> {
         let mut positions = HashMap::new();
         for (position, column) in columns.iter().enumerate() {

@@ -1,5 +1,6 @@
-//! Ids for sessions of a file that have neither the sender's id nor ours. They are made from the content, so importing
-//! the same file again changes nothing. Equal lines get different ids and stay separate sessions.
+//! Ids for sessions in a file that have neither the sender's id nor ours. They are derived from the content,
+//! so importing the same file again changes nothing. Equal lines get different ids and stay separate
+//! sessions.
 
 use std::collections::HashMap;
 

@@ -86,8 +86,8 @@ impl DryRun {
         Ok(incoming.iter().map(outcome).collect())
     }
 
-    /// The key of a session whose `externalId` is not stored: an earlier line may have incoming it that id, or this one
-    /// does so by our id.
+    /// The key of a session whose `externalId` is not stored. It is our id if an earlier line gave that
+    /// session this `externalId`, or if this record does so.
     fn key_of_new(&self, external_id: String, session_id: Option<Uuid>) -> SessionIdentity {
         if let Some(id) = self.named.get(&external_id) {
             return SessionIdentity::Ours(*id);

@@ -42,7 +42,7 @@ pub struct ImportSummary {
     pub rejected: u64,
 }
 
-/// A line that is left out.
+/// A rejected line.
 #[derive(Debug)]
 pub struct RejectedLine {
     /// The number of the line in the file, from 1.
@@ -64,7 +64,7 @@ impl ImportMode {
     /// Stores the sessions or simulates that, and counts the outcomes.
     ///
     /// # Errors
-    /// Those of the database.
+    /// If the database fails.
     pub fn apply(
         &mut self,
         connection: &mut PgConnection,
@@ -86,8 +86,8 @@ impl ImportMode {
 /// ahead while it is stored.
 ///
 /// # Errors
-/// A wrong header, an unreadable file, or those of the database. Earlier batches stay; importing the same file again
-/// completes it.
+/// If the header is wrong, the file is unreadable, or the database fails. Earlier batches stay; importing the
+/// same file again completes it.
 pub fn import(
     connection: &mut PgConnection,
     file: impl Read + Send,
@@ -160,7 +160,7 @@ fn read(
     }
 }
 
-/// Separates the sessions from the lines that hold none.
+/// Separates the sessions from the rejected lines.
 pub(crate) fn split_rejected(lines: Vec<ParsedLine>) -> (Vec<IncomingSession>, Vec<RejectedLine>) {
     let (mut sessions, mut rejected) = (Vec::with_capacity(lines.len()), Vec::new());
     for ParsedLine { number, given } in lines {

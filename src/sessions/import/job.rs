@@ -27,11 +27,11 @@ text_enum! {
         Checked = "checked",
         /// A worker stores its sessions.
         Importing = "importing",
-        /// All its sessions are stored, but for the rejected lines.
+        /// All its sessions are stored, except the rejected lines.
         Done = "done",
         /// The file is unreadable.
         Failed = "failed",
-        /// A user discarded it, or it was left for too long.
+        /// A user discarded it, or it was abandoned for too long.
         Discarded = "discarded",
     }
 }

@@ -1,6 +1,6 @@
 //! Splits a file into lines, and the lines of a CSV (RFC 4180) into cells, wherever its chunks are cut.
 //!
-//! Of a line that is too long only the beginning is kept, so no file can fill the memory.
+//! Only the beginning of an overlong line is kept, so no file can exhaust the memory.
 
 /// Maximum length of a line, in bytes.
 pub(crate) const LINE_MAX: usize = 1024 * 1024;
@@ -65,7 +65,7 @@ enum SplitterState {
 
 #[derive(Debug)]
 pub(crate) struct LineSplitter {
-    /// `None` if lines have no cells and quotes no meaning.
+    /// `None` if lines have no cells and quotes have no meaning.
     delimiter: Option<u8>,
     state: SplitterState,
     line: u64,

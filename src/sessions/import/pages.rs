@@ -40,7 +40,7 @@ const SAMPLE_LINES: usize = 3;
 const REJECTED_SHOWN: usize = 100;
 /// File names are truncated to this many characters.
 const NAME_MAX: usize = 255;
-/// Room for the other fields and the heads of the parts, in bytes.
+/// Allowance for the other fields and the part headers, in bytes.
 const FORM_BYTES: usize = 16 * 1024;
 
 const ADMINS_ONLY: &str = "Only owners and admins of this client import sessions.";
@@ -160,7 +160,7 @@ fn file_name(upload: &FileUpload) -> String {
     if name.trim().is_empty() { "without a name".to_owned() } else { name }
 }
 
-/// Stores the file while it arrives. Returns a sentence if it cannot be imported.
+/// Stores the file while it arrives. Returns a message if it cannot be imported.
 async fn receive(upload: &mut FileUpload, db: &Db, import: &ImportRef) -> Result<Option<String>, AppError> {
     let mut file = UploadedFile { chunks: 0, bytes: 0, is_json: false, state: ImportState::Checking };
     while let Some(bytes) = upload.next_chunk().await? {
@@ -186,7 +186,7 @@ async fn receive(upload: &mut FileUpload, db: &Db, import: &ImportRef) -> Result
 
 /// Whether the file can be checked at once, or its columns have to be mapped first.
 ///
-/// Returns a sentence if it is no file of sessions.
+/// Returns a message if the file cannot contain sessions.
 fn state_after_upload(file_start: &[u8]) -> Result<ImportState, String> {
     if FileFormat::is_json(file_start) {
         return Ok(ImportState::Checking);
@@ -290,7 +290,7 @@ fn mapping_reason(file_start: &[u8]) -> Option<String> {
     sessions::check_header(&names).err()
 }
 
-/// The columns with the `chosen` fields, or else with those whose names are alike.
+/// The columns with the `chosen` fields, or by default with the fields of similar names.
 fn column_choices(file_start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<ColumnChoice> {
     let (names, rows) = sessions::read_columns(file_start, SAMPLE_LINES).unwrap_or_default();
     let column = |(index, name): (usize, String)| {

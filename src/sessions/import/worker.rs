@@ -70,7 +70,7 @@ impl ImportWorker {
     /// Processes one import. Returns whether there was one.
     ///
     /// # Errors
-    /// Those of the database; the import continues at its last chunk, here or on another node.
+    /// If the database fails. The import then continues at its last chunk, here or on another node.
     pub async fn work_on_next(&self) -> Result<bool, AppError> {
         let Some(mut import) = self.claim().await? else { return Ok(false) };
         while let Some(rest) = self.step(import).await? {
@@ -82,7 +82,7 @@ impl ImportWorker {
     /// Takes over an import that no worker processes.
     ///
     /// # Errors
-    /// Those of the database.
+    /// If the database fails.
     pub async fn claim(&self) -> Result<Option<ClaimedImport>, AppError> {
         let id = self.id;
         let claimed = self.db.run(move |connection| store::claim(connection, id)).await?;
@@ -92,7 +92,7 @@ impl ImportWorker {
     /// Processes the next chunk in one transaction. Returns `None` if nothing is left to do.
     ///
     /// # Errors
-    /// Those of the database.
+    /// If the database fails.
     pub async fn step(&self, mut import: ClaimedImport) -> Result<Option<ClaimedImport>, AppError> {
         let (worker, chain_key) = (self.id, self.chain_key.clone());
         self.db

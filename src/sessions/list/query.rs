@@ -1,4 +1,4 @@
-//! The list's address: filters, search and position.
+//! The query string of the list: filters, search and position.
 
 use chrono::DateTime;
 
@@ -95,7 +95,7 @@ impl SessionListQuery {
     }
 }
 
-/// What is wrong with the filters as text, whatever they mean.
+/// Control characters in any filter, and a search that is too long.
 fn text_errors(address: &ListAddress) -> Vec<FieldError> {
     let filters = address.filters().iter();
     let mut errors: Vec<_> = filters

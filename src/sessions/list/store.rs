@@ -36,7 +36,7 @@ pub(crate) struct SessionListRequest {
 pub(crate) struct SearchRequest {
     /// One or more words.
     pub(crate) text: String,
-    /// The sequence to begin at, going back. Without one, the last recorded.
+    /// The sequence at which the search starts, going back; without one, the last recorded.
     pub(crate) newest: Option<i64>,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct RecordAnswer {
 /// Records the batch, or replays its saved answer. The transaction of the caller must include the authorization.
 ///
 /// # Errors
-/// [`AppError::Unprocessable`] if items are invalid and the batch is not partial; those of
+/// [`AppError::Unprocessable`] if items are invalid and the batch is not partial; the errors of
 /// [`idempotency::find_answer`].
 pub(crate) fn record_once(
     connection: &mut PgConnection,

@@ -21,11 +21,11 @@ pub const BATCH_MAX: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordOutcome {
-    /// It is new.
+    /// The session was not stored before.
     Created,
-    /// It was there and changed.
+    /// A stored session was changed.
     Updated,
-    /// It was there and is equal or newer.
+    /// The stored session is equal or newer.
     Unchanged,
 }
 
@@ -33,7 +33,7 @@ pub enum RecordOutcome {
 pub struct RecordResult {
     /// Our id of the session.
     pub session_id: Uuid,
-    /// Whether it was stored.
+    /// What happened to the record.
     pub outcome: RecordOutcome,
 }
 

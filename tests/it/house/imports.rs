@@ -30,7 +30,7 @@ struct SourceFile {
     external: BTreeSet<String>,
     /// Paths into the crate as written, made absolute.
     imports: BTreeSet<CratePath>,
-    /// The names that `use` brings in, and what they stand for.
+    /// The names that `use` brings in, and the paths that they refer to.
     names: BTreeMap<String, CratePath>,
 }
 
@@ -74,7 +74,7 @@ impl Crate {
         graph
     }
 
-    /// What the parent module of a path calls by the path's last name.
+    /// What the last name of a path refers to in its parent module.
     fn reexported(&self, path: &[String]) -> Option<&CratePath> {
         let (name, parent) = path.split_last()?;
         self.files[self.modules.get(parent)?].names.get(name).filter(|it| *it != path)

@@ -10,7 +10,7 @@ use std::{
 
 use super::imports::{Crate, Graph, is_index};
 
-/// The longest file, in lines without its tests. Generated files may be longer.
+/// Maximum length of a file, in lines without its tests. Generated files may be longer.
 const LINES_MAX: usize = 400;
 
 /// Folders that every room may use. The others are rooms.
