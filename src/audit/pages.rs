@@ -55,21 +55,21 @@ struct AuditRow {
     /// `23 Nov 2026, 10:45:06 UTC`.
     time_text: String,
     event_kind: String,
-    actor: AuditTarget,
-    target: AuditTarget,
-    related: AuditTarget,
+    actor: UserOrKeyText,
+    target: UserOrKeyText,
+    related: UserOrKeyText,
     details: Vec<(String, String)>,
     address: String,
 }
 
 /// A user or a key.
 #[derive(Default)]
-struct AuditTarget {
+struct UserOrKeyText {
     text: String,
     is_key: bool,
 }
 
-impl AuditTarget {
+impl UserOrKeyText {
     fn new(id: Option<&str>, names: &HashMap<String, String>) -> Self {
         let id = id.unwrap_or_default();
         let text = names.get(id).map_or(id, String::as_str).to_owned();
@@ -79,7 +79,7 @@ impl AuditTarget {
 
 impl AuditRow {
     fn new(record: &AuditRecord, names: &HashMap<String, String>) -> Self {
-        let mut actor = AuditTarget::new(record.actor.as_deref(), names);
+        let mut actor = UserOrKeyText::new(record.actor.as_deref(), names);
         if let Some((_, name)) = ACTORS.iter().find(|(kind, _)| *kind == record.actor_kind && !actor.is_key) {
             (*name).clone_into(&mut actor.text);
         }
@@ -92,8 +92,8 @@ impl AuditRow {
             time_text: record.at.format("%-d %b %Y, %H:%M:%S UTC").to_string(),
             event_kind: record.act.clone(),
             actor,
-            target: AuditTarget::new(record.target.as_deref(), names),
-            related: AuditTarget::new(record.related.as_deref(), names),
+            target: UserOrKeyText::new(record.target.as_deref(), names),
+            related: UserOrKeyText::new(record.related.as_deref(), names),
             details,
             address: record.address.map(|network| network.addr().to_string()).unwrap_or_default(),
         }

@@ -5,7 +5,7 @@ mod environment;
 mod erase;
 mod import;
 mod keys;
-mod logs;
+mod log_output;
 mod questions;
 mod serve;
 mod user;
@@ -80,7 +80,7 @@ enum CliCommand {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let logs = match logs::start_logging(&cli.settings) {
+    let logs = match log_output::start_logging(&cli.settings) {
         Ok(logs) => logs,
         Err(error) => return print_error(&error),
     };

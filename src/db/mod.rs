@@ -47,7 +47,7 @@ impl Db {
             .connection_timeout(wait)
             // Without this test the pool keeps handing out connections that died while idle.
             .test_on_check_out(true)
-            .connection_customizer(Box::new(ConnectionSettings))
+            .connection_customizer(Box::new(ConnectionCustomizer))
             .build(ConnectionManager::new(url))?;
         let permits = Arc::new(Semaphore::new(usize::try_from(connections)?));
         Ok(Self { pool, permits, wait, pipeline_config: pipeline::parse_config(url).map(Arc::new) })
@@ -137,9 +137,9 @@ define_sql_function! {
 
 /// Settings of every pooled connection.
 #[derive(Debug)]
-struct ConnectionSettings;
+struct ConnectionCustomizer;
 
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for ConnectionSettings {
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for ConnectionCustomizer {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
         connection
             .batch_execute(

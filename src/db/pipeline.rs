@@ -47,7 +47,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 pub type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// A read-only statement with its parameters.
-pub struct PipelineQuery<'a> {
+pub struct PipelinedStatement<'a> {
     /// Prepared once per connection.
     pub sql: &'static str,
     /// In the order `$1`, `$2`.
@@ -90,7 +90,7 @@ impl Pipeline {
     /// [`AppError::Busy`] if the rows take too long.
     pub async fn query(
         &self,
-        query: &PipelineQuery<'_>,
+        query: &PipelinedStatement<'_>,
         read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, AppError> {
         let Some(open) = self.open() else { return Ok(false) };
@@ -210,7 +210,7 @@ impl OpenConnection {
 
     async fn query(
         &self,
-        query: &PipelineQuery<'_>,
+        query: &PipelinedStatement<'_>,
         mut read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, Error> {
         let statement = self.prepared(query.sql).await?;

@@ -15,7 +15,7 @@ use diesel::{
 use super::credentials::{AUTHORIZED_SQL, Credentials, authorizes, find_live_key};
 use crate::{
     api_keys::rights::Scope,
-    db::pipeline::{Parameter, Pipeline, PipelineQuery, PipelineRow},
+    db::pipeline::{Parameter, Pipeline, PipelineRow, PipelinedStatement},
     error::AppError,
     schema::api_keys,
 };
@@ -269,8 +269,11 @@ impl AuthorizedPipelineQuery<'_> {
         let secret_hash = credentials.secret_hash.as_slice();
         let of_key: [Parameter<'_>; 5] = [&client, &public_key, &secret_hash, &scopes, &credentials.address];
         let parameters = [&of_key, self.parameters].concat();
-        let query =
-            PipelineQuery { sql: self.statement.sql(), parameters: &parameters, rows_max: self.rows_max };
+        let query = PipelinedStatement {
+            sql: self.statement.sql(),
+            parameters: &parameters,
+            rows_max: self.rows_max,
+        };
         let mut limit = None;
         let is_complete = pipeline.query(&query, |row| {
             if limit.is_none() {

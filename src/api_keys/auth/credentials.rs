@@ -207,9 +207,11 @@ mod tests {
         let condition = sql.split_once(" WHERE ").unwrap().1.replace("$5", "0").replace("$6", "$5");
         assert_eq!(normalized(&condition), normalized(AUTHORIZED_SQL));
         let expected = format!(
-            "[\"{}\", \"uptok_AAAAAAAAAAAA\", {:?}, [\"sessions:read\"], 0, {:?}]",
+            "[\"{}\", \"{}\", {:?}, [{:?}], 0, {:?}]",
             credentials.client,
+            credentials.public_key,
             [7; 32],
+            Scope::SessionsRead,
             IpNet::from(credentials.address)
         );
         assert_eq!(parameters, expected);

@@ -82,15 +82,15 @@ impl ChainKey {
         hex(&hash.end()[..PSEUDONYM_LENGTH])
     }
 
-    fn begin(&self, label: &str) -> ChainHashInput {
-        ChainHashInput(self.mac.clone()).part(label.as_bytes())
+    fn begin(&self, label: &str) -> ChainHasher {
+        ChainHasher(self.mac.clone()).part(label.as_bytes())
     }
 }
 
 /// Input of a hash. Each part follows its length, so that parts cannot be shifted into each other.
-struct ChainHashInput(Hmac<Sha256>);
+struct ChainHasher(Hmac<Sha256>);
 
-impl ChainHashInput {
+impl ChainHasher {
     fn part(mut self, bytes: &[u8]) -> Self {
         let length = u64::try_from(bytes.len()).expect("a part in memory has a length of 64 bits");
         self.0.update(&length.to_be_bytes());

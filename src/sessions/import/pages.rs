@@ -222,7 +222,7 @@ struct ImportPage {
     rejected: Vec<RejectedField>,
     /// The number of errors, if not all of them are shown.
     rejected_total: Option<String>,
-    columns: Vec<ColumnChoice>,
+    columns: Vec<FileColumn>,
     /// Why the columns have to be mapped, as a sentence.
     mapping_reason: Option<String>,
     fields: &'static [&'static str],
@@ -231,7 +231,7 @@ struct ImportPage {
 }
 
 /// A column of the file that has to be mapped.
-struct ColumnChoice {
+struct FileColumn {
     name: String,
     samples: String,
     /// The chosen field, or an empty text.
@@ -291,14 +291,14 @@ fn mapping_reason(file_start: &[u8]) -> Option<String> {
 }
 
 /// The columns with the `chosen` fields, or by default with the fields of similar names.
-fn column_choices(file_start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<ColumnChoice> {
+fn column_choices(file_start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<FileColumn> {
     let (names, rows) = sessions::read_columns(file_start, SAMPLE_LINES).unwrap_or_default();
     let column = |(index, name): (usize, String)| {
         let samples = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.is_empty());
         let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
         let guessed = sessions::find_column_loosely(&name);
         let field = chosen.map_or(guessed, |chosen| chosen.get(index).copied().flatten());
-        ColumnChoice { name, samples: samples.join(" · "), field: field.unwrap_or_default() }
+        FileColumn { name, samples: samples.join(" · "), field: field.unwrap_or_default() }
     };
     names.into_iter().enumerate().map(column).collect()
 }

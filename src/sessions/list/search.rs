@@ -24,7 +24,7 @@ const WORDS_MAX: usize = 8;
 const CONTAINS_SQL: &str = "concat_ws(' ', external_id, agent_name, agent_email, shopper_id, shopper_name, \
      shopper_email, shopper_phone, order_id, queue_name, notes) ilike ";
 
-pub(crate) struct SearchResult {
+pub(crate) struct SessionSearchResult {
     /// The newest `createdAt` first.
     pub(crate) sessions: Vec<Session>,
     /// Whether more than [`SHOWN_MAX`] sessions match.
@@ -43,7 +43,7 @@ pub(crate) fn search(
     filter: &SessionFilter,
     text: &str,
     newest: Option<i64>,
-) -> QueryResult<SearchResult> {
+) -> QueryResult<SessionSearchResult> {
     let counter = session_counters::table.find(client);
     let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
     let last = newest.unwrap_or(recorded).min(recorded);
@@ -67,7 +67,7 @@ pub(crate) fn search(
     let is_truncated = found.len() > SHOWN_MAX;
     found.truncate(SHOWN_MAX);
     found.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.sequence)));
-    Ok(SearchResult { sessions: found, is_truncated, searched_to })
+    Ok(SessionSearchResult { sessions: found, is_truncated, searched_to })
 }
 
 /// The sessions whose `sessionId` or `externalId` is `text`.
