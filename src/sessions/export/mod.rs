@@ -6,6 +6,7 @@ pub(super) mod page_cache;
 pub(super) mod pipeline_store;
 pub(super) mod query;
 pub(super) mod response;
+mod rfc3339;
 pub(super) mod row_encoder;
 pub(super) mod store;
 pub(super) mod stream;

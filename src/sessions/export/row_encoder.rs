@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use uuid::Uuid;
 
-use super::query::ExportFormat;
+use super::{query::ExportFormat, rfc3339::Rfc3339Writer};
 use crate::{
     db::pipeline::PipelineRow,
     sessions::fields::{COLUMNS, FieldType, SESSION_FIELDS, SessionField},
-    web::{csv, time::Rfc3339Writer},
+    web::csv,
 };
 
 /// The index of `sequence` in [`COLUMNS`].
