@@ -1,4 +1,6 @@
-//! Numbers and bytes as text.
+//! Numbers, durations, money and bytes as text.
+
+use chrono::TimeDelta;
 
 /// A number with thousands separators: `1,234,567`.
 #[must_use]
@@ -63,13 +65,26 @@ pub fn byte_size(count: i64) -> String {
 
 /// A duration in its two largest units: `1 h 02 min`, `3 min 20 s`, `45 s`; `–` if it is unknown.
 #[must_use]
-pub fn duration_text(seconds: Option<i32>) -> String {
+pub fn exact_duration(seconds: Option<i32>) -> String {
     match seconds {
         None => "–".to_owned(),
         Some(seconds @ ..60) => format!("{seconds} s"),
         Some(seconds @ 60..3600) => format!("{} min {:02} s", seconds / 60, seconds % 60),
         Some(seconds) => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// A duration, rounded to minutes, hours or days: `90 minutes`, `2 hours`, `14 days`.
+#[must_use]
+pub fn rounded_duration(duration: TimeDelta) -> String {
+    let minutes = (duration.num_seconds() + 30) / 60;
+    let (count, unit) = match minutes {
+        ..=0 => return "less than a minute".to_owned(),
+        1..=90 => (minutes, "minute"),
+        91..=2880 => ((minutes + 30) / 60, "hour"),
+        _ => ((minutes + 720) / 1440, "day"),
+    };
+    format!("{count} {}", plural(count, unit))
 }
 
 /// Numbers of decimals other than 2, with their currencies (ISO 4217).
@@ -111,8 +126,29 @@ mod tests {
     #[test]
     fn durations_have_two_units() {
         let texts: Vec<_> =
-            [None, Some(0), Some(59), Some(200), Some(3725)].into_iter().map(duration_text).collect();
+            [None, Some(0), Some(59), Some(200), Some(3725)].into_iter().map(exact_duration).collect();
         assert_eq!(texts, ["–", "0 s", "59 s", "3 min 20 s", "1 h 02 min"]);
+    }
+
+    #[test]
+    fn rounded_durations_have_one_unit() {
+        let said = [0, 29, 30, 89, 3600, 5430, 82_800, 86_399, 172_800, 172_830, 1_209_600, 7_775_999]
+            .map(|seconds| rounded_duration(TimeDelta::seconds(seconds)));
+        let expected = [
+            "less than a minute",
+            "less than a minute",
+            "1 minute",
+            "1 minute",
+            "60 minutes",
+            "2 hours",
+            "23 hours",
+            "24 hours",
+            "48 hours",
+            "2 days",
+            "14 days",
+            "90 days",
+        ];
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     },
     usage::KeyUse,
     web::{
-        format::{grouped, plural},
+        format::{grouped, plural, rounded_duration},
         time::{DisplayTime, RelativeTime},
     },
 };
@@ -60,7 +60,7 @@ impl KeyRow {
             ends_at: key.expires_at.map(DisplayTime::from),
             used: usage.and_then(|usage| KeyUseSummary::new(usage, &key)),
             created: key.created_at.into(),
-            name: key.name,
+            name: key.name.to_string(),
             public_key: key.public_key.to_string(),
             client_id: key.client_id.to_string(),
             status,
@@ -115,7 +115,7 @@ fn limit_text(requests_per_minute: i32) -> String {
 
 fn end_text(status: KeyStatus, left: Option<TimeDelta>) -> String {
     let Some(left) = left else { return "never expires".to_owned() };
-    let duration = duration_text(left.abs());
+    let duration = rounded_duration(left.abs());
     match status {
         KeyStatus::Active | KeyStatus::Expiring => format!("expires in {duration}"),
         KeyStatus::Replaced => format!("ends in {duration}"),
@@ -123,42 +123,9 @@ fn end_text(status: KeyStatus, left: Option<TimeDelta>) -> String {
     }
 }
 
-/// A duration, rounded to minutes, hours or days.
-pub(crate) fn duration_text(duration: TimeDelta) -> String {
-    let minutes = (duration.num_seconds() + 30) / 60;
-    let (count, unit) = match minutes {
-        ..=0 => return "less than a minute".to_owned(),
-        1..=90 => (minutes, "minute"),
-        91..=2880 => ((minutes + 30) / 60, "hour"),
-        _ => ((minutes + 720) / 1440, "day"),
-    };
-    format!("{count} {}", plural(count, unit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_span_is_said_in_its_nearest_unit() {
-        let said = [0, 29, 30, 89, 3600, 5430, 82_800, 86_399, 172_800, 172_830, 1_209_600, 7_775_999]
-            .map(|seconds| duration_text(TimeDelta::seconds(seconds)));
-        let expected = [
-            "less than a minute",
-            "less than a minute",
-            "1 minute",
-            "1 minute",
-            "60 minutes",
-            "2 hours",
-            "23 hours",
-            "24 hours",
-            "48 hours",
-            "2 days",
-            "14 days",
-            "90 days",
-        ];
-        assert_eq!(said, expected);
-    }
 
     #[test]
     fn an_end_says_what_becomes_of_the_key() {

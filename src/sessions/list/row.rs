@@ -8,7 +8,7 @@ use crate::{
         session::Session,
     },
     web::{
-        format::{duration_text, money},
+        format::{exact_duration, money},
         time::DisplayTime,
     },
 };
@@ -40,7 +40,7 @@ pub(crate) struct DurationText {
 
 impl From<Option<i32>> for DurationText {
     fn from(seconds: Option<i32>) -> Self {
-        Self { text: duration_text(seconds), exact: seconds.map(|seconds| format!("{seconds} seconds")) }
+        Self { text: exact_duration(seconds), exact: seconds.map(|seconds| format!("{seconds} seconds")) }
     }
 }
 
