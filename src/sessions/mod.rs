@@ -44,8 +44,8 @@ pub(crate) use list::pages as session_list_pages;
 pub use record::{IncomingSession, SessionRecord};
 pub(crate) use recording::handlers as recording_handlers;
 pub use recording::{
-    handlers::BODY_LIMIT as RECORD_BODY_LIMIT,
+    handlers::{BATCH_MAX, BODY_LIMIT as RECORD_BODY_LIMIT},
     idempotency::KEPT_HOURS,
-    store::{BATCH_MAX, RecordOutcome, RecordResult, record_all},
+    store::{RecordOutcome, RecordResult, record_all},
 };
 pub use session::Session;

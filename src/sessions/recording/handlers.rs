@@ -8,7 +8,6 @@ use sha2::{Digest as _, Sha256};
 use super::{
     batch::{self, BatchItem, RecordRequest},
     idempotency::IdempotentRequest,
-    store::BATCH_MAX,
 };
 use crate::{
     api_keys::{ApiQuery, ApiReply, PresentedKey},
@@ -17,6 +16,8 @@ use crate::{
     web::{body::RawBody, time},
 };
 
+/// Maximum number of records in a body.
+pub const BATCH_MAX: usize = 1000;
 /// Maximum size of a body, in bytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 

@@ -16,9 +16,6 @@ use crate::{
     sessions::record::{IncomingSession, SessionRecord},
 };
 
-/// Maximum number of records in a batch.
-pub const BATCH_MAX: usize = 1000;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordOutcome {
     /// The session was not stored before.
@@ -37,8 +34,8 @@ pub struct RecordResult {
     pub outcome: RecordOutcome,
 }
 
-/// Stores at most [`BATCH_MAX`] records in their order, all or none. A record whose `externalId`, or else our id, is known
-/// updates that session unless the stored one is newer.
+/// Stores the records in their order, all or none. A record whose `externalId`, or else our id, is known updates that
+/// session unless the stored one is newer.
 ///
 /// The counter of the client stays locked until commit, so sequences are dense and in the order of commits.
 ///
