@@ -2,11 +2,19 @@
 
 use std::str::FromStr;
 
-use crate::text::{LineError, normalize_line};
+use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
+
+use crate::{
+    db::sql::impl_text_column,
+    text::{LineError, normalize_line},
+};
 
 /// A name of 1 to 120 characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq)]
+#[diesel(sql_type = Text)]
 pub struct DisplayName(String);
+
+impl_text_column!(DisplayName);
 
 impl DisplayName {
     /// The name as text.

@@ -2,14 +2,20 @@
 
 use std::{fmt, str::FromStr};
 
+use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
 use unicode_normalization::UnicodeNormalization as _;
+
+use crate::db::sql::impl_text_column;
 
 /// An e-mail address in the form that is stored and compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC
 /// 5321).
 ///
 /// Only the syntax is checked, not whether mail can be delivered.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash)]
+#[diesel(sql_type = Text)]
 pub struct EmailAddress(String);
+
+impl_text_column!(EmailAddress);
 
 impl EmailAddress {
     /// The address as text.

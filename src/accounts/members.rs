@@ -86,7 +86,7 @@ pub fn set_enabled(
     is_enabled: bool,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
-        let user = users::table.filter(users::email.eq(email.as_str()));
+        let user = users::table.filter(users::email.eq(email));
         let (user_id, was_enabled) = user
             .select((users::user_id, users::disabled_at.is_null()))
             .for_update()
@@ -124,7 +124,7 @@ fn lock_and_find_user(
     let of_client = memberships::client_id.eq(client).and(memberships::user_id.eq(users::user_id));
     users::table
         .left_join(memberships::table.on(of_client))
-        .filter(users::email.eq(email.as_str()))
+        .filter(users::email.eq(email))
         .select((users::user_id, memberships::role.nullable()))
         .first(connection)
         .optional()?
@@ -139,7 +139,7 @@ fn refuse_only_owner(
     let of_client = memberships::client_id.eq(client).and(memberships::role.eq(Role::Owner));
     let others = memberships::table
         .inner_join(users::table)
-        .filter(of_client.and(users::email.ne(email.as_str())).and(users::disabled_at.is_null()))
+        .filter(of_client.and(users::email.ne(email)).and(users::disabled_at.is_null()))
         .select(count_star())
         .first::<i64>(connection)?;
     // Disabled owners do not count: they cannot log in.

@@ -149,7 +149,7 @@ pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryR
 fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResult<ClientId> {
     let client = ClientId::generate();
     diesel::insert_into(clients::table)
-        .values((clients::client_id.eq(&client), clients::name.eq(name.as_str())))
+        .values((clients::client_id.eq(&client), clients::name.eq(name)))
         .execute(connection)?;
     diesel::insert_into(session_counters::table)
         .values(session_counters::client_id.eq(&client))
@@ -166,8 +166,8 @@ fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uui
     diesel::insert_into(users::table)
         .values((
             users::user_id.eq(user_id),
-            users::email.eq(user.email.as_str()),
-            users::name.eq(user.name.as_str()),
+            users::email.eq(&user.email),
+            users::name.eq(&user.name),
             users::password_hash.eq(&user.password_hash),
         ))
         .execute(connection)?;
@@ -208,7 +208,7 @@ pub fn set_password(
     hash: &str,
 ) -> QueryResult<bool> {
     connection.transaction(|connection| {
-        let user_id = diesel::update(users::table.filter(users::email.eq(email.as_str())))
+        let user_id = diesel::update(users::table.filter(users::email.eq(email)))
             .set(users::password_hash.eq(hash))
             .returning(users::user_id)
             .get_result::<Uuid>(connection)
@@ -281,7 +281,7 @@ pub(crate) fn login_candidate(
 ) -> QueryResult<Option<LoginCandidate>> {
     users::table
         .inner_join(memberships::table)
-        .filter(users::email.eq(email.as_str()))
+        .filter(users::email.eq(email))
         .order((memberships::created_at, memberships::client_id))
         .select((users::user_id, users::password_hash, memberships::client_id, users::disabled_at.is_null()))
         .first(connection)

@@ -8,7 +8,10 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope};
+use super::{
+    new_key::KeyName,
+    rights::{AllowedNetworks, KeyRights, RequestsPerMinute, Scope},
+};
 use crate::{
     ids::{ClientId, PublicKey},
     schema::{api_keys, users},
@@ -23,7 +26,7 @@ pub const WARNED_DAYS: i32 = 14;
 pub struct ApiKey {
     pub public_key: PublicKey,
     pub client_id: ClientId,
-    pub name: String,
+    pub name: KeyName,
     pub created_at: DateTime<Utc>,
     /// The user who created it; `None` if a key or the command line did.
     pub created_by: Option<Uuid>,

@@ -2,12 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
+use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
+
 use super::{
     client_key::{ClientKey, KeyHasher},
     lifetime::KeyLifetime,
     rights::KeyRights,
 };
 use crate::{
+    db::sql::impl_text_column,
     ids::{ClientId, PublicKey},
     text::{LineError, normalize_line},
 };
@@ -16,8 +19,11 @@ use crate::{
 const NONCE_MAX: usize = 64;
 
 /// A name of 1 to 64 characters, without control or direction characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, serde::Serialize)]
+#[diesel(sql_type = Text)]
 pub struct KeyName(String);
+
+impl_text_column!(KeyName);
 
 impl KeyName {
     /// In characters.

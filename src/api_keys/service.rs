@@ -52,7 +52,7 @@ pub fn create(
             connection,
             actor,
             key,
-            &NewKeyRow { name: request.name.as_str(), rights: &request.rights, end },
+            &NewKeyRow { name: &request.name, rights: &request.rights, end },
         )?;
         let key = find(connection, &actor.client, &key.public_key)?;
         audit::record(connection, &actor.client, &actor.context, &audit_events::key_created(&key))?;
@@ -263,7 +263,7 @@ fn refuse_taken_name(
     name: &KeyName,
 ) -> Result<(), KeyChangeError> {
     let is_live = api_keys::table
-        .filter(api_keys::client_id.eq(client).and(api_keys::name.eq(name.as_str())))
+        .filter(api_keys::client_id.eq(client).and(api_keys::name.eq(name)))
         .filter(api_keys::deleted_at.is_null().and(api_keys::replaced_by.is_null()))
         .select(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
         .first::<Option<bool>>(connection)
@@ -310,7 +310,7 @@ fn wipe(
         .set((
             api_keys::deleted_at.eq(now),
             api_keys::deleted_by.eq(actor.context.user_id()),
-            api_keys::deleted_by_key.eq(actor.context.public_key().map(PublicKey::as_str)),
+            api_keys::deleted_by_key.eq(actor.context.public_key()),
             api_keys::secret_hash.eq(None::<Vec<u8>>),
         ))
         .execute(connection)?;
@@ -319,7 +319,7 @@ fn wipe(
 
 /// The columns of a new row that [`GeneratedKey`] does not have.
 struct NewKeyRow<'a> {
-    name: &'a str,
+    name: &'a KeyName,
     rights: &'a KeyRights,
     end: Option<DateTime<Utc>>,
 }
@@ -348,7 +348,7 @@ fn insert(
             api_keys::allowed_networks.eq(&row.rights.networks),
             api_keys::expires_at.eq(row.end),
             api_keys::created_by.eq(actor.context.user_id()),
-            api_keys::created_by_key.eq(actor.context.public_key().map(PublicKey::as_str)),
+            api_keys::created_by_key.eq(actor.context.public_key()),
         ))
         .execute(connection)?;
     Ok(())

@@ -38,7 +38,7 @@ pub(super) enum KeysCommand {
         #[arg(long, default_value = "90", value_parser = |text: &str| text.parse::<KeyLifetime>())]
         expires: KeyLifetime,
         /// Maximum number of requests per minute, 0 to 1000000; 0 means no limit
-        #[arg(long, default_value = "600", value_parser = |text: &str| text.parse::<RequestsPerMinute>())]
+        #[arg(long, default_value_t, value_parser = |text: &str| text.parse::<RequestsPerMinute>())]
         requests_per_minute: RequestsPerMinute,
         /// An address or network from which the key may be used; may be given several times. By default it may be used
         /// from everywhere
@@ -94,7 +94,7 @@ fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
 fn format_key(key: &ApiKey) -> String {
     let end = key.expires_at.map_or("never".to_owned(), rfc3339);
     let scopes = Scope::join(&key.scopes, ",");
-    [key.public_key.as_str(), key.status().as_str(), &end, &scopes, &key.name].join("\t")
+    format!("{}\t{}\t{end}\t{scopes}\t{}", key.public_key, key.status().as_str(), key.name)
 }
 
 fn create(settings: &Settings, client: ClientId, request: &KeySpec) -> anyhow::Result<()> {

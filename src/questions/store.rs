@@ -18,7 +18,7 @@ pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryR
         .values((
             questions::question_id.eq(Uuid::now_v7()),
             questions::name.eq(&new.name),
-            questions::email.eq(new.email.as_str()),
+            questions::email.eq(&new.email),
             questions::question.eq(&new.question),
         ))
         .execute(connection)

@@ -62,7 +62,7 @@ impl KeyFixture {
 
     fn list_names(&mut self, query: &KeyListQuery) -> Vec<String> {
         let page = api_keys::list(&mut self.connection, &self.actor.client, query).unwrap();
-        page.keys.into_iter().map(|key| key.name).collect()
+        page.keys.into_iter().map(|key| key.name.to_string()).collect()
     }
 
     /// Makes a key end `seconds` from now; negative values are in the past.
@@ -388,7 +388,7 @@ fn keys_are_searched_sorted_and_paged() {
     let second = KeyListQuery { page: 2, per_page: 2, ..sorted_by(KeySort::Name) };
     let page = api_keys::list(&mut fixture.connection, &fixture.actor.client, &second).unwrap();
     assert_eq!((page.total, page.page, page.keys.len()), (5, 2, 2));
-    assert_eq!(page.keys[0].name, "Beta");
+    assert_eq!(page.keys[0].name.as_str(), "Beta");
     let past_the_end = KeyListQuery { page: 9, ..second };
     let page = api_keys::list(&mut fixture.connection, &fixture.actor.client, &past_the_end).unwrap();
     assert_eq!((page.total, page.page, page.keys[0].name.as_str()), (5, 1, "100 % sure"));
