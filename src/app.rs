@@ -26,12 +26,12 @@ use crate::{
     error::AppError,
     pages,
     questions::QuestionThrottle,
-    secret::{InstallationSecret, KeyPurpose},
+    secret::{DerivedKeyPurpose, InstallationSecret},
     sessions::{Exporter, ImportWorker, PageCache},
     usage::{self, UsageFlusher, UsageMeter},
     web::{
         assets, error_pages,
-        health::{self, DrainState},
+        health::{self, ShutdownFlag},
         page::PublicSite,
         request_log::{catch_panic, log_request},
         same_origin::refuse_cross_site,
@@ -57,7 +57,7 @@ pub struct AppState {
     pub import_worker: Data<ImportWorker>,
     pub usage_flusher: Arc<UsageFlusher>,
     pub expiry_job: Arc<ExpiryJob>,
-    pub drain_state: Data<DrainState>,
+    pub drain_state: Data<ShutdownFlag>,
 }
 
 impl AppState {
@@ -99,8 +99,8 @@ impl AppState {
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
             question_throttle: Data::new(QuestionThrottle::default()),
             page_cache: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
-            cookie_key: Arc::new(Key::from(&secret.derive(KeyPurpose::SignInCookie))),
-            drain_state: Data::new(DrainState::default()),
+            cookie_key: Arc::new(Key::from(&secret.derive(DerivedKeyPurpose::SignInCookie))),
+            drain_state: Data::new(ShutdownFlag::default()),
             settings: Data::new(settings),
         })
     }

@@ -18,8 +18,8 @@ use crate::{
     usage::usage_pages,
     web::page::see_other,
 };
+use FormKind::{Empty, OfClient, Plain, UploadOfClient};
 use PageAccess::{Admin, Member, Public, SignedOut};
-use PageForm::{Empty, OfClient, Plain, UploadOfClient};
 
 /// Who may use a page. The handler enforces it; the tests check that it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +40,12 @@ pub enum PageMethod {
     /// Reads no body.
     Get,
     /// Reads a form.
-    Post(PageForm),
+    Post(FormKind),
 }
 
 /// The body of a POST. A body larger than the limit of its room gets 413.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageForm {
+pub enum FormKind {
     /// No fields.
     Empty,
     /// Fields that do not depend on the active client.
@@ -75,7 +75,7 @@ const fn get(path: &'static str, access: PageAccess, handler: fn(Route) -> Route
 const fn post(
     path: &'static str,
     access: PageAccess,
-    form: PageForm,
+    form: FormKind,
     handler: fn(Route) -> Route,
 ) -> PageRoute {
     PageRoute { method: PageMethod::Post(form), path, access, handler }

@@ -16,7 +16,7 @@ use crate::{config::SECRET_LENGTH_MIN, random};
 
 /// The purpose of a derived key. A key that leaks does not reveal those for other purposes.
 #[derive(Clone, Copy, Debug)]
-pub enum KeyPurpose {
+pub enum DerivedKeyPurpose {
     /// Signs the sign-in cookie.
     SignInCookie,
     /// Keyed hash of API keys, version 1.
@@ -61,11 +61,11 @@ impl InstallationSecret {
     /// # Panics
     /// Never: HKDF-SHA-256 supports up to 8160 bytes.
     #[must_use]
-    pub fn derive(&self, purpose: KeyPurpose) -> [u8; 64] {
+    pub fn derive(&self, purpose: DerivedKeyPurpose) -> [u8; 64] {
         let label: &[u8] = match purpose {
-            KeyPurpose::SignInCookie => b"uptok sign-in cookie v1",
-            KeyPurpose::ApiKeys => b"uptok api keys v1",
-            KeyPurpose::AuditLog => b"uptok audit log v1",
+            DerivedKeyPurpose::SignInCookie => b"uptok sign-in cookie v1",
+            DerivedKeyPurpose::ApiKeys => b"uptok api keys v1",
+            DerivedKeyPurpose::AuditLog => b"uptok audit log v1",
         };
         let mut key = [0; 64];
         Hkdf::<Sha256>::new(None, self.0.expose_secret().as_bytes())
@@ -105,9 +105,9 @@ mod tests {
     fn keys_differ_by_purpose_and_by_secret() {
         let one = InstallationSecret::new("a".repeat(32).into());
         let two = InstallationSecret::new("b".repeat(32).into());
-        assert_ne!(one.derive(KeyPurpose::ApiKeys), one.derive(KeyPurpose::SignInCookie));
-        assert_ne!(one.derive(KeyPurpose::ApiKeys), two.derive(KeyPurpose::ApiKeys));
-        assert_eq!(one.derive(KeyPurpose::ApiKeys), one.derive(KeyPurpose::ApiKeys));
+        assert_ne!(one.derive(DerivedKeyPurpose::ApiKeys), one.derive(DerivedKeyPurpose::SignInCookie));
+        assert_ne!(one.derive(DerivedKeyPurpose::ApiKeys), two.derive(DerivedKeyPurpose::ApiKeys));
+        assert_eq!(one.derive(DerivedKeyPurpose::ApiKeys), one.derive(DerivedKeyPurpose::ApiKeys));
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
         let first = InstallationSecret::read_or_create(&dir).unwrap();
         let second = InstallationSecret::read_or_create(&dir).unwrap();
 
-        assert_eq!(first.derive(KeyPurpose::ApiKeys), second.derive(KeyPurpose::ApiKeys));
+        assert_eq!(first.derive(DerivedKeyPurpose::ApiKeys), second.derive(DerivedKeyPurpose::ApiKeys));
         fs::set_permissions(dir.join("secret"), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(InstallationSecret::read_or_create(&dir).is_err());
         fs::remove_dir_all(&dir).unwrap();

@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineError {
+pub enum TextError {
     /// Empty or only white space.
     #[error("Fill this in.")]
     Empty,
@@ -18,17 +18,17 @@ pub enum LineError {
 /// Returns `text` trimmed and in NFC, as one line of 1 to `max` characters (Unicode scalar values).
 ///
 /// # Errors
-/// [`LineError`]; its message is an instruction to the user.
-pub(crate) fn normalize_line(text: &str, max: usize) -> Result<String, LineError> {
+/// [`TextError`]; its message is an instruction to the user.
+pub(crate) fn normalize_line(text: &str, max: usize) -> Result<String, TextError> {
     let text: String = text.trim().nfc().collect();
     if text.is_empty() {
-        return Err(LineError::Empty);
+        return Err(TextError::Empty);
     }
     if text.chars().any(is_deceptive) {
-        return Err(LineError::Deceptive);
+        return Err(TextError::Deceptive);
     }
     if text.chars().count() > max {
-        return Err(LineError::TooLong(max));
+        return Err(TextError::TooLong(max));
     }
     Ok(text)
 }
@@ -56,9 +56,9 @@ mod tests {
     #[test]
     fn a_line_is_trimmed_and_has_one_spelling() {
         assert_eq!(normalize_line("  cafe\u{301} ", 10).unwrap(), "café");
-        assert_eq!(normalize_line("\u{2003}\t", 10), Err(LineError::Empty));
+        assert_eq!(normalize_line("\u{2003}\t", 10), Err(TextError::Empty));
         assert_eq!(normalize_line(&"é".repeat(64), 64).unwrap().chars().count(), 64);
-        assert_eq!(normalize_line(&"é".repeat(65), 64), Err(LineError::TooLong(64)));
+        assert_eq!(normalize_line(&"é".repeat(65), 64), Err(TextError::TooLong(64)));
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
         {
             assert_eq!(
                 normalize_line(&format!("a{character}b"), 10),
-                Err(LineError::Deceptive),
+                Err(TextError::Deceptive),
                 "{character:?}"
             );
         }

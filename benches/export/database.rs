@@ -12,15 +12,15 @@ use diesel::{
     sql_types::{Array, BigInt, Text},
 };
 use uptok::{
-    accounts::{self, ClientChoice, DisplayName, EmailAddress, NewUser},
+    accounts::{self, ClientToJoin, DisplayName, EmailAddress, NewUser},
     api_keys::{
-        self, ClientKey, Credentials, GeneratedKey, KeyActor, KeyHasher, KeyLifetime, KeyRights, KeySpec,
-        Scope,
+        self, ClientKey, HashedKey, KeyChangeActor, KeyCredentials, KeyHasher, KeyLifetime, KeyRights,
+        KeySpec, Scope,
     },
     audit::{Actor, AuditContext, ChainKey},
     db::Db,
     ids::ClientId,
-    private_postgres::{PrivatePostgres, Tuning},
+    private_postgres::{DurabilityMode, PrivatePostgres},
     secret::InstallationSecret,
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct BenchDatabase {
 /// The client whose sessions are exported.
 pub(crate) struct MeasuredClient {
     pub(crate) key: ClientKey,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: KeyCredentials,
     pub(crate) sessions: u32,
 }
 
@@ -51,7 +51,7 @@ impl BenchDatabase {
         // Below Cargo's target directory: on a disk, and `cargo clean` removes what a killed run leaves behind.
         let name = format!("bench-{}", std::process::id());
         let directory = TempDirectory(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
-        let postgres = PrivatePostgres::start(&directory.0, Tuning::Durable)?;
+        let postgres = PrivatePostgres::start(&directory.0, DurabilityMode::Durable)?;
         Ok(Self { postgres, directory })
     }
 
@@ -137,7 +137,7 @@ fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<Cl
     let email: EmailAddress = address.parse().map_err(anyhow::Error::msg)?;
     // Not a valid hash, so no password matches: nobody signs in to this database.
     let owner = NewUser { email, name: name.clone(), password_hash: "none".to_owned() };
-    accounts::add_user(connection, &trail(), &owner, ClientChoice::Company(&name), accounts::Role::Owner)
+    accounts::add_user(connection, &trail(), &owner, ClientToJoin::Company(&name), accounts::Role::Owner)
 }
 
 fn trail() -> AuditContext {
@@ -147,19 +147,19 @@ fn trail() -> AuditContext {
 fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<MeasuredClient> {
     let key = ClientKey::generate();
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
-    let credentials = Credentials {
+    let credentials = KeyCredentials {
         client,
         public_key: key.public().clone(),
         secret_hash,
         scope: Some(Scope::SessionsRead),
         address: CALLER_ADDRESS,
     };
-    let new = GeneratedKey {
+    let new = HashedKey {
         public_key: credentials.public_key.clone(),
         secret_hash: credentials.secret_hash.clone(),
         form_nonce: None,
     };
-    let manager = KeyActor { client: credentials.client.clone(), context: trail() };
+    let manager = KeyChangeActor { client: credentials.client.clone(), context: trail() };
     // 0 means no rate limit, which would otherwise cap the measured rate.
     let rights = KeyRights { requests_per_minute: "0".parse()?, ..KeyRights::default() };
     let plan = KeySpec { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use tokio::process::Command;
-use uptok::api_keys::Credentials;
+use uptok::api_keys::KeyCredentials;
 
 use super::{
     PER_PAGE,
@@ -74,7 +74,7 @@ pub(crate) struct LoadTest {
     directory: PathBuf,
     database_url: String,
     key: String,
-    credentials: Credentials,
+    credentials: KeyCredentials,
     /// Length of a response with a page of default size.
     page_bytes: f64,
     postmaster: u32,

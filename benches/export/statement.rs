@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use uptok::{
-    api_keys::{Credentials, Scope},
+    api_keys::{KeyCredentials, Scope},
     sessions::page_statement,
 };
 
@@ -24,7 +24,7 @@ enum Parameter {
 
 impl ExportStatement {
     /// The statement of an unfiltered page, with the parameters that the server binds.
-    pub(crate) fn new(credentials: &Credentials, per_page: u32) -> Self {
+    pub(crate) fn new(credentials: &KeyCredentials, per_page: u32) -> Self {
         let hash = credentials.secret_hash.iter().fold("\\x".to_owned(), |mut text, byte| {
             // Writing to a String cannot fail.
             let _ok = write!(text, "{byte:02x}");

@@ -6,7 +6,7 @@ use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text}
 
 use crate::{
     db::sql::impl_text_column,
-    text::{LineError, normalize_line},
+    text::{TextError, normalize_line},
 };
 
 /// A name of 1 to 120 characters.
@@ -25,7 +25,7 @@ impl DisplayName {
 }
 
 impl FromStr for DisplayName {
-    type Err = LineError;
+    type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         normalize_line(text, 120).map(Self)

@@ -26,7 +26,7 @@ pub struct NewUser {
 
 /// The client that a new user joins.
 #[derive(Clone, Copy, Debug)]
-pub enum ClientChoice<'a> {
+pub enum ClientToJoin<'a> {
     Client(&'a ClientId),
     /// A new client with this name.
     Company(&'a DisplayName),
@@ -100,13 +100,13 @@ pub fn add_user(
     connection: &mut PgConnection,
     context: &AuditContext,
     user: &NewUser,
-    choice: ClientChoice<'_>,
+    choice: ClientToJoin<'_>,
     role: Role,
 ) -> anyhow::Result<ClientId> {
     connection.transaction(|connection| {
         let client = match choice {
-            ClientChoice::Client(client) => client.clone(),
-            ClientChoice::Company(company) => create_client(connection, company)?,
+            ClientToJoin::Client(client) => client.clone(),
+            ClientToJoin::Company(company) => create_client(connection, company)?,
         };
         anyhow::ensure!(client_exists(connection, &client)?, "there is no client {client}");
         let user_id = create_user(connection, user).map_err(|error| match error {

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use crate::{
     ids::{ClientId, MalformedKey, PublicKey, is_base62},
     random,
-    secret::{InstallationSecret, KeyPurpose},
+    secret::{DerivedKeyPurpose, InstallationSecret},
 };
 
 /// The digits of the checksum, in the order of ASCII.
@@ -102,7 +102,7 @@ impl KeyHasher {
     /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn new(secret: &InstallationSecret) -> Self {
-        let mac = Hmac::new_from_slice(&secret.derive(KeyPurpose::ApiKeys))
+        let mac = Hmac::new_from_slice(&secret.derive(DerivedKeyPurpose::ApiKeys))
             .expect("HMAC takes a key of any length");
         Self { mac }
     }

@@ -23,11 +23,11 @@ pub(crate) use api::handlers as key_handlers;
 
 pub use auth::{
     access::EndpointAccess,
-    credentials::{Credentials, KeyAuthenticator},
+    credentials::{KeyAuthenticator, KeyCredentials},
     key_route::KeyRoute,
 };
 pub(crate) use auth::{
-    authentication::{ApiReply, FormWithKey, PresentedKey},
+    authentication::{AuthorizedReply, PresentedKey, PresentedKeyForm},
     authorized::{
         Authorized, AuthorizedPipelineQuery, AuthorizedStatement, PipelineReply, authorize, find_authorized,
         load_authorized,
@@ -40,8 +40,8 @@ pub use expiry_job::{ExpiryJob, record_expired};
 pub use key::{ApiKey, KeyDeletion, KeyReplacement, KeyRightsChange, KeyStatus, LIVE_KEYS_MAX, WARNED_DAYS};
 pub use lifetime::{GracePeriod, GracePeriodError, KeyLifetime, LifetimeError};
 pub use list_query::{KeyListQuery, KeySort};
-pub use new_key::{GeneratedKey, KeyName, KeySpec};
+pub use new_key::{HashedKey, KeyName, KeySpec};
 pub(crate) use pages::{bulk_delete as bulk_delete_pages, list as key_list_pages, one_key as one_key_pages};
 pub use rights::{AllowedNetworks, KeyRights, NetworkError, RequestLimitError, RequestsPerMinute, Scope};
-pub use service::{KeyActor, change, create, delete, delete_all, replace};
+pub use service::{KeyChangeActor, change, create, delete, delete_all, replace};
 pub use store::{KeyPage, find, list};

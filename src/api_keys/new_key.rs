@@ -12,7 +12,7 @@ use super::{
 use crate::{
     db::sql::impl_text_column,
     ids::{ClientId, PublicKey},
-    text::{LineError, normalize_line},
+    text::{TextError, normalize_line},
 };
 
 /// Maximum length of the nonce of a form, in bytes.
@@ -42,7 +42,7 @@ impl fmt::Display for KeyName {
 }
 
 impl FromStr for KeyName {
-    type Err = LineError;
+    type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         normalize_line(text, Self::LENGTH_MAX).map(Self)
@@ -60,14 +60,14 @@ pub struct KeySpec {
 
 /// The generated part of a new row.
 #[derive(Clone, Debug)]
-pub struct GeneratedKey {
+pub struct HashedKey {
     pub public_key: PublicKey,
     pub secret_hash: Vec<u8>,
     /// Identifies the form, so that a form that is sent twice creates one key.
     pub form_nonce: Option<String>,
 }
 
-impl GeneratedKey {
+impl HashedKey {
     /// Generates a key: the whole of it, to be shown once, and what is stored. Ignores a malformed nonce.
     #[must_use]
     pub fn generate(hasher: &KeyHasher, client: &ClientId, form_nonce: Option<&str>) -> (ClientKey, Self) {

@@ -11,7 +11,7 @@ use super::{
     error::KeyChangeError,
     key::{ApiKey, KeyDeletion, KeyReplacement, KeyRightsChange, KeyStatus, LIVE_KEYS_MAX},
     lifetime::{GracePeriod, KeyLifetime},
-    new_key::{GeneratedKey, KeyName, KeySpec},
+    new_key::{HashedKey, KeyName, KeySpec},
     rights::{KeyRights, Scope},
     store::{find, find_including_deleted},
 };
@@ -24,7 +24,7 @@ use crate::{
 
 /// The user, key or command line that changes the keys of a client.
 #[derive(Clone, Debug)]
-pub struct KeyActor {
+pub struct KeyChangeActor {
     /// The client that owns the keys.
     pub client: ClientId,
     /// An owner or admin, the command line, or a key with `keys:manage`. A key cannot give others more than it has.
@@ -37,9 +37,9 @@ pub struct KeyActor {
 /// Every [`KeyChangeError`] but `Gone`, `KeyReplacement` and `StrongerThanActor`.
 pub fn create(
     connection: &mut PgConnection,
-    actor: &KeyActor,
+    actor: &KeyChangeActor,
     request: &KeySpec,
-    key: &GeneratedKey,
+    key: &HashedKey,
 ) -> Result<ApiKey, KeyChangeError> {
     connection.transaction(|connection| {
         let change = lock_keys(connection, actor)?;
@@ -48,12 +48,7 @@ pub fn create(
         refuse_taken_name(connection, &actor.client, &request.name)?;
         refuse_too_many_keys(connection, &actor.client)?;
         let end = change.end_for(request.lifetime)?;
-        insert(
-            connection,
-            actor,
-            key,
-            &NewKeyRow { name: &request.name, rights: &request.rights, end },
-        )?;
+        insert(connection, actor, key, &KeyAttributes { name: &request.name, rights: &request.rights, end })?;
         let key = find(connection, &actor.client, &key.public_key)?;
         audit::record(connection, &actor.client, &actor.context, &audit_events::key_created(&key))?;
         Ok(key)
@@ -66,7 +61,7 @@ pub fn create(
 /// `NotFound`, `BeyondActor`, `OutlivesActor`, `ActorGone`, `Database`.
 pub fn change(
     connection: &mut PgConnection,
-    actor: &KeyActor,
+    actor: &KeyChangeActor,
     key: &PublicKey,
     rights: &KeyRights,
 ) -> Result<KeyRightsChange, KeyChangeError> {
@@ -101,10 +96,10 @@ pub fn change(
 /// Every [`KeyChangeError`] but those about the name.
 pub fn replace(
     connection: &mut PgConnection,
-    actor: &KeyActor,
+    actor: &KeyChangeActor,
     old: &PublicKey,
     grace: GracePeriod,
-    key: &GeneratedKey,
+    key: &HashedKey,
 ) -> Result<KeyReplacement, KeyChangeError> {
     connection.transaction(|connection| {
         let change = lock_keys(connection, actor)?;
@@ -130,7 +125,7 @@ pub fn replace(
             // The acting key ends too soon: the new key would end before the old one was to.
             change.refuse_outliving(before.expires_at)?;
         }
-        insert(connection, actor, key, &NewKeyRow { name: &before.name, rights: &rights, end })?;
+        insert(connection, actor, key, &KeyAttributes { name: &before.name, rights: &rights, end })?;
         let replaced = KeyReplacement {
             old: find_including_deleted(connection, &actor.client, old)?,
             new: find(connection, &actor.client, &key.public_key)?,
@@ -146,7 +141,7 @@ pub fn replace(
 /// `NotFound` if the client never had it, `ActorGone`, `Database`.
 pub fn delete(
     connection: &mut PgConnection,
-    actor: &KeyActor,
+    actor: &KeyChangeActor,
     key: &PublicKey,
 ) -> Result<KeyDeletion, KeyChangeError> {
     connection.transaction(|connection| {
@@ -162,7 +157,7 @@ pub fn delete(
 /// The errors of [`delete`].
 pub fn delete_all(
     connection: &mut PgConnection,
-    actor: &KeyActor,
+    actor: &KeyChangeActor,
     keys: &[PublicKey],
 ) -> Result<Vec<KeyDeletion>, KeyChangeError> {
     connection.transaction(|connection| {
@@ -177,7 +172,7 @@ pub fn delete_all(
 /// Records the deletion, unless the key was deleted before.
 fn record_audit_event(
     connection: &mut PgConnection,
-    actor: &KeyActor,
+    actor: &KeyChangeActor,
     deleted: &KeyDeletion,
 ) -> Result<(), KeyChangeError> {
     let KeyDeletion::Now(key) = deleted else { return Ok(()) };
@@ -231,7 +226,7 @@ impl KeyChangeLock {
 
 /// Locks the keys of the client, because two changes at once could both pass the checks. A key that acts must still be
 /// valid once it has the lock.
-fn lock_keys(connection: &mut PgConnection, actor: &KeyActor) -> Result<KeyChangeLock, KeyChangeError> {
+fn lock_keys(connection: &mut PgConnection, actor: &KeyChangeActor) -> Result<KeyChangeLock, KeyChangeError> {
     let time = lock_client(connection, &actor.client)?;
     let Some(key) = actor.context.public_key() else { return Ok(KeyChangeLock { time, acting_key: None }) };
     let acting_key = find(connection, &actor.client, key).optional()?;
@@ -246,8 +241,8 @@ pub(crate) fn lock_client(connection: &mut PgConnection, client: &ClientId) -> Q
 
 fn refuse_reused_form(
     connection: &mut PgConnection,
-    actor: &KeyActor,
-    key: &GeneratedKey,
+    actor: &KeyChangeActor,
+    key: &HashedKey,
 ) -> Result<(), KeyChangeError> {
     let Some(nonce) = &key.form_nonce else { return Ok(()) };
     let of_client = api_keys::client_id.eq(&actor.client);
@@ -299,7 +294,7 @@ fn schedule_end(
 
 fn wipe(
     connection: &mut PgConnection,
-    actor: &KeyActor,
+    actor: &KeyChangeActor,
     key: &PublicKey,
 ) -> Result<KeyDeletion, KeyChangeError> {
     let before = find_including_deleted(connection, &actor.client, key)?;
@@ -317,8 +312,8 @@ fn wipe(
     Ok(KeyDeletion::Now(before))
 }
 
-/// The columns of a new row that [`GeneratedKey`] does not have.
-struct NewKeyRow<'a> {
+/// The columns of a new row that [`HashedKey`] does not have.
+struct KeyAttributes<'a> {
     name: &'a KeyName,
     rights: &'a KeyRights,
     end: Option<DateTime<Utc>>,
@@ -326,9 +321,9 @@ struct NewKeyRow<'a> {
 
 fn insert(
     connection: &mut PgConnection,
-    actor: &KeyActor,
-    key: &GeneratedKey,
-    row: &NewKeyRow<'_>,
+    actor: &KeyChangeActor,
+    key: &HashedKey,
+    row: &KeyAttributes<'_>,
 ) -> Result<(), KeyChangeError> {
     diesel::insert_into(api_key_directory::table)
         .values((

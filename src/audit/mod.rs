@@ -18,4 +18,4 @@ pub use log::{
     store::record,
 };
 pub(crate) use pages as audit_pages;
-pub use verify::{Checkpoint, TamperedRecord, Tampering, VerificationResult, clients, verify};
+pub use verify::{ChainCheckpoint, TamperedRecord, Tampering, VerificationResult, clients, verify};

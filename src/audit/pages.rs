@@ -37,7 +37,7 @@ const ADMINS_ONLY: &str = "Only owners and admins of the client see the audit lo
 #[template(path = "audit/index.html")]
 struct AuditLogPage {
     layout: PageLayout,
-    rows: Vec<AuditRow>,
+    rows: Vec<AuditListRow>,
     event_kinds: Vec<&'static str>,
     /// Value and label.
     actors: Vec<(String, String)>,
@@ -48,28 +48,28 @@ struct AuditLogPage {
     pager: Pager,
 }
 
-struct AuditRow {
+struct AuditListRow {
     sequence: i64,
     /// RFC 3339.
     time: String,
     /// `23 Nov 2026, 10:45:06 UTC`.
     time_text: String,
     event_kind: String,
-    actor: UserOrKeyText,
-    target: UserOrKeyText,
-    related: UserOrKeyText,
+    actor: AuditEntity,
+    target: AuditEntity,
+    related: AuditEntity,
     details: Vec<(String, String)>,
     address: String,
 }
 
 /// A user or a key.
 #[derive(Default)]
-struct UserOrKeyText {
+struct AuditEntity {
     text: String,
     is_key: bool,
 }
 
-impl UserOrKeyText {
+impl AuditEntity {
     fn new(id: Option<&str>, names: &HashMap<String, String>) -> Self {
         let id = id.unwrap_or_default();
         let text = names.get(id).map_or(id, String::as_str).to_owned();
@@ -77,9 +77,9 @@ impl UserOrKeyText {
     }
 }
 
-impl AuditRow {
+impl AuditListRow {
     fn new(record: &AuditRecord, names: &HashMap<String, String>) -> Self {
-        let mut actor = UserOrKeyText::new(record.actor.as_deref(), names);
+        let mut actor = AuditEntity::new(record.actor.as_deref(), names);
         if let Some((_, name)) = ACTORS.iter().find(|(kind, _)| *kind == record.actor_kind && !actor.is_key) {
             (*name).clone_into(&mut actor.text);
         }
@@ -92,8 +92,8 @@ impl AuditRow {
             time_text: record.at.format("%-d %b %Y, %H:%M:%S UTC").to_string(),
             event_kind: record.act.clone(),
             actor,
-            target: UserOrKeyText::new(record.target.as_deref(), names),
-            related: UserOrKeyText::new(record.related.as_deref(), names),
+            target: AuditEntity::new(record.target.as_deref(), names),
+            related: AuditEntity::new(record.related.as_deref(), names),
             details,
             address: record.address.map(|network| network.addr().to_string()).unwrap_or_default(),
         }
@@ -122,7 +122,7 @@ pub(crate) async fn index(
     actors.extend(ACTORS.map(|(kind, label)| (kind.to_owned(), label.to_owned())));
     let page = AuditLogPage {
         layout,
-        rows: page.rows.iter().map(|record| AuditRow::new(record, &names)).collect(),
+        rows: page.rows.iter().map(|record| AuditListRow::new(record, &names)).collect(),
         event_kinds: EventKind::ALL.map(EventKind::as_str).to_vec(),
         actors,
         is_filtered: !query.address.filters().is_empty(),

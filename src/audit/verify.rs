@@ -73,7 +73,7 @@ impl fmt::Display for TamperedRecord {
 
 /// The sequence and hash of a verified record. As text: `cl_4f9k2m7qxw 17 3fe0…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct ChainCheckpoint {
     /// The owner of the chain.
     pub client: ClientId,
     /// 0 if there is no record yet.
@@ -81,13 +81,13 @@ pub struct Checkpoint {
     hash: String,
 }
 
-impl fmt::Display for Checkpoint {
+impl fmt::Display for ChainCheckpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {} {}", self.client, self.sequence, self.hash)
     }
 }
 
-impl FromStr for Checkpoint {
+impl FromStr for ChainCheckpoint {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -105,7 +105,7 @@ impl FromStr for Checkpoint {
 }
 
 /// The last record of a chain, or the first one that was tampered with.
-pub type VerificationResult = Result<Checkpoint, TamperedRecord>;
+pub type VerificationResult = Result<ChainCheckpoint, TamperedRecord>;
 
 /// All clients, ordered by id.
 ///
@@ -123,7 +123,7 @@ pub fn verify(
     connection: &mut PgConnection,
     chain_key: &ChainKey,
     client: &ClientId,
-    checkpoint: Option<&Checkpoint>,
+    checkpoint: Option<&ChainCheckpoint>,
 ) -> QueryResult<VerificationResult> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
         let mut verifier = ChainVerifier::new(chain_key, client, store::is_from_start(connection, client)?);
@@ -205,14 +205,14 @@ impl<'a> ChainVerifier<'a> {
     }
 
     /// Compares the last verified record with the checkpoint, if that is about it.
-    fn differs_from(&self, checkpoint: Option<&Checkpoint>) -> Option<TamperedRecord> {
+    fn differs_from(&self, checkpoint: Option<&ChainCheckpoint>) -> Option<TamperedRecord> {
         let checkpoint =
             checkpoint.filter(|it| it.sequence == self.sequence && it.hash != hex(&self.hash))?;
         Some(TamperedRecord { sequence: checkpoint.sequence, fault: Tampering::OtherThanBefore })
     }
 
     /// Verifies that the chain ends at its head, and not before the checkpoint.
-    fn end(self, head: Option<&ChainHead>, checkpoint: Option<&Checkpoint>) -> VerificationResult {
+    fn end(self, head: Option<&ChainHead>, checkpoint: Option<&ChainCheckpoint>) -> VerificationResult {
         let tampered = |sequence, fault| Err(TamperedRecord { sequence, fault });
         let last = self.sequence;
         let has_more =
@@ -228,7 +228,7 @@ impl<'a> ChainVerifier<'a> {
             None if last > 0 => return tampered(last, Tampering::Head),
             _ => {}
         }
-        Ok(Checkpoint { client: self.client.clone(), sequence: last, hash: hex(&self.hash) })
+        Ok(ChainCheckpoint { client: self.client.clone(), sequence: last, hash: hex(&self.hash) })
     }
 
     /// The sequence up to `last` at which a moved record was written.
@@ -270,7 +270,7 @@ mod tests {
     fn verify_records(
         records: &[AuditRecord],
         head: Option<&ChainHead>,
-        checkpoint: Option<&Checkpoint>,
+        checkpoint: Option<&ChainCheckpoint>,
     ) -> VerificationResult {
         let (chain, client) = (chain(), client());
         let mut verifier = ChainVerifier::new(&chain, &client, false);
@@ -293,7 +293,7 @@ mod tests {
             assert_eq!(verify_records(&records, Some(&head), Some(&last)), Ok(last));
         }
         for text in ["", "cl_4f9k2m7qxw 1", "cl_4f9k2m7qxw 1 zz", "cl_4f9k2m7qxw x 00"] {
-            assert!(text.parse::<Checkpoint>().is_err(), "{text}");
+            assert!(text.parse::<ChainCheckpoint>().is_err(), "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use clap::Subcommand;
 use super::environment::{DatabaseHandle, load_secret, print_line};
 use crate::{
     accounts,
-    audit::{self, ChainKey, Checkpoint},
+    audit::{self, ChainCheckpoint, ChainKey},
     config::Settings,
     ids::ClientId,
 };
@@ -71,11 +71,11 @@ pub(super) fn run(settings: &Settings, command: AuditCommand) -> anyhow::Result<
 }
 
 /// Reads the output of an earlier check and returns its checkpoints by Client ID.
-fn read_checkpoints(path: &Path) -> anyhow::Result<HashMap<String, Checkpoint>> {
+fn read_checkpoints(path: &Path) -> anyhow::Result<HashMap<String, ChainCheckpoint>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut checkpoints = HashMap::new();
     for line in text.lines().filter(|line| line.starts_with("cl_")) {
-        let checkpoint: Checkpoint =
+        let checkpoint: ChainCheckpoint =
             line.parse().map_err(|error: &str| anyhow::anyhow!("{}: “{line}”: {error}", path.display()))?;
         checkpoints.insert(checkpoint.client.to_string(), checkpoint);
     }

@@ -12,7 +12,7 @@ use crate::{
     audit::{Actor, AuditContext, ChainKey},
     config::Settings,
     db::Db,
-    private_postgres::{PrivatePostgres, Tuning},
+    private_postgres::{DurabilityMode, PrivatePostgres},
     secret::InstallationSecret,
 };
 
@@ -32,7 +32,7 @@ impl DatabaseHandle {
         if let Some(url) = settings.database_url() {
             return Ok(Self { url: url.expose_secret().to_owned(), _private: None });
         }
-        let private = PrivatePostgres::start(&settings.data_dir, Tuning::Durable)?;
+        let private = PrivatePostgres::start(&settings.data_dir, DurabilityMode::Durable)?;
         Ok(Self { url: private.url().to_owned(), _private: Some(private) })
     }
 

@@ -18,7 +18,8 @@ use crate::{
     error::FieldError,
     ids::ClientId,
     sessions::{
-        self, ColumnMapping, DryRun, FileFormat, ImportMode, ImportSummary, RejectedLine, SessionFileParser,
+        self, ColumnMapping, DryRunState, FileFormat, ImportMode, ImportSummary, RejectedLine,
+        SessionFileParser,
     },
     web::time,
 };
@@ -65,7 +66,7 @@ impl ImportCommand {
         let format = self.file_format(start)?;
         let file = Cursor::new(start.to_vec()).chain(file);
         let parser = SessionFileParser::new(self.client.clone(), time::now(), format);
-        let mode = if self.dry_run { ImportMode::Dry(DryRun::default()) } else { ImportMode::Real };
+        let mode = if self.dry_run { ImportMode::Dry(DryRunState::default()) } else { ImportMode::Real };
         let style = "{bar:32} {percent:>3} % {msg}";
         let bar = ProgressBar::new(size).with_style(ProgressStyle::with_template(style)?);
         let summary = sessions::import(connection, file, parser, mode, TerminalProgress { bar: bar.clone() });
@@ -130,7 +131,7 @@ struct TerminalProgress {
     bar: ProgressBar,
 }
 
-impl sessions::ImportProgress for TerminalProgress {
+impl sessions::ImportObserver for TerminalProgress {
     fn on_rejected_line(&mut self, rejected: &RejectedLine) {
         let reasons: Vec<String> = rejected.errors.iter().map(error_text).collect();
         self.bar.suspend(|| {

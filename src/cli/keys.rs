@@ -7,7 +7,7 @@ use super::environment::{DatabaseHandle, audit_context, load_secret, print_line}
 use crate::{
     accounts,
     api_keys::{
-        self, AllowedNetworks, ApiKey, GeneratedKey, KeyActor, KeyDeletion, KeyHasher, KeyLifetime,
+        self, AllowedNetworks, ApiKey, HashedKey, KeyChangeActor, KeyDeletion, KeyHasher, KeyLifetime,
         KeyListQuery, KeyName, KeyRights, KeySort, KeySpec, RequestsPerMinute, Scope,
     },
     config::Settings,
@@ -102,8 +102,8 @@ fn create(settings: &Settings, client: ClientId, request: &KeySpec) -> anyhow::R
     let hasher = KeyHasher::new(&load_secret(settings)?);
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
-    let (key, new_key) = GeneratedKey::generate(&hasher, &client, None);
-    let actor = KeyActor { client, context: audit_context(settings)? };
+    let (key, new_key) = HashedKey::generate(&hasher, &client, None);
+    let actor = KeyChangeActor { client, context: audit_context(settings)? };
     api_keys::create(&mut connection, &actor, request, &new_key)?;
     print_line(&key.expose())
 }
@@ -112,7 +112,7 @@ fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Res
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
-    let actor = KeyActor { client, context: audit_context(settings)? };
+    let actor = KeyChangeActor { client, context: audit_context(settings)? };
     match api_keys::delete(&mut connection, &actor, key) {
         Ok(KeyDeletion::Now(deleted)) => print_line(&format!("{key} ({}) is deleted", deleted.name)),
         Ok(KeyDeletion::Before(deleted)) => {

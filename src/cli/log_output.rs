@@ -22,9 +22,9 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// Installs the log subscriber that the settings describe. The caller flushes the returned buffer before it exits.
-pub(super) fn start_logging(settings: &Settings) -> anyhow::Result<LogWriter> {
+pub(super) fn start_logging(settings: &Settings) -> anyhow::Result<LogBuffer> {
     let filter = EnvFilter::try_new(&settings.log).context("UPTOK_LOG is not a log filter")?;
-    let buffer = LogWriter::default();
+    let buffer = LogBuffer::default();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(buffer.clone());
     match settings.log_format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
@@ -41,13 +41,13 @@ pub(super) fn start_logging(settings: &Settings) -> anyhow::Result<LogWriter> {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct LogWriter {
+pub(super) struct LogBuffer {
     lines: Arc<Mutex<Vec<u8>>>,
     /// Held while writing, so that lines stay in order.
     write_lock: Arc<Mutex<()>>,
 }
 
-impl LogWriter {
+impl LogBuffer {
     pub(super) fn flush(&self) {
         let _write_guard = lock(&self.write_lock);
         let lines = mem::take(&mut *lock(&self.lines));
@@ -63,7 +63,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<'a> MakeWriter<'a> for LogWriter {
+impl<'a> MakeWriter<'a> for LogBuffer {
     type Writer = LogLineWriter<'a>;
 
     fn make_writer(&'a self) -> LogLineWriter<'a> {
@@ -77,7 +77,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
 
 /// Writes one line to the buffer.
 pub(super) struct LogLineWriter<'a> {
-    buffer: &'a LogWriter,
+    buffer: &'a LogBuffer,
     is_urgent: bool,
 }
 

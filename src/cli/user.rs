@@ -10,7 +10,7 @@ use clap::{
 
 use super::environment::{DatabaseHandle, audit_context, print_line};
 use crate::{
-    accounts::{self, ClientChoice, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role},
+    accounts::{self, ClientToJoin, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role},
     config::Settings,
     ids::ClientId,
 };
@@ -83,8 +83,8 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
     match command {
         UserCommand::Add { email, name, client, company, role } => {
             let client_choice = match (&client, &company) {
-                (Some(client), _) => ClientChoice::Client(client),
-                (None, Some(company)) => ClientChoice::Company(company),
+                (Some(client), _) => ClientToJoin::Client(client),
+                (None, Some(company)) => ClientToJoin::Company(company),
                 (None, None) => bail!("name a client or a new company"),
             };
             let role = role.unwrap_or(if company.is_some() { Role::Owner } else { Role::Member });

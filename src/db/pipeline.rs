@@ -44,14 +44,14 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
 /// A parameter of a pipelined statement.
-pub type Parameter<'a> = &'a (dyn ToSql + Sync);
+pub type SqlParameter<'a> = &'a (dyn ToSql + Sync);
 
 /// A read-only statement with its parameters.
 pub struct PipelinedStatement<'a> {
     /// Prepared once per connection.
     pub sql: &'static str,
     /// In the order `$1`, `$2`.
-    pub parameters: &'a [Parameter<'a>],
+    pub parameters: &'a [SqlParameter<'a>],
     /// Maximum number of rows that it can return, at least 1.
     pub rows_max: u32,
 }
@@ -61,24 +61,24 @@ pub struct Pipeline {
     config: Option<Arc<Config>>,
     wait: Duration,
     rows: Semaphore,
-    state: Rc<RefCell<ConnectionState>>,
+    state: Rc<RefCell<PipelineConnectionState>>,
 }
 
-enum ConnectionState {
+enum PipelineConnectionState {
     /// No connection, and no attempt before `until`.
     Closed {
         until: Instant,
         next_pause: Duration,
     },
     Opening,
-    Open(Rc<OpenConnection>),
+    Open(Rc<PipelineConnection>),
 }
 
 impl Pipeline {
     /// Without a `config` every query falls back to the pool. `wait` is the timeout of a query.
     #[must_use]
     pub fn new(config: Option<Arc<Config>>, wait: Duration) -> Self {
-        let state = ConnectionState::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
+        let state = PipelineConnectionState::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
         Self { config, wait, rows: Semaphore::new(ROWS_AT_ONCE), state: Rc::new(RefCell::new(state)) }
     }
 
@@ -112,44 +112,44 @@ impl Pipeline {
     }
 
     /// The open connection. Returns `None` if there is none, and opens one in the background for later queries.
-    fn open(&self) -> Option<Rc<OpenConnection>> {
+    fn open(&self) -> Option<Rc<PipelineConnection>> {
         let mut state = self.state.borrow_mut();
         let next_pause = match &*state {
-            ConnectionState::Open(open) if !open.client.is_closed() => return Some(Rc::clone(open)),
-            ConnectionState::Open(_) => FIRST_PAUSE,
-            ConnectionState::Closed { until, next_pause } if *until <= Instant::now() => *next_pause,
-            ConnectionState::Closed { .. } | ConnectionState::Opening => return None,
+            PipelineConnectionState::Open(open) if !open.client.is_closed() => return Some(Rc::clone(open)),
+            PipelineConnectionState::Open(_) => FIRST_PAUSE,
+            PipelineConnectionState::Closed { until, next_pause } if *until <= Instant::now() => *next_pause,
+            PipelineConnectionState::Closed { .. } | PipelineConnectionState::Opening => return None,
         };
         let config = Arc::clone(self.config.as_ref()?);
-        *state = ConnectionState::Opening;
+        *state = PipelineConnectionState::Opening;
         let (wait, shared_state) = (self.wait, Rc::clone(&self.state));
         spawn_local(async move {
-            let opened = timeout(wait, OpenConnection::new(&config, wait)).await;
+            let opened = timeout(wait, PipelineConnection::new(&config, wait)).await;
             let trouble = match opened {
                 Ok(Ok(open)) => {
-                    *shared_state.borrow_mut() = ConnectionState::Open(Rc::new(open));
+                    *shared_state.borrow_mut() = PipelineConnectionState::Open(Rc::new(open));
                     return;
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_elapsed) => "it took too long".to_owned(),
             };
             tracing::warn!(%trouble, "No pipelined connection to PostgreSQL; the pool answers");
-            *shared_state.borrow_mut() = ConnectionState::paused(next_pause);
+            *shared_state.borrow_mut() = PipelineConnectionState::paused(next_pause);
         });
         None
     }
 
     /// Stops using this connection. Queries that are already running on it still finish.
-    fn abandon(&self, open: &Rc<OpenConnection>, trouble: &str) {
+    fn abandon(&self, open: &Rc<PipelineConnection>, trouble: &str) {
         let mut state = self.state.borrow_mut();
-        if matches!(&*state, ConnectionState::Open(current) if Rc::ptr_eq(current, open)) {
+        if matches!(&*state, PipelineConnectionState::Open(current) if Rc::ptr_eq(current, open)) {
             tracing::warn!(%trouble, "The pipelined connection to PostgreSQL is given up; the pool answers");
-            *state = ConnectionState::paused(FIRST_PAUSE);
+            *state = PipelineConnectionState::paused(FIRST_PAUSE);
         }
     }
 }
 
-impl ConnectionState {
+impl PipelineConnectionState {
     fn paused(pause: Duration) -> Self {
         Self::Closed { until: Instant::now() + pause, next_pause: (pause * 2).min(LONGEST_PAUSE) }
     }
@@ -162,12 +162,12 @@ fn is_timeout(error: &Error) -> bool {
 }
 
 /// A connection with its prepared statements.
-struct OpenConnection {
+struct PipelineConnection {
     client: Client,
     prepared: RefCell<Vec<(&'static str, Statement)>>,
 }
 
-impl OpenConnection {
+impl PipelineConnection {
     async fn new(config: &Config, wait: Duration) -> anyhow::Result<Self> {
         let port = *config.get_ports().first().context("no port")?;
         match config.get_hosts() {
@@ -246,14 +246,14 @@ impl<'a> PipelineRow<'a> {
     /// The bytes of a column, counted from 0. Returns `None` for null.
     #[must_use]
     pub fn bytes(self, column: usize) -> Option<&'a [u8]> {
-        self.0.try_get::<_, Raw<'a>>(column).ok()?.0
+        self.0.try_get::<_, RawColumn<'a>>(column).ok()?.0
     }
 }
 
 /// The undecoded bytes of a value of any type.
-struct Raw<'a>(Option<&'a [u8]>);
+struct RawColumn<'a>(Option<&'a [u8]>);
 
-impl<'a> FromSql<'a> for Raw<'a> {
+impl<'a> FromSql<'a> for RawColumn<'a> {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         Ok(Self(Some(raw)))
     }
@@ -348,7 +348,8 @@ mod tests {
     fn pauses_grow_up_to_a_minute() {
         let mut pause = FIRST_PAUSE;
         for _ in 0..10 {
-            let ConnectionState::Closed { next_pause, .. } = ConnectionState::paused(pause) else {
+            let PipelineConnectionState::Closed { next_pause, .. } = PipelineConnectionState::paused(pause)
+            else {
                 panic!("it is closed")
             };
             pause = next_pause;

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 
 use super::{
-    Tuning,
+    DurabilityMode,
     binaries::PostgresBinaries,
     location::ClusterLocation,
     socket::{PORT, UnixSocket},
@@ -37,7 +37,7 @@ pub(super) struct Cluster {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum ServerState {
+enum PostgresState {
     Stopped,
     /// Starting or stopping.
     Transitioning,
@@ -55,9 +55,9 @@ impl Cluster {
     }
 
     /// Starts PostgreSQL unless it already runs, and returns once it accepts connections.
-    pub(super) fn ensure_running(&self, tuning: Tuning) -> anyhow::Result<()> {
+    pub(super) fn ensure_running(&self, tuning: DurabilityMode) -> anyhow::Result<()> {
         match self.wait_until_settled()? {
-            ServerState::Ready => {
+            PostgresState::Ready => {
                 tracing::info!("PostgreSQL is already running in {}", self.directory.display());
             }
             _ => self.start(tuning)?,
@@ -67,7 +67,7 @@ impl Cluster {
 
     /// Stops PostgreSQL if it runs, and closes all open connections.
     pub(super) fn stop(&self) -> anyhow::Result<()> {
-        if self.wait_until_settled()? == ServerState::Stopped {
+        if self.wait_until_settled()? == PostgresState::Stopped {
             return Ok(());
         }
         let mut pg_ctl = self.pg_ctl("stop");
@@ -80,7 +80,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn start(&self, tuning: Tuning) -> anyhow::Result<()> {
+    fn start(&self, tuning: DurabilityMode) -> anyhow::Result<()> {
         self.socket.ensure_private_directory()?;
         self.delete_old_logs();
         let start_time = SystemTime::now();
@@ -89,7 +89,7 @@ impl Cluster {
         pg_ctl.args(["-l", START_LOG, "-o", &self.server_options(tuning)]);
         let output = pg_ctl.output().context("Cannot run pg_ctl")?;
         // pg_ctl also fails if another start, left over from a killed process, completes first; that is no error.
-        if !output.status.success() && self.wait_until_settled()? != ServerState::Ready {
+        if !output.status.success() && self.wait_until_settled()? != PostgresState::Ready {
             bail!("PostgreSQL did not start in {}:\n{}", self.directory.display(), self.log_tail(start_time));
         }
         tracing::info!("PostgreSQL started in {}", self.directory.display());
@@ -104,13 +104,13 @@ impl Cluster {
     }
 
     /// Options that override `postgresql.conf` on every start. `pg_ctl` passes them to a shell, so none may need quoting.
-    fn server_options(&self, tuning: Tuning) -> String {
+    fn server_options(&self, tuning: DurabilityMode) -> String {
         let mut options = format!(
             "-c listen_addresses= -c port={PORT} -c unix_socket_directories={} \
              -c log_parameter_max_length=0 -c log_parameter_max_length_on_error=0 -c log_error_verbosity=terse",
             self.socket.directory.display()
         );
-        if tuning == Tuning::ForTests {
+        if tuning == DurabilityMode::ForTests {
             options.push_str(
                 " -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200",
             );
@@ -119,11 +119,11 @@ impl Cluster {
     }
 
     /// Waits until the state is either `Stopped` or `Ready`.
-    fn wait_until_settled(&self) -> anyhow::Result<ServerState> {
+    fn wait_until_settled(&self) -> anyhow::Result<PostgresState> {
         let deadline = Instant::now() + START_STOP_TIMEOUT;
         loop {
             match self.state()? {
-                ServerState::Transitioning => ensure!(
+                PostgresState::Transitioning => ensure!(
                     Instant::now() < deadline,
                     "PostgreSQL in {} has been starting or stopping for {} minutes",
                     self.directory.display(),
@@ -138,20 +138,20 @@ impl Cluster {
     /// Reads the state from the socket and `postmaster.pid`, and removes a stale `postmaster.pid`.
     ///
     /// The file alone proves nothing: it survives a power cut, and another process may have its process ID by now.
-    fn state(&self) -> anyhow::Result<ServerState> {
+    fn state(&self) -> anyhow::Result<PostgresState> {
         let pid_file = self.directory.join("postmaster.pid");
         let contents = match fs::read_to_string(&pid_file) {
             Ok(contents) => contents,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ServerState::Stopped),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PostgresState::Stopped),
             Err(error) => return Err(error).with_context(|| format!("Cannot read {}", pid_file.display())),
         };
         if self.socket.is_listening() {
             let is_ready = contents.lines().last().is_some_and(|status| status.trim() == "ready");
-            return Ok(if is_ready { ServerState::Ready } else { ServerState::Transitioning });
+            return Ok(if is_ready { PostgresState::Ready } else { PostgresState::Transitioning });
         }
         let pid = contents.lines().next().unwrap_or_default().trim();
         match self.is_process_in_cluster_dir(pid) {
-            Some(true) => Ok(ServerState::Transitioning),
+            Some(true) => Ok(PostgresState::Transitioning),
             Some(false) => {
                 // Safe even if backends of the old server still run: PostgreSQL then refuses to start because
                 // their shared memory is in use.
@@ -161,9 +161,9 @@ impl Cluster {
                 );
                 fs::remove_file(&pid_file)?;
                 self.socket.remove_lock_file()?;
-                Ok(ServerState::Stopped)
+                Ok(PostgresState::Stopped)
             }
-            None => Ok(ServerState::Stopped), // PostgreSQL itself ignores the file of a process that is gone
+            None => Ok(PostgresState::Stopped), // PostgreSQL itself ignores the file of a process that is gone
         }
     }
 

@@ -11,7 +11,9 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use uuid::Uuid;
 
-use super::{Tuning, binaries::PostgresBinaries, location::ClusterLocation, system_account::SystemAccount};
+use super::{
+    DurabilityMode, binaries::PostgresBinaries, location::ClusterLocation, system_account::SystemAccount,
+};
 
 /// Parent of clusters whose system account has no access to the data directory, such as one below `/root`.
 const FALLBACK_DIR: &str = "/var/lib/uptok";
@@ -20,7 +22,7 @@ const FALLBACK_DIR: &str = "/var/lib/uptok";
 const POSTGRESQL_CONF: &str = include_str!("settings.conf");
 
 /// Creates the cluster with a role and a database named `uptok`. The caller must hold the lifecycle lock.
-pub(super) fn create_cluster(location: &ClusterLocation, tuning: Tuning) -> anyhow::Result<()> {
+pub(super) fn create_cluster(location: &ClusterLocation, tuning: DurabilityMode) -> anyhow::Result<()> {
     let binaries = PostgresBinaries::find_newest()?;
     let account = SystemAccount::for_new_cluster()?;
     remove_stale_staging_dir(&location.staging_dir())?;
@@ -108,7 +110,7 @@ fn initialize_cluster(
     staging_dir: &Path,
     account: SystemAccount,
     binaries: &PostgresBinaries,
-    tuning: Tuning,
+    tuning: DurabilityMode,
 ) -> anyhow::Result<()> {
     // initdb starts other programs through a shell; "." needs no quoting, unlike the full path.
     let mut initdb = account.command(binaries.initdb(), staging_dir);
@@ -121,7 +123,7 @@ fn initialize_cluster(
     single_user.args(["--single", "-F", "-D", ".", "-c", "exit_on_error=true", "postgres"]);
     run_with_input(&mut single_user, "create database uptok;\n")?;
 
-    if tuning == Tuning::Durable {
+    if tuning == DurabilityMode::Durable {
         run_with_input(
             account.command(binaries.initdb(), staging_dir).args(["--pgdata=.", "--sync-only"]),
             "",

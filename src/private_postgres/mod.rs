@@ -24,7 +24,7 @@ use location::ClusterLocation;
 
 /// Whether a server favours durability or speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tuning {
+pub enum DurabilityMode {
     /// Committed transactions survive a power cut.
     Durable,
     /// A crash may corrupt the cluster. Allows 200 connections, for tests that run in parallel.
@@ -50,7 +50,7 @@ impl PrivatePostgres {
     /// # Errors
     /// If PostgreSQL is not installed in the version of the cluster, if the directory cannot be used, or if PostgreSQL
     /// does not start; the error then ends with the last lines of its log.
-    pub fn start(data_dir: &Path, tuning: Tuning) -> anyhow::Result<Self> {
+    pub fn start(data_dir: &Path, tuning: DurabilityMode) -> anyhow::Result<Self> {
         let location = ClusterLocation::open_or_create(data_dir)?;
         let _lifecycle_lock = locks::acquire_lifecycle_lock(&location)?;
         if !location.has_cluster()? {

@@ -49,7 +49,7 @@ struct QuestionPage {
 }
 
 pub(crate) async fn create(
-    _counted: QuestionFormLimit,
+    _counted: QuestionRateLimit,
     visitor: MaybeSignedIn,
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
@@ -76,9 +76,9 @@ pub(crate) async fn create(
 }
 
 /// Extractor that refuses requests above the limit, before their body is read.
-pub(crate) struct QuestionFormLimit;
+pub(crate) struct QuestionRateLimit;
 
-impl FromRequest for QuestionFormLimit {
+impl FromRequest for QuestionRateLimit {
     type Error = AppError;
     type Future = Ready<Result<Self, AppError>>;
 

@@ -27,13 +27,13 @@ pub use export::{
     handlers::BODY_LIMIT as EXPORT_BODY_LIMIT,
     page_cache::PageCache,
     pipeline_store::page_statement,
-    query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, PageRequest, SortOrder},
+    query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, SessionPageRequest, SortOrder},
 };
 pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, SessionStatus};
 pub use import::{
     columns::{ColumnMapping, check_columns, check_header, find_column, find_column_loosely},
-    dry_run::DryRun,
-    importer::{ImportMode, ImportProgress, ImportSummary, RejectedLine, import},
+    dry_run::DryRunState,
+    importer::{ImportMode, ImportObserver, ImportSummary, RejectedLine, import},
     parser::{FileFormat, ParsedLine, SessionFileParser, UnreadableFile, read_columns},
     worker::ImportWorker,
 };
@@ -46,6 +46,6 @@ pub(crate) use recording::handlers as recording_handlers;
 pub use recording::{
     handlers::{BATCH_MAX, BODY_LIMIT as RECORD_BODY_LIMIT},
     idempotency::KEPT_HOURS,
-    store::{RecordOutcome, RecordResult, record_all},
+    store::{RecordOutcome, RecordedSession, record_all},
 };
 pub use session::Session;

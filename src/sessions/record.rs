@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::fields::{
-    Channel, FIELDS, ParseValue, SessionField, SessionStatus, ValueText as _, session_fields,
+    Channel, FIELDS, FormatValue as _, ParseValue, SessionField, SessionStatus, session_fields,
 };
 use crate::{error::FieldError, schema::sessions, web::form::FieldReader};
 
@@ -52,7 +52,7 @@ macro_rules! define_record {
             }
 
             /// Returns `None` only if there were errors. Reads every field even so, to report all errors at once.
-            fn read<'a, F>(reader: &mut RecordReader<F>) -> Option<Self>
+            fn read<'a, F>(reader: &mut SessionFieldReader<F>) -> Option<Self>
             where
                 F: Fn(&str) -> Option<&'a str>,
             {
@@ -75,7 +75,7 @@ impl SessionRecord {
         field: impl Fn(&str) -> &'a str,
     ) -> Result<IncomingSession, Vec<FieldError>> {
         let fields = FieldReader::new(|name: &str| Some(field(name)).filter(|text| !text.is_empty()));
-        let mut reader = RecordReader { fields, now };
+        let mut reader = SessionFieldReader { fields, now };
         let record = Self::read(&mut reader);
         if let Some(record) = &record {
             record.check_times(&mut reader.fields);
@@ -109,12 +109,12 @@ impl SessionRecord {
 }
 
 /// Parses fields and collects their errors.
-struct RecordReader<F> {
+struct SessionFieldReader<F> {
     fields: FieldReader<F>,
     now: DateTime<Utc>,
 }
 
-impl<'a, F: Fn(&str) -> Option<&'a str>> RecordReader<F> {
+impl<'a, F: Fn(&str) -> Option<&'a str>> SessionFieldReader<F> {
     /// After an error, the value of an absent field takes the place of a wrong one, so that checks across fields
     /// still run. `None` if the field is required.
     fn read<T: ParseValue>(&mut self, field: &SessionField) -> Option<T> {

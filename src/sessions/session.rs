@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::fields::{COLUMNS, Channel, SessionStatus, ValueText as _, session_fields};
+use super::fields::{COLUMNS, Channel, FormatValue as _, SessionStatus, session_fields};
 use crate::schema::sessions;
 
 macro_rules! define_session {

@@ -25,11 +25,11 @@ pub struct UsageFlusher {
     meter: Arc<UsageMeter>,
     db: Db,
     node: Uuid,
-    state: Mutex<UsageFlushState>,
+    state: Mutex<FlusherState>,
 }
 
 #[derive(Default)]
-struct UsageFlushState {
+struct FlusherState {
     /// Number of the last batch; 0 before the first.
     last_number: i64,
     /// A batch that PostgreSQL has not confirmed. It may be stored already, so it is sent again unchanged.
@@ -99,7 +99,7 @@ impl UsageFlusher {
     }
 
     /// Sends the open batch first, if there is one, then all new counts.
-    async fn flush(&self, state: &mut UsageFlushState) -> Result<(), AppError> {
+    async fn flush(&self, state: &mut FlusherState) -> Result<(), AppError> {
         self.send_open_batch(state).await?;
         let counts = self.meter.take();
         if counts.is_empty() {
@@ -110,7 +110,7 @@ impl UsageFlusher {
         self.send_open_batch(state).await
     }
 
-    async fn send_open_batch(&self, state: &mut UsageFlushState) -> Result<(), AppError> {
+    async fn send_open_batch(&self, state: &mut FlusherState) -> Result<(), AppError> {
         if let Some(batch) = state.open_batch.clone() {
             self.db.run(move |connection| store::save_batch(connection, &batch)).await?;
             state.open_batch = None;

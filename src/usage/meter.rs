@@ -55,21 +55,21 @@ pub struct MeteredError {
 #[derive(Debug)]
 pub struct UsageMeter {
     /// `None` if the meter is off.
-    shards: Option<[Mutex<HashMap<PublicKey, KeyCounts>>; SHARDS]>,
+    shards: Option<[Mutex<HashMap<PublicKey, KeyUsageCounts>>; SHARDS]>,
 }
 
 /// Counts of one key since the last flush.
 #[derive(Debug)]
-struct KeyCounts {
+struct KeyUsageCounts {
     client: ClientId,
-    hour_counts: Vec<HourCount>,
+    hour_counts: Vec<EndpointHourCount>,
     latest: LatestRequest,
     errors: VecDeque<FailedRequest>,
 }
 
 /// Number of requests of a key in the same hour, to the same endpoint, with the same class of status.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HourCount {
+pub(crate) struct EndpointHourCount {
     /// Hours since 1970-01-01T00:00:00Z.
     pub(crate) hour: i64,
     /// Such as `GET /api/sessions`.
@@ -98,7 +98,7 @@ pub(crate) struct FailedRequest {
 
 /// A row to store about a key.
 #[derive(Debug)]
-pub(crate) struct CountRow<T> {
+pub(crate) struct UsageRow<T> {
     pub(crate) client: ClientId,
     pub(crate) public_key: PublicKey,
     pub(crate) values: T,
@@ -107,10 +107,10 @@ pub(crate) struct CountRow<T> {
 /// All counts since the last flush. Rows are in the order of their tables' primary keys: nodes that store at the same
 /// time lock rows in the same order and cannot deadlock.
 #[derive(Debug, Default)]
-pub struct UsageCounts {
-    pub(crate) hour_counts: Vec<CountRow<HourCount>>,
-    pub(crate) last_uses: Vec<CountRow<LatestRequest>>,
-    pub(crate) errors: Vec<CountRow<FailedRequest>>,
+pub struct UsageDeltas {
+    pub(crate) hour_counts: Vec<UsageRow<EndpointHourCount>>,
+    pub(crate) last_uses: Vec<UsageRow<LatestRequest>>,
+    pub(crate) errors: Vec<UsageRow<FailedRequest>>,
 }
 
 impl UsageMeter {
@@ -130,7 +130,7 @@ impl UsageMeter {
         if let Some(counts) = keys.get_mut(request.public_key) {
             counts.add(request);
         } else if keys.len() < KEYS_MAX {
-            let mut counts = KeyCounts::new(request);
+            let mut counts = KeyUsageCounts::new(request);
             counts.add(request);
             keys.insert(request.public_key.clone(), counts);
         } else {
@@ -140,8 +140,8 @@ impl UsageMeter {
 
     /// Returns all counts and resets them to zero.
     #[must_use]
-    pub fn take(&self) -> UsageCounts {
-        let mut all = UsageCounts::default();
+    pub fn take(&self) -> UsageDeltas {
+        let mut all = UsageDeltas::default();
         for shard in self.shards.iter().flatten() {
             let keys = std::mem::take(&mut *lock(shard));
             for (public_key, counts) in keys {
@@ -163,7 +163,7 @@ fn shard_index(key: &PublicKey) -> usize {
     key.as_str().bytes().last().map_or(0, |byte| usize::from(byte) % SHARDS)
 }
 
-impl KeyCounts {
+impl KeyUsageCounts {
     /// Takes client and time from `request`, but does not count it.
     fn new(request: &MeteredRequest<'_>) -> Self {
         let latest = LatestRequest {
@@ -185,7 +185,7 @@ impl KeyCounts {
     fn add_to_hour(&mut self, request: &MeteredRequest<'_>) {
         let hour = request.answered_at.timestamp().div_euclid(3600);
         let status_class = i16::try_from((request.status / 100).clamp(2, 5)).unwrap_or_default();
-        let is_same = |count: &&mut HourCount| {
+        let is_same = |count: &&mut EndpointHourCount| {
             count.hour == hour
                 && count.status_class == status_class
                 && count.endpoint.split_once(' ') == Some((request.method, request.route))
@@ -194,7 +194,7 @@ impl KeyCounts {
             count.requests += 1;
         } else {
             let endpoint = request.endpoint();
-            self.hour_counts.push(HourCount { hour, endpoint, status_class, requests: 1 });
+            self.hour_counts.push(EndpointHourCount { hour, endpoint, status_class, requests: 1 });
         }
     }
 
@@ -232,23 +232,23 @@ impl MeteredRequest<'_> {
     }
 }
 
-impl<T> CountRow<T> {
+impl<T> UsageRow<T> {
     fn key(&self) -> (&str, &str) {
         (self.client.as_str(), self.public_key.as_str())
     }
 }
 
-impl UsageCounts {
+impl UsageDeltas {
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.last_uses.is_empty()
     }
 
-    fn append(&mut self, public_key: &PublicKey, counts: KeyCounts) {
-        fn row<T>(client: &ClientId, public_key: &PublicKey, values: T) -> CountRow<T> {
-            CountRow { client: client.clone(), public_key: public_key.clone(), values }
+    fn append(&mut self, public_key: &PublicKey, counts: KeyUsageCounts) {
+        fn row<T>(client: &ClientId, public_key: &PublicKey, values: T) -> UsageRow<T> {
+            UsageRow { client: client.clone(), public_key: public_key.clone(), values }
         }
-        let KeyCounts { client, hour_counts, latest, errors } = counts;
+        let KeyUsageCounts { client, hour_counts, latest, errors } = counts;
         self.hour_counts.extend(hour_counts.into_iter().map(|count| row(&client, public_key, count)));
         self.errors.extend(errors.into_iter().map(|error| row(&client, public_key, error)));
         self.last_uses.push(row(&client, public_key, latest));
@@ -302,7 +302,7 @@ mod tests {
         let rows: Vec<_> = counts
             .hour_counts
             .iter()
-            .map(|CountRow { public_key, values, .. }| {
+            .map(|UsageRow { public_key, values, .. }| {
                 let endpoint = values.endpoint.clone();
                 (*public_key == b, values.hour - hour, endpoint, values.status_class, values.requests)
             })

@@ -28,7 +28,7 @@ pub struct LastUse {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyUse {
+pub struct KeyActivity {
     /// `None` if the key was never used.
     pub last: Option<LastUse>,
     /// Requests in the current hour and the 23 hours before it.
@@ -44,11 +44,11 @@ pub struct KeyUse {
 pub fn load_key_uses(
     connection: &mut PgConnection,
     client: &ClientId,
-) -> QueryResult<HashMap<PublicKey, KeyUse>> {
+) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
     load_uses(connection, client, None)
 }
 
-/// Returns a [`KeyUse`] of zeros for a key that was never used or does not exist.
+/// Returns a [`KeyActivity`] of zeros for a key that was never used or does not exist.
 ///
 /// # Errors
 /// If the database fails.
@@ -56,7 +56,7 @@ pub fn load_key_use(
     connection: &mut PgConnection,
     client: &ClientId,
     key: &PublicKey,
-) -> QueryResult<KeyUse> {
+) -> QueryResult<KeyActivity> {
     load_uses(connection, client, Some(key)).map(|mut uses| uses.remove(key).unwrap_or_default())
 }
 
@@ -80,7 +80,7 @@ fn load_uses(
     connection: &mut PgConnection,
     client: &ClientId,
     key: Option<&PublicKey>,
-) -> QueryResult<HashMap<PublicKey, KeyUse>> {
+) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
     let rows: Vec<KeyUseRow> = sql_query(
         "select u.public_key, u.used_at, u.address, u.user_agent, \
            coalesce(counts.last_day, 0)::bigint as last_day, \
@@ -95,10 +95,10 @@ fn load_uses(
     .bind::<Text, _>(client)
     .bind::<Nullable<Text>, _>(key.map(PublicKey::as_str))
     .load(connection)?;
-    Ok(rows.into_iter().map(|row| (row.public_key.clone(), KeyUse::from(row))).collect())
+    Ok(rows.into_iter().map(|row| (row.public_key.clone(), KeyActivity::from(row))).collect())
 }
 
-impl From<KeyUseRow> for KeyUse {
+impl From<KeyUseRow> for KeyActivity {
     fn from(row: KeyUseRow) -> Self {
         let last = LastUse { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent };
         Self { last: Some(last), requests_last_day: row.last_day, requests_last_week: row.last_week }
@@ -115,7 +115,7 @@ pub(crate) struct UsageScope {
 
 /// The data of a [report](super::report_view::UsageReport).
 #[derive(Debug)]
-pub(crate) struct UsageTotals {
+pub(crate) struct UsageStatistics {
     /// Hours without requests are absent.
     pub(crate) hours: Vec<HourTotals>,
     pub(crate) endpoints: Vec<EndpointUsage>,
@@ -184,8 +184,8 @@ pub(crate) struct KeyUsage {
     pub(crate) public_key: PublicKey,
     pub(crate) name: String,
     pub(crate) deleted_at: Option<DateTime<Utc>>,
-    pub(crate) key_use: KeyUse,
-    pub(crate) totals: UsageTotals,
+    pub(crate) key_use: KeyActivity,
+    pub(crate) totals: UsageStatistics,
 }
 
 /// Returns `NotFound` if the client never had this key.
@@ -205,9 +205,9 @@ pub(crate) fn load_key_usage(
     Ok(KeyUsage { public_key, name, deleted_at, key_use, totals })
 }
 
-pub(crate) fn load_totals(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<UsageTotals> {
+pub(crate) fn load_totals(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<UsageStatistics> {
     let is_one_key = scope.key.is_some();
-    Ok(UsageTotals {
+    Ok(UsageStatistics {
         hours: load_hours(connection, scope)?,
         endpoints: load_endpoints(connection, scope)?,
         top_keys: if is_one_key { Vec::new() } else { load_top_keys(connection, scope)? },

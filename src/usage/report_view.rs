@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Days, DurationRound as _, NaiveTime, TimeDelta, Utc};
 
-use super::queries::{EndpointUsage, HourTotals, RecentError, TopKey, UsageTotals};
+use super::queries::{EndpointUsage, HourTotals, RecentError, TopKey, UsageStatistics};
 use crate::web::{
     chart::{Chart, Point, Series},
     format::grouped,
@@ -81,8 +81,8 @@ pub(crate) struct UsageReport {
     pub(crate) error_rate: String,
     pub(crate) is_empty: bool,
     pub(crate) endpoints: Vec<EndpointLine>,
-    pub(crate) top_keys: Vec<KeyLine>,
-    pub(crate) recent_errors: Vec<ErrorLine>,
+    pub(crate) top_keys: Vec<KeyUsageLine>,
+    pub(crate) recent_errors: Vec<RecentErrorLine>,
 }
 
 pub(crate) struct EndpointLine {
@@ -91,7 +91,7 @@ pub(crate) struct EndpointLine {
     pub(crate) errors: String,
 }
 
-pub(crate) struct KeyLine {
+pub(crate) struct KeyUsageLine {
     pub(crate) public_key: String,
     pub(crate) name: String,
     pub(crate) is_deleted: bool,
@@ -100,7 +100,7 @@ pub(crate) struct KeyLine {
     pub(crate) errors: String,
 }
 
-pub(crate) struct ErrorLine {
+pub(crate) struct RecentErrorLine {
     pub(crate) at: RelativeTime,
     pub(crate) name: String,
     pub(crate) public_key: String,
@@ -111,7 +111,7 @@ pub(crate) struct ErrorLine {
 }
 
 impl UsageReport {
-    pub(crate) fn new(totals: UsageTotals, period: ReportPeriod, now: DateTime<Utc>, path: &str) -> Self {
+    pub(crate) fn new(totals: UsageStatistics, period: ReportPeriod, now: DateTime<Utc>, path: &str) -> Self {
         let errors: i64 = totals.hours.iter().map(|hour| hour.errors).sum();
         let requests: i64 = totals.hours.iter().map(|hour| hour.succeeded).sum::<i64>() + errors;
         Self {
@@ -123,8 +123,12 @@ impl UsageReport {
             error_rate: percentage(errors, requests),
             is_empty: requests == 0,
             endpoints: totals.endpoints.into_iter().map(EndpointLine::from).collect(),
-            top_keys: totals.top_keys.into_iter().map(|key| KeyLine::new(key, now)).collect(),
-            recent_errors: totals.recent_errors.into_iter().map(|error| ErrorLine::new(error, now)).collect(),
+            top_keys: totals.top_keys.into_iter().map(|key| KeyUsageLine::new(key, now)).collect(),
+            recent_errors: totals
+                .recent_errors
+                .into_iter()
+                .map(|error| RecentErrorLine::new(error, now))
+                .collect(),
         }
     }
 }
@@ -190,7 +194,7 @@ impl From<EndpointUsage> for EndpointLine {
     }
 }
 
-impl KeyLine {
+impl KeyUsageLine {
     fn new(key: TopKey, now: DateTime<Utc>) -> Self {
         Self {
             public_key: key.public_key,
@@ -203,7 +207,7 @@ impl KeyLine {
     }
 }
 
-impl ErrorLine {
+impl RecentErrorLine {
     fn new(error: RecentError, now: DateTime<Utc>) -> Self {
         Self {
             at: RelativeTime::new(error.answered_at, now),

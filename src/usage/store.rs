@@ -8,7 +8,7 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::meter::{CountRow, ERRORS_MAX, UsageCounts};
+use super::meter::{ERRORS_MAX, UsageDeltas, UsageRow};
 use crate::schema::clients;
 
 /// Counts of older hours are deleted.
@@ -23,7 +23,7 @@ pub struct UsageBatch {
     pub node: Uuid,
     /// Consecutive per node, from 1.
     pub number: i64,
-    pub counts: UsageCounts,
+    pub counts: UsageDeltas,
 }
 
 /// Adds the counts to the stored ones, unless this batch was added before.
@@ -58,16 +58,16 @@ fn mark_as_stored(connection: &mut PgConnection, batch: &UsageBatch) -> QueryRes
 }
 
 /// Returns the columns `client_id` and `public_key` of all rows.
-fn key_columns<T>(rows: &[CountRow<T>]) -> (Vec<&str>, Vec<&str>) {
+fn key_columns<T>(rows: &[UsageRow<T>]) -> (Vec<&str>, Vec<&str>) {
     rows.iter().map(|row| (row.client.as_str(), row.public_key.as_str())).unzip()
 }
 
 /// Returns one of the other columns of all rows.
-fn column<'a, T, V>(rows: &'a [CountRow<T>], value: impl Fn(&'a T) -> V) -> Vec<V> {
+fn column<'a, T, V>(rows: &'a [UsageRow<T>], value: impl Fn(&'a T) -> V) -> Vec<V> {
     rows.iter().map(|row| value(&row.values)).collect()
 }
 
-fn add_hour_counts(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
+fn add_hour_counts(connection: &mut PgConnection, counts: &UsageDeltas) -> QueryResult<()> {
     let rows = &counts.hour_counts;
     let (clients, keys) = key_columns(rows);
     sql_query(
@@ -90,7 +90,7 @@ fn add_hour_counts(connection: &mut PgConnection, counts: &UsageCounts) -> Query
     .map(|_| ())
 }
 
-fn set_last_uses(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
+fn set_last_uses(connection: &mut PgConnection, counts: &UsageDeltas) -> QueryResult<()> {
     let rows = &counts.last_uses;
     let (clients, keys) = key_columns(rows);
     sql_query(
@@ -114,7 +114,7 @@ fn set_last_uses(connection: &mut PgConnection, counts: &UsageCounts) -> QueryRe
     .map(|_| ())
 }
 
-fn add_errors(connection: &mut PgConnection, counts: &UsageCounts) -> QueryResult<()> {
+fn add_errors(connection: &mut PgConnection, counts: &UsageDeltas) -> QueryResult<()> {
     let rows = &counts.errors;
     if rows.is_empty() {
         return Ok(());

@@ -59,7 +59,7 @@ pub struct Chart {
     /// From left to right.
     pub bars: Vec<Bar>,
     /// Below the bars.
-    pub labels: Vec<Label>,
+    pub labels: Vec<AxisLabel>,
     /// In pixels.
     pub height: i64,
 }
@@ -107,7 +107,7 @@ pub struct BarSegment {
 
 /// A label below a bar.
 #[derive(Clone, Debug)]
-pub struct Label {
+pub struct AxisLabel {
     /// In per cent.
     pub x: DecimalText,
     /// The `text-anchor`: `start`, `middle` or `end`. It keeps labels at the edges inside.
@@ -263,13 +263,13 @@ impl BarPositions {
         index * WIDTH / self.count
     }
 
-    fn labels(&self, points: &[Point]) -> Vec<Label> {
+    fn labels(&self, points: &[Point]) -> Vec<AxisLabel> {
         let every = points.len().div_ceil(LABELS).max(1);
         let chosen = points.iter().enumerate().step_by(every).enumerate();
         chosen.map(|(nth, (index, point))| self.label(nth, index, point)).collect()
     }
 
-    fn label(&self, nth: usize, index: usize, point: &Point) -> Label {
+    fn label(&self, nth: usize, index: usize, point: &Point) -> AxisLabel {
         let index = i64::try_from(index).unwrap_or(0);
         let (begin, end) = (self.edge(index), self.edge(index + 1));
         let middle = i64::midpoint(begin, end);
@@ -278,7 +278,7 @@ impl BarPositions {
             95_000.. => (end, "end"),
             _ => (middle, "middle"),
         };
-        Label { x: DecimalText(x), anchor, is_minor: nth % 2 == 1, text: point.label.clone() }
+        AxisLabel { x: DecimalText(x), anchor, is_minor: nth % 2 == 1, text: point.label.clone() }
     }
 }
 

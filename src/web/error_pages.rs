@@ -16,7 +16,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::{
-    page::{NavSection, PageLayout, Visitor},
+    page::{LayoutUser, NavSection, PageLayout},
     request_log,
 };
 use crate::error::{AppError, FieldError};
@@ -66,7 +66,7 @@ pub async fn as_page(
 async fn render_errors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    render: fn(HttpResponse, &ProblemDetails, Option<Visitor>) -> HttpResponse,
+    render: fn(HttpResponse, &ProblemDetails, Option<LayoutUser>) -> HttpResponse,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = request_log::request_id(request.request()).map(|id| id.to_string()).unwrap_or_default();
     match next.call(request).await {
@@ -159,12 +159,16 @@ fn detail_for_status(status: StatusCode) -> &'static str {
     }
 }
 
-fn problem_json(response: HttpResponse, problem: &ProblemDetails, _visitor: Option<Visitor>) -> HttpResponse {
+fn problem_json(
+    response: HttpResponse,
+    problem: &ProblemDetails,
+    _visitor: Option<LayoutUser>,
+) -> HttpResponse {
     let body = serde_json::to_string(problem).unwrap_or_default();
     with_body(response, problem, "application/problem+json", body)
 }
 
-fn html_page(response: HttpResponse, problem: &ProblemDetails, visitor: Option<Visitor>) -> HttpResponse {
+fn html_page(response: HttpResponse, problem: &ProblemDetails, visitor: Option<LayoutUser>) -> HttpResponse {
     let layout = PageLayout { visitor, ..PageLayout::signed_out(problem.title, NavSection::None) };
     let body = ErrorPage { layout, problem }.render().unwrap_or_else(|_unrenderable| problem.detail.clone());
     with_body(response, problem, "text/html; charset=utf-8", body)

@@ -11,9 +11,9 @@ use crate::{db::Db, error::AppError};
 
 /// Set when the process receives the signal to stop.
 #[derive(Debug, Default)]
-pub struct DrainState(AtomicBool);
+pub struct ShutdownFlag(AtomicBool);
 
-impl DrainState {
+impl ShutdownFlag {
     /// From now on `/readyz` answers 503.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Release);
@@ -30,7 +30,7 @@ async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("alive\n")
 }
 
-async fn ready(db: Data<Db>, draining: Data<DrainState>) -> Result<HttpResponse, AppError> {
+async fn ready(db: Data<Db>, draining: Data<ShutdownFlag>) -> Result<HttpResponse, AppError> {
     let reason = if draining.0.load(Ordering::Acquire) {
         "stopping\n"
     } else {

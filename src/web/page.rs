@@ -36,7 +36,7 @@ pub enum NavSection {
 
 /// The signed-in user, as the layout shows it.
 #[derive(Clone, Debug)]
-pub struct Visitor {
+pub struct LayoutUser {
     /// The user's name.
     pub name: String,
     /// The user's e-mail.
@@ -57,7 +57,7 @@ pub struct PageLayout {
     /// The current entry of the navigation.
     pub section: NavSection,
     /// `None` if nobody is signed in.
-    pub visitor: Option<Visitor>,
+    pub visitor: Option<LayoutUser>,
     /// A message that the previous page left, shown once.
     pub flash: Option<String>,
 }

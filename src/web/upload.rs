@@ -46,7 +46,7 @@ impl FromRequest for UploadRequest {
 }
 
 /// The file of a form, and the fields that came before it.
-pub struct FileUpload {
+pub struct MultipartFile {
     fields: Vec<(String, String)>,
     name: String,
     file: Field,
@@ -58,7 +58,7 @@ pub struct FileUpload {
     limit: usize,
 }
 
-impl FileUpload {
+impl MultipartFile {
     /// Reads up to the part `file_field`. `limit` is the maximum size of the body in bytes.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uptok::{
     api::{self, Endpoint},
     api_keys::{EndpointAccess, Scope},
-    pages::{PAGE_ROUTES, PageAccess, PageForm, PageMethod, PageRoute},
+    pages::{FormKind, PAGE_ROUTES, PageAccess, PageMethod, PageRoute},
 };
 
 use crate::support::{Reply, TestApp, Visitor, test_app::PASSWORD};
@@ -78,7 +78,7 @@ fn fill(path: &str, value: impl Fn(&str) -> String) -> String {
 struct PageRequest {
     method: Method,
     path: String,
-    form: PageForm,
+    form: FormKind,
     fields: Vec<(&'static str, String)>,
 }
 
@@ -89,7 +89,7 @@ impl PageRequest {
         match route.method {
             PageMethod::Get => {
                 let path = format!("{path}{}", query(route.path, owner));
-                Self { method: Method::GET, path, form: PageForm::Empty, fields: Vec::new() }
+                Self { method: Method::GET, path, form: FormKind::Empty, fields: Vec::new() }
             }
             PageMethod::Post(form) => {
                 Self { method: Method::POST, path, form, fields: fields(route.path, form, owner) }
@@ -121,7 +121,7 @@ impl PageRequest {
             request = request.header(*name, *value);
         }
         let request = match self.form {
-            PageForm::UploadOfClient => request.multipart(self.upload()),
+            FormKind::UploadOfClient => request.multipart(self.upload()),
             _ if self.method == Method::POST => request.form(&self.fields),
             _ => request,
         };
@@ -147,10 +147,10 @@ fn query(path: &str, owner: &Owner) -> String {
 }
 
 /// The fields of a valid form for this path.
-fn fields(path: &str, form: PageForm, owner: &Owner) -> Vec<(&'static str, String)> {
+fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, String)> {
     let text = str::to_owned;
     let mut fields = match path {
-        _ if matches!(form, PageForm::Empty | PageForm::UploadOfClient) => vec![],
+        _ if matches!(form, FormKind::Empty | FormKind::UploadOfClient) => vec![],
         "/register" => vec![
             ("name", text("Ada")),
             ("company", text("Engines")),
@@ -172,7 +172,7 @@ fn fields(path: &str, form: PageForm, owner: &Owner) -> Vec<(&'static str, Strin
         "/settings/api-keys/{public_key}/replacement" => vec![("graceSeconds", text("3600"))],
         other => panic!("the tests of all routes do not know the form of {other}"),
     };
-    if matches!(form, PageForm::OfClient | PageForm::UploadOfClient) {
+    if matches!(form, FormKind::OfClient | FormKind::UploadOfClient) {
         fields.push(("clientId", owner.client_id.clone()));
     }
     fields
@@ -365,7 +365,7 @@ async fn a_form_of_another_client_is_refused() {
     let (ada, eve) = (Owner::new(&app, "ada").await, Owner::new(&app, "eve").await);
     let keys = count_keys(&app);
     for route in &PAGE_ROUTES {
-        let PageMethod::Post(PageForm::OfClient | PageForm::UploadOfClient) = route.method else { continue };
+        let PageMethod::Post(FormKind::OfClient | FormKind::UploadOfClient) = route.method else { continue };
         let request = PageRequest::new(route, &ada).rendered_for(&eve.client_id);
         let reply = request.send(&ada.visitor).await;
         assert_eq!(reply.status, 409, "{}", request.text());

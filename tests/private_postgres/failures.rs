@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use uptok::private_postgres::{PrivatePostgres, Tuning};
+use uptok::private_postgres::{DurabilityMode, PrivatePostgres};
 
 use super::support::{DataDir, psql};
 
@@ -88,7 +88,7 @@ fn a_stale_pid_file_of_a_zombie_is_ignored() {
 #[test]
 fn a_killed_server_recovers_committed_transactions() {
     let data_dir = DataDir::new();
-    let postgres = PrivatePostgres::start(&data_dir.path, Tuning::Durable).unwrap();
+    let postgres = PrivatePostgres::start(&data_dir.path, DurabilityMode::Durable).unwrap();
     let url = postgres.url();
     psql(url, "create table saved as select 42 as answer").unwrap();
     let others = psql(url, "select pid from pg_stat_activity where pid <> pg_backend_pid()").unwrap();

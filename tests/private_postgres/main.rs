@@ -8,7 +8,7 @@ mod support;
 
 use std::{iter, os::unix::fs::MetadataExt};
 
-use uptok::private_postgres::{PrivatePostgres, Tuning};
+use uptok::private_postgres::{DurabilityMode, PrivatePostgres};
 
 use support::{DataDir, psql, setting, socket_directory};
 
@@ -72,6 +72,6 @@ fn only_the_durable_tuning_syncs_to_disk() {
             .map(|name| setting(&postgres, name))
     };
 
-    assert_eq!(settings(Tuning::Durable), ["on", "on", "on", "100"]);
-    assert_eq!(settings(Tuning::ForTests), ["off", "off", "off", "200"]);
+    assert_eq!(settings(DurabilityMode::Durable), ["on", "on", "on", "100"]);
+    assert_eq!(settings(DurabilityMode::ForTests), ["off", "off", "off", "200"]);
 }

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use uptok::private_postgres::{PrivatePostgres, Tuning};
+use uptok::private_postgres::{DurabilityMode, PrivatePostgres};
 
 use super::support::{DataDir, psql};
 
@@ -139,7 +139,7 @@ impl OwnerProcess {
         else {
             return;
         };
-        let postgres = PrivatePostgres::start(Path::new(&data_dir), Tuning::ForTests).unwrap();
+        let postgres = PrivatePostgres::start(Path::new(&data_dir), DurabilityMode::ForTests).unwrap();
         // libtest captures `println!`, so write to standard output directly.
         io::stdout().write_all(format!("{}\n", postgres.url()).as_bytes()).unwrap();
         io::stdin().read_to_end(&mut Vec::new()).unwrap();

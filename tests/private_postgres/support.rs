@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use uptok::private_postgres::{PrivatePostgres, Tuning};
+use uptok::private_postgres::{DurabilityMode, PrivatePostgres};
 
 /// A data directory that is removed on drop, including a cluster outside it.
 pub(crate) struct DataDir {
@@ -31,7 +31,7 @@ impl DataDir {
     }
 
     pub(crate) fn start(&self) -> anyhow::Result<PrivatePostgres> {
-        PrivatePostgres::start(&self.path, Tuning::ForTests)
+        PrivatePostgres::start(&self.path, DurabilityMode::ForTests)
     }
 
     pub(crate) fn cluster(&self) -> PathBuf {

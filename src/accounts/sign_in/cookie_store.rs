@@ -19,7 +19,7 @@ use crate::{
     random,
 };
 
-type CookieState = HashMap<String, String>;
+type SignInState = HashMap<String, String>;
 
 /// Random characters in the cookie: 381 bits.
 const ID_LENGTH: usize = 64;
@@ -49,12 +49,12 @@ fn hash_id(key: &SessionKey) -> Vec<u8> {
     Sha256::digest(key.as_ref().as_bytes()).to_vec()
 }
 
-fn read_flash(state: &CookieState) -> Option<String> {
+fn read_flash(state: &SignInState) -> Option<String> {
     state.get(FLASH).and_then(|json| serde_json::from_str(json).ok())
 }
 
-fn session_state(row: &SignInRow, flash: Option<String>) -> Result<CookieState, serde_json::Error> {
-    let mut state = CookieState::from([(SIGNED_IN.to_owned(), serde_json::to_string(row)?)]);
+fn session_state(row: &SignInRow, flash: Option<String>) -> Result<SignInState, serde_json::Error> {
+    let mut state = SignInState::from([(SIGNED_IN.to_owned(), serde_json::to_string(row)?)]);
     if let Some(flash) = flash {
         state.insert(FLASH.to_owned(), serde_json::to_string(&flash)?);
     }
@@ -62,7 +62,7 @@ fn session_state(row: &SignInRow, flash: Option<String>) -> Result<CookieState, 
 }
 
 impl SessionStore for SignInStore {
-    async fn load(&self, key: &SessionKey) -> Result<Option<CookieState>, LoadError> {
+    async fn load(&self, key: &SessionKey) -> Result<Option<SignInState>, LoadError> {
         let id_hash = hash_id(key);
         let found = self.db.run(move |connection| table::find(connection, &id_hash)).await;
         let found = found.map_err(|error| LoadError::Other(error.into()))?;
@@ -72,7 +72,7 @@ impl SessionStore for SignInStore {
             .map_err(|error| LoadError::Other(error.into()))
     }
 
-    async fn save(&self, state: CookieState, _ttl: &Duration) -> Result<SessionKey, SaveError> {
+    async fn save(&self, state: SignInState, _ttl: &Duration) -> Result<SessionKey, SaveError> {
         let row: SignInRow = state
             .get(SIGNED_IN)
             .ok_or_else(|| SaveError::Other(anyhow::anyhow!("only a sign-in is stored")))
@@ -100,7 +100,7 @@ impl SessionStore for SignInStore {
     async fn update(
         &self,
         key: SessionKey,
-        state: CookieState,
+        state: SignInState,
         _ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
         let id_hash = hash_id(&key);

@@ -12,7 +12,7 @@ use crate::{
     audit::{Actor, AuditContext},
     error::AppError,
     ids::ClientId,
-    web::page::{NavSection, PageLayout, Visitor},
+    web::page::{LayoutUser, NavSection, PageLayout},
 };
 
 /// Entry of the session state with the [`SignInRow`].
@@ -97,7 +97,7 @@ impl SignedIn {
         }
     }
 
-    /// Reads the sign-in of the request. Also attaches the [`Visitor`] to the request, because error pages have no other
+    /// Reads the sign-in of the request. Also attaches the [`LayoutUser`] to the request, because error pages have no other
     /// way to show who is signed in.
     fn from_request_state(request: &HttpRequest) -> Option<Self> {
         let row = request.get_session().get::<SignInRow>(SIGNED_IN).ok().flatten()?;
@@ -107,8 +107,8 @@ impl SignedIn {
         Some(signed_in)
     }
 
-    fn visitor(&self) -> Visitor {
-        Visitor {
+    fn visitor(&self) -> LayoutUser {
+        LayoutUser {
             name: self.row.name.clone(),
             email: self.row.email.clone(),
             client_name: self.row.client_name.clone(),

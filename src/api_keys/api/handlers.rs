@@ -15,15 +15,15 @@ use super::json::{self, KeyBody};
 use crate::{
     api_keys::{
         auth::{
-            authentication::{ApiReply, FormWithKey, PresentedKey},
-            credentials::{Credentials, KeyAuthenticator},
+            authentication::{AuthorizedReply, PresentedKey, PresentedKeyForm},
+            credentials::{KeyAuthenticator, KeyCredentials},
             key_source::ApiQuery,
         },
         client_key::ClientKey,
         key::KeyDeletion,
         list_query::KeyListQuery,
-        new_key::GeneratedKey,
-        service::{self, KeyActor},
+        new_key::HashedKey,
+        service::{self, KeyChangeActor},
         store,
     },
     audit::{Actor, AuditContext},
@@ -39,7 +39,7 @@ pub(crate) const BODY_LIMIT: usize = 16 * 1024;
 pub(crate) async fn index(
     key: PresentedKey,
     query: Result<ApiQuery, AppError>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let query = key.authorize_before_error(query).await?;
     let query = json::query(|name| query.get(name));
     let page = key.read(move |connection, credentials| {
@@ -48,7 +48,7 @@ pub(crate) async fn index(
     Ok(page.await?.map(|body| json_response(&body)))
 }
 
-pub(crate) async fn current(key: PresentedKey) -> Result<ApiReply<HttpResponse>, AppError> {
+pub(crate) async fn current(key: PresentedKey) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let found =
         key.read(|connection, credentials| load_key(connection, credentials, &credentials.public_key));
     Ok(found.await?.map(|body| json_response(&body)))
@@ -57,7 +57,7 @@ pub(crate) async fn current(key: PresentedKey) -> Result<ApiReply<HttpResponse>,
 pub(crate) async fn show(
     key: PresentedKey,
     public_key: Path<String>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let found =
         key.read(move |connection, credentials| load_key(connection, credentials, &parse_path(&public_key)?));
     Ok(found.await?.map(|body| json_response(&body)))
@@ -68,12 +68,12 @@ pub(crate) async fn create(
     context: AuditContext,
     body: Result<JsonObjectBody, AppError>,
     authenticator: Data<KeyAuthenticator>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let JsonObjectBody(body) = key.authorize_before_error(body).await?;
     let created = key.write(move |connection, credentials| {
         let own = store::find(connection, &credentials.client, &credentials.public_key)?;
         let request = KeyBody::read(&body)?.plan(&own.rights())?;
-        let (client_key, new) = GeneratedKey::generate(authenticator.hasher(), &credentials.client, None);
+        let (client_key, new) = HashedKey::generate(authenticator.hasher(), &credentials.client, None);
         let created = service::create(connection, &key_actor(credentials, context), &request, &new);
         let created = created.map_err(json::as_written)?;
         Ok((client_key, json::render_key(&created, None)))
@@ -86,7 +86,7 @@ pub(crate) async fn change(
     context: AuditContext,
     public_key: Path<String>,
     body: Result<JsonObjectBody, AppError>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let JsonObjectBody(body) = key.authorize_before_error(body).await?;
     let changed = key.write(move |connection, credentials| {
         let public_key = parse_path(&public_key)?;
@@ -102,7 +102,7 @@ pub(crate) async fn delete(
     key: PresentedKey,
     context: AuditContext,
     public_key: Path<String>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let deleted = key.write(move |connection, credentials| {
         match service::delete(connection, &key_actor(credentials, context), &parse_path(&public_key)?)? {
             KeyDeletion::Now(_) => Ok(()),
@@ -118,13 +118,13 @@ pub(crate) async fn replace(
     public_key: Path<String>,
     body: Result<JsonObjectBody, AppError>,
     authenticator: Data<KeyAuthenticator>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let JsonObjectBody(body) = key.authorize_before_error(body).await?;
     let replaced = key.write(move |connection, credentials| {
         let old = parse_path(&public_key)?;
         store::find(connection, &credentials.client, &old)?;
         let grace = KeyBody::read_any(&body)?.grace()?;
-        let (client_key, new) = GeneratedKey::generate(authenticator.hasher(), &credentials.client, None);
+        let (client_key, new) = HashedKey::generate(authenticator.hasher(), &credentials.client, None);
         let replaced = service::replace(connection, &key_actor(credentials, context), &old, grace, &new)?;
         Ok((client_key, json::render_key(&replaced.new, None)))
     });
@@ -133,9 +133,9 @@ pub(crate) async fn replace(
 
 /// Deletes the presented key itself.
 pub(crate) async fn revoke(
-    form: FormWithKey<BODY_LIMIT>,
+    form: PresentedKeyForm<BODY_LIMIT>,
     context: AuditContext,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let deleted = form.key.write(move |connection, credentials| {
         service::delete(connection, &key_actor(credentials, context), &credentials.public_key)?;
         Ok(())
@@ -165,9 +165,9 @@ impl FromRequest for JsonObjectBody {
 }
 
 /// The presented key as the one that acts.
-fn key_actor(credentials: &Credentials, context: AuditContext) -> KeyActor {
+fn key_actor(credentials: &KeyCredentials, context: AuditContext) -> KeyChangeActor {
     let context = context.by(Actor::Key(credentials.public_key.clone()));
-    KeyActor { client: credentials.client.clone(), context }
+    KeyChangeActor { client: credentials.client.clone(), context }
 }
 
 fn parse_path(public_key: &str) -> Result<PublicKey, AppError> {
@@ -176,7 +176,7 @@ fn parse_path(public_key: &str) -> Result<PublicKey, AppError> {
 
 fn load_key(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     public_key: &PublicKey,
 ) -> Result<Value, AppError> {
     let key = store::find(connection, &credentials.client, public_key)?;
@@ -186,7 +186,7 @@ fn load_key(
 
 fn load_page(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     query: &KeyListQuery,
 ) -> Result<Value, AppError> {
     let found = store::list(connection, &credentials.client, query)?;

@@ -18,9 +18,9 @@ use secrecy::ExposeSecret as _;
 use super::{
     access::EndpointAccess,
     authorized::{self, Authorized},
-    credentials::{self, Credentials, KeyAuthenticator},
+    credentials::{self, KeyAuthenticator, KeyCredentials},
     key_source::{ApiForm, BearerKey},
-    rate_limits::{KeyFingerprint, RateLimitCharge, RateLimitRejection},
+    rate_limits::{RateLimitCharge, RateLimitKeyHash, RateLimitRejection},
 };
 use crate::{
     api_keys::client_key::ClientKey,
@@ -33,21 +33,21 @@ use crate::{
 };
 
 /// The answer to a request whose key was authorized and counted. Only [`PresentedKey`] creates it.
-pub(crate) struct ApiReply<T>(T);
+pub(crate) struct AuthorizedReply<T>(T);
 
-impl<T> ApiReply<T> {
-    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ApiReply<U> {
-        ApiReply(change(self.0))
+impl<T> AuthorizedReply<T> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> AuthorizedReply<U> {
+        AuthorizedReply(change(self.0))
     }
 }
 
-impl<T> ApiReply<Result<T, AppError>> {
-    pub(crate) fn transpose(self) -> Result<ApiReply<T>, AppError> {
-        self.0.map(ApiReply)
+impl<T> AuthorizedReply<Result<T, AppError>> {
+    pub(crate) fn transpose(self) -> Result<AuthorizedReply<T>, AppError> {
+        self.0.map(AuthorizedReply)
     }
 }
 
-impl Responder for ApiReply<HttpResponse> {
+impl Responder for AuthorizedReply<HttpResponse> {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
@@ -62,7 +62,7 @@ impl Responder for ApiReply<HttpResponse> {
 /// [`AppError::TooMany`] without a query; [`AppError::Broken`] for a route without an access rule.
 pub(crate) struct PresentedKey {
     key: ClientKey,
-    fingerprint: KeyFingerprint,
+    fingerprint: RateLimitKeyHash,
     charge: RateLimitCharge,
     /// The exhausted limit, if it has to be compared with the database before the key is refused.
     exhausted: Option<RateLimitStatus>,
@@ -112,7 +112,7 @@ impl PresentedKey {
     ///
     /// # Errors
     /// [`AppError::UnknownKey`] if no client ever had this public key; [`AppError::OverLimit`].
-    pub(crate) async fn credentials(&self) -> Result<Credentials, AppError> {
+    pub(crate) async fn credentials(&self) -> Result<KeyCredentials, AppError> {
         let mut client = self.authenticator.cached_client(self.key.public());
         if client.is_none() {
             let (authenticator, key) = (self.authenticator.clone(), self.key.public().clone());
@@ -130,7 +130,7 @@ impl PresentedKey {
     /// Refuses a key that has used up its limit, unless the limit was changed meanwhile.
     async fn refuse_unchanged_limit(
         &self,
-        credentials: &Credentials,
+        credentials: &KeyCredentials,
         status: RateLimitStatus,
     ) -> Result<(), AppError> {
         let query = credentials.clone();
@@ -150,10 +150,10 @@ impl PresentedKey {
     /// Errors of `query`, or why the key is denied.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&mut PgConnection, &Credentials) -> Result<Option<Authorized<T>>, AppError>
+        query: impl FnOnce(&mut PgConnection, &KeyCredentials) -> Result<Option<Authorized<T>>, AppError>
         + Send
         + 'static,
-    ) -> Result<ApiReply<T>, AppError> {
+    ) -> Result<AuthorizedReply<T>, AppError> {
         let credentials = self.credentials().await?;
         let copy = credentials.clone();
         let found = self.db.run(move |connection| query(connection, &copy)).await?;
@@ -166,8 +166,8 @@ impl PresentedKey {
     /// Errors of `work`, which count for the key, or why the key is denied.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
-    ) -> Result<ApiReply<T>, AppError> {
+        work: impl FnOnce(&mut PgConnection, &KeyCredentials) -> Result<T, AppError> + Send + 'static,
+    ) -> Result<AuthorizedReply<T>, AppError> {
         let found = self.run(|connection, credentials| {
             authorized::run_in_snapshot(connection, credentials, |connection| work(connection, credentials))
         });
@@ -180,8 +180,8 @@ impl PresentedKey {
     /// As [`PresentedKey::read`]; an error of `work` rolls the transaction back.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut PgConnection, &Credentials) -> Result<T, AppError> + Send + 'static,
-    ) -> Result<ApiReply<T>, AppError> {
+        work: impl FnOnce(&mut PgConnection, &KeyCredentials) -> Result<T, AppError> + Send + 'static,
+    ) -> Result<AuthorizedReply<T>, AppError> {
         let access = self.access;
         let found = self.run(move |connection, credentials| {
             let authorize = |connection: &mut PgConnection| authorize(connection, credentials, access);
@@ -207,20 +207,20 @@ impl PresentedKey {
     /// Why the key is denied.
     pub(crate) async fn finish<T>(
         &self,
-        credentials: &Credentials,
+        credentials: &KeyCredentials,
         found: Option<Authorized<T>>,
-    ) -> Result<ApiReply<T>, AppError> {
+    ) -> Result<AuthorizedReply<T>, AppError> {
         match found {
             Some(authorized) => {
                 self.record_good_key(credentials, authorized.requests_per_minute());
-                Ok(ApiReply(authorized.into_value()))
+                Ok(AuthorizedReply(authorized.into_value()))
             }
             None => self.deny(credentials).await,
         }
     }
 
     /// Finds out why the key was denied.
-    async fn deny<T>(&self, credentials: &Credentials) -> Result<T, AppError> {
+    async fn deny<T>(&self, credentials: &KeyCredentials) -> Result<T, AppError> {
         let query = credentials.clone();
         let key = self.db.run(move |connection| credentials::find_live_key(connection, &query)).await?;
         let Some(key) = key else { return self.record_bad_key() };
@@ -237,7 +237,7 @@ impl PresentedKey {
     }
 
     /// Counts the request for its key, unless it is already counted.
-    fn record_good_key(&self, credentials: &Credentials, per_minute: i32) {
+    fn record_good_key(&self, credentials: &KeyCredentials, per_minute: i32) {
         let limits = &self.authenticator.limits;
         if self.charge == RateLimitCharge::KeyAtAddress {
             limits.unblock_address(self.fingerprint, self.address);
@@ -250,14 +250,14 @@ impl PresentedKey {
         self.authenticator.limits.record_bad_key(Some(self.fingerprint), self.address, Instant::now())
     }
 
-    fn attach_caller(&self, credentials: &Credentials, status: Option<RateLimitStatus>) {
+    fn attach_caller(&self, credentials: &KeyCredentials, status: Option<RateLimitStatus>) {
         attach_caller(&self.request, Some(&credentials.client), &credentials.public_key, status);
     }
 }
 
 fn authorize(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     access: EndpointAccess,
 ) -> QueryResult<Option<Authorized<()>>> {
     if access == EndpointAccess::RevokeOnly {
@@ -305,12 +305,12 @@ impl FromRequest for PresentedKey {
 ///
 /// # Errors
 /// What [`ApiForm`] and [`PresentedKey`] refuse.
-pub(crate) struct FormWithKey<const LIMIT: usize> {
+pub(crate) struct PresentedKeyForm<const LIMIT: usize> {
     pub(crate) key: PresentedKey,
     fields: ApiForm<LIMIT>,
 }
 
-impl<const LIMIT: usize> Deref for FormWithKey<LIMIT> {
+impl<const LIMIT: usize> Deref for PresentedKeyForm<LIMIT> {
     type Target = FormFields<LIMIT>;
 
     fn deref(&self) -> &Self::Target {
@@ -318,7 +318,7 @@ impl<const LIMIT: usize> Deref for FormWithKey<LIMIT> {
     }
 }
 
-impl<const LIMIT: usize> FromRequest for FormWithKey<LIMIT> {
+impl<const LIMIT: usize> FromRequest for PresentedKeyForm<LIMIT> {
     type Error = AppError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, AppError>>>>;
 

@@ -12,10 +12,10 @@ use diesel::{
     sql_types::Bool,
 };
 
-use super::credentials::{AUTHORIZED_SQL, Credentials, authorizes, find_live_key};
+use super::credentials::{AUTHORIZED_SQL, KeyCredentials, authorizes, find_live_key};
 use crate::{
     api_keys::rights::Scope,
-    db::pipeline::{Parameter, Pipeline, PipelineRow, PipelinedStatement},
+    db::pipeline::{Pipeline, PipelineRow, PipelinedStatement, SqlParameter},
     error::AppError,
     schema::api_keys,
 };
@@ -47,19 +47,19 @@ impl<T> Authorized<T> {
 }
 
 /// A query on `api_keys`, alone or joined, that can be narrowed to the presented key.
-pub(crate) trait KeyQuery<'a, Columns, Row> {
+pub(crate) trait AuthorizableQuery<'a, Columns, Row> {
     /// The rows, each with the limit of the key.
     fn load_rows(
         self,
         connection: &mut PgConnection,
-        credentials: &'a Credentials,
+        credentials: &'a KeyCredentials,
         columns: Columns,
     ) -> QueryResult<Vec<(i32, Row)>>;
 }
 
-impl<'a, Query, Filtered, Selected, Columns, Row> KeyQuery<'a, Columns, Row> for Query
+impl<'a, Query, Filtered, Selected, Columns, Row> AuthorizableQuery<'a, Columns, Row> for Query
 where
-    Query: methods::FilterDsl<KeyCondition<'a>, Output = Filtered>,
+    Query: methods::FilterDsl<AuthorizationCondition<'a>, Output = Filtered>,
     (api_keys::requests_per_minute, Columns): Expression,
     Filtered: methods::SelectDsl<(api_keys::requests_per_minute, Columns), Output = Selected>,
     Selected: methods::LoadQuery<'a, PgConnection, (i32, Row)>,
@@ -67,33 +67,36 @@ where
     fn load_rows(
         self,
         connection: &mut PgConnection,
-        credentials: &'a Credentials,
+        credentials: &'a KeyCredentials,
         columns: Columns,
     ) -> QueryResult<Vec<(i32, Row)>> {
-        let of_key = self.filter(KeyCondition(authorizes(credentials)));
+        let of_key = self.filter(AuthorizationCondition(authorizes(credentials)));
         of_key.select((api_keys::requests_per_minute, columns)).internal_load(connection)?.collect()
     }
 }
 
-/// [`authorizes`] as a type that the bounds of [`KeyQuery`] can name: rustc cannot resolve them for the original.
-struct KeyCondition<'a>(authorizes<'a>);
+/// [`authorizes`] as a type that the bounds of [`AuthorizableQuery`] can name: rustc cannot resolve them for the original.
+struct AuthorizationCondition<'a>(authorizes<'a>);
 
-impl<'a> QueryId for KeyCondition<'a> {
+impl<'a> QueryId for AuthorizationCondition<'a> {
     type QueryId = <authorizes<'a> as QueryId>::QueryId;
     const HAS_STATIC_QUERY_ID: bool = <authorizes<'a> as QueryId>::HAS_STATIC_QUERY_ID;
 }
 
-impl Expression for KeyCondition<'_> {
+impl Expression for AuthorizationCondition<'_> {
     type SqlType = Bool;
 }
 
-impl<Tables> AppearsOnTable<Tables> for KeyCondition<'_> where api_keys::client_id: AppearsOnTable<Tables> {}
+impl<Tables> AppearsOnTable<Tables> for AuthorizationCondition<'_> where
+    api_keys::client_id: AppearsOnTable<Tables>
+{
+}
 
-impl ValidGrouping<()> for KeyCondition<'_> {
+impl ValidGrouping<()> for AuthorizationCondition<'_> {
     type IsAggregate = is_aggregate::No;
 }
 
-impl QueryFragment<Pg> for KeyCondition<'_> {
+impl QueryFragment<Pg> for AuthorizationCondition<'_> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.0.walk_ast(pass)
     }
@@ -102,8 +105,8 @@ impl QueryFragment<Pg> for KeyCondition<'_> {
 /// The rows of `query`, at least one. Returns `None` if the key is not authorized.
 pub(crate) fn load_authorized<'a, Columns, Row>(
     connection: &mut PgConnection,
-    credentials: &'a Credentials,
-    query: impl KeyQuery<'a, Columns, Row>,
+    credentials: &'a KeyCredentials,
+    query: impl AuthorizableQuery<'a, Columns, Row>,
     columns: Columns,
 ) -> QueryResult<Option<Authorized<Vec<Row>>>> {
     let rows = query.load_rows(connection, credentials, columns)?;
@@ -115,8 +118,8 @@ pub(crate) fn load_authorized<'a, Columns, Row>(
 /// The only row of `query`. Returns `None` if the key is not authorized.
 pub(crate) fn find_authorized<'a, Columns, Row>(
     connection: &mut PgConnection,
-    credentials: &'a Credentials,
-    query: impl KeyQuery<'a, Columns, Row>,
+    credentials: &'a KeyCredentials,
+    query: impl AuthorizableQuery<'a, Columns, Row>,
     columns: Columns,
 ) -> QueryResult<Option<Authorized<Row>>> {
     let rows = query.load_rows(connection, credentials, columns)?;
@@ -126,7 +129,7 @@ pub(crate) fn find_authorized<'a, Columns, Row>(
 /// Authorizes the key alone, for what follows in the same transaction.
 pub(crate) fn authorize(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
 ) -> QueryResult<Option<Authorized<()>>> {
     let row = api_keys::table.filter(authorizes(credentials)).select(api_keys::requests_per_minute);
     let limit = row.first::<i32>(connection).optional()?;
@@ -136,7 +139,7 @@ pub(crate) fn authorize(
 /// Authorizes an active key whatever its scopes and networks.
 pub(super) fn authorize_live(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
 ) -> QueryResult<Option<Authorized<()>>> {
     let key = find_live_key(connection, credentials)?;
     Ok(key.map(|key| Authorized { requests_per_minute: key.requests_per_minute, value: () }))
@@ -156,7 +159,7 @@ pub(super) fn run_in_transaction<T>(
 /// As [`run_in_transaction`], for reads that must agree with each other: one snapshot, and nothing is written.
 pub(super) fn run_in_snapshot<T>(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     work: impl FnOnce(&mut PgConnection) -> Result<T, AppError>,
 ) -> Result<Option<Authorized<Result<T, AppError>>>, AppError> {
     let authorize = |connection: &mut PgConnection| authorize(connection, credentials);
@@ -227,9 +230,9 @@ impl AuthorizedStatement {
 /// An [`AuthorizedStatement`] with its parameters.
 pub(crate) struct AuthorizedPipelineQuery<'a> {
     pub(crate) statement: &'static AuthorizedStatement,
-    pub(crate) credentials: &'a Credentials,
+    pub(crate) credentials: &'a KeyCredentials,
     /// The parameters from `$6` on.
-    pub(crate) parameters: &'a [Parameter<'a>],
+    pub(crate) parameters: &'a [SqlParameter<'a>],
     /// Maximum number of rows, at least 1.
     pub(crate) rows_max: u32,
 }
@@ -267,7 +270,8 @@ impl AuthorizedPipelineQuery<'_> {
         let scopes: Vec<&str> = credentials.scope.map(Scope::as_str).into_iter().collect();
         let (client, public_key) = (credentials.client.as_str(), credentials.public_key.as_str());
         let secret_hash = credentials.secret_hash.as_slice();
-        let of_key: [Parameter<'_>; 5] = [&client, &public_key, &secret_hash, &scopes, &credentials.address];
+        let of_key: [SqlParameter<'_>; 5] =
+            [&client, &public_key, &secret_hash, &scopes, &credentials.address];
         let parameters = [&of_key, self.parameters].concat();
         let query = PipelinedStatement {
             sql: self.statement.sql(),

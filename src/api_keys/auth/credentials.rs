@@ -26,7 +26,7 @@ const CACHED_CLIENTS_MAX: usize = 10_000;
 
 /// What a statement compares with `api_keys` to authorize a key. Credentials prove nothing on their own.
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub struct KeyCredentials {
     /// The client that the public key belongs to.
     pub client: ClientId,
     /// The public key.
@@ -39,7 +39,7 @@ pub struct Credentials {
     pub address: IpAddr,
 }
 
-impl Credentials {
+impl KeyCredentials {
     /// Why an active key is not authorized. Only the holder of the whole key may learn this.
     pub(super) fn denial_reason(&self, key: &LiveKey) -> AppError {
         if !key.is_allowed_from(self.address) {
@@ -83,9 +83,9 @@ impl KeyAuthenticator {
         client: ClientId,
         scope: Option<Scope>,
         address: IpAddr,
-    ) -> Credentials {
+    ) -> KeyCredentials {
         let secret_hash = self.hasher.hash(key, &client);
-        Credentials { client, public_key: key.public().clone(), secret_hash, scope, address }
+        KeyCredentials { client, public_key: key.public().clone(), secret_hash, scope, address }
     }
 
     pub(super) fn cached_client(&self, key: &PublicKey) -> Option<ClientId> {
@@ -116,7 +116,7 @@ define_sql_function!(fn cardinality(networks: Array<Cidr>) -> Integer);
 ///
 /// PostgreSQL's clock decides, so that all nodes agree.
 #[diesel::dsl::auto_type]
-pub(super) fn authorizes<'a>(credentials: &'a Credentials) -> _ {
+pub(super) fn authorizes<'a>(credentials: &'a KeyCredentials) -> _ {
     let scopes: Vec<Scope> = credentials.scope.into_iter().collect();
     let address: IpNet = credentials.address.into();
     let live: is_live<'a> = is_live(credentials);
@@ -128,7 +128,7 @@ pub(super) fn authorizes<'a>(credentials: &'a Credentials) -> _ {
 }
 
 #[diesel::dsl::auto_type]
-fn is_live<'a>(credentials: &'a Credentials) -> _ {
+fn is_live<'a>(credentials: &'a KeyCredentials) -> _ {
     let client: &'a str = credentials.client.as_str();
     let public_key: &'a str = credentials.public_key.as_str();
     let secret_hash: &'a [u8] = credentials.secret_hash.as_slice();
@@ -164,7 +164,7 @@ impl LiveKey {
 /// The key, if it is active, whatever its scopes and networks.
 pub(super) fn find_live_key(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
 ) -> QueryResult<Option<LiveKey>> {
     let key = api_keys::table.filter(is_live(credentials)).select(LiveKey::as_select());
     key.first(connection).optional()
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn both_spellings_of_the_condition_agree() {
-        let credentials = Credentials {
+        let credentials = KeyCredentials {
             client: ClientId::generate(),
             public_key: "uptok_AAAAAAAAAAAA".parse().unwrap(),
             secret_hash: vec![7; 32],

@@ -8,19 +8,19 @@ use actix_web::{
     middleware::{Next, from_fn},
 };
 
-use super::{access::EndpointAccess, authentication::ApiReply};
+use super::{access::EndpointAccess, authentication::AuthorizedReply};
 use crate::{
     error::AppError,
     web::rate_limit::{RateLimitStatus, WINDOW_SECONDS},
 };
 
-/// A route whose handler can answer only with an [`ApiReply`], so it cannot forget to authorize the key.
+/// A route whose handler can answer only with an [`AuthorizedReply`], so it cannot forget to authorize the key.
 pub struct KeyRoute(Route);
 
 impl KeyRoute {
     pub(crate) fn new<F, Arguments>(route: Route, handler: F) -> Self
     where
-        F: Handler<Arguments, Output = Result<ApiReply<HttpResponse>, AppError>>,
+        F: Handler<Arguments, Output = Result<AuthorizedReply<HttpResponse>, AppError>>,
         Arguments: FromRequest + 'static,
     {
         Self(route.to(handler))

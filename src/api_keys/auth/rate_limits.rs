@@ -55,18 +55,18 @@ impl KeyBucket {
 
 /// A 64-bit hash of the key with a random seed of this process, so that the counts do not hold keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct KeyFingerprint(u64);
+pub(super) struct RateLimitKeyHash(u64);
 
 /// The buckets of keys and addresses.
 pub(super) struct KeyRateLimits {
     fingerprint_seed: RandomState,
     /// Keys that were authorized; `None` if they have no limit.
-    keys: Cache<KeyFingerprint, Option<Arc<KeyBucket>>>,
+    keys: Cache<RateLimitKeyHash, Option<Arc<KeyBucket>>>,
     bad_keys_per_minute: NonZeroU32,
     /// Addresses that sent bad keys.
     addresses: Cache<IpAddr, Arc<TokenBucket>>,
     /// Active keys at addresses outside their networks. A leaked key must not exhaust the limit of its owner.
-    blocked: Cache<(KeyFingerprint, IpAddr), Arc<TokenBucket>>,
+    blocked: Cache<(RateLimitKeyHash, IpAddr), Arc<TokenBucket>>,
 }
 
 impl KeyRateLimits {
@@ -80,8 +80,8 @@ impl KeyRateLimits {
         }
     }
 
-    pub(super) fn fingerprint(&self, key: &ClientKey) -> KeyFingerprint {
-        KeyFingerprint(key.fingerprint(&self.fingerprint_seed))
+    pub(super) fn fingerprint(&self, key: &ClientKey) -> RateLimitKeyHash {
+        RateLimitKeyHash(key.fingerprint(&self.fingerprint_seed))
     }
 
     /// Charges a request before authentication, without a query.
@@ -89,7 +89,7 @@ impl KeyRateLimits {
     /// A key that was not authorized before is accepted while its address has attempts left.
     pub(super) fn charge(
         &self,
-        fingerprint: KeyFingerprint,
+        fingerprint: RateLimitKeyHash,
         address: IpAddr,
         now: Instant,
     ) -> Result<RateLimitCharge, RateLimitRejection> {
@@ -118,7 +118,7 @@ impl KeyRateLimits {
     /// `per_minute` is the limit that the statement found; 0 is unlimited.
     pub(super) fn record_good_key(
         &self,
-        fingerprint: KeyFingerprint,
+        fingerprint: RateLimitKeyHash,
         per_minute: i32,
         charge: RateLimitCharge,
         now: Instant,
@@ -141,7 +141,7 @@ impl KeyRateLimits {
     /// Counts further requests from an address outside the networks of the key for the pair, not for the key.
     pub(super) fn block_address(
         &self,
-        fingerprint: KeyFingerprint,
+        fingerprint: RateLimitKeyHash,
         address: IpAddr,
         charge: RateLimitCharge,
         now: Instant,
@@ -155,12 +155,12 @@ impl KeyRateLimits {
         }
     }
 
-    pub(super) fn unblock_address(&self, fingerprint: KeyFingerprint, address: IpAddr) {
+    pub(super) fn unblock_address(&self, fingerprint: RateLimitKeyHash, address: IpAddr) {
         self.blocked.remove(&(fingerprint, rate_limit_address(address)));
     }
 
     /// Forgets the bucket of a key whose limit was changed.
-    pub(super) fn forget(&self, fingerprint: KeyFingerprint) {
+    pub(super) fn forget(&self, fingerprint: RateLimitKeyHash) {
         self.keys.remove(&fingerprint);
     }
 
@@ -170,7 +170,7 @@ impl KeyRateLimits {
     /// Always: [`AppError::UnknownKey`], or [`AppError::TooMany`] if the address has no attempts left.
     pub(super) fn record_bad_key<T>(
         &self,
-        fingerprint: Option<KeyFingerprint>,
+        fingerprint: Option<RateLimitKeyHash>,
         address: IpAddr,
         now: Instant,
     ) -> Result<T, AppError> {

@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::{
     list::{ADMINS_ONLY, FORM_LIMIT, INDEX, authorize_change, key_actor},
-    row::KeyRow,
+    row::KeyView,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, flash},
@@ -29,7 +29,7 @@ const KEYS_MAX: usize = 100;
 #[template(path = "api_keys/bulk_delete.html")]
 struct BulkDeletePage {
     layout: PageLayout,
-    keys: Vec<KeyRow>,
+    keys: Vec<KeyView>,
     client_id: String,
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn confirm_delete(
     }
     let row = |key: crate::api_keys::ApiKey| {
         let used = usage.get(&key.public_key);
-        KeyRow::new(key, used)
+        KeyView::new(key, used)
     };
     let keys = keys.into_iter().map(row).collect();
     respond(StatusCode::OK, &BulkDeletePage { layout, keys, client_id: signed_in.client().to_string() })

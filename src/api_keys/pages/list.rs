@@ -7,7 +7,7 @@ use actix_web::{
 };
 use askama::Template;
 
-use super::{form::KeyForm, row::KeyRow};
+use super::{form::KeyForm, row::KeyView};
 use crate::{
     accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn},
     api_keys::{
@@ -17,8 +17,8 @@ use crate::{
         key::{KeyStatus, WARNED_DAYS},
         lifetime::KeyLifetime,
         list_query::{KeyListQuery, KeySort},
-        new_key::GeneratedKey,
-        service::{self, KeyActor},
+        new_key::HashedKey,
+        service::{self, KeyChangeActor},
         store::{self, KeyPage},
     },
     db::Db,
@@ -41,7 +41,7 @@ pub(crate) const ADMINS_ONLY: &str =
 #[template(path = "api_keys/list.html")]
 struct KeyListPage {
     layout: PageLayout,
-    keys: Vec<KeyRow>,
+    keys: Vec<KeyView>,
     client_id: String,
     form: KeyForm,
     form_nonce: String,
@@ -55,7 +55,7 @@ struct KeyListPage {
     newer: Option<String>,
     older: Option<String>,
     /// The first few keys that are about to expire.
-    expiring: Vec<KeyRow>,
+    expiring: Vec<KeyView>,
     /// The number of all that are about to expire.
     expiring_total: i64,
 }
@@ -116,7 +116,7 @@ async fn show_list(
     let (newer, older) = page_links(&outcome.query, &page);
     let row = |key: crate::api_keys::ApiKey| {
         let used = usage.get(&key.public_key);
-        KeyRow::new(key, used).with_whole_key(new_key.as_ref())
+        KeyView::new(key, used).with_whole_key(new_key.as_ref())
     };
     let page = KeyListPage {
         layout,
@@ -159,8 +159,7 @@ pub(crate) async fn create(
     let mut form = KeyForm::from_fields(&fields);
     let Some(request) = form.parse() else { return show_refused_form(visitor, &db, form).await };
     let actor = key_actor(&signed_in);
-    let (key, new_key) =
-        GeneratedKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
+    let (key, new_key) = HashedKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
     let message = format!("The key “{}” is ready.", request.name);
     match run_change(&db, move |connection| service::create(connection, &actor, &request, &new_key)).await? {
         Ok(_key) => show_new_key(visitor, &db, KeyToShow { key, message }).await,
@@ -215,8 +214,8 @@ pub(crate) fn authorize_change(
     signed_in.require_client(fields.get("clientId"), OTHER_CLIENT)
 }
 
-pub(crate) fn key_actor(signed_in: &SignedIn) -> KeyActor {
-    KeyActor { client: signed_in.client(), context: signed_in.audit_context() }
+pub(crate) fn key_actor(signed_in: &SignedIn) -> KeyChangeActor {
+    KeyChangeActor { client: signed_in.client(), context: signed_in.audit_context() }
 }
 
 pub(crate) fn generate_form_nonce() -> String {

@@ -14,7 +14,7 @@ use super::{
         ADMINS_ONLY, FORM_LIMIT, INDEX, KeyToShow, authorize_change, generate_form_nonce, key_actor,
         run_change, show_new_key, show_repeat_or_fail,
     },
-    row::KeyRow,
+    row::KeyView,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, flash},
@@ -22,7 +22,7 @@ use crate::{
         auth::credentials::KeyAuthenticator,
         key::{ApiKey, KeyDeletion, KeyStatus},
         lifetime::GracePeriod,
-        new_key::GeneratedKey,
+        new_key::HashedKey,
         service, store,
     },
     db::Db,
@@ -39,7 +39,7 @@ use crate::{
 #[template(path = "api_keys/one_key.html")]
 struct OneKeyPage {
     layout: PageLayout,
-    key: KeyRow,
+    key: KeyView,
     form: KeyForm,
     may_manage: bool,
 }
@@ -48,14 +48,14 @@ struct OneKeyPage {
 #[template(path = "api_keys/delete.html")]
 struct DeleteKeyPage {
     layout: PageLayout,
-    key: KeyRow,
+    key: KeyView,
 }
 
 #[derive(Template)]
 #[template(path = "api_keys/replacement.html")]
 struct ReplaceKeyPage {
     layout: PageLayout,
-    key: KeyRow,
+    key: KeyView,
     form_nonce: String,
     graces: [GracePeriod; GracePeriod::ALL.len()],
 }
@@ -162,8 +162,7 @@ pub(crate) async fn replace(
             AppError::invalid("graceSeconds", error.to_string())
         })?;
     let actor = key_actor(&signed_in);
-    let (key, new_key) =
-        GeneratedKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
+    let (key, new_key) = HashedKey::generate(authenticator.hasher(), &actor.client, fields.get("formNonce"));
     match run_change(&db, move |connection| service::replace(connection, &actor, &old, grace, &new_key))
         .await?
     {
@@ -176,7 +175,7 @@ pub(crate) async fn replace(
 }
 
 fn replacement_message(old: &ApiKey) -> String {
-    let row = KeyRow::new(old.clone(), None);
+    let row = KeyView::new(old.clone(), None);
     match (old.status(), row.ends_at) {
         (KeyStatus::Replaced, Some(ends)) if old.deleted_at.is_none() => {
             format!("The new key “{}” is ready. The old one {}, on {}.", old.name, row.end, ends.text)
@@ -186,7 +185,7 @@ fn replacement_message(old: &ApiKey) -> String {
 }
 
 /// The key in the path, and how the page shows it.
-async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(ApiKey, KeyRow), AppError> {
+async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(ApiKey, KeyView), AppError> {
     let key = parse_public_key(public_key)?;
     let client = signed_in.client();
     let (key, usage) = db
@@ -196,7 +195,7 @@ async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(Ap
             Ok::<_, AppError>((found, usage))
         })
         .await?;
-    Ok((key.clone(), KeyRow::new(key, Some(&usage))))
+    Ok((key.clone(), KeyView::new(key, Some(&usage))))
 }
 
 fn parse_public_key(public_key: &str) -> Result<PublicKey, AppError> {

@@ -8,14 +8,14 @@ use crate::{
         key::{ApiKey, KeyStatus},
         rights::Scope,
     },
-    usage::KeyUse,
+    usage::KeyActivity,
     web::{
         format::{grouped, plural, rounded_duration},
         time::{DisplayTime, RelativeTime},
     },
 };
 
-pub(crate) struct KeyRow {
+pub(crate) struct KeyView {
     pub(crate) name: String,
     pub(crate) public_key: String,
     pub(crate) client_id: String,
@@ -48,8 +48,8 @@ pub(crate) struct KeyUseSummary {
     pub(crate) is_recent: bool,
 }
 
-impl KeyRow {
-    pub(crate) fn new(key: ApiKey, usage: Option<&KeyUse>) -> Self {
+impl KeyView {
+    pub(crate) fn new(key: ApiKey, usage: Option<&KeyActivity>) -> Self {
         let status = key.status();
         Self {
             creator: creator_text(&key),
@@ -83,7 +83,7 @@ impl KeyRow {
 }
 
 impl KeyUseSummary {
-    fn new(usage: &KeyUse, key: &ApiKey) -> Option<Self> {
+    fn new(usage: &KeyActivity, key: &ApiKey) -> Option<Self> {
         let last = usage.last.as_ref()?;
         let of_day = plural(usage.requests_last_day, "call");
         let (day, week) = (grouped(usage.requests_last_day), grouped(usage.requests_last_week));

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use super::record::AuditRecord;
 use crate::{
     ids::ClientId,
-    secret::{InstallationSecret, KeyPurpose},
+    secret::{DerivedKeyPurpose, InstallationSecret},
     web::format::hex,
 };
 
@@ -44,7 +44,7 @@ impl ChainKey {
     /// Never: HMAC takes a key of any length.
     #[must_use]
     pub fn new(secret: &InstallationSecret) -> Self {
-        let mac = Hmac::new_from_slice(&secret.derive(KeyPurpose::AuditLog))
+        let mac = Hmac::new_from_slice(&secret.derive(DerivedKeyPurpose::AuditLog))
             .expect("HMAC takes a key of any length");
         Self { mac }
     }

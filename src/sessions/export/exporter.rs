@@ -10,7 +10,7 @@ use super::{
     store,
 };
 use crate::{
-    api_keys::{ApiReply, Credentials, PipelineReply, PresentedKey},
+    api_keys::{AuthorizedReply, KeyCredentials, PipelineReply, PresentedKey},
     db::{Db, pipeline::Pipeline},
     error::AppError,
 };
@@ -36,7 +36,7 @@ impl Exporter {
         &self,
         key: &PresentedKey,
         query: &ExportQuery,
-    ) -> Result<ApiReply<Arc<EncodedPage>>, AppError> {
+    ) -> Result<AuthorizedReply<Arc<EncodedPage>>, AppError> {
         if query.request.is_plain() {
             let credentials = key.credentials().await?;
             match self.load_plain_page(&credentials, query).await? {
@@ -51,7 +51,7 @@ impl Exporter {
     /// The cached page if its revision is still the current one, else a new page.
     async fn load_plain_page(
         &self,
-        credentials: &Credentials,
+        credentials: &KeyCredentials,
         query: &ExportQuery,
     ) -> Result<PipelineReply<Arc<EncodedPage>>, AppError> {
         let page_key = PageCacheKey::new(&credentials.client, query);
@@ -70,7 +70,7 @@ impl Exporter {
 async fn load_pooled_page(
     key: &PresentedKey,
     query: &ExportQuery,
-) -> Result<ApiReply<Arc<EncodedPage>>, AppError> {
+) -> Result<AuthorizedReply<Arc<EncodedPage>>, AppError> {
     let (format, request) = (query.format, query.request.clone());
     let page = if request.is_plain() {
         let query = request.clone();

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::{
     exporter::Exporter,
-    query::{ExportFormat, ExportQuery, PageRequest},
+    query::{ExportFormat, ExportQuery, SessionPageRequest},
     response::{self, EncodedPage, etag},
     store, stream,
 };
 use crate::{
-    api_keys::{ApiQuery, ApiReply, FormWithKey, PresentedKey},
+    api_keys::{ApiQuery, AuthorizedReply, PresentedKey, PresentedKeyForm},
     config::Settings,
     db::Db,
     error::AppError,
@@ -24,10 +24,10 @@ use crate::{
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 pub(crate) async fn export(
-    form: FormWithKey<BODY_LIMIT>,
+    form: PresentedKeyForm<BODY_LIMIT>,
     exporter: Data<Exporter>,
     db: Data<Db>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let query = form.key.authorize_before_error(ExportQuery::parse(|name| form.get(name))).await?;
     if query.is_stream {
         return stream::stream_for_key(&form.key, query, exporter, db).await;
@@ -41,7 +41,7 @@ pub(crate) async fn list(
     key: PresentedKey,
     fields: Result<ApiQuery, AppError>,
     (exporter, db, settings): (Data<Exporter>, Data<Db>, Data<Settings>),
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let fields = key.authorize_before_error(fields).await?;
     let query = key.authorize_before_error(ExportQuery::parse(|name| fields.get(name))).await?;
     if query.is_stream {
@@ -66,7 +66,7 @@ pub(crate) async fn show(
     request: HttpRequest,
     key: PresentedKey,
     session_id: Path<String>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     // A malformed id is looked up too, so that a bad key is reported first.
     let session_id = session_id.parse::<Uuid>().unwrap_or(Uuid::nil());
     let found =
@@ -94,7 +94,7 @@ fn conditional_response(request: &HttpRequest, body: Bytes, tag: &str) -> HttpRe
 }
 
 /// The value of `Link`: `first`, `prev`, `next` and `last`, or after a cursor `next` alone.
-fn link_header(address: &str, fields: &ApiQuery, request: &PageRequest, page: &EncodedPage) -> String {
+fn link_header(address: &str, fields: &ApiQuery, request: &SessionPageRequest, page: &EncodedPage) -> String {
     let link = |relation: &str, name: &str, value: &str| {
         let others = fields.iter().filter(|(field, _)| !matches!(*field, "page" | "cursor"));
         let mut pairs = url::form_urlencoded::Serializer::new(String::new());
@@ -102,8 +102,9 @@ fn link_header(address: &str, fields: &ApiQuery, request: &PageRequest, page: &E
         format!("<{address}?{}>; rel=\"{relation}\"", pairs.finish())
     };
     if request.cursor.is_some() {
-        let next =
-            page.next_cursor.map(|sequence| link("next", "cursor", &PageRequest::cursor_after(sequence)));
+        let next = page
+            .next_cursor
+            .map(|sequence| link("next", "cursor", &SessionPageRequest::cursor_after(sequence)));
         return next.unwrap_or_default();
     }
     let last = request.page_count(page.total).max(1);

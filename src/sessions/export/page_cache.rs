@@ -14,7 +14,7 @@ use std::{
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
-    query::{ExportFormat, ExportQuery, PageRequest},
+    query::{ExportFormat, ExportQuery, SessionPageRequest},
     response::EncodedPage,
 };
 use crate::ids::ClientId;
@@ -36,7 +36,7 @@ pub struct PageCache {
 pub(crate) struct PageCacheKey {
     client: ClientId,
     format: ExportFormat,
-    request: PageRequest,
+    request: SessionPageRequest,
 }
 
 impl PageCacheKey {

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use super::{
     query::{ExportQuery, PER_PAGE_MAX, SortOrder},
     response::{self, EncodedPage},
-    row_encoder::{RowEncoder, SessionCounter, decode_integer},
+    row_encoder::{RowEncoder, TotalAndRevision, decode_integer},
 };
 use crate::{
-    api_keys::{AuthorizedPipelineQuery, AuthorizedStatement, Credentials, PipelineReply},
+    api_keys::{AuthorizedPipelineQuery, AuthorizedStatement, KeyCredentials, PipelineReply},
     db::pipeline::Pipeline,
     error::AppError,
     sessions::fields::SESSION_FIELDS,
@@ -62,7 +62,7 @@ fn build_page_statement(range: &str, direction: &str) -> AuthorizedStatement {
 /// [`AppError::Busy`].
 pub(crate) async fn load_page(
     pipeline: &Pipeline,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     query: &ExportQuery,
 ) -> Result<PipelineReply<(EncodedPage, i64)>, AppError> {
     let request = &query.request;
@@ -73,7 +73,7 @@ pub(crate) async fn load_page(
     out.reserve(estimated_bytes(request.per_page));
     let mut encoder = RowEncoder::new(query.format, out);
     let reply = encode_range(pipeline, credentials, statement, range, &mut encoder).await?;
-    let SessionCounter { total, revision } = encoder.counter.unwrap_or_default();
+    let TotalAndRevision { total, revision } = encoder.counter.unwrap_or_default();
     let next_cursor = encoder.last.filter(|last| match request.order {
         SortOrder::Ascending => *last < total,
         SortOrder::Descending => *last > 1,
@@ -95,7 +95,7 @@ pub(crate) struct SequenceRange {
 /// [`AppError::Busy`].
 pub(crate) async fn encode_chunk(
     pipeline: &Pipeline,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     query: &ExportQuery,
     range: SequenceRange,
 ) -> Result<PipelineReply<Vec<u8>>, AppError> {
@@ -113,7 +113,7 @@ fn estimated_bytes(sessions: i64) -> usize {
 
 async fn encode_range(
     pipeline: &Pipeline,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     statement: &'static AuthorizedStatement,
     SequenceRange { after, last }: SequenceRange,
     encoder: &mut RowEncoder,
@@ -129,7 +129,7 @@ async fn encode_range(
 /// [`AppError::Busy`].
 pub(crate) async fn load_revision(
     pipeline: &Pipeline,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
 ) -> Result<PipelineReply<i64>, AppError> {
     let query = AuthorizedPipelineQuery { statement: &REVISION, credentials, parameters: &[], rows_max: 1 };
     let mut revision = 0;

@@ -22,7 +22,7 @@ pub enum SortOrder {
 
 /// A page by its number, or the sessions after a cursor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PageRequest {
+pub struct SessionPageRequest {
     /// From 1.
     pub page: i64,
     /// 1 to [`PER_PAGE_MAX`].
@@ -35,7 +35,7 @@ pub struct PageRequest {
     pub cursor: Option<i64>,
 }
 
-impl PageRequest {
+impl SessionPageRequest {
     /// Parses the fields by their API names.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl PageRequest {
 
 pub(crate) struct ExportQuery {
     pub(crate) format: ExportFormat,
-    pub(crate) request: PageRequest,
+    pub(crate) request: SessionPageRequest,
     /// All sessions instead of a page.
     pub(crate) is_stream: bool,
 }
@@ -90,7 +90,7 @@ pub(crate) struct ExportQuery {
 impl ExportQuery {
     pub(crate) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
         let format = ExportFormat::parse(field("format"));
-        let request = PageRequest::parse(&field);
+        let request = SessionPageRequest::parse(&field);
         match (format, request) {
             (Ok(format), Ok(request)) => {
                 let is_stream =
@@ -168,8 +168,10 @@ mod tests {
 
     use super::*;
 
-    fn parse(pairs: &[(&str, &str)]) -> Result<PageRequest, Vec<FieldError>> {
-        PageRequest::parse(|name| pairs.iter().find(|(field, _)| *field == name).map(|(_, value)| *value))
+    fn parse(pairs: &[(&str, &str)]) -> Result<SessionPageRequest, Vec<FieldError>> {
+        SessionPageRequest::parse(|name| {
+            pairs.iter().find(|(field, _)| *field == name).map(|(_, value)| *value)
+        })
     }
 
     #[test]
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_unchanged_and_alone() {
-        assert_eq!(parse(&[("cursor", &PageRequest::cursor_after(17))]).unwrap().cursor, Some(17));
+        assert_eq!(parse(&[("cursor", &SessionPageRequest::cursor_after(17))]).unwrap().cursor, Some(17));
         for text in ["17", "s", "s-1", "s+1", "sx", "s99999999999999999999"] {
             assert_eq!(parse(&[("cursor", text)]).unwrap_err()[0].field, "cursor", "{text}");
         }
@@ -222,7 +224,7 @@ mod tests {
     proptest! {
         #[test]
         fn pages_cover_every_session_once(total in 0_i64..5000, per_page in 1_i64..=1000) {
-            let request = PageRequest { per_page, ..parse(&[]).unwrap() };
+            let request = SessionPageRequest { per_page, ..parse(&[]).unwrap() };
             let pages = request.page_count(total);
             prop_assert!((pages - 1).max(0) * per_page <= total && total <= pages * per_page);
         }

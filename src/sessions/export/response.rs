@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    query::{ExportFormat, PageRequest},
+    query::{ExportFormat, SessionPageRequest},
     store::SessionPage,
 };
 use crate::{
@@ -86,7 +86,7 @@ pub(crate) fn opening(format: ExportFormat) -> Result<Vec<u8>, AppError> {
 /// The part of the body after the last session.
 pub(crate) fn closing(
     format: ExportFormat,
-    request: &PageRequest,
+    request: &SessionPageRequest,
     total: i64,
     next_cursor: Option<i64>,
 ) -> Result<Vec<u8>, AppError> {
@@ -98,7 +98,7 @@ pub(crate) fn closing(
         records_per_page: request.per_page,
         total_sessions: total,
         total_pages: request.page_count(total),
-        next_cursor: next_cursor.map(PageRequest::cursor_after),
+        next_cursor: next_cursor.map(SessionPageRequest::cursor_after),
     };
     let mut end = serde_json::to_vec(&totals).map_err(AppError::broken)?;
     // `opening` already wrote the brace.
@@ -108,7 +108,7 @@ pub(crate) fn closing(
 
 pub(crate) fn encode_page(
     format: ExportFormat,
-    request: &PageRequest,
+    request: &SessionPageRequest,
     page: &SessionPage,
 ) -> Result<EncodedPage, AppError> {
     let mut body = opening(format)?;

@@ -14,13 +14,13 @@ use crate::{
 
 /// The index of `sequence` in [`COLUMNS`].
 const SEQUENCE: usize = 1;
-/// The columns of [`SessionCounter`] follow those of the session.
+/// The columns of [`TotalAndRevision`] follow those of the session.
 const TOTAL: usize = COLUMNS.len();
 const REVISION: usize = TOTAL + 1;
 
 /// Values that every row repeats.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SessionCounter {
+pub(crate) struct TotalAndRevision {
     /// Number of sessions of the client.
     pub(crate) total: i64,
     /// Grows whenever a session of the client is stored or changed.
@@ -29,7 +29,7 @@ pub(crate) struct SessionCounter {
 
 /// How a column is decoded and quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ColumnKind {
+enum ColumnEncoding {
     Id,
     Whole,
     Text,
@@ -38,26 +38,29 @@ enum ColumnKind {
 }
 
 /// The constant text of a column in JSON. It is most of a row, so it is computed once and copied as a whole.
-struct JsonColumn {
-    kind: ColumnKind,
+struct JsonFieldTemplate {
+    kind: ColumnEncoding,
     /// Comma, name and colon, and the opening quote if the type has one.
     before: String,
     /// Written instead of both if the value is null.
     null: String,
 }
 
-static LAYOUT: LazyLock<Vec<JsonColumn>> = LazyLock::new(|| {
+static LAYOUT: LazyLock<Vec<JsonFieldTemplate>> = LazyLock::new(|| {
     let column = |(index, SessionField { name, field_type, .. }): (usize, &SessionField)| {
-        let (kind, open) = (ColumnKind::from(*field_type), if index == 0 { '{' } else { ',' });
-        let quote =
-            if matches!(kind, ColumnKind::Id | ColumnKind::Text | ColumnKind::Time) { "\"" } else { "" };
+        let (kind, open) = (ColumnEncoding::from(*field_type), if index == 0 { '{' } else { ',' });
+        let quote = if matches!(kind, ColumnEncoding::Id | ColumnEncoding::Text | ColumnEncoding::Time) {
+            "\""
+        } else {
+            ""
+        };
         let before = format!("{open}\"{name}\":{quote}");
-        JsonColumn { kind, before, null: format!("{open}\"{name}\":null") }
+        JsonFieldTemplate { kind, before, null: format!("{open}\"{name}\":null") }
     };
     SESSION_FIELDS.iter().enumerate().map(column).collect()
 });
 
-impl From<FieldType> for ColumnKind {
+impl From<FieldType> for ColumnEncoding {
     fn from(field_type: FieldType) -> Self {
         match field_type {
             FieldType::Uuid => Self::Id,
@@ -83,7 +86,7 @@ pub(crate) struct RowEncoder {
     /// Sequence of the last session written.
     pub(crate) last: Option<i64>,
     /// `None` until the first row.
-    pub(crate) counter: Option<SessionCounter>,
+    pub(crate) counter: Option<TotalAndRevision>,
 }
 
 impl RowEncoder {
@@ -96,7 +99,7 @@ impl RowEncoder {
     pub(crate) fn encode(&mut self, row: PipelineRow<'_>) -> Option<()> {
         if self.counter.is_none() {
             let column = |column| decode_integer(row.bytes(column)?);
-            self.counter = Some(SessionCounter { total: column(TOTAL)?, revision: column(REVISION)? });
+            self.counter = Some(TotalAndRevision { total: column(TOTAL)?, revision: column(REVISION)? });
         }
         // The key is authorized and the page is empty.
         let Some(sequence) = row.bytes(SEQUENCE) else { return Some(()) };
@@ -145,22 +148,22 @@ impl RowEncoder {
     }
 }
 
-/// Appends the value after [`JsonColumn::before`].
-fn push_json(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnKind, bytes: &[u8]) -> Option<()> {
+/// Appends the value after [`JsonFieldTemplate::before`].
+fn push_json(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnEncoding, bytes: &[u8]) -> Option<()> {
     match kind {
-        ColumnKind::Text => push_json_text(out, bytes),
-        ColumnKind::Whole => serde_json::to_writer(out, &decode_integer(bytes)?).ok(),
-        ColumnKind::Id => {
+        ColumnEncoding::Text => push_json_text(out, bytes),
+        ColumnEncoding::Whole => serde_json::to_writer(out, &decode_integer(bytes)?).ok(),
+        ColumnEncoding::Id => {
             push_id(out, bytes)?;
             out.push(b'"');
             Some(())
         }
-        ColumnKind::Time => {
+        ColumnEncoding::Time => {
             times.push(out, decode_integer(bytes)?)?;
             out.push(b'"');
             Some(())
         }
-        ColumnKind::Tags => {
+        ColumnEncoding::Tags => {
             let mut open = b'[';
             for_each_tag(bytes, |tag| {
                 out.push(open);
@@ -201,14 +204,14 @@ fn needs_escapes(text: &[u8]) -> bool {
     }
 }
 
-fn push_csv(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnKind, bytes: &[u8]) -> Option<()> {
+fn push_csv(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnEncoding, bytes: &[u8]) -> Option<()> {
     match kind {
-        ColumnKind::Text => csv::push_cell(out, bytes),
-        ColumnKind::Whole => csv::push_cell(out, decode_integer(bytes)?.to_string().as_bytes()),
+        ColumnEncoding::Text => csv::push_cell(out, bytes),
+        ColumnEncoding::Whole => csv::push_cell(out, decode_integer(bytes)?.to_string().as_bytes()),
         // Neither needs quotes.
-        ColumnKind::Id => push_id(out, bytes)?,
-        ColumnKind::Time => times.push(out, decode_integer(bytes)?)?,
-        ColumnKind::Tags => {
+        ColumnEncoding::Id => push_id(out, bytes)?,
+        ColumnEncoding::Time => times.push(out, decode_integer(bytes)?)?,
+        ColumnEncoding::Tags => {
             let mut joined = Vec::new();
             let mut count = 0;
             for_each_tag(bytes, |tag| {
@@ -274,12 +277,12 @@ mod tests {
 
     use super::*;
 
-    fn json(kind: ColumnKind, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn json(kind: ColumnEncoding, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         push_json(&mut out, &mut Rfc3339Writer::default(), kind, bytes).map(|()| out)
     }
 
-    fn csv(kind: ColumnKind, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn csv(kind: ColumnEncoding, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         push_csv(&mut out, &mut Rfc3339Writer::default(), kind, bytes).map(|()| out)
     }
@@ -302,21 +305,21 @@ mod tests {
         #[test]
         fn text_is_written_as_serde_does(text in any::<String>()) {
             let mut out = b"\"".to_vec();
-            push_json(&mut out, &mut Rfc3339Writer::default(), ColumnKind::Text, text.as_bytes()).unwrap();
+            push_json(&mut out, &mut Rfc3339Writer::default(), ColumnEncoding::Text, text.as_bytes()).unwrap();
             prop_assert_eq!(out, serde_json::to_vec(&text).unwrap());
         }
 
         #[test]
         fn tags_are_written_as_serde_does(tags in proptest::collection::vec("[a\"é]{0,3}", 0..4)) {
-            prop_assert_eq!(json(ColumnKind::Tags, &array(&tags)), Some(serde_json::to_vec(&tags).unwrap()));
+            prop_assert_eq!(json(ColumnEncoding::Tags, &array(&tags)), Some(serde_json::to_vec(&tags).unwrap()));
             let mut cell = Vec::new();
             csv::push_cell(&mut cell, tags.join(";").as_bytes());
-            prop_assert_eq!(csv(ColumnKind::Tags, &array(&tags)), Some(cell));
+            prop_assert_eq!(csv(ColumnEncoding::Tags, &array(&tags)), Some(cell));
         }
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            for kind in [ColumnKind::Id, ColumnKind::Whole, ColumnKind::Text, ColumnKind::Time, ColumnKind::Tags] {
+            for kind in [ColumnEncoding::Id, ColumnEncoding::Whole, ColumnEncoding::Text, ColumnEncoding::Time, ColumnEncoding::Tags] {
                 let _read = (json(kind, &bytes), csv(kind, &bytes));
             }
         }
@@ -326,7 +329,7 @@ mod tests {
     fn truncated_arrays_are_not_read() {
         let whole = array(&["vip".to_owned(), "returning".to_owned()]);
         for length in 0..whole.len() {
-            assert_eq!(json(ColumnKind::Tags, &whole[..length]), None, "{length}");
+            assert_eq!(json(ColumnEncoding::Tags, &whole[..length]), None, "{length}");
         }
     }
 }

@@ -3,10 +3,10 @@
 use diesel::{dsl::auto_type, pg::Pg, prelude::*};
 use uuid::Uuid;
 
-use super::query::{PER_PAGE_MAX, PageRequest, SortOrder};
+use super::query::{PER_PAGE_MAX, SessionPageRequest, SortOrder};
 use crate::{
     accounts,
-    api_keys::{Authorized, Credentials, authorize, find_authorized, load_authorized},
+    api_keys::{Authorized, KeyCredentials, authorize, find_authorized, load_authorized},
     ids::ClientId,
     schema::{api_keys, session_counters, sessions},
     sessions::{
@@ -32,11 +32,11 @@ pub(crate) struct SessionPage {
 /// agree, and the last page costs as much as the first.
 pub(crate) fn load_plain_page(
     connection: &mut PgConnection,
-    credentials: &Credentials,
-    request: &PageRequest,
+    credentials: &KeyCredentials,
+    request: &SessionPageRequest,
 ) -> QueryResult<Option<Authorized<SessionPage>>> {
     let columns = (session_counters::recorded, Option::<Session>::as_select());
-    let rows: Option<Authorized<Vec<PageRow>>> = match request.order {
+    let rows: Option<Authorized<Vec<ExportRow>>> = match request.order {
         SortOrder::Ascending => load_authorized(connection, credentials, ascending_page(request), columns)?,
         SortOrder::Descending => load_authorized(connection, credentials, descending_page(request), columns)?,
     };
@@ -44,9 +44,9 @@ pub(crate) fn load_plain_page(
 }
 
 /// The total, and a session of the page; an empty page is one row without a session.
-type PageRow = (i64, Option<Session>);
+type ExportRow = (i64, Option<Session>);
 
-fn collect_page(rows: Vec<PageRow>, order: SortOrder) -> SessionPage {
+fn collect_page(rows: Vec<ExportRow>, order: SortOrder) -> SessionPage {
     let total = rows.first().map_or(0, |(total, _)| *total);
     let sessions: Vec<Session> = rows.into_iter().filter_map(|(_, session)| session).collect();
     let last = sessions.last().map(|session| session.sequence);
@@ -58,7 +58,7 @@ fn collect_page(rows: Vec<PageRow>, order: SortOrder) -> SessionPage {
 }
 
 #[auto_type(no_type_alias)]
-fn ascending_page(request: &PageRequest) -> _ {
+fn ascending_page(request: &SessionPageRequest) -> _ {
     let before: i64 = request.skipped();
     let last: i64 = before.saturating_add(request.per_page);
     api_keys::table
@@ -73,7 +73,7 @@ fn ascending_page(request: &PageRequest) -> _ {
 }
 
 #[auto_type(no_type_alias)]
-fn descending_page(request: &PageRequest) -> _ {
+fn descending_page(request: &SessionPageRequest) -> _ {
     let after: i64 = request.skipped();
     let last: i64 = after.saturating_add(request.per_page);
     api_keys::table
@@ -90,7 +90,7 @@ fn descending_page(request: &PageRequest) -> _ {
 /// The highest sequence of the client. Returns `None` if the key is not authorized.
 pub(crate) fn newest_sequence(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
 ) -> QueryResult<Option<Authorized<i64>>> {
     let counter = api_keys::table
         .inner_join(session_counters::table.on(session_counters::client_id.eq(api_keys::client_id)));
@@ -100,7 +100,7 @@ pub(crate) fn newest_sequence(
 /// A session of the client, if there is one with this id. Returns `None` if the key is not authorized.
 pub(crate) fn find_session(
     connection: &mut PgConnection,
-    credentials: &Credentials,
+    credentials: &KeyCredentials,
     session_id: Uuid,
 ) -> QueryResult<Option<Authorized<Option<Session>>>> {
     let of_client = sessions::client_id.eq(api_keys::client_id).and(sessions::session_id.eq(session_id));
@@ -119,7 +119,7 @@ const SORTED_MAX: i64 = 50_000;
 pub(crate) fn load_filtered_page(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &PageRequest,
+    request: &SessionPageRequest,
 ) -> QueryResult<SessionPage> {
     let total = count_matching(connection, client, &request.filter)?;
     if total <= skipped(request) {
@@ -136,7 +136,7 @@ pub(crate) fn load_filtered_page(
     Ok(SessionPage { sessions, total, next_cursor })
 }
 
-fn skipped(request: &PageRequest) -> i64 {
+fn skipped(request: &SessionPageRequest) -> i64 {
     if request.cursor.is_some() { 0 } else { request.skipped() }
 }
 
@@ -144,7 +144,7 @@ fn skipped(request: &PageRequest) -> i64 {
 fn page_sequences(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &PageRequest,
+    request: &SessionPageRequest,
     total: i64,
 ) -> QueryResult<Vec<i64>> {
     let mut query = select_beyond(client, request, request.cursor);
@@ -181,8 +181,8 @@ fn load_by_sequence(
 /// Returns `None` if the reader is no longer authorized.
 pub(crate) fn load_chunk(
     connection: &mut PgConnection,
-    reader: &ExportReader,
-    request: &PageRequest,
+    reader: &ExportPrincipal,
+    request: &SessionPageRequest,
     cursor: Option<i64>,
     newest: i64,
 ) -> QueryResult<Option<Vec<Session>>> {
@@ -202,7 +202,7 @@ pub(crate) fn load_chunk(
 /// The sessions that match the filter beyond `cursor`, in the requested order.
 fn select_beyond<'a>(
     client: &'a ClientId,
-    request: &'a PageRequest,
+    request: &'a SessionPageRequest,
     cursor: Option<i64>,
 ) -> sessions::BoxedQuery<'a, Pg> {
     let query = filtered(client, &request.filter);
@@ -218,8 +218,8 @@ fn select_beyond<'a>(
 
 /// The reader of a streamed export, authorized again for every chunk.
 #[derive(Clone, Debug)]
-pub(crate) enum ExportReader {
-    ApiKey(Credentials),
+pub(crate) enum ExportPrincipal {
+    ApiKey(KeyCredentials),
     /// A signed-in user, with the active client.
     Member {
         client: ClientId,
@@ -227,7 +227,7 @@ pub(crate) enum ExportReader {
     },
 }
 
-impl ExportReader {
+impl ExportPrincipal {
     pub(crate) fn client(&self) -> &ClientId {
         match self {
             Self::ApiKey(credentials) => &credentials.client,

@@ -12,12 +12,12 @@ use futures_util::{Stream, StreamExt as _, future::ready, stream};
 use super::{
     exporter::Exporter,
     pipeline_store::{self, SequenceRange},
-    query::{ExportFormat, ExportQuery, PER_PAGE_MAX, PageRequest, SortOrder},
+    query::{ExportFormat, ExportQuery, PER_PAGE_MAX, SessionPageRequest, SortOrder},
     response,
-    store::{self, ExportReader},
+    store::{self, ExportPrincipal},
 };
 use crate::{
-    api_keys::{ApiReply, Credentials, PipelineReply, PresentedKey},
+    api_keys::{AuthorizedReply, KeyCredentials, PipelineReply, PresentedKey},
     db::Db,
     error::AppError,
     sessions::{filter::SessionFilter, queries::count_matching},
@@ -31,7 +31,7 @@ pub(crate) async fn stream_for_key(
     query: ExportQuery,
     exporter: Data<Exporter>,
     db: Data<Db>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let start = key.run(|connection, credentials| {
         let newest = store::newest_sequence(connection, credentials)?;
         Ok(newest.map(|newest| newest.map(|newest| (credentials.clone(), newest))))
@@ -41,15 +41,15 @@ pub(crate) async fn stream_for_key(
             return stream_plain(exporter, db, UnfilteredStream { credentials, query, newest });
         }
         let ExportQuery { format, request, .. } = query;
-        stream(db, ExportStreamState::new(ExportReader::ApiKey(credentials), format, request, newest))
+        stream(db, ExportStreamState::new(ExportPrincipal::ApiKey(credentials), format, request, newest))
     }))
 }
 
 /// All matching sessions that existed when the request began, for a signed-in user.
 pub(crate) async fn stream_for_member(
-    reader: ExportReader,
+    reader: ExportPrincipal,
     format: ExportFormat,
-    request: PageRequest,
+    request: SessionPageRequest,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let client = reader.client().clone();
@@ -67,9 +67,9 @@ fn stream(db: Data<Db>, state: ExportStreamState) -> HttpResponse {
 
 #[derive(Clone)]
 struct ExportStreamState {
-    reader: ExportReader,
+    reader: ExportPrincipal,
     format: ExportFormat,
-    request: PageRequest,
+    request: SessionPageRequest,
     /// The highest sequence when the request began.
     newest: i64,
     /// The sequence of the last session that was sent.
@@ -78,7 +78,7 @@ struct ExportStreamState {
 }
 
 impl ExportStreamState {
-    fn new(reader: ExportReader, format: ExportFormat, request: PageRequest, newest: i64) -> Self {
+    fn new(reader: ExportPrincipal, format: ExportFormat, request: SessionPageRequest, newest: i64) -> Self {
         Self { reader, format, request, newest, cursor: None, has_begun: false }
     }
 }
@@ -120,7 +120,7 @@ async fn next_chunk(
 const CHUNKS_AHEAD: usize = 2;
 
 struct UnfilteredStream {
-    credentials: Credentials,
+    credentials: KeyCredentials,
     query: ExportQuery,
     /// The highest sequence when the request began.
     newest: i64,
@@ -164,7 +164,7 @@ async fn encode_chunk(
         PipelineReply::Denied => return Err(AppError::UnknownKey),
         PipelineReply::Unavailable => {}
     }
-    let (reader, request) = (ExportReader::ApiKey(credentials.clone()), query.request.clone());
+    let (reader, request) = (ExportPrincipal::ApiKey(credentials.clone()), query.request.clone());
     let found = db.run(move |connection| {
         let cursor = if request.order == SortOrder::Ascending { range.after } else { range.last + 1 };
         store::load_chunk(connection, &reader, &request, Some(cursor), range.last)

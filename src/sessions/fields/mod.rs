@@ -8,4 +8,4 @@ mod value;
 pub use choice::{Channel, SessionStatus};
 pub use table::{COLUMNS, FieldType, SESSION_FIELDS, SessionField};
 pub(crate) use table::{FIELDS, session_fields};
-pub(crate) use value::{ParseValue, ValueText};
+pub(crate) use value::{FormatValue, ParseValue};

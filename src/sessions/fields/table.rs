@@ -118,9 +118,9 @@ macro_rules! define_fields {
     ($($section:ident { $($field:ident: $type:ty $(, $personal:ident)? = $spec:expr;)* })*) => {
         /// The fields by the names of their columns.
         #[derive(Debug)]
-        pub(crate) struct SessionFields { $($(pub(crate) $field: SessionField,)*)* }
+        pub(crate) struct FieldCatalog { $($(pub(crate) $field: SessionField,)*)* }
 
-        pub(crate) const FIELDS: SessionFields = SessionFields {
+        pub(crate) const FIELDS: FieldCatalog = FieldCatalog {
             $($($field: SessionField { column: stringify!($field), ..$spec }$(.$personal())?,)*)*
         };
 

@@ -26,7 +26,7 @@ pub(crate) trait ParseValue: Sized {
 }
 
 /// A value that is written as text.
-pub(crate) trait ValueText {
+pub(crate) trait FormatValue {
     /// A cell of a CSV, without escaping; empty for null.
     fn to_cell(&self) -> Cow<'_, str>;
 
@@ -46,7 +46,7 @@ impl<T: ParseValue> ParseValue for Option<T> {
     }
 }
 
-impl<T: ValueText> ValueText for Option<T> {
+impl<T: FormatValue> FormatValue for Option<T> {
     fn to_cell(&self) -> Cow<'_, str> {
         self.as_ref().map(T::to_cell).unwrap_or_default()
     }
@@ -90,7 +90,7 @@ fn is_upper(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-impl ValueText for String {
+impl FormatValue for String {
     fn to_cell(&self) -> Cow<'_, str> {
         self.into()
     }
@@ -115,7 +115,7 @@ macro_rules! integer_value {
             }
         }
 
-        impl ValueText for $integer {
+        impl FormatValue for $integer {
             fn to_cell(&self) -> Cow<'_, str> {
                 self.to_string().into()
             }
@@ -145,7 +145,7 @@ impl ParseValue for DateTime<Utc> {
     }
 }
 
-impl ValueText for DateTime<Utc> {
+impl FormatValue for DateTime<Utc> {
     fn to_cell(&self) -> Cow<'_, str> {
         rfc3339(*self).into()
     }
@@ -162,7 +162,7 @@ impl ParseValue for Uuid {
     }
 }
 
-impl ValueText for Uuid {
+impl FormatValue for Uuid {
     fn to_cell(&self) -> Cow<'_, str> {
         self.to_string().into()
     }
@@ -181,7 +181,7 @@ macro_rules! choice_value {
             }
         }
 
-        impl ValueText for $choice {
+        impl FormatValue for $choice {
             fn to_cell(&self) -> Cow<'_, str> {
                 self.as_str().into()
             }
@@ -201,7 +201,7 @@ impl ParseValue for Vec<String> {
     }
 }
 
-impl ValueText for Vec<String> {
+impl FormatValue for Vec<String> {
     fn to_cell(&self) -> Cow<'_, str> {
         self.join(";").into()
     }

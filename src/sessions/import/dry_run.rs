@@ -11,14 +11,14 @@ use crate::{
     ids::ClientId,
     sessions::{
         record::IncomingSession,
-        recording::store::{RecordOutcome, SessionKey, StoredSession, find_known},
+        recording::store::{RecordOutcome, SessionMatchKey, StoredSession, find_known},
     },
 };
 
 /// Remembers the sessions of earlier lines, because a later line may match one of them.
 #[derive(Debug, Default)]
-pub struct DryRun {
-    states: HashMap<SessionIdentity, SimulatedSession>,
+pub struct DryRunState {
+    states: HashMap<SessionIdentity, DryRunSession>,
     /// Sessions without `externalId` that got one from a later line.
     named: HashMap<String, Uuid>,
 }
@@ -33,7 +33,7 @@ enum SessionIdentity {
 
 /// A session as it would be stored.
 #[derive(Debug)]
-struct SimulatedSession {
+struct DryRunSession {
     fingerprint: [u8; 32],
     /// When the sender last changed it. `None` if it did not say; then it counts as the newest.
     as_of: Option<DateTime<Utc>>,
@@ -41,7 +41,7 @@ struct SimulatedSession {
     lacks_external_id: bool,
 }
 
-impl SimulatedSession {
+impl DryRunSession {
     fn from_stored(client: &ClientId, stored: &StoredSession, incoming: &IncomingSession) -> Self {
         Self {
             fingerprint: fingerprint(client, &stored.record),
@@ -52,7 +52,7 @@ impl SimulatedSession {
     }
 }
 
-impl DryRun {
+impl DryRunState {
     /// The outcomes of these records, after those of earlier calls.
     ///
     /// # Errors
@@ -65,12 +65,12 @@ impl DryRun {
     ) -> QueryResult<Vec<RecordOutcome>> {
         let known = find_known(connection, client, incoming)?;
         let outcome = |incoming: &IncomingSession| {
-            let key = SessionKey::from_record(incoming);
+            let key = SessionMatchKey::from_record(incoming);
             let stored = known.stored(incoming);
             let key = match (stored, key) {
                 (Some(stored), _) => SessionIdentity::Ours(stored.session_id),
-                (None, Some(SessionKey::External(id))) => self.key_of_new(id, incoming.session_id),
-                (None, Some(SessionKey::Ours(id))) => SessionIdentity::Ours(id),
+                (None, Some(SessionMatchKey::External(id))) => self.key_of_new(id, incoming.session_id),
+                (None, Some(SessionMatchKey::Ours(id))) => SessionIdentity::Ours(id),
                 // Without a key no record can match it.
                 (None, None) => return RecordOutcome::Created,
             };
@@ -111,12 +111,12 @@ impl DryRun {
         let before = self.states.get(&key);
         let of_database = stored
             .filter(|_| before.is_none())
-            .map(|stored| SimulatedSession::from_stored(client, stored, incoming));
+            .map(|stored| DryRunSession::from_stored(client, stored, incoming));
         let Some(before) = before.or(of_database.as_ref()) else {
             let fingerprint = fingerprint(client, &incoming.record);
             self.states.insert(
                 key,
-                SimulatedSession {
+                DryRunSession {
                     fingerprint,
                     as_of: incoming.updated_at,
                     is_erased: false,
@@ -141,7 +141,7 @@ impl DryRun {
         if !is_same || confirms {
             self.states.insert(
                 key,
-                SimulatedSession { fingerprint, as_of: incoming.updated_at, is_erased, lacks_external_id },
+                DryRunSession { fingerprint, as_of: incoming.updated_at, is_erased, lacks_external_id },
             );
         }
         if is_same { RecordOutcome::Unchanged } else { RecordOutcome::Updated }

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use diesel::PgConnection;
 
 use super::{
-    dry_run::DryRun,
+    dry_run::DryRunState,
     parser::{ParsedLine, SessionFileParser},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub enum ImportMode {
     /// Sessions are stored.
     Real,
     /// Outcomes are only counted.
-    Dry(DryRun),
+    Dry(DryRunState),
 }
 
 impl ImportMode {
@@ -93,7 +93,7 @@ pub fn import(
     file: impl Read + Send,
     parser: SessionFileParser,
     mut mode: ImportMode,
-    mut progress: impl ImportProgress,
+    mut progress: impl ImportObserver,
 ) -> anyhow::Result<ImportSummary> {
     let client = parser.client().clone();
     let mut summary = ImportSummary::default();
@@ -119,7 +119,7 @@ pub fn import(
 }
 
 /// Receives the progress of an import.
-pub trait ImportProgress {
+pub trait ImportObserver {
     /// Called for each line that is left out.
     fn on_rejected_line(&mut self, line: &RejectedLine);
     /// Called for each stored batch, with the bytes of the file read by then and the counts so far.

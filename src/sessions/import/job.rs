@@ -9,7 +9,7 @@ use crate::{db::sql::text_enum, ids::ClientId, schema::imports};
 
 /// Identifies an import: its ids are unique per client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ImportRef {
+pub(crate) struct ImportId {
     pub(crate) client: ClientId,
     pub(crate) id: Uuid,
 }
@@ -69,12 +69,12 @@ impl ImportState {
 
 /// A change of state, and the states from which it is possible.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StateChange {
+pub(crate) struct ImportTransition {
     pub(crate) from: &'static [ImportState],
     pub(crate) to: ImportState,
 }
 
-impl StateChange {
+impl ImportTransition {
     pub(crate) const CHECK: Self = Self { from: &[ImportState::Mapping], to: ImportState::Checking };
     pub(crate) const START: Self = Self { from: &[ImportState::Checked], to: ImportState::Importing };
     pub(crate) const DISCARD: Self = Self {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     importer::ImportSummary,
-    job::{ImportJob, ImportRef, ImportState, StateChange},
+    job::{ImportId, ImportJob, ImportState, ImportTransition},
     parser::FileFormat,
     store::{self, RejectedField, UploadedFile},
     worker::ImportWorker,
@@ -26,7 +26,7 @@ use crate::{
         format::{byte_size, grouped},
         page::{NavSection, PageLayout, respond, see_other},
         time::DisplayTime,
-        upload::{FileUpload, UploadRequest},
+        upload::{MultipartFile, UploadRequest},
     },
 };
 
@@ -54,10 +54,10 @@ struct ImportListPage {
     may_import: bool,
     limit_mib: u32,
     error: Option<String>,
-    imports: Vec<ImportRow>,
+    imports: Vec<ImportListRow>,
 }
 
-struct ImportRow {
+struct ImportListRow {
     import_id: Uuid,
     file_name: String,
     state: ImportState,
@@ -66,7 +66,7 @@ struct ImportRow {
     summary: ImportSummary,
 }
 
-impl ImportRow {
+impl ImportListRow {
     /// The counts by their columns. Forecasts are left out.
     fn counts(&self) -> [(&'static str, String); 4] {
         let ImportSummary { created, updated, unchanged, rejected } = self.summary;
@@ -99,7 +99,7 @@ async fn show_index(
     let (signed_in, layout) = visitor.required("Import sessions", NavSection::Sessions)?;
     let client = signed_in.client();
     let imports = db.run(move |connection| store::list_imports(connection, &client)).await?;
-    let row = |(import, user): (ImportJob, Option<String>)| ImportRow {
+    let row = |(import, user): (ImportJob, Option<String>)| ImportListRow {
         import_id: import.import_id,
         state: import.state,
         created: import.created_at.into(),
@@ -128,10 +128,10 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let mut upload = FileUpload::begin(upload, "file", settings.import_bytes() + FORM_BYTES).await?;
+    let mut upload = MultipartFile::begin(upload, "file", settings.import_bytes() + FORM_BYTES).await?;
     // A file without a client is refused, too.
     signed_in.require_client(Some(upload.text("clientId")), OTHER_CLIENT)?;
-    let import = ImportRef { client: signed_in.client(), id: Uuid::now_v7() };
+    let import = ImportId { client: signed_in.client(), id: Uuid::now_v7() };
     let (name, user_id, new) = (file_name(&upload), signed_in.user_id, import.clone());
     db.run(move |connection| store::begin_upload(connection, &new, &name, user_id)).await?;
     let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -155,13 +155,13 @@ fn too_large(limit_mib: u32) -> UploadRefusal {
     UploadRefusal { status: StatusCode::PAYLOAD_TOO_LARGE, message }
 }
 
-fn file_name(upload: &FileUpload) -> String {
+fn file_name(upload: &MultipartFile) -> String {
     let name = upload.file_name().chars().filter(|it| !it.is_control()).take(NAME_MAX).collect::<String>();
     if name.trim().is_empty() { "without a name".to_owned() } else { name }
 }
 
 /// Stores the file while it arrives. Returns a message if it cannot be imported.
-async fn receive(upload: &mut FileUpload, db: &Db, import: &ImportRef) -> Result<Option<String>, AppError> {
+async fn receive(upload: &mut MultipartFile, db: &Db, import: &ImportId) -> Result<Option<String>, AppError> {
     let mut file = UploadedFile { chunks: 0, bytes: 0, is_json: false, state: ImportState::Checking };
     while let Some(bytes) = upload.next_chunk().await? {
         if file.chunks == 0 {
@@ -212,7 +212,7 @@ fn state_after_upload(file_start: &[u8]) -> Result<ImportState, String> {
 
 #[derive(Template)]
 #[template(path = "sessions/import/show.html")]
-struct ImportPage {
+struct ImportDetailsPage {
     layout: PageLayout,
     import: ImportJob,
     state: ImportState,
@@ -259,7 +259,7 @@ async fn show_with(
     refused: Option<RefusedMapping>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Import", NavSection::Sessions)?;
-    let import = ImportRef { client: signed_in.client(), id: import_id };
+    let import = ImportId { client: signed_in.client(), id: import_id };
     let details = db.run(move |connection| store::load_details(connection, &import)).await?;
     let (import, mut rejected) = (details.job, details.rejected);
     let rejected_total =
@@ -267,7 +267,7 @@ async fn show_with(
     rejected.truncate(REJECTED_SHOWN);
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let chosen = refused.as_ref().map(|refused| refused.fields.as_slice());
-    let page = ImportPage {
+    let page = ImportDetailsPage {
         layout,
         state: import.state,
         created: import.created_at.into(),
@@ -312,7 +312,7 @@ pub(crate) async fn map_columns(
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let import = ImportRef { client: signed_in.client(), id: *path };
+    let import = ImportId { client: signed_in.client(), id: *path };
     let viewed = import.clone();
     let details = db.run(move |connection| store::load_details(connection, &viewed)).await?;
     if details.job.state != ImportState::Mapping {
@@ -326,7 +326,8 @@ pub(crate) async fn map_columns(
     }
     let mapping = Some(fields.into_iter().map(|field| field.unwrap_or_default().to_owned()).collect());
     let address = address(import.id);
-    db.run(move |connection| store::change_state(connection, &import, StateChange::CHECK, mapping)).await?;
+    db.run(move |connection| store::change_state(connection, &import, ImportTransition::CHECK, mapping))
+        .await?;
     worker.wake();
     Ok(see_other(&address))
 }
@@ -354,7 +355,7 @@ pub(crate) async fn start(
     db: Data<Db>,
     worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
-    change_state(&signed_in, *path, StateChange::START, &db, &worker).await
+    change_state(&signed_in, *path, ImportTransition::START, &db, &worker).await
 }
 
 pub(crate) async fn discard(
@@ -363,19 +364,19 @@ pub(crate) async fn discard(
     db: Data<Db>,
     worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
-    change_state(&signed_in, *path, StateChange::DISCARD, &db, &worker).await
+    change_state(&signed_in, *path, ImportTransition::DISCARD, &db, &worker).await
 }
 
 /// A second click changes nothing and shows the import as well.
 async fn change_state(
     signed_in: &SignedIn,
     import_id: Uuid,
-    change: StateChange,
+    change: ImportTransition,
     db: &Db,
     worker: &ImportWorker,
 ) -> Result<HttpResponse, AppError> {
     signed_in.require_admin(ADMINS_ONLY)?;
-    let import = ImportRef { client: signed_in.client(), id: import_id };
+    let import = ImportId { client: signed_in.client(), id: import_id };
     db.run(move |connection| store::change_state(connection, &import, change, None)).await?;
     worker.wake();
     Ok(see_other(&address(import_id)))

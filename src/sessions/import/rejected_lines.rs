@@ -6,7 +6,7 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::{job::ImportRef, store};
+use super::{job::ImportId, store};
 use crate::{accounts::SignedIn, db::Db, error::AppError, web::csv};
 
 /// All errors that are kept: at most [`store::REJECTED_FIELDS_MAX`].
@@ -15,7 +15,7 @@ pub(crate) async fn download(
     path: Path<Uuid>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let import = ImportRef { client: signed_in.client(), id: *path };
+    let import = ImportId { client: signed_in.client(), id: *path };
     let details = db.run(move |connection| store::load_details(connection, &import)).await?;
     let header = ["line", "field", "message"].map(str::to_owned);
     let rows = details.rejected.into_iter().map(|field| [field.line.to_string(), field.field, field.message]);

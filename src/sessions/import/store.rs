@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     importer::{ImportSummary, RejectedLine},
-    job::{ImportJob, ImportRef, ImportState, StateChange},
+    job::{ImportId, ImportJob, ImportState, ImportTransition},
 };
 use crate::{
     ids::ClientId,
@@ -27,7 +27,7 @@ const KEPT_HOURS: i32 = 24;
 
 pub(crate) fn begin_upload(
     connection: &mut PgConnection,
-    import: &ImportRef,
+    import: &ImportId,
     file_name: &str,
     user_id: Uuid,
 ) -> QueryResult<()> {
@@ -45,7 +45,7 @@ pub(crate) fn begin_upload(
 
 pub(crate) fn add_chunk(
     connection: &mut PgConnection,
-    import: &ImportRef,
+    import: &ImportId,
     number: i32,
     bytes: &[u8],
 ) -> QueryResult<()> {
@@ -71,7 +71,7 @@ pub(crate) struct UploadedFile {
 
 pub(crate) fn end_upload(
     connection: &mut PgConnection,
-    import: &ImportRef,
+    import: &ImportId,
     file: &UploadedFile,
 ) -> QueryResult<()> {
     diesel::update(imports::table.find((&import.client, import.id)))
@@ -86,11 +86,11 @@ pub(crate) fn end_upload(
 }
 
 /// Deletes an upload that is incomplete or unreadable.
-pub(crate) fn delete(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
+pub(crate) fn delete(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
     diesel::delete(imports::table.find((&import.client, import.id))).execute(connection).map(|_rows| ())
 }
 
-fn find(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<ImportJob> {
+fn find(connection: &mut PgConnection, import: &ImportId) -> QueryResult<ImportJob> {
     imports::table.find((&import.client, import.id)).select(ImportJob::as_select()).first(connection)
 }
 
@@ -111,7 +111,7 @@ pub(crate) struct ImportDetails {
     pub(crate) rejected: Vec<RejectedField>,
 }
 
-pub(crate) fn load_details(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<ImportDetails> {
+pub(crate) fn load_details(connection: &mut PgConnection, import: &ImportId) -> QueryResult<ImportDetails> {
     let job = find(connection, import)?;
     let file_start = match job.state {
         ImportState::Mapping => load_chunk(connection, import, 0)?,
@@ -121,14 +121,14 @@ pub(crate) fn load_details(connection: &mut PgConnection, import: &ImportRef) ->
     Ok(ImportDetails { job, file_start, rejected })
 }
 
-fn load_chunk(connection: &mut PgConnection, import: &ImportRef, number: i32) -> QueryResult<Vec<u8>> {
+fn load_chunk(connection: &mut PgConnection, import: &ImportId, number: i32) -> QueryResult<Vec<u8>> {
     import_chunks::table
         .find((&import.client, import.id, number))
         .select(import_chunks::bytes)
         .first(connection)
 }
 
-fn load_rejected(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<Vec<RejectedField>> {
+fn load_rejected(connection: &mut PgConnection, import: &ImportId) -> QueryResult<Vec<RejectedField>> {
     import_bad_lines::table
         .filter(import_bad_lines::client_id.eq(&import.client))
         .filter(import_bad_lines::import_id.eq(import.id))
@@ -169,8 +169,8 @@ pub(crate) fn list_imports(
 /// such import.
 pub(crate) fn change_state(
     connection: &mut PgConnection,
-    import: &ImportRef,
-    StateChange { from, to }: StateChange,
+    import: &ImportId,
+    ImportTransition { from, to }: ImportTransition,
     mapping: Option<Vec<String>>,
 ) -> QueryResult<()> {
     connection.transaction(|connection| {
@@ -194,7 +194,7 @@ pub(crate) fn change_state(
 }
 
 /// Sets the import back to its first chunk, without counts and rejected lines.
-pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
+pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
     diesel::delete(import_bad_lines::table)
         .filter(import_bad_lines::client_id.eq(&import.client))
         .filter(import_bad_lines::import_id.eq(import.id))
@@ -212,7 +212,7 @@ pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportRef) 
 }
 
 /// Marks the import as ended and deletes its file.
-fn end(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
+fn end(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
     diesel::delete(import_chunks::table)
         .filter(import_chunks::client_id.eq(&import.client))
         .filter(import_chunks::import_id.eq(import.id))
@@ -248,7 +248,7 @@ pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<
 /// another worker by now.
 pub(crate) fn lock_chunk(
     connection: &mut PgConnection,
-    import: &ImportRef,
+    import: &ImportId,
     worker: Uuid,
     state: ImportState,
     number: i32,
@@ -279,7 +279,7 @@ pub(crate) struct ChunkResult<'a> {
 /// Adds the result of the next chunk.
 pub(crate) fn save_chunk_result(
     connection: &mut PgConnection,
-    import: &ImportRef,
+    import: &ImportId,
     result: &ChunkResult<'_>,
 ) -> QueryResult<()> {
     diesel::update(imports::table.find((&import.client, import.id)))
@@ -307,7 +307,7 @@ pub(crate) fn save_chunk_result(
 
 fn save_rejected(
     connection: &mut PgConnection,
-    import: &ImportRef,
+    import: &ImportId,
     result: &ChunkResult<'_>,
 ) -> QueryResult<()> {
     let errors = result.rejected.iter().flat_map(|line| line.errors.iter().map(|error| (line.line, error)));
@@ -341,7 +341,7 @@ pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) 
             .for_update()
             .load(connection)?;
         for id in &waiting {
-            discard(connection, &ImportRef { client: client.clone(), id: *id })?;
+            discard(connection, &ImportId { client: client.clone(), id: *id })?;
         }
         Ok(waiting.len())
     })
@@ -360,13 +360,13 @@ pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
             .skip_locked()
             .load(connection)?;
         for (client, id) in old {
-            discard(connection, &ImportRef { client, id })?;
+            discard(connection, &ImportId { client, id })?;
         }
         Ok(())
     })
 }
 
-fn discard(connection: &mut PgConnection, import: &ImportRef) -> QueryResult<()> {
+fn discard(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
     diesel::update(imports::table.find((&import.client, import.id)))
         .set(imports::state.eq(ImportState::Discarded))
         .execute(connection)?;

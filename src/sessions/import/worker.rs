@@ -7,9 +7,9 @@ use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    dry_run::DryRun,
+    dry_run::DryRunState,
     importer::{ImportMode, ImportSummary, split_rejected},
-    job::{ImportJob, ImportRef, ImportState},
+    job::{ImportId, ImportJob, ImportState},
     parser::{ParsedLine, SessionFileParser, UnreadableFile},
     store::{self, ChunkResult, REJECTED_FIELDS_MAX},
 };
@@ -112,7 +112,7 @@ impl ImportWorker {
 
 /// An import that this worker processes.
 pub struct ClaimedImport {
-    import: ImportRef,
+    import: ImportId,
     job: ImportJob,
     parser: SessionFileParser,
     mode: ImportMode,
@@ -127,8 +127,8 @@ impl ClaimedImport {
         let client = job.client_id.clone();
         let parser = SessionFileParser::new(client.clone(), time::now(), job.format());
         let is_real = job.state == ImportState::Importing;
-        let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRun::default()) };
-        let import = ImportRef { client, id: job.import_id };
+        let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRunState::default()) };
+        let import = ImportId { client, id: job.import_id };
         Self { import, job, parser, mode, next_chunk: 0, error_count: 0, is_done: false }
     }
 

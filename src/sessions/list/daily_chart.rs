@@ -25,13 +25,13 @@ const SERIES: [Series; 2] =
 
 /// Consecutive days in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DayRange {
+pub(crate) struct ChartDays {
     pub(crate) first: NaiveDate,
     pub(crate) count: u64,
 }
 
 /// The days to show for a filtered list. Returns `None` if the daily counts cannot answer this filter.
-pub(crate) fn days_to_show(filter: &SessionFilter, now: DateTime<Utc>) -> Option<DayRange> {
+pub(crate) fn days_to_show(filter: &SessionFilter, now: DateTime<Utc>) -> Option<ChartDays> {
     if filter.agent_name.is_some() || filter.updated_since.is_some() {
         return None;
     }
@@ -45,7 +45,7 @@ pub(crate) fn days_to_show(filter: &SessionFilter, now: DateTime<Utc>) -> Option
         None => DAYS_DEFAULT,
     };
     let first = end.checked_sub_days(Days::new(count))?;
-    (count > 0).then_some(DayRange { first, count })
+    (count > 0).then_some(ChartDays { first, count })
 }
 
 /// The chart, and a sentence with the share of answered sessions. Returns `None` if there were no sessions.
@@ -86,7 +86,7 @@ pub(crate) fn load_days(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &SessionFilter,
-    DayRange { first, count }: DayRange,
+    ChartDays { first, count }: ChartDays,
 ) -> QueryResult<Vec<DayCount>> {
     let mut query = session_days::table
         .into_boxed()

@@ -13,9 +13,9 @@ use super::{
     daily_chart,
     details::{self, DetailValue},
     query::{AppliedFilter, SessionListQuery},
-    row::{DurationText, SessionRow},
+    row::{DurationText, SessionListRow},
     search::{SEARCHED_AT_ONCE, SHOWN_MAX},
-    store::{self, SearchRequest, SessionListRequest, SessionListResult},
+    store::{self, SearchRequest, SessionListCriteria, SessionListResult},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -23,7 +23,7 @@ use crate::{
     db::Db,
     error::AppError,
     sessions::{
-        export::{query::ExportFormat, store::ExportReader, stream},
+        export::{query::ExportFormat, store::ExportPrincipal, stream},
         fields::{Channel, SessionStatus},
         queries,
     },
@@ -41,7 +41,7 @@ use crate::{
 #[template(path = "sessions/list/index.html")]
 struct SessionListPage {
     layout: PageLayout,
-    rows: Vec<SessionRow>,
+    rows: Vec<SessionListRow>,
     total: String,
     /// A sentence about the rows.
     summary: String,
@@ -96,7 +96,7 @@ pub(crate) async fn index(
     let is_list = !query.form.is_wrong() && query.search().is_none();
     let page = SessionListPage {
         layout,
-        rows: list.sessions.rows.iter().map(|session| SessionRow::new(session, now)).collect(),
+        rows: list.sessions.rows.iter().map(|session| SessionListRow::new(session, now)).collect(),
         total: grouped(list.total),
         summary: summary(&query, &list),
         client_id: signed_in.client().to_string(),
@@ -115,11 +115,11 @@ pub(crate) async fn index(
     respond(StatusCode::OK, &page)
 }
 
-fn list_request(query: &SessionListQuery, now: DateTime<Utc>) -> SessionListRequest {
+fn list_request(query: &SessionListQuery, now: DateTime<Utc>) -> SessionListCriteria {
     let search =
         query.search().map(|text| SearchRequest { text: text.to_owned(), newest: query.search_from });
     let days = if search.is_none() { daily_chart::days_to_show(query.filter(), now) } else { None };
-    SessionListRequest { filter: query.filter().clone(), direction: query.direction, search, days }
+    SessionListCriteria { filter: query.filter().clone(), direction: query.direction, search, days }
 }
 
 fn summary(query: &SessionListQuery, list: &SessionListResult) -> String {
@@ -205,6 +205,6 @@ async fn download(
     if query.form.is_wrong() {
         return Err(query.form.into_errors().into());
     }
-    let reader = ExportReader::Member { client: signed_in.client(), user_id: signed_in.user_id };
+    let reader = ExportPrincipal::Member { client: signed_in.client(), user_id: signed_in.user_id };
     stream::stream_for_member(reader, format, query.request, db).await
 }

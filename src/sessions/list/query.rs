@@ -2,10 +2,10 @@
 
 use chrono::DateTime;
 
-use super::store::SessionCursor;
+use super::store::SessionListCursor;
 use crate::{
     error::{AppError, FieldError},
-    sessions::{export::query::PageRequest, filter::SessionFilter, session::Session},
+    sessions::{export::query::SessionPageRequest, filter::SessionFilter, session::Session},
     web::{
         form::FormState,
         list::{KeysetPage, ListAddress, PageDirection, Pager},
@@ -29,10 +29,10 @@ const SEARCH_MAX: usize = 200;
 pub(crate) struct SessionListQuery {
     pub(crate) address: ListAddress,
     /// Without filters if one of them is wrong.
-    pub(crate) request: PageRequest,
+    pub(crate) request: SessionPageRequest,
     /// The filters as they were typed. If one is wrong, nothing is shown rather than everything.
     pub(crate) form: FormState,
-    pub(crate) direction: PageDirection<SessionCursor>,
+    pub(crate) direction: PageDirection<SessionListCursor>,
     /// The sequence at which a search continues, towards older sessions.
     pub(crate) search_from: Option<i64>,
 }
@@ -49,11 +49,11 @@ impl SessionListQuery {
         let address = ListAddress::parse(PATH, query, FILTERS.map(|(name, _)| name));
         let mut form = address.form();
         form.extend(text_errors(&address));
-        let request = PageRequest::parse(|name| address.filter(name));
+        let request = SessionPageRequest::parse(|name| address.filter(name));
         let request = request.map_err(|errors| form.extend(errors)).ok().filter(|_| !form.is_wrong());
         let request = match request {
             Some(request) => request,
-            None => PageRequest::parse(|_| None).map_err(AppError::Invalid)?,
+            None => SessionPageRequest::parse(|_| None).map_err(AppError::Invalid)?,
         };
         let direction = address.direction(parse_cursor);
         let search_from = address.parameter("back", |text| text.parse().ok()).filter(|back| *back >= 1);
@@ -109,10 +109,10 @@ fn text_errors(address: &ListAddress) -> Vec<FieldError> {
 }
 
 /// `2026-11-23T10:45:06Z~17`: a time and a sequence.
-fn parse_cursor(text: &str) -> Option<SessionCursor> {
+fn parse_cursor(text: &str) -> Option<SessionListCursor> {
     let (time, sequence) = text.split_once('~')?;
     let created_at = DateTime::parse_from_rfc3339(time).ok()?.to_utc();
-    Some(SessionCursor { created_at, sequence: sequence.parse().ok()? })
+    Some(SessionListCursor { created_at, sequence: sequence.parse().ok()? })
 }
 
 #[cfg(test)]

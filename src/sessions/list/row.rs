@@ -16,7 +16,7 @@ use crate::{
 /// Shown for an absent value.
 const ABSENT: &str = "–";
 
-pub(crate) struct SessionRow {
+pub(crate) struct SessionListRow {
     pub(crate) session_id: String,
     pub(crate) created: DisplayTime,
     pub(crate) status: SessionStatus,
@@ -44,7 +44,7 @@ impl From<Option<i32>> for DurationText {
     }
 }
 
-impl SessionRow {
+impl SessionListRow {
     /// `now` decides which sessions are of today and yesterday.
     pub(crate) fn new(session: &Session, now: DateTime<Utc>) -> Self {
         let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| ABSENT.to_owned());

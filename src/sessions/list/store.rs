@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, prelude::*};
 
 use super::{
-    daily_chart::{self, DayCount, DayRange},
+    daily_chart::{self, ChartDays, DayCount},
     search,
 };
 use crate::{
@@ -20,17 +20,17 @@ use crate::{
 
 /// The position of a session in the list, which is ordered by `createdAt` and then by sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SessionCursor {
+pub(crate) struct SessionListCursor {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) sequence: i64,
 }
 
-pub(crate) struct SessionListRequest {
+pub(crate) struct SessionListCriteria {
     pub(crate) filter: SessionFilter,
-    pub(crate) direction: PageDirection<SessionCursor>,
+    pub(crate) direction: PageDirection<SessionListCursor>,
     pub(crate) search: Option<SearchRequest>,
     /// `None` if there is no chart.
-    pub(crate) days: Option<DayRange>,
+    pub(crate) days: Option<ChartDays>,
 }
 
 pub(crate) struct SearchRequest {
@@ -56,7 +56,7 @@ pub(crate) struct SessionListResult {
 pub(crate) fn load_list(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &SessionListRequest,
+    request: &SessionListCriteria,
 ) -> QueryResult<SessionListResult> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
         let mut page = match &request.search {
@@ -74,7 +74,7 @@ pub(crate) fn load_list(
 fn load_page(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &SessionListRequest,
+    request: &SessionListCriteria,
 ) -> QueryResult<SessionListResult> {
     let query = filtered(client, &request.filter).limit(LOAD_LIMIT);
     let rows = match request.direction {
@@ -95,9 +95,9 @@ fn load_page(
 fn load_older(
     connection: &mut PgConnection,
     mut query: sessions::BoxedQuery<'_, Pg>,
-    cursor: Option<SessionCursor>,
+    cursor: Option<SessionListCursor>,
 ) -> QueryResult<Vec<Session>> {
-    if let Some(SessionCursor { created_at, sequence }) = cursor {
+    if let Some(SessionListCursor { created_at, sequence }) = cursor {
         query = query
             .filter(sessions::created_at.le(created_at))
             .filter(sessions::created_at.lt(created_at).or(sessions::sequence.lt(sequence)));
@@ -112,7 +112,7 @@ fn load_older(
 fn load_newer(
     connection: &mut PgConnection,
     query: sessions::BoxedQuery<'_, Pg>,
-    SessionCursor { created_at, sequence }: SessionCursor,
+    SessionListCursor { created_at, sequence }: SessionListCursor,
 ) -> QueryResult<Vec<Session>> {
     query
         .filter(sessions::created_at.ge(created_at))

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     idempotency::{self, IdempotentRequest},
-    store::{RecordOutcome, RecordResult, record_all},
+    store::{RecordOutcome, RecordedSession, record_all},
 };
 use crate::{
     error::{AppError, FieldError},
@@ -92,7 +92,7 @@ struct ItemResult {
 }
 
 impl RecordResponse {
-    fn new(items: &[BatchItem], recorded: Vec<RecordResult>) -> Self {
+    fn new(items: &[BatchItem], recorded: Vec<RecordedSession>) -> Self {
         let mut response = Self::default();
         let mut recorded = recorded.into_iter();
         for (index, item) in items.iter().enumerate() {
@@ -111,7 +111,7 @@ impl RecordResponse {
         &mut self,
         index: usize,
         session: &IncomingSession,
-        recorded: Option<RecordResult>,
+        recorded: Option<RecordedSession>,
     ) -> ItemResult {
         let (count, outcome) = match recorded.map(|it| it.outcome) {
             Some(RecordOutcome::Created) => (&mut self.created, "created"),

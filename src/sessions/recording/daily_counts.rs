@@ -16,7 +16,7 @@ use crate::{
 
 /// By how much a transaction changes the counts of a client.
 #[derive(Default)]
-pub(crate) struct DailyCounts(BTreeMap<DailyCountKey, i64>);
+pub(crate) struct DailyCountChanges(BTreeMap<DailyCountKey, i64>);
 
 /// The day of `createdAt` in UTC, the status and the channel.
 type DailyCountKey = (NaiveDate, SessionStatus, Channel);
@@ -25,7 +25,7 @@ fn day_key(record: &SessionRecord) -> DailyCountKey {
     (record.created_at.date_naive(), record.status, record.channel)
 }
 
-impl DailyCounts {
+impl DailyCountChanges {
     /// Counts a new session.
     pub(crate) fn add(&mut self, record: &SessionRecord) {
         *self.0.entry(day_key(record)).or_default() += 1;

@@ -10,7 +10,7 @@ use super::{
     idempotency::IdempotentRequest,
 };
 use crate::{
-    api_keys::{ApiQuery, ApiReply, PresentedKey},
+    api_keys::{ApiQuery, AuthorizedReply, PresentedKey},
     error::{AppError, FieldError},
     sessions::{import::parser::in_line, record_json},
     web::{body::RawBody, time},
@@ -26,7 +26,7 @@ pub(crate) async fn record(
     key: PresentedKey,
     body: Result<RawBody<BODY_LIMIT>, AppError>,
     query: Result<ApiQuery, AppError>,
-) -> Result<ApiReply<HttpResponse>, AppError> {
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let RecordBody { items, is_partial, idempotent } =
         key.authorize_before_error(RecordBody::read(&request, body, query)).await?;
     let now = time::now();

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A session that is not stored yet.
-pub(crate) struct PendingRow<'a> {
+pub(crate) struct NewSessionRow<'a> {
     pub(crate) session_id: Uuid,
     pub(crate) incoming: &'a IncomingSession,
 }
@@ -20,7 +20,7 @@ pub(crate) fn copy_rows(
     connection: &mut PgConnection,
     client: &ClientId,
     first: i64,
-    rows: &[PendingRow],
+    rows: &[NewSessionRow],
 ) -> QueryResult<()> {
     // `COPY` takes no nested and no missing columns, so this is flat and complete but for what the database sets.
     macro_rules! row_values {

@@ -1,4 +1,4 @@
-//! Writes the tables `sessions` and `session_counters`; [`DailyCounts`] writes `session_days`.
+//! Writes the tables `sessions` and `session_counters`; [`DailyCountChanges`] writes `session_days`.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use diesel::{dsl::now, prelude::*, result::Error::QueryBuilderError};
 use uuid::Uuid;
 
 use super::{
-    daily_counts::DailyCounts,
-    new_row::{PendingRow, copy_rows},
+    daily_counts::DailyCountChanges,
+    new_row::{NewSessionRow, copy_rows},
 };
 use crate::{
     ids::ClientId,
@@ -27,7 +27,7 @@ pub enum RecordOutcome {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordResult {
+pub struct RecordedSession {
     /// Our id of the session.
     pub session_id: Uuid,
     /// What happened to the record.
@@ -45,20 +45,20 @@ pub fn record_all(
     connection: &mut PgConnection,
     client: &ClientId,
     incoming: &[IncomingSession],
-) -> QueryResult<Vec<RecordResult>> {
+) -> QueryResult<Vec<RecordedSession>> {
     connection.transaction(|connection| {
         let counter = session_counters::table.find(client);
         let recorded = counter.select(session_counters::recorded).for_update().first::<i64>(connection)?;
         let known =
             if recorded == 0 { KnownSessions::default() } else { find_known(connection, client, incoming)? };
-        let mut batch = PendingChanges {
+        let mut batch = RecordingState {
             client,
             next: recorded + 1,
             known,
             new: Vec::new(),
-            days: DailyCounts::default(),
+            days: DailyCountChanges::default(),
         };
-        let outcomes: Vec<RecordResult> =
+        let outcomes: Vec<RecordedSession> =
             incoming.iter().map(|incoming| batch.apply(connection, incoming)).collect::<QueryResult<_>>()?;
         // Cached pages hold for a revision, so a batch that changes nothing leaves it as it is.
         if outcomes.iter().any(|it| it.outcome != RecordOutcome::Unchanged) {
@@ -121,12 +121,12 @@ pub(crate) fn find_known(
 
 /// The identity of a record: its `externalId`, or without one our id of the session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum SessionKey {
+pub(crate) enum SessionMatchKey {
     External(String),
     Ours(Uuid),
 }
 
-impl SessionKey {
+impl SessionMatchKey {
     pub(crate) fn from_record(incoming: &IncomingSession) -> Option<Self> {
         match &incoming.record.external_id {
             Some(id) => Some(Self::External(id.clone())),
@@ -136,85 +136,87 @@ impl SessionKey {
 }
 
 #[derive(Clone, Copy)]
-enum SessionSlot {
+enum BatchSessionIndex {
     /// In the table; the index in [`KnownSessions::stored`].
     Stored(usize),
-    /// New in this batch; the index in [`PendingChanges::new`].
+    /// New in this batch; the index in [`RecordingState::new`].
     New(usize),
 }
 
 /// The sessions of a batch by their keys. A session may have two keys.
 #[derive(Default)]
 pub(crate) struct KnownSessions {
-    names: HashMap<SessionKey, SessionSlot>,
+    names: HashMap<SessionMatchKey, BatchSessionIndex>,
     stored: Vec<StoredSession>,
 }
 
 impl KnownSessions {
     fn add_external(&mut self, stored: StoredSession) {
         if let Some(id) = &stored.record.external_id {
-            self.names.insert(SessionKey::External(id.clone()), SessionSlot::Stored(self.stored.len()));
+            self.names
+                .insert(SessionMatchKey::External(id.clone()), BatchSessionIndex::Stored(self.stored.len()));
         }
-        self.names.insert(SessionKey::Ours(stored.session_id), SessionSlot::Stored(self.stored.len()));
+        self.names
+            .insert(SessionMatchKey::Ours(stored.session_id), BatchSessionIndex::Stored(self.stored.len()));
         self.stored.push(stored);
     }
 
     fn add_ours(&mut self, stored: StoredSession) {
-        let name = SessionKey::Ours(stored.session_id);
+        let name = SessionMatchKey::Ours(stored.session_id);
         if !self.names.contains_key(&name) {
-            self.names.insert(name, SessionSlot::Stored(self.stored.len()));
+            self.names.insert(name, BatchSessionIndex::Stored(self.stored.len()));
             self.stored.push(stored);
         }
     }
 
     /// The session that the record matches. A stored session without `externalId` also matches by our id, and gets the
     /// `externalId` of the record.
-    fn find(&self, incoming: &IncomingSession) -> Option<SessionSlot> {
-        let found = self.names.get(&SessionKey::from_record(incoming)?).copied();
+    fn find(&self, incoming: &IncomingSession) -> Option<BatchSessionIndex> {
+        let found = self.names.get(&SessionMatchKey::from_record(incoming)?).copied();
         if found.is_some() {
             return found;
         }
-        let slot = self.names.get(&SessionKey::Ours(incoming.session_id?)).copied()?;
-        matches!(slot, SessionSlot::Stored(index) if self.stored[index].record.external_id.is_none())
+        let slot = self.names.get(&SessionMatchKey::Ours(incoming.session_id?)).copied()?;
+        matches!(slot, BatchSessionIndex::Stored(index) if self.stored[index].record.external_id.is_none())
             .then_some(slot)
     }
 
     /// The stored session that the record matches.
     pub(crate) fn stored(&self, incoming: &IncomingSession) -> Option<&StoredSession> {
         match self.find(incoming)? {
-            SessionSlot::Stored(index) => Some(&self.stored[index]),
-            SessionSlot::New(_) => None,
+            BatchSessionIndex::Stored(index) => Some(&self.stored[index]),
+            BatchSessionIndex::New(_) => None,
         }
     }
 }
 
 /// The state of [`record_all`] between two records.
-struct PendingChanges<'a> {
+struct RecordingState<'a> {
     client: &'a ClientId,
     /// The sequence of the first new row.
     next: i64,
     known: KnownSessions,
-    new: Vec<PendingRow<'a>>,
-    days: DailyCounts,
+    new: Vec<NewSessionRow<'a>>,
+    days: DailyCountChanges,
 }
 
-impl<'a> PendingChanges<'a> {
+impl<'a> RecordingState<'a> {
     fn apply(
         &mut self,
         connection: &mut PgConnection,
         incoming: &'a IncomingSession,
-    ) -> QueryResult<RecordResult> {
-        let name = SessionKey::from_record(incoming);
+    ) -> QueryResult<RecordedSession> {
+        let name = SessionMatchKey::from_record(incoming);
         match self.find_slot(incoming) {
             None => Ok(self.create(name, incoming)),
-            Some(SessionSlot::New(index)) => {
-                self.known.names.extend(name.map(|name| (name, SessionSlot::New(index))));
+            Some(BatchSessionIndex::New(index)) => {
+                self.known.names.extend(name.map(|name| (name, BatchSessionIndex::New(index))));
                 Ok(replace_pending(&mut self.new[index], incoming))
             }
-            Some(SessionSlot::Stored(index)) => {
+            Some(BatchSessionIndex::Stored(index)) => {
                 let stored = &mut self.known.stored[index];
                 let (recorded, before) = update(connection, self.client, stored, incoming)?;
-                self.known.names.extend(name.map(|name| (name, SessionSlot::Stored(index))));
+                self.known.names.extend(name.map(|name| (name, BatchSessionIndex::Stored(index))));
                 if let Some(before) = before {
                     self.days.change(&before, &stored.record);
                 }
@@ -224,24 +226,24 @@ impl<'a> PendingChanges<'a> {
     }
 
     /// The session that the record matches, among the stored ones and those of this batch.
-    fn find_slot(&self, incoming: &IncomingSession) -> Option<SessionSlot> {
+    fn find_slot(&self, incoming: &IncomingSession) -> Option<BatchSessionIndex> {
         let slot = self.known.find(incoming);
         slot.or_else(|| {
-            let slot = self.known.names.get(&SessionKey::Ours(incoming.session_id?)).copied()?;
+            let slot = self.known.names.get(&SessionMatchKey::Ours(incoming.session_id?)).copied()?;
             let lacks_external_id = |index: usize| self.new[index].incoming.record.external_id.is_none();
-            matches!(slot, SessionSlot::New(index) if lacks_external_id(index)).then_some(slot)
+            matches!(slot, BatchSessionIndex::New(index) if lacks_external_id(index)).then_some(slot)
         })
     }
 
-    fn create(&mut self, name: Option<SessionKey>, incoming: &'a IncomingSession) -> RecordResult {
+    fn create(&mut self, name: Option<SessionMatchKey>, incoming: &'a IncomingSession) -> RecordedSession {
         // Keeps the id of an export, so that sessions keep their ids in another installation.
-        let is_free = |id: &Uuid| !self.known.names.contains_key(&SessionKey::Ours(*id));
+        let is_free = |id: &Uuid| !self.known.names.contains_key(&SessionMatchKey::Ours(*id));
         let session_id = incoming.session_id.filter(is_free).unwrap_or_else(Uuid::now_v7);
-        for name in name.into_iter().chain([SessionKey::Ours(session_id)]) {
-            self.known.names.insert(name, SessionSlot::New(self.new.len()));
+        for name in name.into_iter().chain([SessionMatchKey::Ours(session_id)]) {
+            self.known.names.insert(name, BatchSessionIndex::New(self.new.len()));
         }
-        self.new.push(PendingRow { session_id, incoming });
-        RecordResult { session_id, outcome: RecordOutcome::Created }
+        self.new.push(NewSessionRow { session_id, incoming });
+        RecordedSession { session_id, outcome: RecordOutcome::Created }
     }
 
     /// Stores the new rows and the counts.
@@ -268,9 +270,9 @@ fn update(
     client: &ClientId,
     stored: &mut StoredSession,
     incoming: &IncomingSession,
-) -> QueryResult<(RecordResult, Option<SessionRecord>)> {
+) -> QueryResult<(RecordedSession, Option<SessionRecord>)> {
     let session_id = stored.session_id;
-    let unchanged = RecordResult { session_id, outcome: RecordOutcome::Unchanged };
+    let unchanged = RecordedSession { session_id, outcome: RecordOutcome::Unchanged };
     if incoming.updated_at.is_some_and(|it| it < stored.as_of(incoming)) {
         return Ok((unchanged, None));
     }
@@ -289,7 +291,7 @@ fn update(
     // A record without `updatedAt` counts as newest, so any record with a time is older.
     stored.sender_updated_at = by_sender.or(Some(DateTime::<Utc>::MAX_UTC));
     let before = std::mem::replace(&mut stored.record, record);
-    Ok((RecordResult { session_id, outcome: RecordOutcome::Updated }, Some(before)))
+    Ok((RecordedSession { session_id, outcome: RecordOutcome::Updated }, Some(before)))
 }
 
 /// Stores the later time of an equal record, so that a record between the two does not overwrite it. The time of an
@@ -311,7 +313,7 @@ fn confirm_time(
 }
 
 /// Replaces a row that is not stored yet: the same session twice in one batch.
-fn replace_pending<'a>(new: &mut PendingRow<'a>, incoming: &'a IncomingSession) -> RecordResult {
+fn replace_pending<'a>(new: &mut NewSessionRow<'a>, incoming: &'a IncomingSession) -> RecordedSession {
     // A record without `updatedAt` counts as newest, so any record with a time is older.
     let is_older =
         incoming.updated_at.is_some_and(|it| new.incoming.updated_at.is_none_or(|stored| it < stored));
@@ -320,5 +322,5 @@ fn replace_pending<'a>(new: &mut PendingRow<'a>, incoming: &'a IncomingSession) 
         new.incoming = incoming;
     }
     let outcome = if is_older || is_same { RecordOutcome::Unchanged } else { RecordOutcome::Updated };
-    RecordResult { session_id: new.session_id, outcome }
+    RecordedSession { session_id: new.session_id, outcome }
 }

@@ -5,7 +5,7 @@ use diesel::PgConnection;
 use uptok::{
     accounts,
     api_keys::{
-        self, ApiKey, GeneratedKey, GracePeriod, KeyActor, KeyChangeError, KeyDeletion, KeyHasher,
+        self, ApiKey, GracePeriod, HashedKey, KeyChangeActor, KeyChangeError, KeyDeletion, KeyHasher,
         KeyLifetime, KeyListQuery, KeyReplacement, KeyRights, KeySort, KeySpec, KeyStatus, LifetimeError,
         RequestsPerMinute, Scope,
     },
@@ -20,7 +20,7 @@ use crate::support::{TestApp, TestDb};
 struct KeyFixture {
     db: TestDb,
     connection: PgConnection,
-    actor: KeyActor,
+    actor: KeyChangeActor,
 }
 
 impl KeyFixture {
@@ -28,12 +28,12 @@ impl KeyFixture {
         let db = TestDb::new();
         let mut connection = db.connect();
         let client = create_client(&mut connection, "ada");
-        Self { db, connection, actor: KeyActor { client, context: TestApp::audit_context() } }
+        Self { db, connection, actor: KeyChangeActor { client, context: TestApp::audit_context() } }
     }
 
-    fn generate_key(&self) -> GeneratedKey {
+    fn generate_key(&self) -> HashedKey {
         let hasher = KeyHasher::new(&InstallationSecret::new("x".repeat(32).into()));
-        GeneratedKey::generate(&hasher, &self.actor.client, None).1
+        HashedKey::generate(&hasher, &self.actor.client, None).1
     }
 
     fn create(
@@ -99,7 +99,7 @@ fn create_client(connection: &mut PgConnection, name: &str) -> ClientId {
         connection,
         &context,
         &user,
-        accounts::ClientChoice::Company(&user.name),
+        accounts::ClientToJoin::Company(&user.name),
         accounts::Role::Owner,
     )
     .unwrap()
@@ -343,7 +343,7 @@ fn bulk_deletion_deletes_all_keys_or_none() {
     let keys =
         ["a", "b", "c"].map(|name| fixture.create(name, KeyLifetime::Never, &KeyRights::default()).unwrap());
     let other_client = create_client(&mut fixture.connection, "eve");
-    let other_actor = KeyActor { client: other_client, context: TestApp::audit_context() };
+    let other_actor = KeyChangeActor { client: other_client, context: TestApp::audit_context() };
     let all = keys.each_ref().map(public_key);
     let unknown = [all[0].clone(), "uptok_000000000000".parse().unwrap()];
 

@@ -3,7 +3,7 @@
 use diesel::Connection as _;
 use uptok::{
     accounts,
-    api_keys::{self, KeyActor, KeyRights, Scope},
+    api_keys::{self, KeyChangeActor, KeyRights, Scope},
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind, TamperedRecord, Tampering},
     ids::ClientId,
     secret::InstallationSecret,
@@ -408,7 +408,7 @@ async fn change_of_rights_records_only_the_differences() {
     let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     let key = ada.generate("laptop").await[..18].parse().unwrap();
-    let actor = KeyActor { client: client.parse().unwrap(), context: TestApp::audit_context() };
+    let actor = KeyChangeActor { client: client.parse().unwrap(), context: TestApp::audit_context() };
     let rights = KeyRights {
         scopes: vec![Scope::SessionsRead, Scope::SessionsWrite],
         networks: "192.0.2.0/24".parse().unwrap(),

@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use uptok::{
     sessions::{
-        self, DryRun, FileFormat, ImportMode, ImportProgress, ImportSummary, RejectedLine, SessionFileParser,
+        self, DryRunState, FileFormat, ImportMode, ImportObserver, ImportSummary, RejectedLine,
+        SessionFileParser,
     },
     web::time::now,
 };
@@ -18,7 +19,7 @@ pub(super) struct ProgressLog {
     batches: usize,
 }
 
-impl ImportProgress for &mut ProgressLog {
+impl ImportObserver for &mut ProgressLog {
     fn on_rejected_line(&mut self, line: &RejectedLine) {
         self.rejected.push((line.line, line.errors.iter().map(|error| error.field.to_string()).collect()));
     }
@@ -50,7 +51,7 @@ fn import_csv(
 
 /// Returns what an import of `file` would do.
 pub(super) fn dry_run(db: &TestDb, client: &str, format: FileFormat, file: &str) -> ImportSummary {
-    let mode = ImportMode::Dry(DryRun::default());
+    let mode = ImportMode::Dry(DryRunState::default());
     import_file(db, client, (format, mode), file.as_bytes(), &mut ProgressLog::default()).unwrap()
 }
 
@@ -255,7 +256,7 @@ fn lines_without_ids_import_once_and_identical_lines_are_kept() {
 #[test]
 fn interrupted_import_is_completed_by_the_next_one() {
     struct StopHalfway<'a>(&'a TestDb);
-    impl ImportProgress for StopHalfway<'_> {
+    impl ImportObserver for StopHalfway<'_> {
         fn on_rejected_line(&mut self, _line: &RejectedLine) {}
         fn on_batch(&mut self, _bytes_read: u64, summary: &ImportSummary) {
             if summary.created == 10_000 {

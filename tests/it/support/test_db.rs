@@ -15,11 +15,11 @@ use std::{
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, sql_query, sql_types::Text};
 use uptok::{
     db::Db,
-    private_postgres::{PrivatePostgres, Tuning},
+    private_postgres::{DurabilityMode, PrivatePostgres},
 };
 
 static CLUSTER: LazyLock<String> = LazyLock::new(|| {
-    let postgres = PrivatePostgres::start(&find_cluster_dir(), Tuning::ForTests).unwrap();
+    let postgres = PrivatePostgres::start(&find_cluster_dir(), DurabilityMode::ForTests).unwrap();
     let url = postgres.url().to_owned();
     std::mem::forget(postgres);
     create_template(&url);
