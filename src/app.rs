@@ -30,7 +30,7 @@ use crate::{
     sessions::{Exporter, ImportWorker, PageCache},
     usage::{self, UsageFlusher, UsageMeter},
     web::{
-        assets, error_pages,
+        assets, error_responses,
         health::{self, ShutdownFlag},
         page::PublicSite,
         request_log::{catch_panic, log_request},
@@ -147,7 +147,7 @@ pub fn app(
         .default_service(web::to(endpoint_not_found))
         .wrap(from_fn(catch_panic))
         .wrap(from_fn(usage::count_request))
-        .wrap(from_fn(error_pages::as_problem_json))
+        .wrap(from_fn(error_responses::as_problem_json))
         .wrap(cors(&state.settings));
     let probes_and_files = |config: &mut ServiceConfig| {
         health::routes(config);
@@ -159,7 +159,7 @@ pub fn app(
         .wrap(from_fn(catch_panic))
         .wrap(sign_in_middleware(&state))
         .wrap(from_fn(refuse_cross_site))
-        .wrap(from_fn(error_pages::as_page));
+        .wrap(from_fn(error_responses::as_page));
     App::new()
         .configure(|config| state.provide(config))
         .app_data(Data::new(Exporter::new(&state.db, Arc::clone(&state.page_cache))))

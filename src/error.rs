@@ -1,7 +1,7 @@
 //! Errors of requests, classified by what the caller can do about them.
 //!
 //! `Display` is the sentence that users read. The cause is only logged, so a response never reveals it.
-//! [`crate::web::error_pages`] renders errors as a page or as `application/problem+json` (RFC 9457).
+//! [`crate::web::error_responses`] renders errors as a page or as `application/problem+json` (RFC 9457).
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -226,7 +226,7 @@ impl ResponseError for AppError {
         }
     }
 
-    /// Returns status and headers only; `web::error_pages` adds the body.
+    /// Returns status and headers only; `web::error_responses` adds the body.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         match self {

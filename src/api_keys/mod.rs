@@ -21,18 +21,18 @@ mod store;
 
 pub(crate) use api::handlers as key_handlers;
 
-pub use auth::{
-    access::EndpointAccess,
-    credentials::{KeyAuthenticator, KeyCredentials},
-    key_route::KeyRoute,
-};
 pub(crate) use auth::{
-    authentication::{AuthorizedReply, PresentedKey, PresentedKeyForm},
     authorized::{
         Authorized, AuthorizedPipelineQuery, AuthorizedStatement, PipelineReply, authorize, find_authorized,
         load_authorized,
     },
-    key_source::ApiQuery,
+    key_extraction::ApiQuery,
+    presented_key::{AuthorizedReply, PresentedKey, PresentedKeyForm},
+};
+pub use auth::{
+    endpoint_access::EndpointAccess,
+    key_authenticator::{KeyAuthenticator, KeyCredentials},
+    key_route::KeyRoute,
 };
 pub use client_key::{ClientKey, KeyHasher};
 pub use error::KeyChangeError;

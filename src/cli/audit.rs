@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 
-use super::environment::{DatabaseHandle, load_secret, print_line};
+use super::command_context::{DatabaseHandle, load_secret, print_line};
 use crate::{
     accounts,
     audit::{self, ChainCheckpoint, ChainKey},

@@ -3,7 +3,7 @@
 use anyhow::{bail, ensure};
 use clap::Subcommand;
 
-use super::environment::{DatabaseHandle, audit_context, load_secret, print_line};
+use super::command_context::{DatabaseHandle, audit_context, load_secret, print_line};
 use crate::{
     accounts,
     api_keys::{

@@ -1,7 +1,7 @@
 //! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `database-url`.
 
 mod audit;
-mod environment;
+mod command_context;
 mod erase;
 mod import;
 mod keys;
@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{config::Settings, db::Db, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
-use environment::{DatabaseHandle, audit_context, print_line};
+use command_context::{DatabaseHandle, audit_context, print_line};
 use erase::EraseCommand;
 use import::ImportCommand;
 use keys::KeysCommand;

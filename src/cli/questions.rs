@@ -1,6 +1,6 @@
 //! `uptok questions`: prints the latest questions of readers of the API documentation.
 
-use super::environment::{DatabaseHandle, print_line};
+use super::command_context::{DatabaseHandle, print_line};
 use crate::{config::Settings, questions, web::time::rfc3339};
 
 pub(super) fn run(settings: &Settings, last: i64) -> anyhow::Result<()> {

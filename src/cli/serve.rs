@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::environment::{DatabaseHandle, load_secret, print_line};
+use super::command_context::{DatabaseHandle, load_secret, print_line};
 use crate::{
     app::AppState,
     audit::{Actor, AuditContext, ChainKey},

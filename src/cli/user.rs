@@ -8,7 +8,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use super::environment::{DatabaseHandle, audit_context, print_line};
+use super::command_context::{DatabaseHandle, audit_context, print_line};
 use crate::{
     accounts::{self, ClientToJoin, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role},
     config::Settings,

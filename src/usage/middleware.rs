@@ -15,7 +15,7 @@ use crate::{
     ids::{ClientId, PublicKey},
     web::{
         client_address::client_address,
-        error_pages,
+        error_responses,
         request_log::{request_id, route_pattern},
         time,
     },
@@ -64,6 +64,6 @@ fn metered_error(response: &ServiceResponse<impl MessageBody>) -> Option<Metered
     if !status.is_client_error() && !status.is_server_error() {
         return None;
     }
-    let code = error_pages::code(response.response().error(), status);
+    let code = error_responses::code(response.response().error(), status);
     request_id(response.request()).map(|request_id| MeteredError { request_id, code })
 }

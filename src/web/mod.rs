@@ -5,7 +5,7 @@ pub mod body;
 pub mod chart;
 pub(crate) mod client_address;
 pub mod csv;
-pub mod error_pages;
+pub mod error_responses;
 pub mod form;
 pub mod format;
 pub mod health;

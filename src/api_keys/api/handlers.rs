@@ -15,9 +15,9 @@ use super::json::{self, KeyBody};
 use crate::{
     api_keys::{
         auth::{
-            authentication::{AuthorizedReply, PresentedKey, PresentedKeyForm},
-            credentials::{KeyAuthenticator, KeyCredentials},
-            key_source::ApiQuery,
+            key_authenticator::{KeyAuthenticator, KeyCredentials},
+            key_extraction::ApiQuery,
+            presented_key::{AuthorizedReply, PresentedKey, PresentedKeyForm},
         },
         client_key::ClientKey,
         key::KeyDeletion,

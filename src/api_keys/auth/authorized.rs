@@ -12,7 +12,7 @@ use diesel::{
     sql_types::Bool,
 };
 
-use super::credentials::{AUTHORIZED_SQL, KeyCredentials, authorizes, find_live_key};
+use super::key_authenticator::{AUTHORIZED_SQL, KeyCredentials, authorizes, find_live_key};
 use crate::{
     api_keys::rights::Scope,
     db::pipeline::{Pipeline, PipelineRow, PipelinedStatement, SqlParameter},

@@ -8,7 +8,7 @@ use actix_web::{
     middleware::{Next, from_fn},
 };
 
-use super::{access::EndpointAccess, authentication::AuthorizedReply};
+use super::{endpoint_access::EndpointAccess, presented_key::AuthorizedReply};
 use crate::{
     error::AppError,
     web::rate_limit::{RateLimitStatus, WINDOW_SECONDS},

@@ -1,9 +1,9 @@
 //! From the key in a request to the proof that it is authorized.
 
-pub(super) mod access;
-pub(super) mod authentication;
 pub(super) mod authorized;
-pub(super) mod credentials;
+pub(super) mod endpoint_access;
+pub(super) mod key_authenticator;
+pub(super) mod key_extraction;
 pub(super) mod key_route;
-pub(super) mod key_source;
+pub(super) mod presented_key;
 pub(super) mod rate_limits;

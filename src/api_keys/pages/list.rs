@@ -11,7 +11,7 @@ use super::{form::KeyForm, row::KeyView};
 use crate::{
     accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn},
     api_keys::{
-        auth::credentials::KeyAuthenticator,
+        auth::key_authenticator::KeyAuthenticator,
         client_key::ClientKey,
         error::KeyChangeError,
         key::{KeyStatus, WARNED_DAYS},

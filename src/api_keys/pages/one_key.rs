@@ -19,7 +19,7 @@ use super::{
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, flash},
     api_keys::{
-        auth::credentials::KeyAuthenticator,
+        auth::key_authenticator::KeyAuthenticator,
         key::{ApiKey, KeyDeletion, KeyStatus},
         lifetime::GracePeriod,
         new_key::HashedKey,

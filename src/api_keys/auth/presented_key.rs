@@ -16,10 +16,10 @@ use diesel::{PgConnection, QueryResult};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    access::EndpointAccess,
     authorized::{self, Authorized},
-    credentials::{self, KeyAuthenticator, KeyCredentials},
-    key_source::{ApiForm, BearerKey},
+    endpoint_access::EndpointAccess,
+    key_authenticator::{self, KeyAuthenticator, KeyCredentials},
+    key_extraction::{ApiForm, BearerKey},
     rate_limits::{RateLimitCharge, RateLimitKeyHash, RateLimitRejection},
 };
 use crate::{
@@ -134,7 +134,7 @@ impl PresentedKey {
         status: RateLimitStatus,
     ) -> Result<(), AppError> {
         let query = credentials.clone();
-        let key = self.db.run(move |connection| credentials::find_live_key(connection, &query)).await?;
+        let key = self.db.run(move |connection| key_authenticator::find_live_key(connection, &query)).await?;
         let Some(key) = key else { return self.record_bad_key() };
         if i64::from(key.requests_per_minute) == i64::from(status.per_minute.get()) {
             self.attach_caller(credentials, Some(status));
@@ -222,7 +222,7 @@ impl PresentedKey {
     /// Finds out why the key was denied.
     async fn deny<T>(&self, credentials: &KeyCredentials) -> Result<T, AppError> {
         let query = credentials.clone();
-        let key = self.db.run(move |connection| credentials::find_live_key(connection, &query)).await?;
+        let key = self.db.run(move |connection| key_authenticator::find_live_key(connection, &query)).await?;
         let Some(key) = key else { return self.record_bad_key() };
         // The caller holds the whole key, so the request counts for the key and the caller may learn the reason.
         let reason = credentials.denial_reason(&key);
