@@ -16,7 +16,7 @@ const EMAIL: &str = "demo@example.org";
 
 /// The sign-in of a newly created demo user.
 #[derive(Debug)]
-pub struct DemoAccount {
+pub struct DemoLogin {
     pub email: &'static str,
     /// Shown once: only its hash is stored.
     pub password: String,
@@ -31,7 +31,7 @@ pub fn create_demo_account(
     connection: &mut PgConnection,
     context: &AuditContext,
     now: DateTime<Utc>,
-) -> anyhow::Result<Option<DemoAccount>> {
+) -> anyhow::Result<Option<DemoLogin>> {
     let password = random::alphanumeric(20);
     let new_password = NewPassword::parse(&password, &[])?;
     let password_hash = PasswordHasher::hash_now(&new_password)?;
@@ -46,7 +46,7 @@ pub fn create_demo_account(
         };
         record_all(connection, &client, &records).map(|_outcomes| Some(client))
     });
-    Ok(client.map_err(|error: diesel::result::Error| error)?.map(|client| DemoAccount {
+    Ok(client.map_err(|error: diesel::result::Error| error)?.map(|client| DemoLogin {
         email: EMAIL,
         password,
         client,

@@ -10,7 +10,7 @@ use crate::{
     accounts,
     audit::AuditContext,
     ids::ClientId,
-    sessions::{self, Shopper},
+    sessions::{self, ShopperIdentifier},
 };
 
 #[derive(Args)]
@@ -33,7 +33,8 @@ pub(super) struct EraseCommand {
 impl EraseCommand {
     pub(super) fn run(self, connection: &mut PgConnection, context: &AuditContext) -> anyhow::Result<()> {
         let (id, email) = (self.shopper_id.unwrap_or_default(), self.email.unwrap_or_default());
-        let shopper = Shopper::parse(&id, &email).map_err(|error| anyhow::anyhow!("{}", error.message))?;
+        let shopper =
+            ShopperIdentifier::parse(&id, &email).map_err(|error| anyhow::anyhow!("{}", error.message))?;
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
         let message = if self.dry_run {
             let count = sessions::count_sessions(connection, &self.client, &shopper)?;

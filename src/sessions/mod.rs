@@ -19,14 +19,14 @@ pub(crate) use erasure::pages as erasure_pages;
 pub(crate) use export::handlers as export_handlers;
 
 pub use erasure::{
-    shopper::Shopper,
+    shopper::ShopperIdentifier,
     store::{count_sessions, erase},
 };
 pub use export::{
     exporter::Exporter,
     handlers::BODY_LIMIT as EXPORT_BODY_LIMIT,
     page_cache::PageCache,
-    pipeline_store::page_statement,
+    pipelined_queries::page_statement,
     query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, SessionPageRequest, SortOrder},
 };
 pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, SessionStatus};

@@ -55,12 +55,12 @@ pub struct MeteredError {
 #[derive(Debug)]
 pub struct UsageMeter {
     /// `None` if the meter is off.
-    shards: Option<[Mutex<HashMap<PublicKey, KeyUsageCounts>>; SHARDS]>,
+    shards: Option<[Mutex<HashMap<PublicKey, UnflushedKeyCounts>>; SHARDS]>,
 }
 
 /// Counts of one key since the last flush.
 #[derive(Debug)]
-struct KeyUsageCounts {
+struct UnflushedKeyCounts {
     client: ClientId,
     hour_counts: Vec<EndpointHourCount>,
     latest: LatestRequest,
@@ -130,7 +130,7 @@ impl UsageMeter {
         if let Some(counts) = keys.get_mut(request.public_key) {
             counts.add(request);
         } else if keys.len() < KEYS_MAX {
-            let mut counts = KeyUsageCounts::new(request);
+            let mut counts = UnflushedKeyCounts::new(request);
             counts.add(request);
             keys.insert(request.public_key.clone(), counts);
         } else {
@@ -163,7 +163,7 @@ fn shard_index(key: &PublicKey) -> usize {
     key.as_str().bytes().last().map_or(0, |byte| usize::from(byte) % SHARDS)
 }
 
-impl KeyUsageCounts {
+impl UnflushedKeyCounts {
     /// Takes client and time from `request`, but does not count it.
     fn new(request: &MeteredRequest<'_>) -> Self {
         let latest = LatestRequest {
@@ -244,11 +244,11 @@ impl UsageDeltas {
         self.last_uses.is_empty()
     }
 
-    fn append(&mut self, public_key: &PublicKey, counts: KeyUsageCounts) {
+    fn append(&mut self, public_key: &PublicKey, counts: UnflushedKeyCounts) {
         fn row<T>(client: &ClientId, public_key: &PublicKey, values: T) -> UsageRow<T> {
             UsageRow { client: client.clone(), public_key: public_key.clone(), values }
         }
-        let KeyUsageCounts { client, hour_counts, latest, errors } = counts;
+        let UnflushedKeyCounts { client, hour_counts, latest, errors } = counts;
         self.hour_counts.extend(hour_counts.into_iter().map(|count| row(&client, public_key, count)));
         self.errors.extend(errors.into_iter().map(|error| row(&client, public_key, error)));
         self.last_uses.push(row(&client, public_key, latest));

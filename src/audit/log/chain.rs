@@ -33,7 +33,7 @@ pub struct ChainKey {
 /// Prints no key.
 impl fmt::Debug for ChainKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Chain")
+        formatter.write_str("ChainKey")
     }
 }
 

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use uuid::Uuid;
 
-use super::{shopper::Shopper, store};
+use super::{shopper::ShopperIdentifier, store};
 use crate::{
     accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn, flash},
     db::Db,
@@ -76,7 +76,7 @@ pub(crate) async fn submit(
     signed_in.require_client(fields.get("clientId"), OTHER_CLIENT)?;
     let (id, email) = (fields.text("shopperId"), fields.text("email"));
     let form = FormState::default().keep("shopperId", id).keep("email", email);
-    let shopper = match Shopper::parse(id, email) {
+    let shopper = match ShopperIdentifier::parse(id, email) {
         Ok(shopper) => shopper,
         Err(error) => return refuse(&signed_in, layout, form, error),
     };

@@ -7,14 +7,14 @@ const TEXT_MAX: usize = 10_000;
 
 /// How a shopper is identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shopper {
+pub enum ShopperIdentifier {
     /// The sender's id of the shopper, matched exactly.
     Id(String),
     /// The e-mail, ignoring case.
     Email(String),
 }
 
-impl Shopper {
+impl ShopperIdentifier {
     /// Requires exactly one of the two. Empty text counts as absent.
     ///
     /// # Errors
@@ -60,10 +60,13 @@ mod tests {
 
     #[test]
     fn it_is_one_of_the_two() {
-        assert_eq!(Shopper::parse(" s-1 ", ""), Ok(Shopper::Id("s-1".to_owned())));
-        assert_eq!(Shopper::parse("", "Nora@example.org"), Ok(Shopper::Email("Nora@example.org".to_owned())));
+        assert_eq!(ShopperIdentifier::parse(" s-1 ", ""), Ok(ShopperIdentifier::Id("s-1".to_owned())));
+        assert_eq!(
+            ShopperIdentifier::parse("", "Nora@example.org"),
+            Ok(ShopperIdentifier::Email("Nora@example.org".to_owned()))
+        );
         for (id, email, field) in [("", " ", "shopperId"), ("a", "b", "email"), ("a\0", "", "shopperId")] {
-            assert_eq!(Shopper::parse(id, email).unwrap_err().field, field);
+            assert_eq!(ShopperIdentifier::parse(id, email).unwrap_err().field, field);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use diesel::{dsl::now, pg::Pg, prelude::*, sql_types};
 
-use super::shopper::Shopper;
+use super::shopper::ShopperIdentifier;
 use crate::{
     audit::{self, AuditContext, AuditEvent, EventKind},
     db::sql::lower,
@@ -21,7 +21,7 @@ const PIECE: i64 = 50_000;
 pub fn count_sessions(
     connection: &mut PgConnection,
     client: &ClientId,
-    shopper: &Shopper,
+    shopper: &ShopperIdentifier,
 ) -> QueryResult<i64> {
     let counter = session_counters::table.find(client);
     let recorded: i64 = counter.select(session_counters::recorded).first(connection)?;
@@ -43,11 +43,11 @@ pub fn erase(
     connection: &mut PgConnection,
     context: &AuditContext,
     client: &ClientId,
-    shopper: &Shopper,
+    shopper: &ShopperIdentifier,
 ) -> QueryResult<usize> {
     discard_waiting(connection, client)?;
     let (mut erased, mut after) = (0, 0);
-    while let Some(count) = erase_piece(connection, context, client, (shopper, after))? {
+    while let Some(count) = erase_piece(connection, context, client, shopper, after)? {
         erased += count;
         after += PIECE;
     }
@@ -59,7 +59,8 @@ fn erase_piece(
     connection: &mut PgConnection,
     context: &AuditContext,
     client: &ClientId,
-    (shopper, after): (&Shopper, i64),
+    shopper: &ShopperIdentifier,
+    after: i64,
 ) -> QueryResult<Option<usize>> {
     connection.transaction(|connection| {
         let counter = session_counters::table.find(client);
@@ -86,7 +87,7 @@ fn erase_piece(
 fn blank(
     connection: &mut PgConnection,
     client: &ClientId,
-    shopper: &Shopper,
+    shopper: &ShopperIdentifier,
     after: i64,
 ) -> QueryResult<usize> {
     macro_rules! blank_values {
@@ -112,13 +113,15 @@ type SqlCondition<'a> =
     Box<dyn BoxableExpression<sessions::table, Pg, SqlType = sql_types::Nullable<sql_types::Bool>> + 'a>;
 
 /// The shopper's sessions in the piece after this sequence.
-fn of_shopper<'a>(client: &'a ClientId, shopper: &'a Shopper, after: i64) -> SqlCondition<'a> {
+fn of_shopper<'a>(client: &'a ClientId, shopper: &'a ShopperIdentifier, after: i64) -> SqlCondition<'a> {
     let piece = sessions::client_id
         .eq(client)
         .and(sessions::sequence.gt(after))
         .and(sessions::sequence.le(after + PIECE));
     match shopper {
-        Shopper::Id(id) => Box::new(piece.and(sessions::shopper_id.eq(id))),
-        Shopper::Email(email) => Box::new(piece.and(lower(sessions::shopper_email).eq(lower(email)))),
+        ShopperIdentifier::Id(id) => Box::new(piece.and(sessions::shopper_id.eq(id))),
+        ShopperIdentifier::Email(email) => {
+            Box::new(piece.and(lower(sessions::shopper_email).eq(lower(email))))
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     page_cache::{PageCache, PageCacheKey},
-    pipeline_store,
+    pipelined_queries,
     query::ExportQuery,
     response::{self, EncodedPage},
     store,
@@ -56,13 +56,13 @@ impl Exporter {
     ) -> Result<PipelineReply<Arc<EncodedPage>>, AppError> {
         let page_key = PageCacheKey::new(&credentials.client, query);
         if let Some(cached) = self.cache.get(&page_key) {
-            let reply = pipeline_store::load_revision(&self.pipeline, credentials).await?;
+            let reply = pipelined_queries::load_revision(&self.pipeline, credentials).await?;
             match reply {
                 PipelineReply::Rows(revision) if *revision.value() != cached.revision => {}
                 reply => return Ok(reply.map(|_revision| Arc::clone(&cached.page))),
             }
         }
-        let reply = pipeline_store::load_page(&self.pipeline, credentials, query).await?;
+        let reply = pipelined_queries::load_page(&self.pipeline, credentials, query).await?;
         Ok(reply.map(|(page, revision)| self.cache.insert(page_key, page, revision)))
     }
 }

@@ -3,7 +3,7 @@
 pub(super) mod exporter;
 pub(crate) mod handlers;
 pub(super) mod page_cache;
-pub(super) mod pipeline_store;
+pub(super) mod pipelined_queries;
 pub(super) mod query;
 pub(super) mod response;
 mod rfc3339;

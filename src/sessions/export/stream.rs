@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt as _, future::ready, stream};
 
 use super::{
     exporter::Exporter,
-    pipeline_store::{self, SequenceRange},
+    pipelined_queries::{self, SequenceRange},
     query::{ExportFormat, ExportQuery, PER_PAGE_MAX, SessionPageRequest, SortOrder},
     response,
     store::{self, ExportPrincipal},
@@ -159,7 +159,7 @@ async fn encode_chunk(
     range: SequenceRange,
 ) -> Result<Bytes, AppError> {
     let (credentials, query) = (&plain.credentials, &plain.query);
-    match pipeline_store::encode_chunk(exporter.pipeline(), credentials, query, range).await? {
+    match pipelined_queries::encode_chunk(exporter.pipeline(), credentials, query, range).await? {
         PipelineReply::Rows(lines) => return Ok(lines.into_value().into()),
         PipelineReply::Denied => return Err(AppError::UnknownKey),
         PipelineReply::Unavailable => {}

@@ -23,7 +23,7 @@ pub(crate) struct RecordRequest {
 pub(crate) type BatchItem = Result<IncomingSession, (Option<String>, Vec<FieldError>)>;
 
 /// The answer to a batch.
-pub(crate) struct RecordAnswer {
+pub(crate) struct RecordedBatch {
     /// JSON.
     pub(crate) body: String,
     /// Whether an earlier request with the same `Idempotency-Key` got this answer.
@@ -40,16 +40,16 @@ pub(crate) fn record_once(
     client: &ClientId,
     batch: &RecordRequest,
     idempotent: Option<&IdempotentRequest>,
-) -> Result<RecordAnswer, AppError> {
+) -> Result<RecordedBatch, AppError> {
     let Some(request) = idempotent else {
-        return Ok(RecordAnswer { body: store(connection, client, batch)?, is_replayed: false });
+        return Ok(RecordedBatch { body: store(connection, client, batch)?, is_replayed: false });
     };
     if let Some(body) = idempotency::find_answer(connection, client, request)? {
-        return Ok(RecordAnswer { body, is_replayed: true });
+        return Ok(RecordedBatch { body, is_replayed: true });
     }
     let body = store(connection, client, batch)?;
     idempotency::save_answer(connection, client, request, &body)?;
-    Ok(RecordAnswer { body, is_replayed: false })
+    Ok(RecordedBatch { body, is_replayed: false })
 }
 
 fn store(
@@ -66,12 +66,12 @@ fn store(
     let valid: Vec<IncomingSession> =
         batch.items.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
     let recorded = record_all(connection, client, &valid)?;
-    serde_json::to_string(&RecordResponse::new(&batch.items, recorded)).map_err(AppError::broken)
+    serde_json::to_string(&BatchResult::new(&batch.items, recorded)).map_err(AppError::broken)
 }
 
 /// The JSON of an answer. An `Idempotency-Key` replays its text unchanged.
 #[derive(Debug, Default, Serialize)]
-struct RecordResponse {
+struct BatchResult {
     created: usize,
     updated: usize,
     unchanged: usize,
@@ -91,7 +91,7 @@ struct ItemResult {
     errors: Vec<FieldError>,
 }
 
-impl RecordResponse {
+impl BatchResult {
     fn new(items: &[BatchItem], recorded: Vec<RecordedSession>) -> Self {
         let mut response = Self::default();
         let mut recorded = recorded.into_iter();
