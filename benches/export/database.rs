@@ -82,7 +82,7 @@ impl BenchDatabase {
     }
 }
 
-/// Removed on drop.
+/// Removed on drop, with the cluster if that is elsewhere.
 struct TempDirectory(PathBuf);
 
 impl TempDirectory {
@@ -95,8 +95,8 @@ impl TempDirectory {
 
 impl Drop for TempDirectory {
     fn drop(&mut self) {
-        // Ignore errors: either directory may not exist.
-        let _ignored = (fs::remove_dir_all(self.cluster()), fs::remove_dir_all(&self.0));
+        // The benchmark is over, so the error would be reported nowhere.
+        let _ignored = PrivatePostgres::destroy(&self.0);
     }
 }
 

@@ -1,6 +1,8 @@
-//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `database-url`.
+//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `database-url`,
+//! `clusters …`.
 
 mod audit;
+mod clusters;
 mod command_context;
 mod erase;
 mod import;
@@ -20,6 +22,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{config::Settings, db::Db, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
+use clusters::ClustersCommand;
 use command_context::{DatabaseHandle, audit_context, print_line};
 use erase::EraseCommand;
 use import::ImportCommand;
@@ -74,6 +77,11 @@ enum CliCommand {
     },
     /// Print the URL of the private PostgreSQL, for psql or a second node
     DatabaseUrl,
+    /// List and remove private PostgreSQL databases whose data directory is gone
+    Clusters {
+        #[command(subcommand)]
+        command: ClustersCommand,
+    },
 }
 
 /// Parses the arguments and runs the command. An error is printed as one line on standard error.
@@ -131,6 +139,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             );
             print_line(&PrivatePostgres::find_url(&settings.data_dir)?)?;
         }
+        CliCommand::Clusters { command } => clusters::run(command)?,
     }
     Ok(ExitCode::SUCCESS)
 }

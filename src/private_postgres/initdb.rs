@@ -1,22 +1,19 @@
 //! Creates a new cluster atomically: in a staging directory that is renamed when it is complete.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File},
     io::Write,
-    os::unix::fs::{DirBuilderExt, PermissionsExt, lchown, symlink},
+    os::unix::fs::{DirBuilderExt, lchown, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, bail, ensure};
-use uuid::Uuid;
 
 use super::{
-    DurabilityMode, binaries::PostgresBinaries, location::ClusterLocation, system_account::SystemAccount,
+    DurabilityMode, binaries::PostgresBinaries, linked_clusters, location::ClusterLocation,
+    system_account::SystemAccount,
 };
-
-/// Parent of clusters whose system account has no access to the data directory, such as one below `/root`.
-const FALLBACK_DIR: &str = "/var/lib/uptok";
 
 /// Appended to the `postgresql.conf` that initdb writes.
 const POSTGRESQL_CONF: &str = include_str!("settings.conf");
@@ -25,7 +22,7 @@ const POSTGRESQL_CONF: &str = include_str!("settings.conf");
 pub(super) fn create_cluster(location: &ClusterLocation, tuning: DurabilityMode) -> anyhow::Result<()> {
     let binaries = PostgresBinaries::find_newest()?;
     let account = SystemAccount::for_new_cluster()?;
-    remove_stale_staging_dir(&location.staging_dir())?;
+    remove_stale_staging_dir(location)?;
     let staging_dir = create_staging_dir(location, account)?;
     tracing::info!("Creating a new PostgreSQL cluster in {}", staging_dir.display());
     initialize_cluster(&staging_dir, account, &binaries, tuning)
@@ -37,22 +34,20 @@ pub(super) fn create_cluster(location: &ClusterLocation, tuning: DurabilityMode)
 }
 
 /// Removes the staging directory that a process left when it was killed while creating a cluster.
-fn remove_stale_staging_dir(staging_dir: &Path) -> anyhow::Result<()> {
+fn remove_stale_staging_dir(location: &ClusterLocation) -> anyhow::Result<()> {
+    let staging_dir = location.staging_dir();
     let context = || format!("Cannot remove the incomplete {}", staging_dir.display());
     let Ok(metadata) = staging_dir.symlink_metadata() else { return Ok(()) };
     if !metadata.is_symlink() {
-        return fs::remove_dir_all(staging_dir).with_context(context);
+        return fs::remove_dir_all(&staging_dir).with_context(context);
     }
     let target = staging_dir.read_link()?;
-    // Follow only links that we created: as root in another user's directory we could be tricked into deleting any path.
-    if target.parent() == Some(Path::new(FALLBACK_DIR)) && target.exists() {
-        fs::remove_dir_all(&target).with_context(context)?;
-    }
-    fs::remove_file(staging_dir).with_context(context)
+    linked_clusters::delete_incomplete_cluster(&target, location.data_dir()).with_context(context)?;
+    fs::remove_file(&staging_dir).with_context(context)
 }
 
 /// Creates an empty directory that `account` can use: the staging directory itself or, if the account has no access to
-/// it, a directory in [`FALLBACK_DIR`] to which the staging directory becomes a symlink.
+/// it, a directory elsewhere to which the staging directory becomes a symlink.
 fn create_staging_dir(location: &ClusterLocation, account: SystemAccount) -> anyhow::Result<PathBuf> {
     let staging_dir = location.staging_dir();
     create_private_dir(&staging_dir)?;
@@ -60,38 +55,30 @@ fn create_staging_dir(location: &ClusterLocation, account: SystemAccount) -> any
         return Ok(staging_dir);
     }
     fs::remove_dir(&staging_dir)?;
-    let fallback_dir = Path::new(FALLBACK_DIR).join(Uuid::now_v7().simple().to_string());
-    ensure_traversable_dir(Path::new(FALLBACK_DIR))?;
-    symlink(&fallback_dir, &staging_dir)?;
-    create_private_dir(&fallback_dir)?;
+    let directory = linked_clusters::reserve_directory(location.data_dir())?;
+    symlink(&directory, &staging_dir)?;
+    create_private_dir(&directory)?;
     ensure!(
-        give_to_account(&fallback_dir, account),
-        "uid {} can use neither {} nor {FALLBACK_DIR}",
+        give_to_account(&directory, account),
+        "uid {} can use neither {} nor {}",
         account.uid,
-        staging_dir.display()
+        staging_dir.display(),
+        linked_clusters::DIRECTORY
     );
-    tracing::info!(
-        "PostgreSQL does not run as root, and uid {} cannot use {}: the database is stored in {}, and {} links to it",
+    tracing::warn!(
+        "PostgreSQL does not run as root, and uid {} cannot use {}, so the database is in {}, and {} links to it. If \
+         you delete the data directory, delete the database with `uptok clusters remove`",
         account.uid,
         location.data_dir().display(),
-        fallback_dir.display(),
+        directory.display(),
         location.cluster_dir().display(),
     );
-    Ok(fallback_dir)
+    Ok(directory)
 }
 
 fn create_private_dir(directory: &Path) -> anyhow::Result<()> {
     let created = DirBuilder::new().mode(0o700).create(directory);
     created.with_context(|| format!("Cannot create {}", directory.display()))
-}
-
-/// Creates `directory` with mode 0755, whatever the umask. Leaves an existing directory unchanged.
-fn ensure_traversable_dir(directory: &Path) -> anyhow::Result<()> {
-    if !directory.exists() {
-        fs::create_dir_all(directory).with_context(|| format!("Cannot create {}", directory.display()))?;
-        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
-    }
-    Ok(())
 }
 
 /// Makes `account` the owner of `directory` and returns whether it can write there.

@@ -7,18 +7,27 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::{socket::UnixSocket, system_account::SystemAccount};
+use super::{pinned_directory::PinnedDirectory, socket::UnixSocket, system_account::SystemAccount};
+
+const NO_DATABASE: &str =
+    "There is no database in the data directory (UPTOK_DATA_DIR) yet; `uptok serve` creates one";
+
+/// Names of the cluster in its data directory, complete and while it is created.
+pub(super) const CLUSTER_NAMES: [&str; 2] = [CLUSTER, STAGING];
+const CLUSTER: &str = "postgres";
+const STAGING: &str = "postgres.new";
 
 /// Location of a cluster in a data directory, which is held as a canonical path.
 #[derive(Debug)]
 pub(super) struct ClusterLocation {
-    data_dir: PathBuf,
+    data_dir: PinnedDirectory,
 }
 
 impl ClusterLocation {
     pub(super) fn open_or_create(data_dir: &Path) -> anyhow::Result<Self> {
+        // Without the path, because no error message about a setting repeats its value.
         fs::create_dir_all(data_dir)
-            .with_context(|| format!("Cannot create the data directory {}", data_dir.display()))?;
+            .context("Cannot create the data directory; set UPTOK_DATA_DIR to one where Uptok may write")?;
         Self::open(data_dir)
     }
 
@@ -26,35 +35,39 @@ impl ClusterLocation {
     /// If `data_dir` does not exist or is not accessible.
     pub(super) fn open(data_dir: &Path) -> anyhow::Result<Self> {
         match data_dir.canonicalize() {
-            Ok(data_dir) => Ok(Self { data_dir }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(no_database_message(data_dir)),
-            Err(error) => {
-                Err(error).with_context(|| format!("Cannot access the data directory {}", data_dir.display()))
-            }
+            Ok(data_dir) => Ok(Self { data_dir: PinnedDirectory::open(data_dir)? }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(NO_DATABASE),
+            Err(error) => Err(error)
+                .context("Cannot access the data directory; set UPTOK_DATA_DIR to one that Uptok may use"),
         }
     }
 
     pub(super) fn data_dir(&self) -> &Path {
-        &self.data_dir
+        self.data_dir.path()
+    }
+
+    /// `false` once the data directory was deleted, moved or replaced. Then no other process can find its locks.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.data_dir.is_in_place()
     }
 
     /// May be a symlink to a directory elsewhere.
     pub(super) fn cluster_dir(&self) -> PathBuf {
-        self.data_dir.join("postgres")
+        self.data_dir().join(CLUSTER)
     }
 
     /// Where a new cluster is created. It is renamed to [`ClusterLocation::cluster_dir`] when it is complete, so that an
     /// incomplete cluster is never used.
     pub(super) fn staging_dir(&self) -> PathBuf {
-        self.data_dir.join("postgres.new")
+        self.data_dir().join(STAGING)
     }
 
     pub(super) fn lifecycle_lock_file(&self) -> PathBuf {
-        self.data_dir.join("postgres.start.lock")
+        self.data_dir().join("postgres.start.lock")
     }
 
     pub(super) fn shared_lock_file(&self) -> PathBuf {
-        self.data_dir.join("postgres.users.lock")
+        self.data_dir().join("postgres.users.lock")
     }
 
     /// # Errors
@@ -92,13 +105,9 @@ impl ClusterLocation {
     /// If there is no cluster yet, or it belongs to another user.
     pub(super) fn cluster_socket(&self) -> anyhow::Result<UnixSocket> {
         if !self.has_cluster()? {
-            bail!(no_database_message(&self.data_dir));
+            bail!(NO_DATABASE);
         }
         let cluster = self.canonical_cluster_dir()?;
         Ok(UnixSocket::for_cluster(&cluster, SystemAccount::from_owner_of(&cluster)?))
     }
-}
-
-fn no_database_message(data_dir: &Path) -> String {
-    format!("There is no database in {} yet; `uptok serve` creates one", data_dir.display())
 }

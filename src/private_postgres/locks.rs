@@ -49,7 +49,8 @@ fn open(path: &Path) -> anyhow::Result<File> {
     options.read(true).write(true).create(true).truncate(false);
     // Owner only: a user who could open the file could hold its lock and block us forever.
     options.mode(0o600);
-    options
-        .open(path)
-        .with_context(|| format!("Cannot open {}; does it belong to another user?", path.display()))
+    options.open(path).with_context(|| {
+        let name = path.file_name().unwrap_or_default().display();
+        format!("Cannot open {name} in the data directory (UPTOK_DATA_DIR); does it belong to another user?")
+    })
 }

@@ -10,17 +10,25 @@
 mod binaries;
 mod cluster;
 mod initdb;
+mod linked_clusters;
 mod location;
 mod locks;
+mod pinned_directory;
+mod postmaster;
 mod socket;
 mod system_account;
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 use anyhow::Context;
 
 use cluster::Cluster;
-use location::ClusterLocation;
+pub use linked_clusters::{UnusedCluster, list_unused_clusters, remove_unused_cluster};
+use location::{CLUSTER_NAMES, ClusterLocation};
 
 /// Whether a server favours durability or speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +64,7 @@ impl PrivatePostgres {
         if !location.has_cluster()? {
             initdb::create_cluster(&location, tuning)?;
         }
+        linked_clusters::update_back_link(&location.canonical_cluster_dir()?, location.data_dir());
         let cluster = Cluster::open(&location)?;
         let shared_lock = locks::acquire_shared_lock(&location)?;
         cluster.ensure_running(tuning)?;
@@ -76,6 +85,24 @@ impl PrivatePostgres {
         Ok(ClusterLocation::open(data_dir)?.cluster_socket()?.database_url())
     }
 
+    /// Stops the PostgreSQL of `data_dir` at once, even if a process uses it, and deletes the whole directory and the
+    /// cluster, wherever it is. With this, tests and the benchmark leave nothing behind.
+    ///
+    /// # Errors
+    /// If PostgreSQL does not stop or a file cannot be deleted.
+    pub fn destroy(data_dir: &Path) -> anyhow::Result<()> {
+        for name in CLUSTER_NAMES {
+            let Ok(cluster) = data_dir.join(name).canonicalize() else { continue };
+            if linked_clusters::is_linked(&cluster) || cluster.starts_with(data_dir.canonicalize()?) {
+                linked_clusters::delete_cluster(&cluster)?;
+            }
+        }
+        match fs::remove_dir_all(data_dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Stops PostgreSQL unless another process still uses it.
     ///
     /// Dropping does the same, but only logs an error.
@@ -88,7 +115,10 @@ impl PrivatePostgres {
 
     fn release(&mut self) -> anyhow::Result<()> {
         let Some(shared_lock) = self.shared_lock.take() else { return Ok(()) };
-        let _lifecycle_lock = locks::acquire_lifecycle_lock(&self.location)?;
+        // Without its data directory nobody else can find the cluster, so there is nothing to coordinate.
+        let is_in_place = self.location.is_in_place();
+        let _lifecycle_lock =
+            is_in_place.then(|| locks::acquire_lifecycle_lock(&self.location)).transpose()?;
         if !locks::release_shared_lock(&shared_lock)? {
             tracing::debug!("PostgreSQL keeps running for another process");
             return Ok(());

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use uptok::private_postgres::PrivatePostgres;
+
 use crate::support::{TestDb, Visitor, test_app::PASSWORD};
 
 const SECRET: &str = "the secret of this test, 32 characters or more";
@@ -76,6 +78,13 @@ impl Node {
     fn wait_for_exit(mut self) -> (Option<i32>, String) {
         let log = read_all(self.process.stderr.take().unwrap());
         (self.process.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Fails if it has ended already, as it has unless the test failed.
+        let _ = (self.process.kill(), self.process.wait());
     }
 }
 
@@ -278,7 +287,7 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
+        PrivatePostgres::destroy(&self.0).unwrap();
     }
 }
 

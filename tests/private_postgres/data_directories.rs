@@ -1,8 +1,8 @@
 //! Data directories with unusual paths, owners and permissions.
 
 use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
 };
 
 use nix::unistd::geteuid;
@@ -48,9 +48,7 @@ fn a_symlink_as_socket_directory_is_refused() {
 
 #[test]
 fn root_uses_the_fallback_directory_if_the_data_directory_is_private() {
-    let data_dir = DataDir::new();
-    fs::create_dir(&data_dir.root).unwrap();
-    fs::set_permissions(&data_dir.root, Permissions::from_mode(0o700)).unwrap();
+    let data_dir = DataDir::private();
 
     let postgres = data_dir.start().unwrap();
 

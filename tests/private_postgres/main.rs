@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod data_directories;
+mod deletion;
 mod failures;
 mod sharing;
 mod support;

@@ -169,7 +169,7 @@ fn the_readme_shows_how_to_run_and_test() {
 fn the_commands_page_lists_every_command() {
     let page = read("docs/commands.md");
     for command in commands(&[]) {
-        let has_subcommands = ["audit", "user"].contains(&command.as_str());
+        let has_subcommands = ["audit", "clusters", "keys", "user"].contains(&command.as_str());
         let subcommands = if has_subcommands { commands(&[&command]) } else { vec![String::new()] };
         for subcommand in subcommands {
             let whole = format!("`uptok {command} {subcommand}");
