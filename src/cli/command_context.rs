@@ -1,6 +1,7 @@
 //! What all commands need: the database, the secret of the installation, the audit context and standard output.
 
 use std::{
+    future,
     io::{self, Write as _},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use crate::{
     audit::{Actor, AuditContext, ChainKey},
     config::Settings,
     db::Db,
-    private_postgres::{DurabilityMode, PrivatePostgres},
+    private_postgres::{DurabilityMode, PrivatePostgres, SupervisionTimes},
     secret::InstallationSecret,
 };
 
@@ -24,24 +25,45 @@ pub(super) fn print_line(line: &str) -> anyhow::Result<()> {
 /// URL of the configured database, or of the private PostgreSQL, which runs until this is dropped.
 pub(super) struct DatabaseHandle {
     pub(super) url: String,
-    _private: Option<PrivatePostgres>,
+    private: Option<PrivatePostgres>,
 }
 
 impl DatabaseHandle {
     pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
         if let Some(url) = settings.database_url() {
-            return Ok(Self { url: url.expose_secret().to_owned(), _private: None });
+            return Ok(Self { url: url.expose_secret().to_owned(), private: None });
         }
         let private = PrivatePostgres::start(&settings.data_dir, DurabilityMode::Durable)?;
-        Ok(Self { url: private.url().to_owned(), _private: Some(private) })
+        Ok(Self { url: private.url().to_owned(), private: Some(private) })
     }
 
     /// Also migrates the database. The pool has one connection.
     pub(super) fn connect(settings: &Settings) -> anyhow::Result<(Self, Db)> {
         let database = Self::open(settings)?;
-        Db::migrate(&database.url)?;
+        database.migrate()?;
         let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
         Ok((database, db))
+    }
+
+    /// Returns the number of migrations that were run.
+    pub(super) fn migrate(&self) -> anyhow::Result<usize> {
+        Db::migrate(&self.url)
+    }
+
+    /// Keeps the private PostgreSQL running from now on. The future completes with the reason if that is not possible; with
+    /// another database it never does.
+    pub(super) fn supervise(&mut self) -> anyhow::Result<impl Future<Output = anyhow::Error> + use<>> {
+        let private = self.private.as_mut();
+        let failure = private.map(|private| private.supervise(SupervisionTimes::default())).transpose()?;
+        Ok(async {
+            match failure {
+                Some(failure) => match failure.await {
+                    Ok(error) => error,
+                    Err(_ended_without_failure) => future::pending().await,
+                },
+                None => future::pending().await,
+            }
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 use anyhow::ensure;
 use clap::{Parser, Subcommand};
 
-use crate::{config::Settings, db::Db, private_postgres::PrivatePostgres};
+use crate::{config::Settings, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
 use clusters::ClustersCommand;
 use command_context::{DatabaseHandle, audit_context, print_line};
@@ -118,7 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         CliCommand::Serve { demo } => serve::run(settings, demo)?,
         CliCommand::Migrate => {
             let database = DatabaseHandle::open(&settings)?;
-            print_line(&format!("{} migrations were run.", Db::migrate(&database.url)?))?;
+            print_line(&format!("{} migrations were run.", database.migrate()?))?;
         }
         CliCommand::Import(import) => {
             let (_database, db) = DatabaseHandle::connect(&settings)?;

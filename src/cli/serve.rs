@@ -18,8 +18,8 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
         load_secret(&settings)?;
     }
     let listener = server::bind(settings.listen)?;
-    let database = DatabaseHandle::open(&settings)?;
-    Db::migrate(&database.url)?;
+    let mut database = DatabaseHandle::open(&settings)?;
+    database.migrate()?;
     let secret = load_secret(&settings)?;
     if demo {
         let context = AuditContext::new(&ChainKey::new(&secret), Actor::CommandLine);
@@ -32,11 +32,15 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
         }
     }
     let state = AppState::new(settings, &database.url, &secret)?;
+    let database_failure = database.supervise()?;
     actix_web::rt::System::new().block_on(async {
         let signals = server::StopSignals::new()?;
         let server = server::start(&state, listener)?;
         tracing::info!(listen = %state.settings().listen, public_url = state.settings().public_url.origin(), "Listening");
         print_line(&format!("Uptok is at {}", state.settings().public_url.origin()))?;
-        server::run_until_stopped(&state, server, signals).await
+        tokio::select! {
+            stopped = server::run_until_stopped(&state, server, signals) => stopped,
+            error = database_failure => Err(error),
+        }
     })
 }

@@ -90,6 +90,32 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts PostgreSQL again after it stopped while in use.
+    pub(super) fn restart(&self, tuning: DurabilityMode) -> anyhow::Result<()> {
+        let must_stop_first = match self.status().as_deref() {
+            // Somebody has asked it to stop, and it waits for our connections to close.
+            Some("stopping") => self.socket.is_listening(),
+            // It runs, but its socket was deleted.
+            Some("ready") => {
+                !self.socket.is_listening() && Postmaster::find(self.directory(), self.account).is_some()
+            }
+            _ => false,
+        };
+        if must_stop_first {
+            self.run_pg_ctl_stop()?;
+        }
+        self.ensure_running(tuning)
+    }
+
+    /// Whether PostgreSQL accepts connections. Cheap enough for every second: no process is started.
+    pub(super) fn is_ready(&self) -> bool {
+        let is_ready = self.socket.is_listening() && self.status().as_deref() == Some("ready");
+        if is_ready {
+            self.remember_postmaster();
+        }
+        is_ready
+    }
+
     /// Stops PostgreSQL if it runs, and closes all open connections.
     pub(super) fn stop(&self) -> anyhow::Result<()> {
         if !self.is_in_place() {
@@ -236,6 +262,10 @@ impl Cluster {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("Cannot read {}", pid_file.display())),
         }
+    }
+
+    fn status(&self) -> Option<String> {
+        self.read_pid_file().ok().flatten().map(|contents| read_status(&contents).to_owned())
     }
 
     /// Deletes log files that are older than a week. PostgreSQL truncates a weekday's file only at a rotation, which it

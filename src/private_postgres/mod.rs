@@ -5,7 +5,7 @@
 //!
 //! Several processes can share a cluster: the first one starts it, and the last one to exit stops it. If they were all
 //! killed (`kill -9`), the server keeps running and the next process uses it. After a crash of the machine, PostgreSQL
-//! recovers at the next start.
+//! recovers at the next start. A process that runs for long supervises the server and restarts it if it stops.
 
 mod binaries;
 mod cluster;
@@ -16,19 +16,24 @@ mod locks;
 mod pinned_directory;
 mod postmaster;
 mod socket;
+mod supervisor;
 mod system_account;
 
 use std::{
     fs::{self, File},
     io,
     path::Path,
+    sync::Arc,
 };
 
 use anyhow::Context;
+use tokio::sync::oneshot;
 
 use cluster::Cluster;
 pub use linked_clusters::{UnusedCluster, list_unused_clusters, remove_unused_cluster};
 use location::{CLUSTER_NAMES, ClusterLocation};
+pub use supervisor::SupervisionTimes;
+use supervisor::Supervisor;
 
 /// Whether a server favours durability or speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +48,10 @@ pub enum DurabilityMode {
 #[derive(Debug)]
 pub struct PrivatePostgres {
     url: String,
-    cluster: Cluster,
-    location: ClusterLocation,
+    tuning: DurabilityMode,
+    cluster: Arc<Cluster>,
+    location: Arc<ClusterLocation>,
+    supervisor: Option<Supervisor>,
     /// `None` once released.
     shared_lock: Option<File>,
 }
@@ -68,7 +75,26 @@ impl PrivatePostgres {
         let cluster = Cluster::open(&location)?;
         let shared_lock = locks::acquire_shared_lock(&location)?;
         cluster.ensure_running(tuning)?;
-        Ok(Self { url: cluster.socket.database_url(), cluster, location, shared_lock: Some(shared_lock) })
+        Ok(Self {
+            url: cluster.socket.database_url(),
+            tuning,
+            cluster: Arc::new(cluster),
+            location: Arc::new(location),
+            supervisor: None,
+            shared_lock: Some(shared_lock),
+        })
+    }
+
+    /// From now on, restarts PostgreSQL whenever it has stopped. The receiver gets the reason when it cannot be restarted
+    /// or the data directory is gone; then the database is of no use any more.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn supervise(&mut self, times: SupervisionTimes) -> anyhow::Result<oneshot::Receiver<anyhow::Error>> {
+        let (cluster, location) = (Arc::clone(&self.cluster), Arc::clone(&self.location));
+        let (supervisor, failure) = Supervisor::start(cluster, location, self.tuning, times)?;
+        self.supervisor = Some(supervisor);
+        Ok(failure)
     }
 
     /// A libpq connection URL without a password.
@@ -115,6 +141,8 @@ impl PrivatePostgres {
 
     fn release(&mut self) -> anyhow::Result<()> {
         let Some(shared_lock) = self.shared_lock.take() else { return Ok(()) };
+        // First, because it would start PostgreSQL again.
+        drop(self.supervisor.take());
         // Without its data directory nobody else can find the cluster, so there is nothing to coordinate.
         let is_in_place = self.location.is_in_place();
         let _lifecycle_lock =

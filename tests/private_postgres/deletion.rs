@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::unistd::geteuid;
-use uptok::private_postgres::PrivatePostgres;
+use uptok::private_postgres::{PrivatePostgres, SupervisionTimes};
 
 use super::support::{DataDir, is_running, psql};
 
@@ -44,6 +44,27 @@ impl Drop for LinkedCluster {
     fn drop(&mut self) {
         let Some(directory) = self.0.as_ref().filter(|directory| directory.exists()) else { return };
         run_clusters(&["remove", directory.file_name().unwrap().to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn deleting_the_data_directory_ends_the_server_and_says_so() {
+    for data_dir in [DataDir::new(), DataDir::private()] {
+        let mut postgres = data_dir.start().unwrap();
+        let linked = LinkedCluster::from_data_dir(&data_dir);
+        let failure = postgres.supervise(SupervisionTimes::default()).unwrap();
+        let pid = data_dir.server_pid();
+
+        delete(&data_dir.path);
+        let reason = failure.blocking_recv().unwrap().to_string();
+        drop(postgres);
+
+        assert!(reason.contains(data_dir.path.to_str().unwrap()), "{reason}");
+        assert!(reason.contains("was deleted or moved"), "{reason}");
+        if let Some(directory) = &linked.0 {
+            assert!(reason.contains(directory.to_str().unwrap()), "{reason}");
+        }
+        assert!(!is_running(&pid), "the server should end with the last process");
     }
 }
 

@@ -4,7 +4,9 @@
 mod data_directories;
 mod deletion;
 mod failures;
+mod node;
 mod sharing;
+mod supervision;
 mod support;
 
 use std::{iter, os::unix::fs::MetadataExt};

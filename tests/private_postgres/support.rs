@@ -10,6 +10,8 @@ use std::{
         Once,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use uptok::private_postgres::{DurabilityMode, PrivatePostgres};
@@ -96,6 +98,20 @@ fn remove_leftovers(parent: &Path) {
 pub(crate) fn is_running(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
+}
+
+pub(crate) fn send_signal(pid: &str, signal: &str) {
+    assert!(Command::new("kill").args([&format!("-{signal}"), pid]).status().unwrap().success());
+}
+
+/// Polls until `condition` holds, for half a minute at most.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 pub(crate) fn psql(url: &str, sql: &str) -> Result<String, String> {
