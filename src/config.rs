@@ -2,9 +2,9 @@
 //!
 //! `uptok --help` prints the doc comments of this file and is the reference.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+use std::{env, ffi::OsStr, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -49,28 +49,28 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
 
     /// Size of the PostgreSQL connection pool, 1 to 100
-    #[arg(long, env = "UPTOK_DATABASE_CONNECTIONS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=100), global = true)]
+    #[arg(long, env = "UPTOK_DATABASE_CONNECTIONS", default_value = "8", value_parser = parse_number::<u32, 1, 100>, global = true)]
     pub database_connections: u32,
 
     /// How long a request waits for a database connection before it gets 503, in seconds, 1 to 30
-    #[arg(long, env = "UPTOK_DATABASE_WAIT_SECONDS", default_value = "2", value_parser = clap::value_parser!(u64).range(1..=30), global = true)]
+    #[arg(long, env = "UPTOK_DATABASE_WAIT_SECONDS", default_value = "2", value_parser = parse_number::<u64, 1, 30>, global = true)]
     pub database_wait_seconds: u64,
 
     /// Memory for cached export pages, in MiB, 0 to 4096. Each request still checks in PostgreSQL that the key is
     /// authorized and that nothing has changed
-    #[arg(long, env = "UPTOK_PAGE_CACHE_MIB", default_value = "32", value_parser = clap::value_parser!(u64).range(0..=4096), global = true)]
+    #[arg(long, env = "UPTOK_PAGE_CACHE_MIB", default_value = "32", value_parser = parse_number::<u64, 0, 4096>, global = true)]
     pub page_cache_mib: u64,
 
     /// Login attempts per minute, for each address and for each account; registering counts for the address
-    #[arg(long, env = "UPTOK_LOGINS_PER_MINUTE", default_value = "10", global = true)]
+    #[arg(long, env = "UPTOK_LOGINS_PER_MINUTE", default_value = "10", value_parser = parse_positive_number, global = true)]
     pub logins_per_minute: NonZeroU32,
 
     /// Bad API keys an address may try per minute before it gets 429
-    #[arg(long, env = "UPTOK_BAD_KEYS_PER_MINUTE", default_value = "60", global = true)]
+    #[arg(long, env = "UPTOK_BAD_KEYS_PER_MINUTE", default_value = "60", value_parser = parse_positive_number, global = true)]
     pub bad_keys_per_minute: NonZeroU32,
 
     /// Threads that answer requests, 1 to 256. If unset, one per core
-    #[arg(long, env = "UPTOK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256), global = true)]
+    #[arg(long, env = "UPTOK_WORKERS", value_parser = parse_number::<u16, 1, 256>, global = true)]
     pub workers: Option<u16>,
 
     /// Whether to count requests made with API keys
@@ -78,11 +78,11 @@ pub struct Settings {
     pub metering: MeteringMode,
 
     /// After SIGTERM or SIGINT, how long `/readyz` returns 503 before the listener closes, in seconds, 0 to 60
-    #[arg(long, env = "UPTOK_DRAIN_SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=60), global = true)]
+    #[arg(long, env = "UPTOK_DRAIN_SECONDS", default_value = "0", value_parser = parse_number::<u64, 0, 60>, global = true)]
     pub drain_seconds: u64,
 
     /// Largest file that can be imported in the browser, in MiB, 1 to 4096
-    #[arg(long, env = "UPTOK_IMPORT_MIB", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=4096), global = true)]
+    #[arg(long, env = "UPTOK_IMPORT_MIB", default_value = "256", value_parser = parse_number::<u32, 1, 4096>, global = true)]
     pub import_mib: u32,
 
     /// Format of log lines
@@ -211,6 +211,28 @@ impl FromStr for PublicUrl {
     }
 }
 
+/// The variables of settings whose value is not UTF-8. Clap refuses them without naming them.
+pub(crate) fn variables_not_utf8() -> Vec<String> {
+    let settings = Settings::augment_args(Command::new("uptok"));
+    let variables = settings.get_arguments().filter_map(clap::Arg::get_env);
+    let is_not_utf8 = |variable: &&OsStr| env::var_os(variable).is_some_and(|value| value.to_str().is_none());
+    variables.filter(is_not_utf8).map(|variable| variable.display().to_string()).collect()
+}
+
+// The errors of these parsers name the problem, but never repeat the value: it may be a secret in the wrong place.
+
+/// Parses a number from `MIN` to `MAX`.
+fn parse_number<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Result<T, String> {
+    let number = text.trim().parse::<u64>().ok().filter(|number| (MIN..=MAX).contains(number));
+    number
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| format!("write a whole number from {MIN} to {MAX}"))
+}
+
+fn parse_positive_number(text: &str) -> Result<NonZeroU32, String> {
+    text.trim().parse().map_err(|_not_a_number| format!("write a whole number from 1 to {}", u32::MAX))
+}
+
 fn parse_secret(text: &str) -> Result<SecretString, String> {
     let secret = SecretString::from(text.trim().to_owned());
     if secret.expose_secret().chars().count() < SECRET_LENGTH_MIN {
@@ -223,7 +245,7 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse::<IpNet>()
         .or_else(|_not_a_network| text.parse::<std::net::IpAddr>().map(IpNet::from))
-        .map_err(|_not_an_address| format!("`{text}` is neither an address nor a network like 10.0.0.0/8"))
+        .map_err(|_not_an_address| "write addresses or networks like 10.0.0.0/8".to_owned())
 }
 
 #[cfg(test)]
@@ -256,6 +278,19 @@ mod tests {
     fn a_short_secret_is_refused_without_repeating_it() {
         let error = parse_secret("too-short").unwrap_err();
         assert!(error.contains("32") && !error.contains("too-short"));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_without_repeating_it() {
+        assert_eq!(parse_number::<u16, 1, 256>(" 256 "), Ok(256));
+        for text in ["0", "257", "-1", "1.5", "", "x", "70000", "99999999999999999999"] {
+            assert_eq!(
+                parse_number::<u16, 1, 256>(text),
+                Err("write a whole number from 1 to 256".to_owned()),
+                "{text}"
+            );
+        }
+        assert!(parse_positive_number("0").is_err() && parse_positive_number("10").is_ok());
     }
 
     #[test]

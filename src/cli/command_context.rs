@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     audit::{Actor, AuditContext, ChainKey},
     config::Settings,
-    db::Db,
+    db::{ConnectError, Db},
     private_postgres::{DurabilityMode, PrivatePostgres, SupervisionTimes},
     secret::InstallationSecret,
 };
@@ -47,7 +47,10 @@ impl DatabaseHandle {
 
     /// Returns the number of migrations that were run.
     pub(super) fn migrate(&self) -> anyhow::Result<usize> {
-        Db::migrate(&self.url)
+        Db::migrate(&self.url).map_err(|error| match self.private {
+            None if error.is::<ConnectError>() => error.context("DATABASE_URL"),
+            _ => error,
+        })
     }
 
     /// Keeps the private PostgreSQL running from now on. The future completes with the reason if that is not possible; with

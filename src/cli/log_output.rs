@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
@@ -21,9 +21,13 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// Most bytes in the buffer. The thread that exceeds it writes them itself, so that memory stays bounded.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
+const NOT_A_FILTER: &str = "UPTOK_LOG (--log): it is not a log filter; use error, warn, info, debug, or a filter such as \
+                            uptok=debug,info";
+
 /// Installs the log subscriber that the settings describe. The caller flushes the returned buffer before it exits.
 pub(super) fn start_logging(settings: &Settings) -> anyhow::Result<LogBuffer> {
-    let filter = EnvFilter::try_new(&settings.log).context("UPTOK_LOG is not a log filter")?;
+    // Without the cause, which repeats parts of the filter.
+    let filter = EnvFilter::try_new(&settings.log).map_err(|_repeats_value| anyhow!(NOT_A_FILTER))?;
     let buffer = LogBuffer::default();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(buffer.clone());
     match settings.log_format {

@@ -1,6 +1,7 @@
 //! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `database-url`,
 //! `clusters …`.
 
+mod argument_error;
 mod audit;
 mod clusters;
 mod command_context;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use anyhow::ensure;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{config::Settings, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
@@ -87,7 +88,10 @@ enum CliCommand {
 /// Parses the arguments and runs the command. An error is printed as one line on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match parse_arguments() {
+        Ok(cli) => cli,
+        Err(error) => return argument_error::print(&error),
+    };
     let logs = match log_output::start_logging(&cli.settings) {
         Ok(logs) => logs,
         Err(error) => return print_error(&error),
@@ -100,6 +104,12 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => print_error(&error),
     }
+}
+
+/// The help does not show the values of settings, which may be secret.
+fn parse_arguments() -> Result<Cli, clap::Error> {
+    let command = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    Cli::from_arg_matches_mut(&mut command.try_get_matches()?)
 }
 
 fn print_error(error: &anyhow::Error) -> ExitCode {

@@ -1,5 +1,6 @@
 //! Access to PostgreSQL: [`Db::run`] for requests, [`Db::pipeline`] for the most frequent ones, [`Db::migrate`] at start.
 
+mod connect_error;
 pub mod pipeline;
 pub(crate) mod sql;
 
@@ -17,6 +18,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use tokio::sync::Semaphore;
 
 use crate::error::AppError;
+pub use connect_error::ConnectError;
 use pipeline::Pipeline;
 
 /// The migrations, embedded in the binary.
@@ -88,6 +90,7 @@ impl Db {
             let _entered = span.entered();
             let _permit = permit;
             let mut connection = pool.get().map_err(|error| {
+                let error = ConnectError::from_message(&error.to_string());
                 tracing::error!(%error, "No connection to PostgreSQL");
                 AppError::Busy
             })?;
@@ -101,7 +104,7 @@ impl Db {
     /// # Errors
     /// If PostgreSQL cannot be reached.
     pub fn connect(&self) -> anyhow::Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
-        Ok(self.pool.get()?)
+        Ok(self.pool.get().map_err(|error| ConnectError::from_message(&error.to_string()))?)
     }
 
     /// Runs pending migrations under an advisory lock, so that any number of nodes may start at once.
@@ -109,7 +112,8 @@ impl Db {
     /// # Errors
     /// If PostgreSQL cannot be reached or a migration fails.
     pub fn migrate(url: &str) -> anyhow::Result<usize> {
-        let mut connection = PgConnection::establish(url)?;
+        let mut connection =
+            PgConnection::establish(url).map_err(|error| ConnectError::from_message(&error.to_string()))?;
         diesel::select(pg_advisory_lock(MIGRATION_LOCK)).execute(&mut connection)?;
         let applied = connection
             .run_pending_migrations(MIGRATIONS)

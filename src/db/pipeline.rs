@@ -32,6 +32,7 @@ use tokio_postgres::{
 
 use url::Url;
 
+use super::connect_error::ConnectError;
 use crate::error::AppError;
 
 /// Maximum number of rows that the queries of one worker may request at the same time. Bounds its memory.
@@ -130,7 +131,7 @@ impl Pipeline {
                     *shared_state.borrow_mut() = PipelineConnectionState::Open(Rc::new(open));
                     return;
                 }
-                Ok(Err(error)) => error.to_string(),
+                Ok(Err(error)) => ConnectError::from_message(&format!("{error:#}")).to_string(),
                 Err(_elapsed) => "it took too long".to_owned(),
             };
             tracing::warn!(%trouble, "No pipelined connection to PostgreSQL; the pool answers");

@@ -19,5 +19,6 @@ mod routes;
 mod security;
 mod serve;
 mod sessions;
+mod settings;
 mod support;
 mod usage;
