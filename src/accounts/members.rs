@@ -50,7 +50,7 @@ pub fn set_role(
     })
 }
 
-/// Removes a member and ends its sign-ins in this client. The user and its keys stay.
+/// Removes a member and ends its sign-ins in this client. The user and its keys stay. Returns the id of the user.
 ///
 /// # Errors
 /// If the user is not a member of the client or is its only owner, or the database fails.
@@ -59,7 +59,7 @@ pub fn remove_member(
     context: &AuditContext,
     client: &ClientId,
     email: &EmailAddress,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Uuid> {
     connection.transaction(|connection| {
         let (user_id, role) = lock_and_find_user(connection, client, email)?;
         let role = role.with_context(|| format!("{email} is no member of {client}"))?;
@@ -71,7 +71,7 @@ pub fn remove_member(
         diesel::delete(memberships::table.find((client, user_id))).execute(connection)?;
         let event = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
         audit::record(connection, client, context, &event)?;
-        Ok(())
+        Ok(user_id)
     })
 }
 

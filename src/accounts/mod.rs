@@ -25,6 +25,6 @@ pub use sign_in::{
     extractor::{MaybeSignedIn, SignedIn, flash, sign_in},
 };
 pub use store::{
-    ClientToJoin, NewUser, add_user, any_user, client_exists, create_first, is_member, list_users,
-    set_password,
+    ClientToJoin, NewUser, add_user, any_user, client_exists, create_first, find_user_id, is_member,
+    list_clients, list_users, set_password,
 };

@@ -224,8 +224,19 @@ pub fn set_password(
     })
 }
 
+/// The user with this e-mail.
+///
+/// # Errors
+/// If the database fails.
+pub fn find_user_id(connection: &mut PgConnection, email: &EmailAddress) -> QueryResult<Option<Uuid>> {
+    users::table.filter(users::email.eq(email)).select(users::user_id).first(connection).optional()
+}
+
 /// The clients that the user is a member of, by id.
-pub(crate) fn list_clients(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
+///
+/// # Errors
+/// If the database fails.
+pub fn list_clients(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<ClientId>> {
     memberships::table
         .filter(memberships::user_id.eq(user_id))
         .order(memberships::client_id)

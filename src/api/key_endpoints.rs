@@ -108,7 +108,7 @@ fn list_keys() -> Value {
         parameter(
             "query",
             "q",
-            "Part of the name or of the public key.",
+            "Part of the name, of the public key, or of the name or e-mail of the creator.",
             &json!({"type": "string", "pattern": NO_CONTROL_CHARACTERS})
         ),
         parameter(

@@ -1,19 +1,25 @@
 //! The query of a list of keys.
 
 use url::form_urlencoded;
+use uuid::Uuid;
 
 use super::key::KeyStatus;
 
-/// The longest search, in characters: a name or a public key.
+/// The longest search, in characters.
 const SEARCH_MAX: usize = 64;
 /// Length of a public key, in characters.
 const PUBLIC_LENGTH: usize = 18;
 
+/// What the list shows as the creator of a key that neither a user nor a key created.
+pub(crate) const COMMAND_LINE: &str = "the command line";
+
 /// Filter, order and page of a list of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyListQuery {
-    /// Part of the name (in any case) or of the public key. Empty matches all.
+    /// Part of the name (in any case), of the public key, or of the name or e-mail of the creator. Empty matches all.
     pub search: String,
+    /// Only keys that this user created.
+    pub created_by: Option<Uuid>,
     /// `None` is all but the replaced keys whose grace period has ended.
     pub status: Option<KeyStatus>,
     pub sort: KeySort,
@@ -67,6 +73,12 @@ impl KeyListQuery {
         !self.search.is_empty() || self.status.is_some()
     }
 
+    /// Whether the search is for keys that the command line created.
+    pub(crate) fn names_command_line(&self) -> bool {
+        let search = self.search.to_lowercase();
+        search == COMMAND_LINE || COMMAND_LINE.strip_prefix("the ") == Some(&search)
+    }
+
     /// Returns the query with only the public part if a whole key is searched for, because a secret must not stay in an
     /// address.
     pub(crate) fn without_secret(&self) -> Option<Self> {
@@ -85,6 +97,7 @@ impl Default for KeyListQuery {
     fn default() -> Self {
         Self {
             search: String::new(),
+            created_by: None,
             status: None,
             sort: KeySort::default(),
             page: 1,

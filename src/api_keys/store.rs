@@ -3,7 +3,7 @@
 use diesel::{
     dsl::{IntervalDsl as _, count_star, now},
     prelude::*,
-    sql_types::Timestamptz,
+    sql_types::{Bool, Timestamptz},
 };
 
 use super::{
@@ -71,9 +71,19 @@ fn load_page(
         Some(KeyStatus::Replaced) => keys.filter(replaced.is_not_null().and(end.gt(now))),
         Some(KeyStatus::Expired) => keys.filter(end.le(now)),
     };
+    if let Some(user_id) = query.created_by {
+        keys = keys.filter(api_keys::created_by.eq(user_id));
+    }
     if !query.search.is_empty() {
         let pattern = like_pattern(&query.search);
-        keys = keys.filter(api_keys::name.ilike(pattern.clone()).or(api_keys::public_key.like(pattern)));
+        let user =
+            users::name.nullable().ilike(pattern.clone()).or(users::email.nullable().ilike(pattern.clone()));
+        let no_user_or_key = api_keys::created_by.is_null().and(api_keys::created_by_key.is_null());
+        let creator = user
+            .or(api_keys::created_by_key.like(pattern.clone()))
+            .or(no_user_or_key.and(query.names_command_line().into_sql::<Bool>()));
+        let key = api_keys::name.ilike(pattern.clone()).or(api_keys::public_key.like(pattern));
+        keys = keys.filter(key.or(creator));
     }
     keys = match query.sort {
         KeySort::Newest => keys.order((api_keys::created_at.desc(), api_keys::public_key)),

@@ -1,14 +1,16 @@
 //! `uptok keys`: lists, creates and deletes the keys of a client.
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
+use diesel::PgConnection;
+use uuid::Uuid;
 
 use super::command_context::{DatabaseHandle, audit_context, load_secret, print_line};
 use crate::{
-    accounts,
+    accounts::{self, EmailAddress},
     api_keys::{
         self, AllowedNetworks, ApiKey, HashedKey, KeyChangeActor, KeyDeletion, KeyHasher, KeyLifetime,
-        KeyListQuery, KeyName, KeyRights, KeySort, KeySpec, RequestsPerMinute, Scope,
+        KeyListQuery, KeyName, KeyRights, KeySort, KeySpec, KeyStatus, RequestsPerMinute, Scope,
     },
     config::Settings,
     ids::{ClientId, PublicKey},
@@ -22,6 +24,9 @@ pub(super) enum KeysCommand {
         /// The client that owns the keys
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
         client: ClientId,
+        /// Only keys that the user with this e-mail created
+        #[arg(long, value_name = "EMAIL", value_parser = |text: &str| text.parse::<EmailAddress>().map_err(str::to_owned))]
+        created_by: Option<EmailAddress>,
     },
     /// Create a key and print it whole, once
     Create {
@@ -57,7 +62,7 @@ pub(super) enum KeysCommand {
 
 pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<()> {
     match command {
-        KeysCommand::List { client } => list(settings, &client),
+        KeysCommand::List { client, created_by } => list(settings, &client, created_by.as_ref()),
         KeysCommand::Create { client, name, scopes, expires, requests_per_minute, allow } => {
             let networks = AllowedNetworks::new(allow.iter().map(String::as_str))?;
             let rights = KeyRights { scopes, requests_per_minute, networks };
@@ -73,18 +78,47 @@ pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<(
     }
 }
 
-fn list(settings: &Settings, client: &ClientId) -> anyhow::Result<()> {
+fn list(settings: &Settings, client: &ClientId, creator: Option<&EmailAddress>) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
-    let mut query = KeyListQuery { sort: KeySort::Oldest, ..KeyListQuery::default() };
+    let find_user = |email| {
+        accounts::find_user_id(&mut connection, email)?.with_context(|| format!("there is no user {email}"))
+    };
+    let created_by = creator.map(find_user).transpose()?;
+    let keys = load_keys(&mut connection, client, created_by)?;
+    keys.iter().try_for_each(|key| print_line(&format_key(key)))
+}
+
+/// Prints the keys of a client that a user created and that stay active when the user goes.
+pub(super) fn print_active_keys(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    user_id: Uuid,
+) -> anyhow::Result<()> {
+    let mut keys = load_keys(connection, client, Some(user_id))?;
+    keys.retain(|key| key.status() != KeyStatus::Expired);
+    if !keys.is_empty() {
+        print_line(&format!(
+            "Keys of {client} that this user created stay active. Delete those that must not:"
+        ))?;
+    }
+    keys.iter().try_for_each(|key| print_line(&format_key(key)))
+}
+
+/// All keys of a client, or those that a user created, from the oldest to the newest.
+fn load_keys(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    created_by: Option<Uuid>,
+) -> anyhow::Result<Vec<ApiKey>> {
+    let mut query = KeyListQuery { created_by, sort: KeySort::Oldest, ..KeyListQuery::default() };
+    let mut keys = Vec::new();
     loop {
-        let page = api_keys::list(&mut connection, client, &query)?;
-        for key in &page.keys {
-            print_line(&format_key(key))?;
-        }
+        let page = api_keys::list(connection, client, &query)?;
+        keys.extend(page.keys);
         if i64::from(query.page) * i64::from(query.per_page) >= page.total {
-            return Ok(());
+            return Ok(keys);
         }
         query.page += 1;
     }

@@ -7,8 +7,12 @@ use clap::{
     Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use diesel::PgConnection;
 
-use super::command_context::{DatabaseHandle, audit_context, print_line};
+use super::{
+    command_context::{DatabaseHandle, audit_context, print_line},
+    keys,
+};
 use crate::{
     accounts::{self, ClientToJoin, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role},
     config::Settings,
@@ -54,7 +58,7 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = role_parser())]
         role: Role,
     },
-    /// Remove a member from a client. Keys that the member created stay
+    /// Remove a member from a client, and list the active keys that the member created there: they stay
     Remove {
         /// What the user signs in with
         #[arg(long, value_parser = parse_email)]
@@ -63,7 +67,7 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
         client: ClientId,
     },
-    /// Stop a user from logging in, and end the user's sign-ins
+    /// Stop a user from logging in, end the user's sign-ins, and list the active keys that the user created: they stay
     Disable {
         /// What the user signs in with
         #[arg(long, value_parser = parse_email)]
@@ -115,13 +119,18 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
         }
         UserCommand::Remove { email, client } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
-            accounts::remove_member(&mut *db.connect()?, &audit_context(settings)?, &client, &email)?;
-            print_line(&format!("{email} is no member of {client} any more"))
+            let mut connection = db.connect()?;
+            let context = audit_context(settings)?;
+            let user_id = accounts::remove_member(&mut connection, &context, &client, &email)?;
+            print_line(&format!("{email} is no member of {client} any more"))?;
+            keys::print_active_keys(&mut connection, &client, user_id)
         }
         UserCommand::Disable { email } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
-            accounts::set_enabled(&mut *db.connect()?, &audit_context(settings)?, &email, false)?;
-            print_line(&format!("{email} may not log in any more, and the user's sign-ins are over"))
+            let mut connection = db.connect()?;
+            accounts::set_enabled(&mut connection, &audit_context(settings)?, &email, false)?;
+            print_line(&format!("{email} may not log in any more, and the user's sign-ins are over"))?;
+            print_keys_of_all_clients(&mut connection, &email)
         }
         UserCommand::Enable { email } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
@@ -130,6 +139,15 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
         }
         UserCommand::List => list(settings),
     }
+}
+
+/// Prints the active keys that a user created in all its clients.
+fn print_keys_of_all_clients(connection: &mut PgConnection, email: &EmailAddress) -> anyhow::Result<()> {
+    let Some(user_id) = accounts::find_user_id(connection, email)? else { return Ok(()) };
+    for client in accounts::list_clients(connection, user_id)? {
+        keys::print_active_keys(connection, &client, user_id)?;
+    }
+    Ok(())
 }
 
 fn list(settings: &Settings) -> anyhow::Result<()> {

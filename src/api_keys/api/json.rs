@@ -52,6 +52,7 @@ pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyLi
         reader.read("sort", |name| KeySort::from_name(name).ok_or("Use newest, oldest, name or expiry."));
     reader.finish(KeyListQuery {
         search: field("q").unwrap_or_default().to_owned(),
+        created_by: None,
         status,
         sort: sort.unwrap_or(KeySort::Newest),
         page: page.unwrap_or(1),

@@ -6,6 +6,7 @@ use crate::{
     api_keys::{
         client_key::ClientKey,
         key::{ApiKey, KeyStatus},
+        list_query::COMMAND_LINE,
         rights::Scope,
     },
     usage::KeyActivity,
@@ -102,7 +103,7 @@ fn creator_text(key: &ApiKey) -> String {
         (Some(name), _) => name.clone(),
         (None, Some(public_key)) => public_key.to_string(),
         (None, None) if key.created_by.is_some() => "a former user".to_owned(),
-        (None, None) => "the command line".to_owned(),
+        (None, None) => COMMAND_LINE.to_owned(),
     }
 }
 

@@ -91,7 +91,11 @@ async fn removed_member_is_signed_out_with_the_next_request() {
 
     assert!(read_output(&remove()).contains("is the only owner of"));
     app.db.execute("update memberships set role = 'admin'");
-    assert_eq!(read_output(&remove()), format!("ada@example.org is no member of {client} any more\n"));
+    let removed = read_output(&remove());
+    assert!(
+        removed.starts_with(&format!("ada@example.org is no member of {client} any more\n")),
+        "{removed}"
+    );
 
     ada.get("/settings/api-keys").await.assert_sent_to("/login");
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200, "keys stay");
@@ -105,6 +109,99 @@ async fn removed_member_is_signed_out_with_the_next_request() {
     );
     assert!(back.status.success(), "{}", read_output(&back));
     app.log_in("ada").await;
+}
+
+#[actix_web::test]
+async fn active_keys_of_a_user_who_goes_are_listed() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
+    let client = ada.client_id().await;
+    let mut keys = Vec::new();
+    for name in ["laptop", "deleted", "expired", "replaced", "of eve", "of nobody"] {
+        keys.push(ada.generate(name).await[..18].to_owned());
+    }
+    let elsewhere = eve.generate("elsewhere").await[..18].to_owned();
+    app.db.execute("update memberships set role = 'admin'");
+    app.db.execute("update api_keys set deleted_at = now(), secret_hash = null where name = 'deleted'");
+    app.db.execute("update api_keys set created_at = now() - interval '2 days', expires_at = now() - interval '1 day' where name = 'expired'");
+    app.db.execute(&format!(
+        "update api_keys set expires_at = now() + interval '1 hour', replaced_by = '{}' where name = 'replaced'",
+        keys[0]
+    ));
+    app.db.execute(
+        "update api_keys set created_by = (select user_id from users where name = 'eve') where name = 'of eve'",
+    );
+    app.db.execute("update api_keys set created_by = null where name = 'of nobody'");
+    let role = ["role", "--email", "eve@example.org", "--client", &client, "--role", "admin"];
+    assert!(run_user_command(&app, &role).status.success());
+    let go = |command, email: &str| {
+        let arguments: &[&str] = match command {
+            "remove" => &["remove", "--email", email, "--client", &client],
+            _ => &[command, "--email", email],
+        };
+        read_output(&run_user_command(&app, arguments))
+    };
+
+    let disabled = go("disable", "eve@example.org");
+    let removed = go("remove", "ada@example.org");
+    let rest = go("remove", "eve@example.org");
+    app.db.execute("update api_keys set deleted_at = now(), secret_hash = null");
+    let enabled = go("enable", "eve@example.org");
+
+    let listed = |output: &str| -> Vec<String> {
+        let keys = output.lines().filter_map(|line| line.split_once('\t'));
+        keys.map(|(public_key, _)| public_key.to_owned()).collect()
+    };
+    assert_eq!(listed(&removed), [keys[0].as_str(), &keys[3]], "{removed}");
+    assert!(removed.contains(&format!("Keys of {client} that this user created stay active")), "{removed}");
+    assert!(removed.lines().any(|line| line.ends_with("\tlaptop")), "{removed}");
+    assert_eq!(listed(&rest), [keys[4].as_str()], "{rest}");
+    let mut of_eve = listed(&disabled);
+    of_eve.sort();
+    let mut expected = [keys[4].clone(), elsewhere];
+    expected.sort();
+    assert_eq!(of_eve, expected, "{disabled}");
+    assert_eq!(enabled, "eve@example.org may log in\n");
+}
+
+#[actix_web::test]
+async fn a_user_without_active_keys_goes_without_a_list() {
+    let app = TestApp::start().await;
+    let client = app.sign_up("ada").await.client_id().await;
+    app.db.execute("update memberships set role = 'member'");
+
+    let removed = run_user_command(&app, &["remove", "--email", "ada@example.org", "--client", &client]);
+
+    assert_eq!(read_output(&removed), format!("ada@example.org is no member of {client} any more\n"));
+}
+
+#[actix_web::test]
+async fn keys_are_listed_by_their_creator() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
+    let client = ada.client_id().await;
+    let key = ada.generate("laptop").await;
+    ada.generate("of eve").await;
+    eve.generate("elsewhere").await;
+    app.db.execute(
+        "update api_keys set created_by = (select user_id from users where name = 'eve') where name = 'of eve'",
+    );
+    let list = |email| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
+        command.args(["keys", "list", "--client", &client, "--created-by", email]);
+        command.env("DATABASE_URL", &app.db.url).env("UPTOK_SECRET", SECRET).output().unwrap()
+    };
+
+    let of_ada = read_output(&list("ada@example.org"));
+    let of_eve = read_output(&list("eve@example.org"));
+    let unknown = list("nobody@example.org");
+
+    assert!(of_ada.starts_with(&key[..18]) && of_ada.ends_with("\tlaptop\n"), "{of_ada}");
+    assert!(of_eve.ends_with("\tof eve\n"), "{of_eve}");
+    assert_eq!((of_ada.lines().count(), of_eve.lines().count()), (1, 1));
+    assert!(
+        !unknown.status.success() && read_output(&unknown).contains("there is no user nobody@example.org")
+    );
 }
 
 #[actix_web::test]

@@ -49,6 +49,41 @@ async fn five_hundred_keys_are_paged_searched_and_sorted() {
 }
 
 #[actix_web::test]
+async fn keys_are_found_by_their_creator() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    app.sign_up("eve").await;
+    for name in ["of user", "of key", "of terminal", "of other"] {
+        ada.generate(name).await;
+    }
+    let parent = app.db.query_text("select public_key as answer from api_keys where name = 'of user'");
+    app.db.execute(
+        "update users set name = 'Grace Hopper', email = 'g.hopper@navy.example' where name = 'ada'",
+    );
+    app.db.execute(&format!(
+        "update api_keys set created_by = null, created_by_key = '{parent}' where name = 'of key'"
+    ));
+    app.db.execute("update api_keys set created_by = null where name = 'of terminal'");
+    app.db.execute(
+        "update api_keys set created_by = (select user_id from users where name = 'eve') where name = 'of other'",
+    );
+
+    for (search, expected) in [
+        ("grace", vec!["of user"]),
+        ("HOPPER@NAVY", vec!["of user"]),
+        ("eve", vec!["of other"]),
+        (parent.as_str(), vec!["of key", "of user"]),
+        ("The+command+line", vec!["of terminal"]),
+        ("command+line", vec!["of terminal"]),
+        ("nobody", vec![]),
+    ] {
+        let mut found = ada.get(&format!("{INDEX}?q={search}")).await.html().texts("tbody th");
+        found.sort();
+        assert_eq!(found, expected, "{search}");
+    }
+}
+
+#[actix_web::test]
 async fn whole_key_in_a_search_is_reduced_to_its_public_key() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
