@@ -214,6 +214,10 @@ diesel::table! {
         /// The process that goes through it; another may when heartbeat_at is old.
         worker -> Nullable<Uuid>,
         heartbeat_at -> Nullable<Timestamptz>,
+        /// Lines that are no session: the header, a line that names the delimiter, blank lines.
+        skipped -> Int8,
+        /// The encoding of the file.
+        encoding -> Text,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Cursor, Read, Write as _},
+    io::{self, Read, Seek as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -18,8 +18,8 @@ use crate::{
     error::FieldError,
     ids::ClientId,
     sessions::{
-        self, ColumnMapping, DryRunState, FileFormat, ImportMode, ImportSummary, RejectedLine,
-        SessionFileParser,
+        self, ColumnMapping, DryRunState, FileEncoding, FileFormat, FileKind, ImportMode, ImportSummary,
+        RejectedLine, SessionFileParser, UnreadableFile,
     },
     web::time,
 };
@@ -31,9 +31,12 @@ pub(super) struct ImportCommand {
     /// The client that owns the sessions
     #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
     client: ClientId,
-    /// The format of the file. By default it is detected from the file name or the start of the file
+    /// The format of the file. By default it is detected from the start of the file
     #[arg(long, value_enum)]
     format: Option<ImportFormatArg>,
+    /// The encoding of the file: utf-8, utf-16 or windows-1252. If it is another, nothing is imported
+    #[arg(long, value_name = "ENCODING", default_value = "utf-8", value_parser = parse_encoding)]
+    encoding: FileEncoding,
     /// Store nothing, only report what would happen
     #[arg(long)]
     dry_run: bool,
@@ -51,6 +54,19 @@ enum ImportFormatArg {
     Ndjson,
 }
 
+impl From<ImportFormatArg> for FileKind {
+    fn from(format: ImportFormatArg) -> Self {
+        match format {
+            ImportFormatArg::Csv => Self::Csv,
+            ImportFormatArg::Ndjson => Self::Ndjson,
+        }
+    }
+}
+
+fn parse_encoding(text: &str) -> Result<FileEncoding, String> {
+    text.to_ascii_lowercase().parse()
+}
+
 impl ImportCommand {
     /// Exits with status 1 if a line was rejected.
     pub(super) fn run(
@@ -59,16 +75,13 @@ impl ImportCommand {
         context: &AuditContext,
     ) -> anyhow::Result<ExitCode> {
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
-        let (mut file, size) = open_file(&self.file)?;
-        let mut start = [0; 16];
-        let count = file.read(&mut start).context("the file cannot be read")?;
-        let start = &start[..count];
-        let format = self.file_format(start)?;
-        let file = Cursor::new(start.to_vec()).chain(file);
-        let parser = SessionFileParser::new(self.client.clone(), time::now(), format);
+        let mut file = open_file(&self.file)?;
+        let format = self.check(&file)?;
+        file.rewind().context("the file cannot be read")?;
+        let parser = SessionFileParser::new(self.client.clone(), time::now(), self.encoding, format);
         let mode = if self.dry_run { ImportMode::Dry(DryRunState::default()) } else { ImportMode::Real };
         let style = "{bar:32} {percent:>3} % {msg}";
-        let bar = ProgressBar::new(size).with_style(ProgressStyle::with_template(style)?);
+        let bar = ProgressBar::new(file.metadata()?.len()).with_style(ProgressStyle::with_template(style)?);
         let summary = sessions::import(connection, file, parser, mode, TerminalProgress { bar: bar.clone() });
         bar.finish_and_clear();
         let summary = summary?;
@@ -80,19 +93,13 @@ impl ImportCommand {
         Ok(if summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// Determines the format from the option, the file name or the first bytes, in this order.
-    fn file_format(&self, start: &[u8]) -> anyhow::Result<FileFormat> {
-        let extension = self.file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let from_name = match extension.to_ascii_lowercase().as_str() {
-            "csv" | "tsv" => Some(ImportFormatArg::Csv),
-            "ndjson" | "jsonl" => Some(ImportFormatArg::Ndjson),
-            _ => None,
-        };
-        let from_start =
-            if FileFormat::is_json(start) { ImportFormatArg::Ndjson } else { ImportFormatArg::Csv };
-        match self.format.or(from_name).unwrap_or(from_start) {
-            ImportFormatArg::Csv => Ok(FileFormat::Csv(self.column_mappings.clone())),
-            ImportFormatArg::Ndjson => {
+    /// Reads the whole file, so that nothing is stored of one that cannot be read to its end.
+    fn check(&self, file: &File) -> anyhow::Result<FileFormat> {
+        let checked = sessions::check_file(file, self.encoding, self.format.map(FileKind::from))
+            .map_err(add_encoding_option)?;
+        match checked.kind {
+            FileKind::Csv => Ok(FileFormat::Csv(self.column_mappings.clone())),
+            FileKind::Ndjson => {
                 ensure!(
                     self.column_mappings.is_empty(),
                     "--map is for a CSV; in NDJSON the names are those of the record"
@@ -103,14 +110,30 @@ impl ImportCommand {
     }
 }
 
-/// Returns the file and its size in bytes, or 0 for standard input.
-fn open_file(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, u64)> {
+/// Adds to the error how to choose the encoding that it suggests.
+fn add_encoding_option(error: anyhow::Error) -> anyhow::Error {
+    let suggested = error.downcast_ref::<UnreadableFile>().and_then(UnreadableFile::suggested_encoding);
+    match suggested {
+        Some(encoding) => anyhow::anyhow!("{error} The option is --encoding {encoding}."),
+        None => error,
+    }
+}
+
+/// Opens a file that can be read twice. What comes from a pipe is first copied to a temporary file, which disappears
+/// with this process.
+fn open_file(path: &Path) -> anyhow::Result<File> {
     if path == Path::new("-") {
-        return Ok((Box::new(io::stdin()), 0));
+        return copy_to_temporary_file(io::stdin());
     }
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let size = file.metadata()?.len();
-    Ok((Box::new(file), size))
+    if file.metadata()?.is_file() { Ok(file) } else { copy_to_temporary_file(file) }
+}
+
+fn copy_to_temporary_file(mut source: impl Read) -> anyhow::Result<File> {
+    let mut file = tempfile::tempfile().context("cannot create a temporary file")?;
+    io::copy(&mut source, &mut file).context("cannot copy the input to a temporary file")?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Starts with the name of the field, unless the error is about the whole line.
@@ -122,8 +145,10 @@ fn error_text(error: &FieldError) -> String {
 }
 
 fn summary_text(summary: &ImportSummary) -> String {
-    let ImportSummary { created, updated, unchanged, rejected } = summary;
-    format!("{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected")
+    let ImportSummary { created, updated, unchanged, rejected, skipped } = summary;
+    format!(
+        "{created} created, {updated} updated, {unchanged} unchanged, {rejected} rejected, {skipped} skipped"
+    )
 }
 
 /// Shows a progress bar and the rejected lines on standard error.

@@ -361,7 +361,10 @@ fn import_reports_rejected_lines_and_counts() {
 
     assert!(String::from_utf8(refused.stderr).unwrap().contains("at least 15 characters"));
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "1 created, 0 updated, 0 unchanged, 1 rejected\n");
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "1 created, 0 updated, 0 unchanged, 1 rejected, 1 skipped\n"
+    );
     let bad = String::from_utf8(output.stderr).unwrap();
     assert!(
         bad.contains("line 3: status: Use one of completed, missed, abandoned, declined, failed."),

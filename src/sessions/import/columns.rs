@@ -50,11 +50,12 @@ pub fn find_column_loosely(name: &str) -> Option<&'static str> {
 /// # Errors
 /// Why it needs one, as a message for the user.
 pub fn check_header(names: &[String]) -> Result<(), String> {
-    if let Some(name) = names.iter().find(|name| find_column_loosely(name).is_none()) {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let named = without_trailing_blanks(&names, &[]);
+    if let Some(name) = named.iter().find(|name| find_column_loosely(name).is_none()) {
         return Err(format!("“{name}” is no field of the record"));
     }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    ColumnPositions::from_names(&names, &[]).map(|_positions| ())
+    ColumnPositions::from_names(named, &[]).map(|_positions| ())
 }
 
 /// Checks that these columns form a record. `None` skips a column.
@@ -73,10 +74,18 @@ fn unknown_column(name: &str) -> String {
     format!("there is no column “{name}”. The columns are {}", COLUMNS.join(", "))
 }
 
+/// The names up to the last one that is not blank or has a mapping. Trailing delimiters make columns without a name.
+fn without_trailing_blanks<'a, 'b>(names: &'a [&'b str], mappings: &[ColumnMapping]) -> &'a [&'b str] {
+    let is_named = |name: &&str| !name.trim().is_empty() || mappings.iter().any(|it| it.matches(name));
+    let width = names.iter().rposition(is_named).map_or(0, |last| last + 1);
+    &names[..width]
+}
+
 /// The position of each column in a line.
 #[derive(Debug)]
 pub(crate) struct ColumnPositions {
     positions: HashMap<&'static str, usize>,
+    /// The number of columns. A line may have fewer cells, or more empty ones.
     pub(crate) width: usize,
 }
 
@@ -91,6 +100,7 @@ impl ColumnPositions {
             Some(mapping) => Ok(mapping.ours),
             None => find_column_loosely(name).map(Some).ok_or_else(|| unknown_column(name.trim())),
         };
+        let names = without_trailing_blanks(names, mappings);
         Self::from_columns(&names.iter().map(column).collect::<Result<Vec<_>, _>>()?)
     }
 
@@ -112,9 +122,9 @@ impl ColumnPositions {
         Ok(Self { positions, width: columns.len() })
     }
 
-    /// The cell of a column; empty if the file has no such column.
+    /// The cell of a column; empty if the file has no such column or the line is too short.
     pub(crate) fn cell<'a>(&self, cells: &[&'a str], name: &str) -> &'a str {
-        self.positions.get(name).map_or("", |position| cells[*position])
+        self.positions.get(name).and_then(|position| cells.get(*position)).copied().unwrap_or_default()
     }
 }
 
@@ -141,6 +151,22 @@ mod tests {
             ColumnPositions::from_names(&NAMES, &mappings).unwrap_err().contains("has no column “state”")
         );
         assert!("a=b".parse::<ColumnMapping>().is_err() && "a".parse::<ColumnMapping>().is_err());
+    }
+
+    #[test]
+    fn trailing_columns_without_a_name_are_dropped_unless_mapped() {
+        let names = [&NAMES[..], &["", " "]].concat();
+        assert_eq!(ColumnPositions::from_names(&names, &[]).unwrap().width, 5);
+        let owned: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(check_header(&owned), Ok(()));
+        let skipped = ["=".parse().unwrap()];
+        assert_eq!(ColumnPositions::from_names(&names, &skipped).unwrap().width, 7);
+        let mapped = ["=notes".parse().unwrap()];
+        let positions = ColumnPositions::from_names(&names[..6], &mapped).unwrap();
+        assert_eq!(positions.cell(&["a", "b", "c", "d", "e", "f"], "notes"), "f");
+        assert_eq!(positions.cell(&["a", "b", "c", "d"], "notes"), "");
+        let between = [&[""], &NAMES[..]].concat();
+        assert!(ColumnPositions::from_names(&between, &[]).is_err(), "its cells would be lost");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use diesel::PgConnection;
 
 use super::{
     dry_run::DryRunState,
-    parser::{ParsedLine, SessionFileParser},
+    parser::{ParsedLine, ParsedLines, SessionFileParser},
 };
 use crate::{
     error::FieldError,
@@ -40,6 +40,9 @@ pub struct ImportSummary {
     pub unchanged: u64,
     /// Lines without a valid session.
     pub rejected: u64,
+    /// Lines that are no session: the header, a line that names the delimiter, and blank lines. All five numbers add up
+    /// to the lines of the file.
+    pub skipped: u64,
 }
 
 /// A rejected line.
@@ -82,8 +85,8 @@ impl ImportMode {
     }
 }
 
-/// Imports a file and reports to `progress`. Wrong lines are left out. Each batch is one transaction; a thread reads
-/// ahead while it is stored.
+/// Imports a file that `check_file` has accepted, and reports to `progress`. Wrong lines are left out. Each batch is
+/// one transaction; a thread reads ahead while it is stored.
 ///
 /// # Errors
 /// If the header is wrong, the file is unreadable, or the database fails. Earlier batches stay; importing the
@@ -107,6 +110,7 @@ pub fn import(
             let rejected = u64::try_from(batch.rejected.len())?;
             summary = summary + mode.apply(connection, &client, &batch.sessions)?;
             summary.rejected += rejected;
+            summary.skipped += batch.skipped;
             progress.on_batch(batch.bytes_read, &summary);
             Ok(())
         });
@@ -129,6 +133,7 @@ pub trait ImportObserver {
 struct ImportBatch {
     sessions: Vec<IncomingSession>,
     rejected: Vec<RejectedLine>,
+    skipped: u64,
     /// Bytes of the file up to the end of this batch.
     bytes_read: u64,
 }
@@ -139,21 +144,22 @@ fn read(
     sender: &SyncSender<ImportBatch>,
 ) -> anyhow::Result<()> {
     let mut buffer = vec![0; READ_BYTES];
-    let (mut lines, mut bytes_read) = (Vec::new(), 0);
+    let (mut parsed, mut bytes_read) = (ParsedLines::default(), 0);
     loop {
         let count = file.read(&mut buffer).context("the file cannot be read")?;
         bytes_read += u64::try_from(count)?;
         if count == 0 {
-            parser.end(&mut lines)?;
+            parser.end(&mut parsed)?;
         } else {
-            parser.feed(&buffer[..count], &mut lines)?;
+            parser.feed(&buffer[..count], &mut parsed)?;
         }
-        while lines.len() >= SESSIONS_PER_BATCH || count == 0 {
-            let rest = lines.split_off(SESSIONS_PER_BATCH.min(lines.len()));
-            let (sessions, rejected) = split_rejected(std::mem::replace(&mut lines, rest));
-            let batch = ImportBatch { sessions, rejected, bytes_read };
+        while parsed.lines.len() >= SESSIONS_PER_BATCH || count == 0 {
+            let rest = parsed.lines.split_off(SESSIONS_PER_BATCH.min(parsed.lines.len()));
+            let (sessions, rejected) = split_rejected(std::mem::replace(&mut parsed.lines, rest));
+            let skipped = std::mem::take(&mut parsed.skipped);
+            let batch = ImportBatch { sessions, rejected, skipped, bytes_read };
             // The channel is closed if storing failed; `import` returns that error.
-            if sender.send(batch).is_err() || (count == 0 && lines.is_empty()) {
+            if sender.send(batch).is_err() || (count == 0 && parsed.lines.is_empty()) {
                 return Ok(());
             }
         }
@@ -192,6 +198,7 @@ impl std::ops::Add for ImportSummary {
             updated: self.updated + other.updated,
             unchanged: self.unchanged + other.unchanged,
             rejected: self.rejected + other.rejected,
+            skipped: self.skipped + other.skipped,
         }
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::{columns::find_column, importer::ImportSummary, parser::FileFormat};
+use super::{columns::find_column, encoding::FileEncoding, importer::ImportSummary, parser::FileFormat};
 use crate::{db::sql::text_enum, ids::ClientId, schema::imports};
 
 /// Identifies an import: its ids are unique per client.
@@ -91,6 +91,7 @@ pub(crate) struct ImportJob {
     pub(crate) import_id: Uuid,
     pub(crate) file_name: String,
     pub(crate) is_json: bool,
+    pub(crate) encoding: FileEncoding,
     mapping: Option<Vec<String>>,
     pub(crate) state: ImportState,
     pub(crate) bytes: i64,
@@ -100,6 +101,7 @@ pub(crate) struct ImportJob {
     updated: i64,
     unchanged: i64,
     rejected: i64,
+    skipped: i64,
     pub(crate) failure: Option<String>,
     pub(crate) created_by: Option<Uuid>,
     pub(crate) created_at: DateTime<Utc>,
@@ -122,6 +124,7 @@ impl ImportJob {
             updated: count(self.updated),
             unchanged: count(self.unchanged),
             rejected: count(self.rejected),
+            skipped: count(self.skipped),
         }
     }
 }

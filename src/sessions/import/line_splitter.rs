@@ -29,6 +29,16 @@ impl RawLine {
         self.ends.len()
     }
 
+    /// Whether it is known to its end.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.is_unclosed && !self.is_too_long
+    }
+
+    /// Whether all its cells are empty or white space.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.is_complete() && self.bytes.trim_ascii().is_empty()
+    }
+
     /// Returns `None` if the line is not UTF-8.
     pub(crate) fn cells(&self) -> Option<Vec<&str>> {
         let text = std::str::from_utf8(&self.bytes).ok()?;
@@ -63,14 +73,49 @@ enum SplitterState {
     Quote,
 }
 
+/// Counts lines. CR, LF or both end one.
+#[derive(Debug)]
+pub(crate) struct LineCounter {
+    /// The number of the line that the next byte belongs to, from 1.
+    pub(crate) line: u64,
+    is_after_return: bool,
+}
+
+/// What a byte does to the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineBreak {
+    None,
+    /// It ends the line.
+    End,
+    /// It is the LF of a CRLF, whose CR ended the line.
+    SecondHalf,
+}
+
+impl LineCounter {
+    pub(crate) fn new() -> Self {
+        Self { line: 1, is_after_return: false }
+    }
+
+    pub(crate) fn push(&mut self, byte: u8) -> LineBreak {
+        let is_second_half = byte == b'\n' && self.is_after_return;
+        self.is_after_return = byte == b'\r';
+        match byte {
+            _ if is_second_half => LineBreak::SecondHalf,
+            b'\n' | b'\r' => {
+                self.line += 1;
+                LineBreak::End
+            }
+            _ => LineBreak::None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct LineSplitter {
     /// `None` if lines have no cells and quotes have no meaning.
     delimiter: Option<u8>,
     state: SplitterState,
-    line: u64,
-    /// After a carriage return, a line feed does not end another line.
-    is_after_return: bool,
+    counter: LineCounter,
     current: RawLine,
 }
 
@@ -79,13 +124,13 @@ impl LineSplitter {
         Self {
             delimiter,
             state: SplitterState::LineStart,
-            line: 1,
-            is_after_return: false,
+            counter: LineCounter::new(),
             current: RawLine::default(),
         }
     }
 
-    /// Calls `on_line` for every line that ends in these bytes and is not empty. Stops at its first error.
+    /// Calls `on_line` for every line that ends in these bytes, also for empty ones, which have no cell. Stops at its
+    /// first error.
     pub(crate) fn feed<E>(
         &mut self,
         bytes: &[u8],
@@ -109,20 +154,23 @@ impl LineSplitter {
         Some(&self.current)
     }
 
-    /// Processes a byte. Returns whether it ends a line that is not empty.
+    /// Processes a byte. Returns whether it ends a line.
     fn push(&mut self, byte: u8) -> bool {
-        let is_line_end = self.count_lines(byte);
+        let line = self.counter.line;
+        let line_break = self.counter.push(byte);
         if self.state == SplitterState::LineStart {
-            if is_line_end {
+            if line_break == LineBreak::SecondHalf {
                 return false;
             }
-            // Earlier line breaks are counted by now, so this is the number of the new line.
-            self.current.clear(self.line);
+            self.current.clear(line);
+            if line_break == LineBreak::End {
+                return true;
+            }
         }
         match (self.state, byte) {
             (SplitterState::Quoted, b'"') => self.state = SplitterState::Quote,
             (SplitterState::Quoted, _) => self.current.push(byte),
-            _ if is_line_end => {
+            _ if line_break != LineBreak::None => {
                 self.end_line();
                 return true;
             }
@@ -143,16 +191,6 @@ impl LineSplitter {
             }
         }
         false
-    }
-
-    /// Counts line breaks: CR, LF or both. Returns whether the byte is one.
-    fn count_lines(&mut self, byte: u8) -> bool {
-        let is_line_end = matches!(byte, b'\n' | b'\r');
-        if is_line_end && !(byte == b'\n' && self.is_after_return) {
-            self.line += 1;
-        }
-        self.is_after_return = byte == b'\r';
-        is_line_end
     }
 
     fn end_line(&mut self) {
@@ -185,7 +223,18 @@ mod tests {
     fn lines_have_the_number_they_have_in_an_editor() {
         let text = b"a,b\r\n\r\n\"c\r\nd\",e\n\"f\ng\",\rh\n";
         let numbers: Vec<u64> = split(text, 3).iter().map(|line| line.number).collect();
-        assert_eq!(numbers, [1, 3, 5, 7]);
+        assert_eq!(numbers, [1, 2, 3, 5, 7]);
+    }
+
+    #[test]
+    fn blank_lines_have_no_cells_or_empty_ones() {
+        for step in 1..6 {
+            let lines = split(b"\r\n\n,,\r \r\n\"\",\" \"\na,b\n", step);
+            let widths: Vec<usize> = lines.iter().map(RawLine::width).collect();
+            assert_eq!(widths, [0, 0, 3, 1, 2, 2]);
+            assert_eq!(lines.iter().filter(|line| line.is_blank()).count(), 5);
+        }
+        assert!(!split(b"\"\n\n", 1)[0].is_blank(), "the rest of the file is in it");
     }
 
     #[test]
@@ -219,6 +268,7 @@ mod tests {
                 reader.records().map(|line| line.unwrap().iter().map(str::to_owned).collect()).collect();
             let ours: Vec<Vec<String>> = split(text.as_bytes(), step)
                 .iter()
+                .filter(|line| line.width() > 0)
                 .map(|line| line.cells().unwrap().into_iter().map(str::to_owned).collect())
                 .collect();
             prop_assert_eq!(ours, theirs);

@@ -1,5 +1,7 @@
 //! Importing a file of sessions, in the browser and on the command line.
 //!
+//! The whole file is read once before any of it is imported: it must be CSV or NDJSON in one encoding.
+//!
 //! In the browser the file is uploaded, checked, and then imported. It waits in chunks in the database, where any node
 //! processes it, one transaction per chunk: rows and progress are committed together, so a node that takes over from
 //! one that died neither repeats nor loses a chunk.
@@ -7,11 +9,18 @@
 pub(super) mod columns;
 pub(super) mod content_id;
 pub(super) mod dry_run;
+pub(super) mod encoding;
+pub(super) mod file_check;
+mod file_signature;
 pub(super) mod importer;
 pub(super) mod job;
+pub(super) mod layout;
 pub(super) mod line_splitter;
 pub(crate) mod pages;
 pub(super) mod parser;
 pub(crate) mod rejected_lines;
 pub(super) mod store;
+mod text_decoder;
+pub(super) mod unreadable_file;
+mod upload;
 pub(super) mod worker;

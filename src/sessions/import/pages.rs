@@ -9,10 +9,13 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
+    encoding::FileEncoding,
     importer::ImportSummary,
     job::{ImportId, ImportJob, ImportState, ImportTransition},
-    parser::FileFormat,
-    store::{self, RejectedField, UploadedFile},
+    layout::FileStart,
+    store::{self, ImportDetails, RejectedField},
+    unreadable_file::UnreadableFile,
+    upload::receive_file,
     worker::ImportWorker,
 };
 use crate::{
@@ -32,8 +35,6 @@ use crate::{
 
 /// Maximum size of the form that maps columns, in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
-/// Maximum number of columns of a file.
-const COLUMNS_MAX: usize = 100;
 /// Lines of the file shown beside its columns.
 const SAMPLE_LINES: usize = 3;
 /// Maximum number of errors on the page. The file to download has all that are kept.
@@ -53,6 +54,8 @@ struct ImportListPage {
     client_id: String,
     may_import: bool,
     limit_mib: u32,
+    /// The encoding to offer.
+    encoding: FileEncoding,
     error: Option<String>,
     imports: Vec<ImportListRow>,
 }
@@ -68,11 +71,18 @@ struct ImportListRow {
 
 impl ImportListRow {
     /// The counts by their columns. Forecasts are left out.
-    fn counts(&self) -> [(&'static str, String); 4] {
-        let ImportSummary { created, updated, unchanged, rejected } = self.summary;
-        [("Created", created), ("Updated", updated), ("Unchanged", unchanged), ("Rejected", rejected)].map(
-            |(name, count)| (name, if self.state.has_stored() { count.to_string() } else { "–".to_owned() }),
-        )
+    fn counts(&self) -> [(&'static str, String); 5] {
+        let ImportSummary { created, updated, unchanged, rejected, skipped } = self.summary;
+        let counts = [
+            ("Created", created),
+            ("Updated", updated),
+            ("Unchanged", unchanged),
+            ("Rejected", rejected),
+            ("Skipped", skipped),
+        ];
+        counts.map(|(name, count)| {
+            (name, if self.state.has_stored() { count.to_string() } else { "–".to_owned() })
+        })
     }
 }
 
@@ -80,6 +90,23 @@ impl ImportListRow {
 struct UploadRefusal {
     status: StatusCode,
     message: String,
+    /// The encoding to offer for the next upload.
+    encoding: FileEncoding,
+}
+
+impl UploadRefusal {
+    /// Offers the encoding that the file has, or else the `chosen` one again.
+    fn unreadable(reason: &UnreadableFile, chosen: FileEncoding) -> Self {
+        let encoding = reason.suggested_encoding().unwrap_or(chosen);
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, message: reason.to_string(), encoding }
+    }
+
+    fn too_large(limit_mib: u32, chosen: FileEncoding) -> Self {
+        let message = format!(
+            "The file is larger than {limit_mib} MiB. Divide it, or import it on the server with uptok import."
+        );
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, message, encoding: chosen }
+    }
 }
 
 pub(crate) async fn index(
@@ -113,6 +140,7 @@ async fn show_index(
         client_id: signed_in.client().to_string(),
         may_import: signed_in.is_admin(),
         limit_mib: settings.import_mib,
+        encoding: refusal.as_ref().map_or(FileEncoding::Utf8, |refusal| refusal.encoding),
         error: refusal.map(|refusal| refusal.message),
         imports: imports.into_iter().map(row).collect(),
     };
@@ -131,83 +159,36 @@ pub(crate) async fn create(
     let mut upload = MultipartFile::begin(upload, "file", settings.import_bytes() + FORM_BYTES).await?;
     // A file without a client is refused, too.
     signed_in.require_client(Some(upload.text("clientId")), OTHER_CLIENT)?;
+    let encoding = parse_encoding(upload.text("encoding"))?;
     let import = ImportId { client: signed_in.client(), id: Uuid::now_v7() };
     let (name, user_id, new) = (file_name(&upload), signed_in.user_id, import.clone());
     db.run(move |connection| store::begin_upload(connection, &new, &name, user_id)).await?;
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    let refusal = match receive(&mut upload, &db, &import).await {
-        Ok(None) => {
+    let refusal = match receive_file(&mut upload, encoding, &db, &import).await {
+        Ok(Ok(())) => {
             worker.wake();
             return Ok(see_other(&address(import.id)));
         }
-        Ok(Some(message)) => Ok(UploadRefusal { status, message }),
-        Err(AppError::TooLarge(_)) => Ok(too_large(settings.import_mib)),
+        Ok(Err(reason)) => Ok(UploadRefusal::unreadable(&reason, encoding)),
+        Err(AppError::TooLarge(_)) => Ok(UploadRefusal::too_large(settings.import_mib, encoding)),
         Err(error) => Err(error),
     };
     db.run(move |connection| store::delete(connection, &import)).await?;
     show_index(visitor, &db, &settings, Some(refusal?)).await
 }
 
-fn too_large(limit_mib: u32) -> UploadRefusal {
-    let message = format!(
-        "The file is larger than {limit_mib} MiB. Divide it, or import it on the server with uptok import."
-    );
-    UploadRefusal { status: StatusCode::PAYLOAD_TOO_LARGE, message }
+/// UTF-8 if none is chosen.
+fn parse_encoding(text: &str) -> Result<FileEncoding, AppError> {
+    match text {
+        "" => Ok(FileEncoding::Utf8),
+        text => {
+            text.parse().map_err(|message: String| AppError::Malformed(format!("encoding: {message}").into()))
+        }
+    }
 }
 
 fn file_name(upload: &MultipartFile) -> String {
     let name = upload.file_name().chars().filter(|it| !it.is_control()).take(NAME_MAX).collect::<String>();
     if name.trim().is_empty() { "without a name".to_owned() } else { name }
-}
-
-/// Stores the file while it arrives. Returns a message if it cannot be imported.
-async fn receive(upload: &mut MultipartFile, db: &Db, import: &ImportId) -> Result<Option<String>, AppError> {
-    let mut file = UploadedFile { chunks: 0, bytes: 0, is_json: false, state: ImportState::Checking };
-    while let Some(bytes) = upload.next_chunk().await? {
-        if file.chunks == 0 {
-            file.is_json = FileFormat::is_json(&bytes);
-            match state_after_upload(&bytes) {
-                Ok(state) => file.state = state,
-                Err(message) => return Ok(Some(message)),
-            }
-        }
-        file.bytes += i64::try_from(bytes.len()).map_err(AppError::broken)?;
-        let (import, number) = (import.clone(), file.chunks);
-        db.run(move |connection| store::add_chunk(connection, &import, number, &bytes)).await?;
-        file.chunks += 1;
-    }
-    if file.chunks == 0 {
-        return Ok(Some("The file is empty. Choose another.".to_owned()));
-    }
-    let import = import.clone();
-    db.run(move |connection| store::end_upload(connection, &import, &file)).await?;
-    Ok(None)
-}
-
-/// Whether the file can be checked at once, or its columns have to be mapped first.
-///
-/// Returns a message if the file cannot contain sessions.
-fn state_after_upload(file_start: &[u8]) -> Result<ImportState, String> {
-    if FileFormat::is_json(file_start) {
-        return Ok(ImportState::Checking);
-    }
-    let (names, _) = sessions::read_columns(file_start, 0).map_err(|error| {
-        format!("This is no file of sessions: {error}. Choose a CSV or NDJSON file in UTF-8.")
-    })?;
-    if names.len() > COLUMNS_MAX {
-        return Err(format!(
-            "The file has {} columns. Leave those out that are not needed, down to {COLUMNS_MAX}.",
-            names.len()
-        ));
-    }
-    if names.len() < 2 || names.iter().any(|name| name.chars().any(char::is_control)) {
-        return Err(
-            "This is no file of sessions: its first line is no row of column names. Choose a CSV or NDJSON file."
-                .to_owned(),
-        );
-    }
-    let needs_mapping = sessions::check_header(&names).is_err();
-    Ok(if needs_mapping { ImportState::Mapping } else { ImportState::Checking })
 }
 
 #[derive(Template)]
@@ -261,6 +242,7 @@ async fn show_with(
     let (signed_in, layout) = visitor.required("Import", NavSection::Sessions)?;
     let import = ImportId { client: signed_in.client(), id: import_id };
     let details = db.run(move |connection| store::load_details(connection, &import)).await?;
+    let (names, samples) = columns_to_map(&details);
     let (import, mut rejected) = (details.job, details.rejected);
     let rejected_total =
         (rejected.len() > REJECTED_SHOWN).then(|| grouped(i64::try_from(rejected.len()).unwrap_or(i64::MAX)));
@@ -273,8 +255,8 @@ async fn show_with(
         created: import.created_at.into(),
         size: byte_size(import.bytes),
         summary: import.summary(),
-        columns: column_choices(&details.file_start, chosen),
-        mapping_reason: mapping_reason(&details.file_start),
+        mapping_reason: sessions::check_header(&names).err(),
+        columns: column_choices(names, &samples, chosen),
         fields: &COLUMNS,
         rejected,
         rejected_total,
@@ -285,14 +267,18 @@ async fn show_with(
     respond(status, &page)
 }
 
-fn mapping_reason(file_start: &[u8]) -> Option<String> {
-    let (names, _) = sessions::read_columns(file_start, 0).ok()?;
-    sessions::check_header(&names).err()
+/// The columns of a file that a user has to map, and the cells of its first lines.
+fn columns_to_map(details: &ImportDetails) -> (Vec<String>, Vec<Vec<String>>) {
+    let start = FileStart::decode(&details.file_start, details.job.encoding);
+    start.and_then(|start| start.columns(SAMPLE_LINES)).unwrap_or_default()
 }
 
 /// The columns with the `chosen` fields, or by default with the fields of similar names.
-fn column_choices(file_start: &[u8], chosen: Option<&[Option<&'static str>]>) -> Vec<FileColumn> {
-    let (names, rows) = sessions::read_columns(file_start, SAMPLE_LINES).unwrap_or_default();
+fn column_choices(
+    names: Vec<String>,
+    rows: &[Vec<String>],
+    chosen: Option<&[Option<&'static str>]>,
+) -> Vec<FileColumn> {
     let column = |(index, name): (usize, String)| {
         let samples = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.is_empty());
         let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
@@ -318,7 +304,7 @@ pub(crate) async fn map_columns(
     if details.job.state != ImportState::Mapping {
         return Ok(see_other(&address(import.id)));
     }
-    let (names, _) = sessions::read_columns(&details.file_start, 0).unwrap_or_default();
+    let (names, _) = columns_to_map(&details);
     let fields = parse_mapping(&form, names.len())?;
     if let Err(message) = sessions::check_columns(&fields) {
         let message = format!("Choose again: {message}.");

@@ -1,11 +1,15 @@
-//! Parses the sessions of a CSV or NDJSON file, whose bytes may arrive in pieces of any size.
+//! Parses the sessions of a CSV or NDJSON file, whose bytes may arrive in chunks of any size.
 
 use chrono::{DateTime, Utc};
 
 use super::{
     columns::{ColumnMapping, ColumnPositions},
     content_id::ContentIdAssigner,
+    encoding::FileEncoding,
+    layout::{CsvDialect, FileStart, START_BYTES},
     line_splitter::{LINE_MAX, LineSplitter, RawLine},
+    text_decoder::TextDecoder,
+    unreadable_file::UnreadableFile,
 };
 use crate::{
     error::FieldError,
@@ -17,13 +21,6 @@ use crate::{
     web::csv::unescape_formula,
 };
 
-/// The byte order mark that some programs write before UTF-8 text.
-const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
-/// The byte order marks of UTF-16.
-const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-/// Possible delimiters of a CSV. Spreadsheets in some languages write semicolons.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileFormat {
     /// With a header, whose names may be mapped to ours.
@@ -32,15 +29,6 @@ pub enum FileFormat {
     PlacedCsv(Vec<Option<&'static str>>),
     /// One JSON object per line.
     Ndjson,
-}
-
-impl FileFormat {
-    /// Whether a file with this beginning contains JSON.
-    #[must_use]
-    pub fn is_json(start: &[u8]) -> bool {
-        let start = start.strip_prefix(UTF_8_MARK).unwrap_or(start);
-        matches!(start.trim_ascii_start().first(), Some(b'{' | b'['))
-    }
 }
 
 /// A line of the file that should contain a session.
@@ -52,28 +40,69 @@ pub struct ParsedLine {
     pub given: Result<IncomingSession, Vec<FieldError>>,
 }
 
-/// Why no line of the file can be read, as a sentence.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UnreadableFile(pub String);
+/// The lines of a part of the file.
+#[derive(Debug, Default)]
+pub struct ParsedLines {
+    /// The lines that should contain a session.
+    pub lines: Vec<ParsedLine>,
+    /// The number of other lines: the header, a line that names the delimiter, and blank lines.
+    pub skipped: u64,
+}
 
+/// Parses a file that `check_file` has accepted.
 #[derive(Debug)]
 pub struct SessionFileParser {
     client: ClientId,
     now: DateTime<Utc>,
+    encoding: FileEncoding,
     format: FileFormat,
-    /// `None` until the first bytes arrive.
-    splitter: Option<LineSplitter>,
+    /// The first bytes, until there are enough to detect the delimiter.
+    start: Vec<u8>,
+    /// `None` until then.
+    reader: Option<LineReader>,
     /// `None` until the header is read, and always for NDJSON.
     header: Option<ColumnPositions>,
     content_ids: ContentIdAssigner,
 }
 
+/// Turns bytes into lines.
+#[derive(Debug)]
+struct LineReader {
+    decoder: TextDecoder,
+    splitter: LineSplitter,
+    /// `None` for NDJSON.
+    dialect: Option<CsvDialect>,
+}
+
+impl LineReader {
+    /// `start` is at least the first [`START_BYTES`] of the file, or all of it.
+    fn new(start: &[u8], encoding: FileEncoding, format: &FileFormat) -> Result<Self, UnreadableFile> {
+        let dialect = match format {
+            FileFormat::Ndjson => None,
+            _ => Some(CsvDialect::detect(&FileStart::decode(start, encoding)?)),
+        };
+        Ok(Self {
+            decoder: TextDecoder::new(encoding, start),
+            splitter: LineSplitter::new(dialect.map(|dialect| dialect.delimiter)),
+            dialect,
+        })
+    }
+}
+
 impl SessionFileParser {
     /// `now` limits the times of the sessions.
     #[must_use]
-    pub fn new(client: ClientId, now: DateTime<Utc>, format: FileFormat) -> Self {
-        Self { client, now, format, splitter: None, header: None, content_ids: ContentIdAssigner::default() }
+    pub fn new(client: ClientId, now: DateTime<Utc>, encoding: FileEncoding, format: FileFormat) -> Self {
+        Self {
+            client,
+            now,
+            encoding,
+            format,
+            start: Vec::new(),
+            reader: None,
+            header: None,
+            content_ids: ContentIdAssigner::default(),
+        }
     }
 
     /// The client that owns the sessions.
@@ -82,63 +111,71 @@ impl SessionFileParser {
         &self.client
     }
 
-    /// Reads the next bytes of the file and appends the lines that end in them.
+    /// Reads the next bytes of the file and appends the lines that end in them. The first bytes are held back until
+    /// there are enough to detect the delimiter.
     ///
     /// # Errors
-    /// If the header is wrong or the file is not text.
-    pub fn feed(&mut self, mut bytes: &[u8], lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
-        let mut splitter = match self.splitter.take() {
-            Some(splitter) => splitter,
-            None if bytes.is_empty() => return Ok(()),
-            None => {
-                bytes = bytes.strip_prefix(UTF_8_MARK).unwrap_or(bytes);
-                self.start(bytes)?
-            }
-        };
-        let fed = splitter.feed(bytes, |line| self.read_line(line, lines));
-        self.splitter = Some(splitter);
-        fed
+    /// If the header is wrong, or the file is not what its check found.
+    pub fn feed(&mut self, bytes: &[u8], parsed: &mut ParsedLines) -> Result<(), UnreadableFile> {
+        if self.reader.is_some() {
+            return self.read(bytes, false, parsed);
+        }
+        self.start.extend_from_slice(bytes);
+        if self.start.len() < START_BYTES {
+            return Ok(());
+        }
+        self.read_start(parsed)
     }
 
     /// Ends the file: appends a last line without a line break.
     ///
     /// # Errors
-    /// If the header is wrong or missing.
-    pub fn end(&mut self, lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
-        if let Some(mut splitter) = self.splitter.take()
-            && let Some(line) = splitter.end()
-        {
-            self.read_line(line, lines)?;
+    /// If the header is wrong or missing, or the file is not what its check found.
+    pub fn end(&mut self, parsed: &mut ParsedLines) -> Result<(), UnreadableFile> {
+        if self.reader.is_none() {
+            self.read_start(parsed)?;
         }
+        self.read(&[], true, parsed)?;
         if self.header.is_none() && self.format != FileFormat::Ndjson {
-            return Err(UnreadableFile(
-                "line 1: the header is missing: status, channel, createdAt …".to_owned(),
-            ));
+            return Err(UnreadableFile::NoHeader);
         }
         Ok(())
     }
 
-    fn start(&self, bytes: &[u8]) -> Result<LineSplitter, UnreadableFile> {
-        if UTF_16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
-            return Err(UnreadableFile("line 1: this is UTF-16; save the file as UTF-8".to_owned()));
-        }
-        if self.format == FileFormat::Ndjson {
-            if bytes.trim_ascii_start().starts_with(b"[") {
-                let message = "line 1: this is a JSON array; write one object a line (NDJSON)";
-                return Err(UnreadableFile(message.to_owned()));
-            }
-            return Ok(LineSplitter::new(None));
-        }
-        Ok(LineSplitter::new(Some(detect_delimiter(bytes))))
+    fn read_start(&mut self, parsed: &mut ParsedLines) -> Result<(), UnreadableFile> {
+        let start = std::mem::take(&mut self.start);
+        self.reader = Some(LineReader::new(&start, self.encoding, &self.format)?);
+        self.read(&start, false, parsed)
     }
 
-    fn read_line(&mut self, line: &RawLine, lines: &mut Vec<ParsedLine>) -> Result<(), UnreadableFile> {
+    fn read(&mut self, bytes: &[u8], is_last: bool, parsed: &mut ParsedLines) -> Result<(), UnreadableFile> {
+        let Some(mut reader) = self.reader.take() else { return Ok(()) };
+        let LineReader { decoder, splitter, dialect } = &mut reader;
+        let text = decoder.decode(bytes, is_last)?;
+        splitter.feed(text.as_bytes(), |line| self.read_line(line, *dialect, parsed))?;
+        if is_last && let Some(line) = splitter.end() {
+            self.read_line(line, *dialect, parsed)?;
+        }
+        self.reader = Some(reader);
+        Ok(())
+    }
+
+    fn read_line(
+        &mut self,
+        line: &RawLine,
+        dialect: Option<CsvDialect>,
+        parsed: &mut ParsedLines,
+    ) -> Result<(), UnreadableFile> {
+        if dialect.map_or_else(|| line.is_blank(), |dialect| dialect.skips(line)) {
+            parsed.skipped += 1;
+            return Ok(());
+        }
         let given = match (&self.format, &self.header) {
-            (FileFormat::Ndjson, _) if line.bytes().trim_ascii().is_empty() => return Ok(()),
             (FileFormat::Ndjson, _) => check_complete(line).and_then(|()| self.parse_object(line)),
             (_, Some(header)) => check_complete(line).and_then(|()| self.parse_row(header, line)),
             (format, None) => {
                 self.header = Some(parse_header(format, line)?);
+                parsed.skipped += 1;
                 return Ok(());
             }
         };
@@ -146,7 +183,7 @@ impl SessionFileParser {
             self.content_ids.assign(&self.client, &mut given);
             given
         });
-        lines.push(ParsedLine { number: line.number, given });
+        parsed.lines.push(ParsedLine { number: line.number, given });
         Ok(())
     }
 
@@ -161,11 +198,11 @@ impl SessionFileParser {
         header: &ColumnPositions,
         line: &RawLine,
     ) -> Result<IncomingSession, Vec<FieldError>> {
-        if line.width() != header.width {
+        let cells = line.cells().ok_or_else(|| line_error("The line is not text."))?;
+        if cells.iter().skip(header.width).any(|cell| !cell.trim().is_empty()) {
             let message = format!("The line has {} cells, the header has {}.", line.width(), header.width);
             return Err(line_error(message));
         }
-        let cells = line.cells().ok_or_else(|| line_error("The line is not UTF-8 text."))?;
         SessionRecord::parse(self.now, |name| unescape_formula(header.cell(&cells, name)))
     }
 }
@@ -175,49 +212,14 @@ pub(crate) fn in_line(error: &serde_json::Error) -> String {
     error.to_string().replace("at line 1 column", "at column")
 }
 
-/// The column names of a CSV and the cells of the first `samples` lines, as far as these first bytes contain them.
-///
-/// # Errors
-/// If there is no readable header.
-pub fn read_columns(bytes: &[u8], samples: usize) -> Result<(Vec<String>, Vec<Vec<String>>), UnreadableFile> {
-    let bytes = bytes.strip_prefix(UTF_8_MARK).unwrap_or(bytes);
-    let mut splitter = LineSplitter::new(Some(detect_delimiter(bytes)));
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    // An error stops the splitter once there are enough lines.
-    let _is_enough = splitter.feed(bytes, |line| {
-        let cells = line.cells().unwrap_or_default();
-        rows.push(cells.into_iter().map(|cell| cell.trim().to_owned()).collect());
-        if rows.len() > samples { Err(()) } else { Ok(()) }
-    });
-    if rows.len() <= samples
-        && let Some(cells) = splitter.end().and_then(RawLine::cells)
-    {
-        rows.push(cells.into_iter().map(|cell| cell.trim().to_owned()).collect());
-    }
-    let mut rows = rows.into_iter();
-    match rows.next() {
-        Some(names) if !names.is_empty() => Ok((names, rows.collect())),
-        _ => Err(UnreadableFile("line 1: the header is missing or not UTF-8 text".to_owned())),
-    }
-}
-
-/// The delimiter that occurs most often in the first line.
-fn detect_delimiter(bytes: &[u8]) -> u8 {
-    let line = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
-    let count = |delimiter: &u8| line.split(|byte| byte == delimiter).count();
-    // `max_by_key` returns the last maximum; `rev()` makes the comma win ties.
-    DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
-}
-
 fn parse_header(format: &FileFormat, line: &RawLine) -> Result<ColumnPositions, UnreadableFile> {
-    let at_line = |message: String| UnreadableFile(format!("line {}: {message}", line.number));
-    let names = line.cells().ok_or_else(|| at_line("the header is not UTF-8 text".to_owned()))?;
+    let names = line.cells().filter(|_| line.is_complete()).ok_or(UnreadableFile::NoHeader)?;
     match format {
         FileFormat::PlacedCsv(columns) => ColumnPositions::from_columns(columns),
         FileFormat::Csv(mappings) => ColumnPositions::from_names(&names, mappings),
         FileFormat::Ndjson => ColumnPositions::from_names(&names, &[]),
     }
-    .map_err(at_line)
+    .map_err(|message| UnreadableFile::Header { line: line.number, message })
 }
 
 fn check_complete(line: &RawLine) -> Result<(), Vec<FieldError>> {
@@ -234,4 +236,47 @@ fn check_complete(line: &RawLine) -> Result<(), Vec<FieldError>> {
 
 fn line_error(message: impl Into<std::borrow::Cow<'static, str>>) -> Vec<FieldError> {
     vec![FieldError::new("line", message)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of each line that should contain a session, whether it does, and the number of other lines.
+    fn parse(file: &[u8], step: usize, encoding: FileEncoding) -> (Vec<(u64, bool)>, u64) {
+        let now = "2026-11-23T12:00:00Z".parse().unwrap();
+        let format = FileFormat::Csv(Vec::new());
+        let mut parser = SessionFileParser::new("cl_0000000001".parse().unwrap(), now, encoding, format);
+        let mut parsed = ParsedLines::default();
+        file.chunks(step).for_each(|bytes| parser.feed(bytes, &mut parsed).unwrap());
+        parser.end(&mut parsed).unwrap();
+        (parsed.lines.iter().map(|line| (line.number, line.given.is_ok())).collect(), parsed.skipped)
+    }
+
+    #[test]
+    fn lines_do_not_depend_on_the_chunks() {
+        let file = "\u{feff}\r\n\"Agent; Name\";status;channel;createdAt;endedAt;notes;;\r\n\
+            Zoë;missed;chat;2026-11-23T10:00:00Z;2026-11-23T10:00:30Z;\"a\r\nb\";;\r\n\
+            ;;\r\n\
+            Ann;missed;chat;2026-11-23T10:00:00Z;2026-11-23T10:00:30Z\r\n\
+            Ben;missed;chat";
+        let utf_16: Vec<u8> = file.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let expected = (vec![(3, true), (6, true), (7, false)], 3);
+        for step in [1, 2, 3, 16, 100, 10_000] {
+            assert_eq!(parse(file.as_bytes(), step, FileEncoding::Utf8), expected, "{step}");
+            assert_eq!(parse(&utf_16, step, FileEncoding::Utf16), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_start_without_enough_bytes_is_completed_by_the_next_chunk() {
+        let line = "Ann;missed;chat;2026-11-23T10:00:00Z;2026-11-23T10:00:30Z\n";
+        let count = START_BYTES * 3 / line.len();
+        let file = format!("agentName;status;channel;createdAt;endedAt\n{}", line.repeat(count));
+        for step in [16, 4096, START_BYTES - 1, START_BYTES, START_BYTES + 1] {
+            let (lines, skipped) = parse(file.as_bytes(), step, FileEncoding::Utf8);
+            assert_eq!((lines.len(), skipped), (count, 1), "{step}");
+            assert!(lines.iter().all(|(_, is_session)| *is_session), "{step}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use diesel::{
 use uuid::Uuid;
 
 use super::{
+    encoding::FileEncoding,
     importer::{ImportSummary, RejectedLine},
     job::{ImportId, ImportJob, ImportState, ImportTransition},
 };
@@ -60,11 +61,12 @@ pub(crate) fn add_chunk(
         .map(|_rows| ())
 }
 
-/// A file that was received completely.
+/// A file that was received completely and checked.
 pub(crate) struct UploadedFile {
     pub(crate) chunks: i32,
     pub(crate) bytes: i64,
     pub(crate) is_json: bool,
+    pub(crate) encoding: FileEncoding,
     /// The state that its import is in now.
     pub(crate) state: ImportState,
 }
@@ -80,6 +82,7 @@ pub(crate) fn end_upload(
             imports::bytes.eq(file.bytes),
             imports::state.eq(file.state),
             imports::is_json.eq(file.is_json),
+            imports::encoding.eq(file.encoding),
         ))
         .execute(connection)
         .map(|_rows| ())
@@ -206,6 +209,7 @@ pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportId) -
             imports::updated.eq(0),
             imports::unchanged.eq(0),
             imports::rejected.eq(0),
+            imports::skipped.eq(0),
         ))
         .execute(connection)
         .map(|_rows| ())
@@ -272,8 +276,8 @@ pub(crate) struct ChunkResult<'a> {
     pub(crate) earlier_errors: usize,
     /// The state of the import after its last chunk.
     pub(crate) next_state: Option<ImportState>,
-    /// Why the file is unreadable, as a sentence.
-    pub(crate) failure: Option<&'a str>,
+    /// Why the file is unreadable, as sentences.
+    pub(crate) failure: Option<String>,
 }
 
 /// Adds the result of the next chunk.
@@ -289,7 +293,8 @@ pub(crate) fn save_chunk_result(
             imports::updated.eq(imports::updated + count(result.summary.updated)),
             imports::unchanged.eq(imports::unchanged + count(result.summary.unchanged)),
             imports::rejected.eq(imports::rejected + count(result.summary.rejected)),
-            imports::failure.eq(result.failure),
+            imports::skipped.eq(imports::skipped + count(result.summary.skipped)),
+            imports::failure.eq(result.failure.as_deref()),
             imports::heartbeat_at.eq(now),
         ))
         .execute(connection)?;

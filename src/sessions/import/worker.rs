@@ -10,8 +10,9 @@ use super::{
     dry_run::DryRunState,
     importer::{ImportMode, ImportSummary, split_rejected},
     job::{ImportId, ImportJob, ImportState},
-    parser::{ParsedLine, SessionFileParser, UnreadableFile},
+    parser::{ParsedLines, SessionFileParser},
     store::{self, ChunkResult, REJECTED_FIELDS_MAX},
+    unreadable_file::UnreadableFile,
 };
 use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
@@ -125,7 +126,7 @@ pub struct ClaimedImport {
 impl ClaimedImport {
     fn new(job: ImportJob) -> Self {
         let client = job.client_id.clone();
-        let parser = SessionFileParser::new(client.clone(), time::now(), job.format());
+        let parser = SessionFileParser::new(client.clone(), time::now(), job.encoding, job.format());
         let is_real = job.state == ImportState::Importing;
         let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRunState::default()) };
         let import = ImportId { client, id: job.import_id };
@@ -144,8 +145,8 @@ impl ClaimedImport {
         let Some(bytes) = chunk else { return Ok(false) };
         self.next_chunk += 1;
         let is_last = self.next_chunk >= self.job.chunks;
-        let (lines, failure) = self.parse(&bytes, is_last);
-        let (sessions, rejected) = split_rejected(lines);
+        let (parsed, failure) = self.parse(&bytes, is_last);
+        let (sessions, rejected) = split_rejected(parsed.lines);
         let earlier_errors = self.error_count.min(REJECTED_FIELDS_MAX);
         self.error_count += rejected.iter().map(|line| line.errors.len()).sum::<usize>();
         if self.next_chunk <= self.job.chunks_done {
@@ -154,11 +155,12 @@ impl ClaimedImport {
         }
         let mut summary = self.mode.apply(connection, &self.import.client, &sessions)?;
         summary.rejected += u64::try_from(rejected.len()).unwrap_or(u64::MAX);
+        summary.skipped += parsed.skipped;
         let next_state = match &failure {
             Some(_) => Some(ImportState::Failed),
             None => is_last.then(|| after_last_chunk(state)),
         };
-        let failure = failure.as_ref().map(|error| error.0.as_str());
+        let failure = failure.map(|reason| reason.to_string());
         let result = ChunkResult { summary, rejected: &rejected, earlier_errors, next_state, failure };
         store::save_chunk_result(connection, &self.import, &result)?;
         self.is_done = next_state == Some(ImportState::Done);
@@ -173,13 +175,13 @@ impl ClaimedImport {
         audit::record(connection, &self.import.client, &AuditContext::new(chain_key, actor), &event)
     }
 
-    fn parse(&mut self, bytes: &[u8], is_last: bool) -> (Vec<ParsedLine>, Option<UnreadableFile>) {
-        let mut lines = Vec::new();
-        let mut parsed = self.parser.feed(bytes, &mut lines);
-        if parsed.is_ok() && is_last {
-            parsed = self.parser.end(&mut lines);
+    fn parse(&mut self, bytes: &[u8], is_last: bool) -> (ParsedLines, Option<UnreadableFile>) {
+        let mut parsed = ParsedLines::default();
+        let mut result = self.parser.feed(bytes, &mut parsed);
+        if result.is_ok() && is_last {
+            result = self.parser.end(&mut parsed);
         }
-        (lines, parsed.err())
+        (parsed, result.err())
     }
 }
 
@@ -189,10 +191,11 @@ fn after_last_chunk(state: ImportState) -> ImportState {
 
 /// The audit event of an import. It has the counts but not the file's name, which may contain a person's.
 pub(crate) fn import_finished(summary: &ImportSummary) -> AuditEvent {
-    let ImportSummary { created, updated, unchanged, rejected } = summary;
+    let ImportSummary { created, updated, unchanged, rejected, skipped } = summary;
     AuditEvent::new(EventKind::ImportFinished)
         .with("created", created)
         .with("updated", updated)
         .with("unchanged", unchanged)
         .with("rejected", rejected)
+        .with("skipped", skipped)
 }

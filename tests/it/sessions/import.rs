@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use uptok::{
     sessions::{
-        self, DryRunState, FileFormat, ImportMode, ImportObserver, ImportSummary, RejectedLine,
-        SessionFileParser,
+        self, DryRunState, FileEncoding, FileFormat, FileKind, ImportMode, ImportObserver, ImportSummary,
+        RejectedLine, SessionFileParser,
     },
     web::time::now,
 };
@@ -36,7 +36,9 @@ pub(super) fn import_file(
     file: &[u8],
     progress: &mut ProgressLog,
 ) -> anyhow::Result<ImportSummary> {
-    let parser = SessionFileParser::new(client.parse().unwrap(), now(), format);
+    let kind = if format == FileFormat::Ndjson { FileKind::Ndjson } else { FileKind::Csv };
+    sessions::check_file(file, FileEncoding::Utf8, Some(kind))?;
+    let parser = SessionFileParser::new(client.parse().unwrap(), now(), FileEncoding::Utf8, format);
     sessions::import(&mut db.connect(), file, parser, mode, progress)
 }
 
@@ -56,7 +58,7 @@ pub(super) fn dry_run(db: &TestDb, client: &str, format: FileFormat, file: &str)
 }
 
 /// Creates a database with one client.
-fn create_client() -> (TestDb, &'static str) {
+pub(super) fn create_client() -> (TestDb, &'static str) {
     let db = TestDb::new();
     db.execute("insert into clients (client_id, name) values ('cl_0000000001', 'Ada')");
     db.execute("insert into session_counters (client_id) values ('cl_0000000001')");
@@ -64,7 +66,12 @@ fn create_client() -> (TestDb, &'static str) {
 }
 
 pub(super) fn counts(created: u64, updated: u64, unchanged: u64, rejected: u64) -> ImportSummary {
-    ImportSummary { created, updated, unchanged, rejected }
+    ImportSummary { created, updated, unchanged, rejected, skipped: 0 }
+}
+
+/// The counts of a CSV without blank lines: its header is skipped.
+fn csv_counts(created: u64, updated: u64, unchanged: u64, rejected: u64) -> ImportSummary {
+    ImportSummary { skipped: 1, ..counts(created, updated, unchanged, rejected) }
 }
 
 /// Builds a CSV file with `count` lines, each with an id; every second session is answered.
@@ -92,13 +99,16 @@ fn repeated_import_creates_no_duplicates() {
     let csv = build_csv(12_000);
 
     let mut progress = ProgressLog::default();
-    assert_eq!(import_csv(&db, client, &csv, &mut progress).unwrap(), counts(12_000, 0, 0, 0));
+    assert_eq!(import_csv(&db, client, &csv, &mut progress).unwrap(), csv_counts(12_000, 0, 0, 0));
     assert!(progress.batches >= 3, "{}", progress.batches);
-    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(0, 0, 12_000, 0));
+    assert_eq!(
+        import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(),
+        csv_counts(0, 0, 12_000, 0)
+    );
     let changed = csv.replace("id-7,completed", "id-7,failed");
     assert_eq!(
         import_csv(&db, client, &changed, &mut ProgressLog::default()).unwrap(),
-        counts(0, 1, 11_999, 0)
+        csv_counts(0, 1, 11_999, 0)
     );
 
     let dense = "select (count(*) = max(sequence) and count(distinct sequence) = count(*) \
@@ -123,9 +133,12 @@ fn rejected_lines_are_reported_by_number_and_valid_ones_imported() {
 
     let summary = import_csv(&db, client, csv, &mut progress).unwrap();
 
-    assert_eq!(summary, counts(2, 0, 0, 3));
+    assert_eq!(summary, csv_counts(2, 0, 0, 3));
     let lines: Vec<_> = progress.rejected.iter().map(|(line, fields)| (*line, fields.join(" "))).collect();
-    assert_eq!(lines, [(3, "status rating".to_owned()), (4, "line".to_owned()), (5, "endedAt".to_owned())]);
+    assert_eq!(
+        lines,
+        [(3, "status rating".to_owned()), (4, "endedAt".to_owned()), (5, "endedAt".to_owned())]
+    );
     assert_eq!(
         db.query_text("select string_agg(external_id, '' order by sequence) as answer from sessions"),
         "ae"
@@ -139,9 +152,9 @@ fn invalid_header_is_refused_and_names_the_column() {
         ("id,status\na,b\n", "id"),
         ("status,status,channel,createdAt,endedAt\n", "twice"),
         ("status,channel,createdAt\n", "endedAt"),
-        ("", "status"),
-        ("\u{0}\u{1}binary", "binary"),
-        ("\n\n", "status"),
+        ("", "empty"),
+        ("\u{0}\u{1}binary", "no header"),
+        ("\n\n", "empty"),
     ] {
         let error = import_csv(&db, client, csv, &mut ProgressLog::default()).unwrap_err().to_string();
         assert!(error.contains(word), "{csv:?}: {error}");
@@ -153,7 +166,7 @@ fn invalid_header_is_refused_and_names_the_column() {
 fn byte_order_mark_is_skipped() {
     let (db, client) = create_client();
     let csv = format!("\u{feff}{}", build_csv(1));
-    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(1, 0, 0, 0));
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), csv_counts(1, 0, 0, 0));
 }
 
 #[test]
@@ -162,7 +175,7 @@ fn last_line_of_a_repeated_id_wins() {
     let line = |status: &str| format!("a,{status},video,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z\n");
     let csv = format!("externalId,status,channel,createdAt,endedAt\n{}{}", line("missed"), line("failed"));
 
-    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(1, 1, 0, 0));
+    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), csv_counts(1, 1, 0, 0));
     assert_eq!(db.query_text("select status as answer from sessions"), "failed");
 }
 
@@ -227,7 +240,7 @@ async fn exported_csv_reimports_without_changes() {
     let exported = app.export(&[("clientKey", &key), ("format", "csv")]).await.body;
     let again = import_csv(&app.db, &client, &exported, &mut ProgressLog::default()).unwrap();
 
-    assert_eq!(again, counts(0, 0, 50, 0));
+    assert_eq!(again, csv_counts(0, 0, 50, 0));
 }
 
 /// Builds lines with neither the sender's id nor ours; some are identical.
@@ -243,10 +256,19 @@ fn lines_without_ids_import_once_and_identical_lines_are_kept() {
     let (db, client) = create_client();
     let csv = build_csv_without_ids(7000);
 
-    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(7000, 0, 0, 0));
-    assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), counts(0, 0, 7000, 0));
+    assert_eq!(
+        import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(),
+        csv_counts(7000, 0, 0, 0)
+    );
+    assert_eq!(
+        import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(),
+        csv_counts(0, 0, 7000, 0)
+    );
     let more = format!("{csv}missed,video,2026-01-01T10:00:00Z,2026-01-01T10:02:00Z,note 0\n");
-    assert_eq!(import_csv(&db, client, &more, &mut ProgressLog::default()).unwrap(), counts(1, 0, 7000, 0));
+    assert_eq!(
+        import_csv(&db, client, &more, &mut ProgressLog::default()).unwrap(),
+        csv_counts(1, 0, 7000, 0)
+    );
     assert_eq!(
         db.query_text("select count(distinct session_id)::text || min(substr(session_id::text, 15, 1)) as answer from sessions"),
         "70017"
@@ -271,7 +293,8 @@ fn interrupted_import_is_completed_by_the_next_one() {
         db.execute("update session_counters set recorded = 0");
         db.execute("delete from session_days");
         let csv = format!("{csv}{}", csv.split_once('\n').unwrap().1.replace("id-", "more-"));
-        let parser = SessionFileParser::new(client.parse().unwrap(), now(), FileFormat::Csv(Vec::new()));
+        let format = FileFormat::Csv(Vec::new());
+        let parser = SessionFileParser::new(client.parse().unwrap(), now(), FileEncoding::Utf8, format);
         sessions::import(&mut db.connect(), csv.as_bytes(), parser, ImportMode::Real, StopHalfway(&db))
             .unwrap_err();
         let stored: u64 = db.query_text("select count(*)::text as answer from sessions").parse().unwrap();
@@ -279,7 +302,7 @@ fn interrupted_import_is_completed_by_the_next_one() {
 
         let completed = import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap();
 
-        assert_eq!(completed, counts(20_000 - stored, 0, stored, 0));
+        assert_eq!(completed, csv_counts(20_000 - stored, 0, stored, 0));
         assert_eq!(
             db.query_text("select concat_ws(' ', count(*), max(sequence), (select recorded from session_counters)) as answer from sessions"),
             "20000 20000 20000"
@@ -328,7 +351,7 @@ fn dry_run_predicts_the_import_and_changes_nothing() {
     assert_eq!(import_csv(&db, client, &csv, &mut ProgressLog::default()).unwrap(), predicted);
     assert_eq!((predicted.rejected, predicted.created), (1, 3000));
     let again = dry_run(&db, client, FileFormat::Csv(Vec::new()), &build_csv_without_ids(101));
-    assert_eq!(again, counts(1, 0, 100, 0));
+    assert_eq!(again, csv_counts(1, 0, 100, 0));
 }
 
 #[test]
@@ -344,7 +367,7 @@ fn differently_named_columns_are_recognized_or_mapped() {
     let unmapped = run(mapped(&["Comment=notes"])).unwrap_err().to_string();
 
     assert!(unmapped.contains("“State”"), "{unmapped}");
-    assert_eq!(run(mapped(&["comment =Notes", "STATE="])).unwrap(), counts(1, 0, 0, 0));
+    assert_eq!(run(mapped(&["comment =Notes", "STATE="])).unwrap(), csv_counts(1, 0, 0, 0));
     assert_eq!(db.query_text("select external_id || notes as answer from sessions"), "agood; bad");
 }
 
@@ -357,7 +380,6 @@ fn unreadable_lines_are_reported_and_the_rest_is_imported() {
     let mut csv = b"\xef\xbb\xbfexternalId,status,channel,createdAt,endedAt,notes\r\n".to_vec();
     csv.extend(line("a", &format!("\"{}\r\n\"", "x".repeat(10 * 1024 * 1024))).into_bytes());
     csv.extend(line("b", "\"quote \"\" and\nline\"").into_bytes());
-    csv.extend(b"c,missed,chat,2026-01-01T10:00:00Z,2026-01-01T10:00:30Z,\xff\xfe\r\n");
     csv.extend(line("d", "\0").into_bytes());
     csv.extend(line("e", &"x".repeat(10_001)).into_bytes());
     csv.extend(line("f", "").into_bytes());
@@ -368,10 +390,10 @@ fn unreadable_lines_are_reported_and_the_rest_is_imported() {
     let format = (FileFormat::Csv(Vec::new()), ImportMode::Real);
     let summary = import_file(&db, client, format, &csv, &mut progress).unwrap();
 
-    assert_eq!(summary, counts(2, 0, 0, 5));
+    assert_eq!(summary, csv_counts(2, 0, 0, 4));
     let reported: Vec<String> =
         progress.rejected.iter().map(|(line, fields)| format!("{line} {}", fields.join(","))).collect();
-    assert_eq!(reported, ["2 line", "6 line", "7 notes", "8 notes", "10 line"]);
+    assert_eq!(reported, ["2 line", "6 notes", "7 notes", "9 line"]);
     assert_eq!(
         db.query_text("select string_agg(external_id, '' order by sequence) as answer from sessions"),
         "bf"
@@ -431,7 +453,7 @@ fn every_invalid_field_is_reported_by_name() {
             let mut progress = ProgressLog::default();
             let summary =
                 import_file(&db, client, (format, ImportMode::Real), file.as_bytes(), &mut progress).unwrap();
-            assert_eq!(summary, counts(0, 0, 0, 1), "{field}");
+            assert_eq!((summary.created, summary.rejected), (0, 1), "{field}");
             assert!(
                 progress.rejected[0].1.iter().any(|reported| reported == field),
                 "{field}: {:?}",
@@ -456,7 +478,7 @@ fn ndjson_is_imported_and_bad_lines_are_reported() {
         import_file(&db, client, (FileFormat::Ndjson, ImportMode::Real), file.as_bytes(), &mut progress)
             .unwrap();
 
-    assert_eq!(summary, counts(2, 0, 0, 3));
+    assert_eq!(summary, ImportSummary { skipped: 1, ..counts(2, 0, 0, 3) }, "one line is blank");
     assert_eq!(progress.rejected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
     for (file, word) in [("[{}]", "one object a line"), ("\u{feff}[", "one object a line")] {
         let error = import_file(
@@ -494,14 +516,16 @@ async fn export_reimports_at_the_same_and_at_another_client() {
             let mode = (format.clone(), ImportMode::Real);
             import_file(&app.db, client, mode, file.as_bytes(), &mut ProgressLog::default()).unwrap()
         };
-        assert_eq!(into(&ada_client), counts(0, 0, 100, 0), "{name}");
-        let expected = if name == "csv" { counts(100, 0, 0, 0) } else { counts(0, 0, 100, 0) };
+        let is_csv = name == "csv";
+        let unchanged = if is_csv { csv_counts(0, 0, 100, 0) } else { counts(0, 0, 100, 0) };
+        assert_eq!(into(&ada_client), unchanged, "{name}");
+        let expected = if is_csv { csv_counts(100, 0, 0, 0) } else { unchanged };
         assert_eq!(into(&eve_client), expected, "{name}");
     }
 }
 
 /// Runs `uptok import` on this database.
-fn run_import(db: &TestDb, arguments: &[&str]) -> Output {
+pub(super) fn run_import(db: &TestDb, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_uptok"))
         .args(["import", "--database-url", &db.url, "--secret", SECRET])
         .args(arguments)
@@ -535,15 +559,15 @@ fn command_line_import_reports_counts_and_fails_on_rejected_lines() {
     assert!(code == 1 && error.contains("“Call”"), "{error}");
     assert_eq!(
         read_output(&dry).1,
-        "Nothing is stored. It would be 10 created, 0 updated, 0 unchanged, 0 rejected\n"
+        "Nothing is stored. It would be 10 created, 0 updated, 0 unchanged, 0 rejected, 1 skipped\n"
     );
     assert_eq!((dry.status.code(), none.as_str()), (Some(0), "0"));
     assert_eq!(
         (imported.status.code(), read_output(&imported).1.as_str()),
-        (Some(0), "10 created, 0 updated, 0 unchanged, 0 rejected\n")
+        (Some(0), "10 created, 0 updated, 0 unchanged, 0 rejected, 1 skipped\n")
     );
     let (code, out, error) = read_output(&bad);
-    assert_eq!((code, out.as_str()), (1, "0 created, 0 updated, 0 unchanged, 2 rejected\n"));
+    assert_eq!((code, out.as_str()), (1, "0 created, 0 updated, 0 unchanged, 2 rejected, 0 skipped\n"));
     assert!(error.contains("line 1: status: ") && error.contains("line 2: status: "), "{error}");
     assert!(read_output(&unknown_client).2.contains("there is no client"));
 }

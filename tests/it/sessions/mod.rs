@@ -2,6 +2,7 @@ mod erasure;
 mod export;
 mod get;
 mod import;
+mod import_files;
 mod import_of_export;
 mod import_pages;
 mod list;
