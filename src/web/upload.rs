@@ -11,12 +11,13 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{
     FromRequest, HttpRequest, dev,
     error::PayloadError,
-    http::header::CONTENT_ENCODING,
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE},
     web::{Bytes, BytesMut},
 };
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
+use super::multipart::headers_with_boundary;
 use crate::error::AppError;
 
 /// Size of a chunk. The last one of a file may be smaller.
@@ -29,6 +30,8 @@ const TOTAL_SECONDS: u64 = 3600;
 const PARTS_MAX: usize = 8;
 /// Maximum size of a field before the file, in bytes.
 const FIELD_MAX: usize = 1024;
+/// The boundary must occur within this many bytes.
+const START_MAX: usize = 8 * 1024;
 
 /// A request whose body is a form with a file, not read yet.
 pub struct UploadRequest {
@@ -69,13 +72,15 @@ impl MultipartFile {
             return Err(AppError::UnsupportedType);
         }
         let mut bytes_left = limit;
-        let limited = payload.map(move |chunk| {
+        let mut limited = payload.map(move |chunk| {
             let chunk = chunk?;
             bytes_left = bytes_left.checked_sub(chunk.len()).ok_or(PayloadError::Overflow)?;
             Ok(chunk)
         });
-        let mut parts = Multipart::new(request.headers(), limited);
         let deadline = Instant::now() + Duration::from_secs(TOTAL_SECONDS);
+        let start = read_start(&mut limited, deadline, limit).await?;
+        let headers = headers_with_boundary(request.headers().get(CONTENT_TYPE), &start)?;
+        let mut parts = Multipart::new(&headers, stream::iter([Ok(start)]).chain(limited));
         let mut fields = Vec::new();
         for _ in 0..PARTS_MAX {
             let Some(part) = within(deadline, parts.next()).await? else { break };
@@ -129,6 +134,25 @@ impl MultipartFile {
         let length = self.rest.len().min(CHUNK_BYTES);
         Ok((length > 0).then(|| self.rest.split_to(length).freeze()))
     }
+}
+
+/// Reads the first lines of the body, up to one that begins with `--`, because it may be the boundary.
+async fn read_start(
+    body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    deadline: Instant,
+    limit: usize,
+) -> Result<Bytes, AppError> {
+    let mut start = BytesMut::new();
+    while !has_delimiter(&start) && start.len() < START_MAX {
+        let Some(bytes) = within(deadline, body.next()).await? else { break };
+        let bytes = bytes.map_err(|error| upload_error(&MultipartError::Payload(error), limit))?;
+        start.extend_from_slice(&bytes);
+    }
+    Ok(start.freeze())
+}
+
+fn has_delimiter(start: &[u8]) -> bool {
+    start.split_inclusive(|byte| *byte == b'\n').any(|line| line.starts_with(b"--") && line.ends_with(b"\n"))
 }
 
 async fn read_text(mut part: Field, deadline: Instant, limit: usize) -> Result<String, AppError> {

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     error::{AppError, FieldError},
-    web::body::FormFields,
+    web::{body::FormFields, urlencoded},
 };
 
 /// The form field of the key.
@@ -53,7 +53,7 @@ impl<const LIMIT: usize> FromRequest for ApiForm<LIMIT> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let in_query = refuse_key_in_query(request.query_string());
         let bearer = bearer(request);
-        let fields = FormFields::<LIMIT>::from_request(request, payload);
+        let fields = <FormFields<LIMIT> as FromRequest>::from_request(request, payload);
         Box::pin(async move {
             in_query?;
             let bearer = bearer?;
@@ -92,7 +92,7 @@ impl FromRequest for BearerKey {
 /// The query string of an API request.
 ///
 /// # Errors
-/// 400 for more than 16 fields, a repeated field or control characters.
+/// 400 for more than 16 fields, a repeated field, control characters or text that is not UTF-8.
 #[derive(Debug)]
 pub(crate) struct ApiQuery(FormFields<0>);
 
@@ -109,8 +109,8 @@ impl FromRequest for ApiQuery {
     type Future = Ready<Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned();
-        let fields = FormFields::from_pairs(pairs);
+        let pairs = urlencoded::parse_pairs(request.query_string().as_bytes());
+        let fields = pairs.and_then(FormFields::from_pairs);
         ready(fields.and_then(|fields| refuse_control_characters(&fields).map(|()| Self(fields))))
     }
 }
