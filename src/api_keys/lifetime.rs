@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use crate::web::time::midnight;
+use crate::web::{number::trim_zero_fraction, time::midnight, time_parser::parse_day};
 
 /// How long a new key is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +73,13 @@ impl FromStr for KeyLifetime {
         if let Some(day) = parse_day(text) {
             return Ok(Self::Through(day));
         }
+        let text = trim_zero_fraction(text);
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(LifetimeError::Unknown);
         }
         let days = text.parse().ok().filter(|days| (1..=Self::DAYS_MAX).contains(days));
         days.map(Self::Days).ok_or(LifetimeError::TooLong)
     }
-}
-
-/// Parses `2027-01-31` and no other format, such as a year of five digits.
-fn parse_day(text: &str) -> Option<NaiveDate> {
-    (text.len() == 10 && text.starts_with(|first: char| first.is_ascii_digit()))
-        .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
-        .flatten()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,7 +153,7 @@ impl FromStr for GracePeriod {
         if text.is_empty() {
             return Ok(Self::None);
         }
-        text.parse().ok().and_then(Self::from_seconds).ok_or(GracePeriodError)
+        trim_zero_fraction(text).parse().ok().and_then(Self::from_seconds).ok_or(GracePeriodError)
     }
 }
 
@@ -184,11 +178,12 @@ mod tests {
         assert_eq!(KeyLifetime::from_form("date", ""), Err(LifetimeError::Day));
         assert_eq!("2026-12-31".parse(), Ok(KeyLifetime::Through(new_year)));
         assert_eq!("never".parse(), Ok(KeyLifetime::Never));
+        assert_eq!("30.0".parse(), Ok(KeyLifetime::Days(30)));
         for text in ["0", "3651", "99999999999999999999"] {
             assert_eq!(text.parse::<KeyLifetime>(), Err(LifetimeError::TooLong), "{text}");
         }
         for text in
-            ["", "Never", "-1", "+9", "1.5", "2026-13-01", "2026-1-01", "+12026-1-1", "２０", "2026-02-30"]
+            ["", "Never", "-1", "+9", "1.5", "2026-13-01", "-9999-1-01", "+12026-1-1", "２０", "2026-02-30"]
         {
             assert_eq!(text.parse::<KeyLifetime>(), Err(LifetimeError::Unknown), "{text}");
         }
@@ -209,6 +204,7 @@ mod tests {
     fn a_grace_is_one_of_four() {
         assert_eq!("".parse(), Ok(GracePeriod::None));
         assert_eq!("604800".parse(), Ok(GracePeriod::Week));
+        assert_eq!("3600.0".parse(), Ok(GracePeriod::Hour));
         assert_eq!("60".parse::<GracePeriod>(), Err(GracePeriodError));
         assert_eq!("-3600".parse::<GracePeriod>(), Err(GracePeriodError));
     }

@@ -4,6 +4,7 @@ use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::key::KeyStatus;
+use crate::web::number::trim_zero_fraction;
 
 /// The longest search, in characters.
 const SEARCH_MAX: usize = 64;
@@ -40,7 +41,10 @@ impl KeyListQuery {
                 "q" => query.search = search_text(&value),
                 "status" => query.status = KeyStatus::from_name(&value),
                 "sort" => query.sort = KeySort::from_name(&value).unwrap_or_default(),
-                "page" => query.page = value.parse().ok().filter(|page| *page > 0).unwrap_or(1),
+                "page" => {
+                    let page = trim_zero_fraction(&value).parse().ok();
+                    query.page = page.filter(|page| *page > 0).unwrap_or(1);
+                }
                 _ => {}
             }
         }

@@ -11,7 +11,7 @@ use diesel::{
 };
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::db::sql::text_enum;
+use crate::{db::sql::text_enum, web::number::trim_zero_fraction};
 
 text_enum! {
     /// What a key may do. The text is the same in the form, the database and the API.
@@ -121,7 +121,7 @@ impl FromStr for RequestsPerMinute {
     type Err = RequestLimitError;
 
     fn from_str(text: &str) -> Result<Self, RequestLimitError> {
-        let text = text.trim();
+        let text = trim_zero_fraction(text.trim());
         if text.is_empty() {
             return Ok(Self::default());
         }
@@ -290,6 +290,7 @@ mod tests {
     fn a_limit_is_digits_up_to_a_million() {
         assert_eq!("".parse(), Ok(RequestsPerMinute::default()));
         assert_eq!(" 0 ".parse(), Ok(RequestsPerMinute(0)));
+        assert_eq!("60.0".parse(), Ok(RequestsPerMinute(60)));
         assert_eq!("1000000".parse(), Ok(RequestsPerMinute(1_000_000)));
         for text in ["1000001", "99999999999999999999"] {
             assert_eq!(text.parse::<RequestsPerMinute>(), Err(RequestLimitError::TooHigh), "{text}");

@@ -1,12 +1,11 @@
 //! The query string of the audit log: filters and position.
 
-use chrono::NaiveDate;
-
 use super::list::AuditFilter;
 use crate::web::{
     form::FormState,
     list::{ListAddress, PageDirection},
     time::midnight,
+    time_parser,
 };
 
 /// The filters, in the order of the form.
@@ -26,8 +25,8 @@ impl AuditQuery {
         let address = ListAddress::parse(path, query, FILTERS);
         let mut form = address.form();
         let mut parse_day = |name: &'static str| {
-            let day = address.filter(name)?.parse::<NaiveDate>();
-            form.check(name, day.map_err(|_malformed| "Write the day as YYYY-MM-DD.")).map(midnight)
+            let day = time_parser::parse_day(address.filter(name)?);
+            form.check(name, day.ok_or("Write the day as YYYY-MM-DD.")).map(midnight)
         };
         let (from, to) = (parse_day("from"), parse_day("to"));
         // No record has a control character, and PostgreSQL rejects NUL.

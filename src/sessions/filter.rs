@@ -1,9 +1,13 @@
 //! Which sessions a list or an export selects.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 
 use super::fields::{Channel, SessionStatus};
-use crate::web::form::FieldReader;
+use crate::web::{
+    form::FieldReader,
+    time::midnight,
+    time_parser::{parse_day, parse_instant},
+};
 
 /// A filter on sessions; the empty one selects all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,18 +39,9 @@ impl SessionFilter {
 }
 
 fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .ok()
-        .or_else(|| day().map(|day| day.and_time(NaiveTime::MIN).and_utc()))
-        .ok_or_else(|| {
-            let hint = "Write it like 2026-11-23 or 2026-11-23T10:45:06Z (RFC 3339).";
-            // A + in an address arrives as a blank, so the offset +01:00 is lost.
-            if text.contains(' ') {
-                format!("{hint} In an address a + is written %2B.")
-            } else {
-                hint.to_owned()
-            }
-        })
+    parse_instant(text).or_else(|| parse_day(text).map(midnight)).ok_or_else(|| {
+        let hint = "Write it like 2026-11-23 or 2026-11-23T10:45:06Z (RFC 3339).";
+        // A + in an address arrives as a blank, so the offset +01:00 is lost.
+        if text.contains(' ') { format!("{hint} In an address a + is written %2B.") } else { hint.to_owned() }
+    })
 }

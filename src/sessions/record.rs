@@ -9,7 +9,11 @@ use uuid::Uuid;
 use super::fields::{
     Channel, FIELDS, FormatValue as _, ParseValue, SessionField, SessionStatus, session_fields,
 };
-use crate::{error::FieldError, schema::sessions, web::form::FieldReader};
+use crate::{
+    error::FieldError,
+    schema::sessions,
+    web::{form::FieldReader, time_parser::parse_instant},
+};
 
 /// A record, and what identifies and dates it.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,8 +87,7 @@ impl SessionRecord {
         let updated_at = reader.read(&FIELDS.updated_at).flatten();
         let session_id = reader.read(&FIELDS.session_id).flatten();
         // We assign it, so a value from the sender that does not parse is ignored.
-        let recorded_at = DateTime::parse_from_rfc3339(field(FIELDS.recorded_at.name)).ok();
-        let recorded_at = recorded_at.map(|time| time.to_utc());
+        let recorded_at = parse_instant(field(FIELDS.recorded_at.name));
         let incoming = record.map(|record| IncomingSession { record, updated_at, session_id, recorded_at });
         reader.fields.finish(incoming).and_then(|incoming| incoming.ok_or_else(Vec::new))
     }
@@ -161,6 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_and_times_may_be_spelled_as_data_frames_do() {
+        let record = parse(&[
+            ("endedAt", "2026-11-23 10:05:10+00"),
+            ("durationSeconds", "300.0"),
+            ("rating", "5.00"),
+            ("orderValueMinor", "-4990.0"),
+        ]);
+        let record = record.unwrap();
+        assert_eq!(
+            (record.duration_seconds, record.rating, record.order_value_minor),
+            (Some(300), Some(5), Some(-4990))
+        );
+        assert_eq!(record.ended_at.to_rfc3339(), "2026-11-23T10:05:10+00:00");
+    }
+
+    #[test]
     fn tags_are_a_list() {
         assert_eq!(parse(&[("tags", "vip; repeat;;")]).unwrap().tags, ["vip", "repeat"]);
         assert!(parse(&[]).unwrap().tags.is_empty());
@@ -174,6 +193,9 @@ mod tests {
             ("channel", "fax"),
             ("createdAt", ""),
             ("createdAt", "yesterday"),
+            ("createdAt", "-9999-01-01T00:00:00Z"),
+            ("createdAt", "0000-01-01T00:00:00Z"),
+            ("endedAt", "+12345-01-01T00:00:00Z"),
             ("endedAt", "9999-01-01T00:00:00Z"),
             ("endedAt", "2026-11-23T09:00:00Z"),
             ("startedAt", "2026-11-23T09:00:00Z"),
@@ -184,6 +206,7 @@ mod tests {
             ("waitSeconds", "-1"),
             ("waitSeconds", "+1"),
             ("waitSeconds", "1.5"),
+            ("waitSeconds", "10.000"),
             ("durationSeconds", "99999999999"),
             ("wrapUpSeconds", "-1"),
             ("rating", "0"),

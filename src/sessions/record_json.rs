@@ -9,7 +9,10 @@ use super::{
     fields::{COLUMNS, FieldType, SESSION_FIELDS, SessionField},
     record::{IncomingSession, SessionRecord},
 };
-use crate::error::FieldError;
+use crate::{error::FieldError, text::sanitize, web::number::whole_number_text};
+
+/// An error repeats this many characters of the name of an unknown field.
+const NAME_MAX: usize = 64;
 
 /// Parses one object.
 ///
@@ -21,7 +24,7 @@ pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession
     };
     let unknown = fields.keys().filter(|name| !COLUMNS.contains(&name.as_str()));
     let mut errors: Vec<FieldError> =
-        unknown.map(|name| FieldError::new(name.clone(), "There is no such field.")).collect();
+        unknown.map(|name| FieldError::new(sanitize(name, NAME_MAX), "There is no such field.")).collect();
     let mut texts = Vec::new();
     for field in SESSION_FIELDS {
         match field_text(field, fields) {
@@ -54,7 +57,9 @@ fn field_text<'a>(
         (_, Some(Value::String(text))) if text.is_empty() => Ok("".into()),
         (FieldType::Tags, Some(Value::Array(tags))) => join_tags(tags).map(Cow::Owned),
         (FieldType::Tags, _) => Err("Send a list of text."),
-        (FieldType::Integer { .. }, Some(Value::Number(number))) => Ok(number.to_string().into()),
+        (FieldType::Integer { .. }, Some(Value::Number(number))) => {
+            whole_number_text(number).map(Cow::Owned).ok_or("Send a whole number, without a fraction.")
+        }
         (FieldType::Integer { .. }, _) => Err("Send a whole number, without quotes."),
         (_, Some(Value::String(text))) => Ok(text.as_str().into()),
         (_, Some(_)) => Err("Send text."),
@@ -90,6 +95,7 @@ mod tests {
     fn types_are_those_of_the_record() {
         let record = parse(&json!({})).unwrap().record;
         assert_eq!((record.rating, record.tags.join(",")), (Some(5), "vip,repeat".to_owned()));
+        assert_eq!(parse(&json!({"rating": 4.0})).unwrap().record.rating, Some(4));
     }
 
     #[test]
@@ -114,6 +120,7 @@ mod tests {
         assert_eq!(parse(&json!({"tags": ["a;b"]})).unwrap_err(), ["tags"]);
         assert_eq!(parse(&json!({"notes": "a\u{0}b"})).unwrap_err(), ["notes"]);
         assert_eq!(parse(&json!({"clientId": "cl_0000000000"})).unwrap_err(), ["clientId"]);
+        assert_eq!(parse(&json!({"a\u{0}b": 1})).unwrap_err(), ["ab"], "errors are stored");
     }
 
     #[test]

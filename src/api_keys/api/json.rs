@@ -16,7 +16,12 @@ use crate::{
     },
     error::{AppError, FieldError, FieldErrors},
     ids::PublicKey,
-    web::{form::FieldReader, time::rfc3339},
+    text::sanitize,
+    web::{
+        form::FieldReader,
+        number::{trim_zero_fraction, whole_number_text},
+        time::rfc3339,
+    },
 };
 
 /// Maximum of `perPage`. A larger number counts as this.
@@ -61,6 +66,7 @@ pub(crate) fn query<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<KeyLi
 }
 
 fn positive_number(text: &str) -> Result<u32, &'static str> {
+    let text = trim_zero_fraction(text);
     // `parse` would accept a leading plus sign.
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| is_number && *number > 0);
@@ -127,7 +133,7 @@ impl KeyBody {
     pub(crate) fn grace(mut self) -> Result<GracePeriod, AppError> {
         let grace = self.read_field("graceSeconds", |value| {
             let grace =
-                value.map(|it| it.as_u64().and_then(GracePeriod::from_seconds).ok_or(GracePeriodError));
+                value.map(|it| whole_number(it).and_then(GracePeriod::from_seconds).ok_or(GracePeriodError));
             grace.transpose().map_err(|error| error.to_string().into())
         });
         self.finish()?;
@@ -158,11 +164,15 @@ impl KeyBody {
     fn finish(&mut self) -> Result<(), AppError> {
         for name in self.fields.keys() {
             // The name is untrusted, so the error repeats only its beginning.
-            let name: String = name.chars().take(64).collect();
-            self.errors.add(name, "There is no such field.");
+            self.errors.add(sanitize(name, 64), "There is no such field.");
         }
         std::mem::take(&mut self.errors).finish(()).map_err(AppError::Invalid)
     }
+}
+
+/// A number that is whole by its value: 60 and 60.0.
+fn whole_number(value: &Value) -> Option<u64> {
+    whole_number_text(value.as_number()?)?.parse().ok()
 }
 
 const CHOOSE_SCOPE: &str = "Choose at least one of sessions:read, sessions:write and keys:manage.";
@@ -175,13 +185,13 @@ fn scopes(value: &Value) -> Result<Vec<Scope>, Cow<'static, str>> {
 }
 
 fn lifetime(value: &Value) -> Result<KeyLifetime, Cow<'static, str>> {
-    let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|days| days.to_string()));
+    let text = value.as_str().map(str::to_owned).or_else(|| whole_number(value).map(|days| days.to_string()));
     let text = text.ok_or_else(|| LifetimeError::Unknown.to_string())?;
     text.parse().map_err(|error: LifetimeError| error.to_string().into())
 }
 
 fn limit(value: &Value) -> Result<RequestsPerMinute, Cow<'static, str>> {
-    let number = value.as_u64().ok_or("Use a whole number from 0 to 1000000. 0 means no limit.")?;
+    let number = whole_number(value).ok_or("Use a whole number from 0 to 1000000. 0 means no limit.")?;
     number.to_string().parse().map_err(|error: crate::api_keys::RequestLimitError| error.to_string().into())
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::{AppError, FieldError},
     sessions::filter::SessionFilter,
-    web::form::FieldReader,
+    web::{form::FieldReader, number::trim_zero_fraction},
 };
 
 /// Default number of sessions per page.
@@ -137,12 +137,14 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn parse_page(text: &str) -> Result<i64, String> {
+    let text = trim_zero_fraction(text);
     let page = text.parse().ok().filter(|page| *page >= 1 && is_digits(text));
     page.ok_or_else(|| format!("Use a whole number from 1 to {}, in digits only.", i64::MAX))
 }
 
 /// Numbers above the maximum become the maximum, even if they overflow.
 fn parse_per_page(text: &str) -> Result<i64, String> {
+    let text = trim_zero_fraction(text);
     if !is_digits(text) || text.bytes().all(|byte| byte == b'0') {
         return Err(format!("Use a whole number from 1 to {PER_PAGE_MAX}, in digits only."));
     }
@@ -183,12 +185,18 @@ mod tests {
 
     #[test]
     fn numbers_are_digits_only_from_one() {
-        for text in ["0", "-1", "+1", " 1", "1.0", "1e3", "٣", "abc", "9223372036854775808"] {
+        for text in ["0", "0.0", "-1", "+1", " 1", "1.5", "1e3", "٣", "abc", "9223372036854775808"] {
             assert_eq!(parse(&[("page", text)]).unwrap_err()[0].field, "page", "{text}");
         }
         for text in ["0", "00", "-1", "+1", "ten"] {
             assert_eq!(parse(&[("perPage", text)]).unwrap_err()[0].field, "perPage", "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_may_have_a_fraction_of_zeros() {
+        let request = parse(&[("page", "2.0"), ("perPage", "10.00")]).unwrap();
+        assert_eq!((request.page, request.per_page), (2, 10));
     }
 
     #[test]
@@ -204,6 +212,9 @@ mod tests {
         assert_eq!(filter.from, filter.to);
         assert!(parse(&[("from", "2026-13-01")]).is_err());
         assert!(parse(&[("to", "tomorrow")]).is_err());
+        for text in ["-9999-1-01", "+2026-1-01", "12345-1-01", "-262143-01-01", "-9999-01-01T00:00:00Z"] {
+            assert_eq!(parse(&[("from", text)]).unwrap_err()[0].field, "from", "{text}");
+        }
     }
 
     #[test]

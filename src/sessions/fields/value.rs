@@ -9,7 +9,7 @@ use super::{
     choice::{Channel, SessionStatus},
     table::{FieldType, SessionField},
 };
-use crate::web::time::rfc3339;
+use crate::web::{number::trim_zero_fraction, time::rfc3339, time_parser::parse_instant};
 
 /// Why a value is refused: a message that says what to write.
 pub(crate) type ValueError = Cow<'static, str>;
@@ -106,7 +106,7 @@ macro_rules! integer_value {
                 };
                 let least = min.unwrap_or(<$integer>::MIN.into());
                 let most = max.unwrap_or(<$integer>::MAX.into());
-                let number = text.parse().ok().filter(|number: &i64| {
+                let number = trim_zero_fraction(text).parse().ok().filter(|number: &i64| {
                     (least..=most).contains(number) && !text.starts_with('+')
                 });
                 number
@@ -127,9 +127,8 @@ integer_value!(i16 i32 i64);
 impl ParseValue for DateTime<Utc> {
     fn parse_value(text: &str, _field: &SessionField, now: DateTime<Utc>) -> Result<Self, ValueError> {
         // PostgreSQL keeps microseconds; a finer time would never equal what was stored.
-        let time = DateTime::parse_from_rfc3339(text)
-            .ok()
-            .and_then(|time| time.to_utc().with_nanosecond(time.nanosecond() / 1000 * 1000))
+        let time = parse_instant(text)
+            .and_then(|time| time.with_nanosecond(time.nanosecond() / 1000 * 1000))
             .ok_or("Write the time like 2026-11-23T10:45:06Z (RFC 3339).")?;
         if time > now + TimeDelta::days(1) {
             return Err("This time is in the future. Send what has happened.".into());

@@ -1,7 +1,5 @@
 //! The query string of the list: filters, search and position.
 
-use chrono::DateTime;
-
 use super::store::SessionListCursor;
 use crate::{
     error::{AppError, FieldError},
@@ -10,6 +8,7 @@ use crate::{
         form::FormState,
         list::{KeysetPage, ListAddress, PageDirection, Pager},
         time::rfc3339,
+        time_parser::parse_instant,
     },
 };
 
@@ -111,8 +110,7 @@ fn text_errors(address: &ListAddress) -> Vec<FieldError> {
 /// `2026-11-23T10:45:06Z~17`: a time and a sequence.
 fn parse_cursor(text: &str) -> Option<SessionListCursor> {
     let (time, sequence) = text.split_once('~')?;
-    let created_at = DateTime::parse_from_rfc3339(time).ok()?.to_utc();
-    Some(SessionListCursor { created_at, sequence: sequence.parse().ok()? })
+    Some(SessionListCursor { created_at: parse_instant(time)?, sequence: sequence.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -122,7 +120,11 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_from_its_link_and_junk_is_none() {
         assert_eq!(parse_cursor("2026-11-23T10:45:06Z~17").unwrap().sequence, 17);
-        assert!(["", "~", "x~1", "2026-11-23T10:45:06Z~x"].iter().all(|text| parse_cursor(text).is_none()));
+        assert!(
+            ["", "~", "x~1", "2026-11-23T10:45:06Z~x", "-9999-01-01T00:00:00Z~1"]
+                .iter()
+                .all(|text| parse_cursor(text).is_none())
+        );
     }
 
     #[test]

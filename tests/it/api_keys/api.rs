@@ -83,7 +83,7 @@ async fn managing_key_creates_reads_changes_replaces_and_deletes_keys() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
     let manager = create_key_with(&ada, "manager", &["keys:manage", "sessions:read"]).await;
-    let body = json!({"name": "shop", "scopes": ["sessions:read"], "expires": 30, "requestsPerMinute": 60,
+    let body = json!({"name": "shop", "scopes": ["sessions:read"], "expires": 30.0, "requestsPerMinute": 60.0,
         "allowedNetworks": ["127.0.0.1", "::ffff:10.0.0.0/104"]});
 
     let made = send(&app, &manager, Method::POST, "/api/keys", Some(body)).await;
@@ -99,14 +99,17 @@ async fn managing_key_creates_reads_changes_replaces_and_deletes_keys() {
     assert!(shown.get("clientKey").is_none() && shown["expiresAt"].is_string());
     let list = send(&app, &manager, Method::GET, "/api/keys?q=shop", None).await.json();
     assert_eq!((&list["totalKeys"], &list["data"][0]["name"]), (&json!(1), &json!("shop")));
-    assert_eq!(send(&app, &manager, Method::GET, "/api/keys?page=9", None).await.json()["data"], json!([]));
+    assert_eq!(
+        send(&app, &manager, Method::GET, "/api/keys?page=9.0&perPage=5.0", None).await.json()["data"],
+        json!([])
+    );
 
     let changed =
         send(&app, &manager, Method::PATCH, &key_path(&shop), Some(json!({"allowedNetworks": []}))).await;
     assert_eq!(changed.json()["allowedNetworks"], json!([]));
     assert_eq!(changed.json()["requestsPerMinute"], 60);
     let path = format!("{}/replacement", key_path(&shop));
-    let replaced = send(&app, &manager, Method::POST, &path, Some(json!({"graceSeconds": 3600}))).await;
+    let replaced = send(&app, &manager, Method::POST, &path, Some(json!({"graceSeconds": 3600.0}))).await;
     assert_eq!(replaced.status, 201, "{}", replaced.body);
     let new = replaced.json()["clientKey"].as_str().unwrap().to_owned();
     for key in [&shop, &new] {

@@ -482,7 +482,12 @@ async fn owners_view_filter_and_download_only_their_own_log() {
         ada.get(&format!("/settings/audit?key={key}&act=key.created&from=2026-01-01")).await.html();
     assert_eq!(filtered.texts("tbody td[data-label=About]"), [key.as_str()]);
     assert_eq!(ada.get("/settings/audit?actor=system").await.html().texts("tbody tr").len(), 0);
-    assert!(ada.get("/settings/audit?from=x").await.body.contains("Write the day as YYYY-MM-DD."));
+    for day in ["x", "-9999-01-01", "-9999-1-1", "%2B12345-1-1", "262142-12-31"] {
+        let refused = ada.get(&format!("/settings/audit?from={day}")).await;
+        assert!(refused.body.contains("Write the day as YYYY-MM-DD."), "{day}");
+        assert_eq!(ada.get(&format!("/settings/audit.csv?to={day}")).await.status, 400, "{day}");
+    }
+    assert_eq!(ada.get("/settings/audit?from=2026-1-5").await.html().texts("tbody tr").len(), 3);
     let file = ada.get("/settings/audit.csv?act=key.created").await;
     assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
     assert_eq!(file.body.lines().count(), 2);

@@ -145,6 +145,8 @@ async fn every_filter_returns_only_matching_sessions() {
         "status=x",
         "channel=fax",
         "updatedSince=x",
+        "updatedSince=-9999-1-01",
+        "format=ndjson&from=-9999-1-01",
         "cursor=1",
         "cursor=s1&page=1",
         "page=0",

@@ -125,7 +125,9 @@ async fn filters_apply_to_the_list_and_the_download() {
     assert_eq!(first.attribute("#agent", "value"), "Ada & Co");
     assert_eq!(eve.get(&format!("/sessions.csv{filter}")).await.body.lines().count(), 1);
     app.visitor().get("/sessions.csv").await.assert_sent_to("/login");
-    for query in ["from=yesterday", "status=x", "channel=x", "agentName=%00"] {
+    for query in
+        ["from=yesterday", "to=-9999-1-01", "from=%2B12345-1-1", "status=x", "channel=x", "agentName=%00"]
+    {
         let refused = ada.get(&format!("/sessions?{query}")).await.html();
         assert!(refused.text(".empty").contains("cannot be read"), "{query}");
         assert!(refused.texts(".table tbody tr").is_empty() && refused.texts("a[download]").is_empty());

@@ -94,6 +94,43 @@ async fn object_array_and_ndjson_are_recorded() {
 }
 
 #[actix_web::test]
+async fn byte_order_mark_and_spellings_of_other_programs_are_accepted() {
+    let app = TestApp::start().await;
+    let sender = Sender::sign_up(&app, "ada").await;
+    let spelled = build_changed_session(
+        "a",
+        json!({"createdAt": "2026-10-01 10:00:00+00", "startedAt": "2026-10-01T10:00:05+0000", "endedAt": "2026-10-01 10:05:05 UTC",
+            "durationSeconds": 300.0, "rating": 5.0, "orderValueMinor": -4990.0, "updatedAt": "2026-10-01T12:06+02:00"}),
+    );
+    let plain =
+        build_changed_session("a", json!({"orderValueMinor": -4990, "updatedAt": "2026-10-01T10:06:00Z"}));
+    let marked = |body: &Value| format!("\u{feff}{body}");
+
+    let first = sender.send_as("application/json", PATH, marked(&spelled), &HeaderMap::new()).await;
+    let again = sender.send(&plain).await;
+    let lines =
+        sender.send_as("application/x-ndjson", PATH, marked(&build_session("b")), &HeaderMap::new()).await;
+
+    assert_eq!(
+        (read_counts(&first), read_counts(&again), read_counts(&lines)),
+        ([1, 0, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0])
+    );
+    for wrong in [
+        json!({"rating": 4.5}),
+        json!({"orderValueMinor": 1e300}),
+        json!({"createdAt": "2026-10-01T10:00:00"}),
+        json!({"createdAt": 1_790_848_800}),
+        json!({"createdAt": "-9999-01-01T00:00:00Z"}),
+        json!({"endedAt": "+12345-01-01T00:00:00Z"}),
+    ] {
+        let field = wrong.as_object().unwrap().keys().next().unwrap().clone();
+        let reply = sender.send(&build_changed_session("c", wrong)).await;
+        reply.assert_problem(422, "invalid_item");
+        assert_eq!(reply.json()["errors"][0]["field"], json!(field));
+    }
+}
+
+#[actix_web::test]
 async fn wrap_up_seconds_are_recorded_and_follow_the_duration() {
     let app = TestApp::start().await;
     let sender = Sender::sign_up(&app, "ada").await;
