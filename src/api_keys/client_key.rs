@@ -75,6 +75,13 @@ impl FromStr for ClientKey {
     }
 }
 
+/// Removes what copying leaves around a key: white space, line ends, a byte order mark and quotes.
+pub(crate) fn trim_pasted_key(text: &str) -> &str {
+    const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
+    const QUOTES: [char; 11] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '‚', '«', '»'];
+    text.trim_matches(|it: char| it.is_whitespace() || INVISIBLE.contains(&it) || QUOTES.contains(&it))
+}
+
 /// CRC-32 (ISO-HDLC) in base 62, left-padded with `0` to 6 characters.
 fn checksum(body: &str) -> String {
     let mut rest = crc32fast::hash(body.as_bytes());
@@ -138,6 +145,24 @@ mod tests {
         assert_eq!(text.len(), 57);
         assert!(text.starts_with(&format!("{}_", key.public())));
         assert_eq!(text.parse::<ClientKey>().unwrap().expose(), text);
+    }
+
+    #[test]
+    fn a_pasted_key_loses_what_is_around_it() {
+        let key = ClientKey::generate().expose();
+        for (before, after) in [
+            ("", ""),
+            (" ", "\r\n"),
+            ("\u{feff}", "\n"),
+            ("\"", "\""),
+            ("'", "'"),
+            ("„", "“"),
+            ("\u{a0}\t“", "” \n\n"),
+        ] {
+            assert_eq!(trim_pasted_key(&format!("{before}{key}{after}")), key);
+        }
+        assert_eq!(trim_pasted_key("“ \u{feff}”\n"), "");
+        assert_eq!(trim_pasted_key("a b"), "a b");
     }
 
     #[test]

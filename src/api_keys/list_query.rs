@@ -3,8 +3,8 @@
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::key::KeyStatus;
-use crate::web::number::trim_zero_fraction;
+use super::{client_key::trim_pasted_key, key::KeyStatus};
+use crate::{ids::PublicKey, web::number::trim_zero_fraction};
 
 /// The longest search, in characters.
 const SEARCH_MAX: usize = 64;
@@ -86,8 +86,9 @@ impl KeyListQuery {
     /// Returns the query with only the public part if a whole key is searched for, because a secret must not stay in an
     /// address.
     pub(crate) fn without_secret(&self) -> Option<Self> {
-        let public = self.search.get(..PUBLIC_LENGTH)?;
-        let is_key = self.search.len() > PUBLIC_LENGTH && public.parse::<crate::ids::PublicKey>().is_ok();
+        let pasted = trim_pasted_key(&self.search);
+        let public = pasted.get(..PUBLIC_LENGTH)?;
+        let is_key = pasted.len() > PUBLIC_LENGTH && public.parse::<PublicKey>().is_ok();
         is_key.then(|| Self { search: public.to_owned(), ..self.clone() })
     }
 }
@@ -181,7 +182,8 @@ mod tests {
     fn a_whole_key_is_cut_to_its_public_part() {
         let query = |search: &str| KeyListQuery { search: search.to_owned(), ..KeyListQuery::default() };
         let public = "uptok_ABCDEFGHIJKL";
-        for text in [format!("{public}_secret"), format!("{public}_••••")] {
+        for text in [format!("{public}_secret"), format!("{public}_••••"), format!("“{public}_secret”")]
+        {
             assert_eq!(query(&text).without_secret(), Some(query(public)));
         }
         for text in [public, "", "uptok_", "a name that is longer than a public key", "€€€€€€€€€€"]

@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZAT
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    api_keys::client_key::trim_pasted_key,
     error::{AppError, FieldError},
     web::{body::FormFields, urlencoded},
 };
@@ -17,7 +18,8 @@ use crate::{
 /// The form field of the key.
 const KEY_FIELD: &str = "clientKey";
 
-/// A form of at most `LIMIT` bytes, and the key from its field or from the header.
+/// A form of at most `LIMIT` bytes, and the key from its field or from the header. What copying left around the key is
+/// removed.
 ///
 /// # Errors
 /// 400 for a key in the query string, a key presented twice, or control characters (Unicode category Cc) in a
@@ -59,7 +61,8 @@ impl<const LIMIT: usize> FromRequest for ApiForm<LIMIT> {
             let bearer = bearer?;
             let fields = fields.await?;
             refuse_control_characters(&fields)?;
-            let key = match (bearer, fields.get(KEY_FIELD)) {
+            let field = fields.get(KEY_FIELD).map(trim_pasted_key).filter(|key| !key.is_empty());
+            let key = match (bearer, field) {
                 (Some(_), Some(_)) => {
                     return Err(AppError::invalid(
                         KEY_FIELD,
@@ -135,18 +138,21 @@ fn bearer(request: &HttpRequest) -> Result<Option<SecretString>, AppError> {
     if headers.next().is_some() {
         return Err(AppError::Malformed("Send one Authorization header.".into()));
     }
-    let text = header.to_str().unwrap_or_default();
-    match text.split_once(' ') {
+    // Not `to_str`, which refuses a byte order mark.
+    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
+    match text.split_once(char::is_whitespace) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => {
-            Ok(Some(SecretString::from(token.trim())))
+            Ok(Some(SecretString::from(trim_pasted_key(token))))
         }
         _ => Err(AppError::UnknownKey),
     }
 }
 
+/// The key is not checked here: it may have been copied with a line end, which is removed later.
 fn refuse_control_characters<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Result<(), AppError> {
     let wrong: Vec<_> = fields
         .iter()
+        .filter(|(name, _)| *name != KEY_FIELD)
         .filter(|(name, value)| name.chars().chain(value.chars()).any(char::is_control))
         .map(|(name, _)| FieldError::new(name.to_owned(), "Remove the control characters."))
         .collect();

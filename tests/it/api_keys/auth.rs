@@ -64,6 +64,34 @@ async fn key_is_refused_once_expired_by_the_database_clock() {
 }
 
 #[actix_web::test]
+async fn key_is_accepted_as_it_was_pasted_and_does_not_count_as_bad() {
+    let app = TestApp::start_with(&["--bad-keys-per-minute", "1"]).await;
+    let ada = app.sign_up("ada").await;
+    let key = ada.generate_recorder("laptop").await;
+
+    for (before, after) in
+        [(" ", "\t "), ("\"", "\""), ("'", "'"), ("“", "”"), ("\u{feff}", ""), ("\u{a0}", "\u{200b}")]
+    {
+        assert_all(&send_all(&app, &format!("{before}{key}{after}")).await, 200, "");
+    }
+    for (before, after) in [("", "\n"), ("", "\r\n"), ("\u{feff}\n\"", "\"\r\n\r\n")] {
+        let pasted = format!("{before}{key}{after}");
+        // No header can contain a line end.
+        let forms = build_carriers(&app, &pasted).into_iter().take(3);
+        for (name, request) in forms {
+            assert_eq!(request.send().await.unwrap().status(), 200, "{name} {pasted:?}");
+        }
+    }
+    let no_key = app.export(&[("clientKey", "\u{feff}\"\"\r\n")]).await;
+    no_key.assert_problem(401, "invalid_key");
+    app.export(&[("clientKey", "x")]).await.assert_problem(401, "invalid_key");
+    app.export(&[("clientKey", "x")]).await.assert_problem(429, "too_many_requests");
+    let revoked =
+        app.visitor().request(Method::POST, "/api/keys/revoke").form(&[("clientKey", format!("{key}\n"))]);
+    assert_eq!(revoked.send().await.unwrap().status(), 204);
+}
+
+#[actix_web::test]
 async fn expired_key_gets_the_same_answer_as_an_unknown_one() {
     let app = TestApp::start().await;
     let key = app.sign_up("ada").await.generate("laptop").await;
