@@ -1,7 +1,8 @@
 //! Refuses writes that another site made a browser send.
 //!
 //! Browsers send the relation of the sending site in `Sec-Fetch-Site` (Fetch Metadata). On plain http beyond localhost
-//! they leave it out; then `Origin` must be the origin of the public URL. Without both, the request is refused.
+//! they leave it out; then `Origin` must be the origin of the public URL. Without both, or with a repeated one, the
+//! request is refused.
 
 use actix_web::{
     Error,
@@ -31,7 +32,12 @@ pub async fn refuse_cross_site(
 }
 
 fn is_same_origin(headers: &HeaderMap, own_origin: &str) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let text = |name: &str| {
+        let mut values = headers.get_all(name);
+        let first = values.next()?.to_str().unwrap_or_default();
+        // No browser repeats these headers, so which of them to believe is not known.
+        Some(if values.next().is_none() { first } else { "" })
+    };
     match (text("Sec-Fetch-Site"), text(ORIGIN.as_str())) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => origin == own_origin,
@@ -46,10 +52,10 @@ mod tests {
     use super::*;
 
     fn passes(pairs: &[(&'static str, &'static str)]) -> bool {
-        let headers = pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
         is_same_origin(&headers, "http://localhost:8080")
     }
 
@@ -60,6 +66,13 @@ mod tests {
         assert!(passes(&[("sec-fetch-site", "none")]));
         assert!(!passes(&[("sec-fetch-site", "same-site"), ("origin", "http://localhost:8080")]));
         assert!(!passes(&[("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn a_repeated_header_is_refused() {
+        assert!(!passes(&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")]));
+        assert!(!passes(&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-origin")]));
+        assert!(!passes(&[("origin", "http://localhost:8080"), ("origin", "http://localhost:8080")]));
     }
 
     #[test]
