@@ -5,11 +5,12 @@
 
 use actix_web::{
     Route,
+    middleware::from_fn,
     web::{self, ServiceConfig, resource},
 };
 
 use crate::{
-    accounts::account_pages,
+    accounts::{account_pages, require_form_client, require_upload_client},
     api_keys::{bulk_delete_pages, key_list_pages, one_key_pages},
     audit::audit_pages,
     guide::guide_pages,
@@ -50,9 +51,10 @@ pub enum FormKind {
     Empty,
     /// Fields that do not depend on the active client.
     Plain,
-    /// Fields with the `clientId` that the form was rendered for. Another client than the active one gets 409.
+    /// Fields that change something of the active client, with the `clientId` that the form was rendered for. Without it
+    /// they get 400, with another client than the active one 409. The route checks it before the handler runs.
     OfClient,
-    /// Like `OfClient`, but multipart with a file at its end, and `clientId` is required.
+    /// Like `OfClient`, but multipart with a file at its end. The `clientId` is checked when the handler reads up to it.
     UploadOfClient,
 }
 
@@ -106,9 +108,9 @@ pub const PAGE_ROUTES: [PageRoute; 37] = [
     post("/sessions/import", Admin, UploadOfClient, |route| route.to(import_pages::create)),
     get("/sessions/imports/{import_id}", Member, |route| route.to(import_pages::show)),
     get("/sessions/imports/{import_id}/bad-lines.csv", Member, |route| route.to(rejected_lines_download::download)),
-    post("/sessions/imports/{import_id}/columns", Admin, Plain, |route| route.to(import_pages::map_columns)),
-    post("/sessions/imports/{import_id}/start", Admin, Empty, |route| route.to(import_pages::start)),
-    post("/sessions/imports/{import_id}/discard", Admin, Empty, |route| route.to(import_pages::discard)),
+    post("/sessions/imports/{import_id}/columns", Admin, OfClient, |route| route.to(import_pages::map_columns)),
+    post("/sessions/imports/{import_id}/start", Admin, OfClient, |route| route.to(import_pages::start)),
+    post("/sessions/imports/{import_id}/discard", Admin, OfClient, |route| route.to(import_pages::discard)),
 
     // Settings: API keys
     get("/settings", Public, |route| route.to(async || see_other("/settings/api-keys"))),
@@ -152,9 +154,13 @@ pub fn register(config: &mut ServiceConfig) {
 
 impl PageRoute {
     fn to_actix(self) -> Route {
-        (self.handler)(match self.method {
-            PageMethod::Get => web::get(),
-            PageMethod::Post(_) => web::post(),
-        })
+        match self.method {
+            PageMethod::Get => (self.handler)(web::get()),
+            PageMethod::Post(Empty | Plain) => (self.handler)(web::post()),
+            PageMethod::Post(OfClient) => (self.handler)(web::post()).wrap(from_fn(require_form_client)),
+            PageMethod::Post(UploadOfClient) => {
+                (self.handler)(web::post()).wrap(from_fn(require_upload_client))
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use pages as account_pages;
 pub use pages::LoginThrottles;
 pub use password::{NewPassword, PasswordHasher};
 pub use role::Role;
-pub(crate) use sign_in::extractor::OTHER_CLIENT;
+pub(crate) use sign_in::form_client::{require_form_client, require_upload_client};
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
     extractor::{MaybeSignedIn, SignedIn, flash, sign_in},

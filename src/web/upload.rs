@@ -2,14 +2,14 @@
 //! limit includes the part headers, and it has deadlines.
 
 use std::{
-    convert::Infallible,
     future::{Ready, ready},
+    rc::Rc,
     time::Duration,
 };
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{
-    FromRequest, HttpRequest, dev,
+    FromRequest, HttpMessage as _, HttpRequest, dev,
     error::PayloadError,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE},
     web::{Bytes, BytesMut},
@@ -33,18 +33,37 @@ const FIELD_MAX: usize = 1024;
 /// The boundary must occur within this many bytes.
 const START_MAX: usize = 8 * 1024;
 
+/// The check of the field `clientId`. The route attaches it to the request, because only the handler reads the body.
+#[derive(Clone)]
+pub struct FormClientCheck(Rc<dyn Fn(&str) -> Result<(), AppError>>);
+
+impl FormClientCheck {
+    /// `check` gets the value of the field, or an empty text.
+    pub fn new(check: impl Fn(&str) -> Result<(), AppError> + 'static) -> Self {
+        Self(Rc::new(check))
+    }
+}
+
 /// A request whose body is a form with a file, not read yet.
+///
+/// # Errors
+/// [`AppError::Broken`] if the route has no [`FormClientCheck`].
 pub struct UploadRequest {
     request: HttpRequest,
     payload: dev::Payload,
+    client_check: FormClientCheck,
 }
 
 impl FromRequest for UploadRequest {
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        ready(Ok(Self { request: request.clone(), payload: payload.take() }))
+        let client_check = request.extensions().get::<FormClientCheck>().cloned();
+        let client_check =
+            client_check.ok_or_else(|| AppError::broken("the route of an upload does not check its client"));
+        let (request, payload) = (request.clone(), payload.take());
+        ready(client_check.map(|client_check| Self { request, payload, client_check }))
     }
 }
 
@@ -65,9 +84,9 @@ impl MultipartFile {
     /// Reads up to the part `file_field`. `limit` is the maximum size of the body in bytes.
     ///
     /// # Errors
-    /// 400 if there is no such part, 408, 413, 415.
+    /// 400 if there is no such part, 408, 413, 415; what the [`FormClientCheck`] refuses.
     pub async fn begin(upload: UploadRequest, file_field: &str, limit: usize) -> Result<Self, AppError> {
-        let UploadRequest { request, payload } = upload;
+        let UploadRequest { request, payload, client_check } = upload;
         if request.headers().contains_key(CONTENT_ENCODING) {
             return Err(AppError::UnsupportedType);
         }
@@ -87,6 +106,7 @@ impl MultipartFile {
             let part = part.map_err(|error| upload_error(&error, limit))?;
             let field = part.name().unwrap_or_default().to_owned();
             if field == file_field {
+                (client_check.0)(find_text(&fields, "clientId"))?;
                 let name = part.content_disposition().and_then(|it| it.get_filename()).unwrap_or_default();
                 let name = name.to_owned();
                 let rest = BytesMut::new();
@@ -109,7 +129,7 @@ impl MultipartFile {
     /// A field that came before the file, or an empty text.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
-        self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+        find_text(&self.fields, name)
     }
 
     /// The name that the sender gave the file.
@@ -134,6 +154,10 @@ impl MultipartFile {
         let length = self.rest.len().min(CHUNK_BYTES);
         Ok((length > 0).then(|| self.rest.split_to(length).freeze()))
     }
+}
+
+fn find_text<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
+    fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
 }
 
 /// Reads the first lines of the body, up to one that begins with `--`, because it may be the boundary.

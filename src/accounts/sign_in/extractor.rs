@@ -22,8 +22,8 @@ pub(crate) const ORIGIN: &str = "place";
 /// Entry of the session state with the message for the next page.
 pub(crate) const FLASH: &str = "flash";
 
-/// The message of [`SignedIn::require_client`] for most forms.
-pub(crate) const OTHER_CLIENT: &str =
+const NO_CLIENT: &str = "This form does not say for which client it was opened. Open the page again and send the form from there.";
+const OTHER_CLIENT: &str =
     "This form was opened for another client. Open the page again and check which client is active.";
 
 /// The user and the active client of a sign-in, as stored when the request arrived.
@@ -82,17 +82,12 @@ impl SignedIn {
         if self.is_admin() { Ok(()) } else { Err(AppError::Forbidden(refusal)) }
     }
 
-    /// Refuses with 409 and this message if the form was rendered for another client than the active one.
+    /// Refuses a form whose field `clientId` is absent (400) or names another client than the active one (409).
     /// Without this check, a form from one tab would act on the client that was chosen in another tab.
-    pub(crate) fn require_client(
-        &self,
-        form_client: Option<&str>,
-        refusal: &'static str,
-    ) -> Result<(), AppError> {
+    pub(super) fn require_client(&self, form_client: &str) -> Result<(), AppError> {
         match form_client {
-            Some(form_client) if form_client != self.client().as_str() => {
-                Err(AppError::Conflict(refusal.into()))
-            }
+            "" => Err(AppError::Malformed(NO_CLIENT.into())),
+            named if named != self.row.client_id.as_str() => Err(AppError::Conflict(OTHER_CLIENT.into())),
             _ => Ok(()),
         }
     }

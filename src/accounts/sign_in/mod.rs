@@ -2,4 +2,5 @@
 
 pub(super) mod cookie_store;
 pub(super) mod extractor;
+pub(super) mod form_client;
 pub(super) mod table;

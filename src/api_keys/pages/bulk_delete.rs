@@ -6,7 +6,7 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::{
-    list::{ADMINS_ONLY, FORM_LIMIT, INDEX, authorize_change, key_actor},
+    list::{ADMINS_ONLY, FORM_LIMIT, INDEX, key_actor},
     row::KeyView,
 };
 use crate::{
@@ -90,7 +90,7 @@ pub(crate) async fn delete(
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    authorize_change(&signed_in, &fields)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let keys = parse_public_keys(fields.text("keys").split_whitespace())?;
     let actor = key_actor(&signed_in);
     let deleted = db.run(move |connection| service::delete_all(connection, &actor, &keys)).await?;

@@ -9,7 +9,7 @@ use askama::Template;
 
 use super::{form::KeyForm, row::KeyView};
 use crate::{
-    accounts::{MaybeSignedIn, OTHER_CLIENT, SignedIn},
+    accounts::{MaybeSignedIn, SignedIn},
     api_keys::{
         auth::key_authenticator::KeyAuthenticator,
         client_key::ClientKey,
@@ -155,7 +155,7 @@ pub(crate) async fn create(
     authenticator: Data<KeyAuthenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    authorize_change(&signed_in, &fields)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let mut form = KeyForm::from_fields(&fields);
     let Some(request) = form.parse() else { return show_refused_form(visitor, &db, form).await };
     let actor = key_actor(&signed_in);
@@ -203,15 +203,6 @@ pub(crate) async fn run_change<T: Send + 'static>(
     work: impl FnOnce(&mut diesel::PgConnection) -> Result<T, KeyChangeError> + Send + 'static,
 ) -> Result<Result<T, KeyChangeError>, AppError> {
     db.run(move |connection| Ok::<_, AppError>(work(connection))).await
-}
-
-/// Refuses members, and forms that were rendered for another client.
-pub(crate) fn authorize_change(
-    signed_in: &SignedIn,
-    fields: &FormFields<FORM_LIMIT>,
-) -> Result<(), AppError> {
-    signed_in.require_admin(ADMINS_ONLY)?;
-    signed_in.require_client(fields.get("clientId"), OTHER_CLIENT)
 }
 
 pub(crate) fn key_actor(signed_in: &SignedIn) -> KeyChangeActor {

@@ -11,8 +11,8 @@ use askama::Template;
 use super::{
     form::KeyForm,
     list::{
-        ADMINS_ONLY, FORM_LIMIT, INDEX, KeyToShow, authorize_change, generate_form_nonce, key_actor,
-        run_change, show_new_key, show_repeat_or_fail,
+        ADMINS_ONLY, FORM_LIMIT, INDEX, KeyToShow, generate_form_nonce, key_actor, run_change, show_new_key,
+        show_repeat_or_fail,
     },
     row::KeyView,
 };
@@ -80,7 +80,7 @@ pub(crate) async fn change(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
-    authorize_change(&signed_in, &fields)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let (before, row) = find_key(&signed_in, &public_key, &db).await?;
     let key = parse_public_key(&public_key)?;
     let mut form = KeyForm::from_changes(&fields, &before);
@@ -111,10 +111,9 @@ pub(crate) async fn delete(
     signed_in: SignedIn,
     session: Session,
     public_key: Path<String>,
-    fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    authorize_change(&signed_in, &fields)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let key = parse_public_key(&public_key)?;
     let actor = key_actor(&signed_in);
     let deleted = db.run(move |connection| service::delete(connection, &actor, &key)).await?;
@@ -155,7 +154,7 @@ pub(crate) async fn replace(
     authenticator: Data<KeyAuthenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    authorize_change(&signed_in, &fields)?;
+    signed_in.require_admin(ADMINS_ONLY)?;
     let old = parse_public_key(&public_key)?;
     let grace: GracePeriod =
         fields.text("graceSeconds").parse().map_err(|error: crate::api_keys::GracePeriodError| {

@@ -14,7 +14,7 @@ use super::{
     job::{ImportId, ImportJob, ImportState, ImportTransition},
     layout::FileStart,
     store::{self, ImportDetails, RejectedField},
-    unreadable_file::UnreadableFile,
+    unreadable_file::{COLUMNS_MAX, UnreadableFile},
     upload::receive_file,
     worker::ImportWorker,
 };
@@ -25,7 +25,7 @@ use crate::{
     error::AppError,
     sessions::{self, fields::COLUMNS},
     web::{
-        body::RawBody,
+        body::FormFields,
         format::{byte_size, grouped},
         page::{NavSection, PageLayout, respond, see_other},
         time::DisplayTime,
@@ -35,6 +35,8 @@ use crate::{
 
 /// Maximum size of the form that maps columns, in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
+/// The columns and `clientId`.
+const FIELDS_MAX: usize = COLUMNS_MAX + 1;
 /// Lines of the file shown beside its columns.
 const SAMPLE_LINES: usize = 3;
 /// Maximum number of errors on the page. The file to download has all that are kept.
@@ -45,7 +47,6 @@ const NAME_MAX: usize = 255;
 const FORM_BYTES: usize = 16 * 1024;
 
 const ADMINS_ONLY: &str = "Only owners and admins of this client import sessions.";
-const OTHER_CLIENT: &str = "This form is of another client. Open the page again.";
 
 #[derive(Template)]
 #[template(path = "sessions/import/index.html")]
@@ -157,8 +158,6 @@ pub(crate) async fn create(
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     signed_in.require_admin(ADMINS_ONLY)?;
     let mut upload = MultipartFile::begin(upload, "file", settings.import_bytes() + FORM_BYTES).await?;
-    // A file without a client is refused, too.
-    signed_in.require_client(Some(upload.text("clientId")), OTHER_CLIENT)?;
     let encoding = parse_encoding(upload.text("encoding"))?;
     let import = ImportId { client: signed_in.client(), id: Uuid::now_v7() };
     let (name, user_id, new) = (file_name(&upload), signed_in.user_id, import.clone());
@@ -195,6 +194,7 @@ fn file_name(upload: &MultipartFile) -> String {
 #[template(path = "sessions/import/show.html")]
 struct ImportDetailsPage {
     layout: PageLayout,
+    client_id: String,
     import: ImportJob,
     state: ImportState,
     created: DisplayTime,
@@ -251,6 +251,7 @@ async fn show_with(
     let chosen = refused.as_ref().map(|refused| refused.fields.as_slice());
     let page = ImportDetailsPage {
         layout,
+        client_id: signed_in.client().to_string(),
         state: import.state,
         created: import.created_at.into(),
         size: byte_size(import.bytes),
@@ -292,7 +293,7 @@ fn column_choices(
 pub(crate) async fn map_columns(
     visitor: MaybeSignedIn,
     path: Path<Uuid>,
-    RawBody(form): RawBody<FORM_LIMIT>,
+    form: FormFields<FORM_LIMIT, FIELDS_MAX>,
     db: Data<Db>,
     worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
@@ -305,7 +306,7 @@ pub(crate) async fn map_columns(
         return Ok(see_other(&address(import.id)));
     }
     let (names, _) = columns_to_map(&details);
-    let fields = parse_mapping(&form, names.len())?;
+    let fields = parse_mapping(&form, names.len());
     if let Err(message) = sessions::check_columns(&fields) {
         let message = format!("Choose again: {message}.");
         return show_with(visitor, import.id, &db, Some(RefusedMapping { fields, message })).await;
@@ -319,16 +320,12 @@ pub(crate) async fn map_columns(
 }
 
 /// The field chosen for each column, or `None` to leave it out.
-///
-/// The form is parsed here because a file may have more columns than other forms may have fields.
-fn parse_mapping(form: &[u8], column_count: usize) -> Result<Vec<Option<&'static str>>, AppError> {
-    let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(form)
-        .map_err(|error| AppError::Malformed(format!("The form cannot be read: {error}.").into()))?;
-    let chosen_field = |index: usize| {
-        let name = format!("column{index}");
-        fields.iter().find(|(field, _)| *field == name).and_then(|(_, value)| sessions::find_column(value))
-    };
-    Ok((0..column_count).map(chosen_field).collect())
+fn parse_mapping(
+    form: &FormFields<FORM_LIMIT, FIELDS_MAX>,
+    column_count: usize,
+) -> Vec<Option<&'static str>> {
+    let chosen_field = |index: usize| sessions::find_column(form.text(&format!("column{index}")));
+    (0..column_count).map(chosen_field).collect()
 }
 
 fn address(import_id: Uuid) -> String {

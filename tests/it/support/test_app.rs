@@ -1,6 +1,9 @@
 //! A running node on its own port, and the browsers and programs that use it.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{
+    net::TcpListener,
+    sync::{Arc, OnceLock},
+};
 
 use clap::Parser;
 use diesel::PgConnection;
@@ -169,6 +172,8 @@ fn record_sessions(connection: &mut PgConnection, client: &ClientId, count: usiz
 pub(crate) struct Visitor {
     client: reqwest::Client,
     url: String,
+    /// The Client ID that the forms of the pages contain, once it is known.
+    form_client: Arc<OnceLock<String>>,
 }
 
 impl Visitor {
@@ -176,17 +181,32 @@ impl Visitor {
     pub(crate) fn new(url: &str) -> Self {
         let client =
             reqwest::Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none());
-        Self { client: client.build().unwrap(), url: url.to_owned() }
+        Self { client: client.build().unwrap(), url: url.to_owned(), form_client: Arc::default() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
         Reply::read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    /// Posts a form as one of our pages would.
+    /// Posts a form as one of our pages would, with the Client ID if the page belongs to a client.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let request = self.request(Method::POST, path).header("Sec-Fetch-Site", "same-origin").form(fields);
+        let mut fields = fields.to_vec();
+        let is_of_client = path.starts_with("/sessions/") || path.starts_with("/settings/");
+        if is_of_client && !fields.iter().any(|(name, _)| *name == "clientId") {
+            fields.extend(self.form_client().await.map(|client| ("clientId", client)));
+        }
+        let request = self.request(Method::POST, path).header("Sec-Fetch-Site", "same-origin").form(&fields);
         Reply::read(request.send().await.unwrap()).await
+    }
+
+    /// Returns `None` if nobody is signed in.
+    async fn form_client(&self) -> Option<&str> {
+        if self.form_client.get().is_none() {
+            let page = self.get("/sessions").await.html();
+            let client = page.texts(".foot-client code").pop()?;
+            self.form_client.get_or_init(|| client);
+        }
+        self.form_client.get().map(String::as_str)
     }
 
     /// Starts a request with nothing but the cookies.
