@@ -1,14 +1,12 @@
 //! A recorded session, as the API, the CSV and the pages show it.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::fields::{COLUMNS, Channel, FormatValue as _, SessionStatus, session_fields};
-use crate::schema::sessions;
+use super::fields::{COLUMNS, Channel, FIELDS, FormatValue as _, SessionStatus, session_fields};
+use crate::{schema::sessions, web::csv::CsvCell};
 
 macro_rules! define_session {
     ($($section:ident { $($field:ident: $type:ty $(, $personal:ident)? = $spec:expr;)* })*) => {
@@ -20,10 +18,10 @@ macro_rules! define_session {
         pub struct Session { $($(pub $field: $type,)*)* }
 
         impl Session {
-            /// The cells of this session, in the order of [`COLUMNS`], without the escaping for spreadsheets.
+            /// The cells of this session, in the order of [`COLUMNS`].
             #[must_use]
-            pub fn cells(&self) -> [Cow<'_, str>; COLUMNS.len()] {
-                [$($(self.$field.to_cell(),)*)*]
+            pub fn cells(&self) -> [CsvCell<'_>; COLUMNS.len()] {
+                [$($(FIELDS.$field.csv_cell(self.$field.to_cell()),)*)*]
             }
         }
     };

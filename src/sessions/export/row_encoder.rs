@@ -32,7 +32,10 @@ pub(crate) struct TotalAndRevision {
 enum ColumnEncoding {
     Id,
     Whole,
+    /// Free text.
     Text,
+    /// Text of a fixed form, which cannot be taken for a formula.
+    ValidatedText,
     Time,
     Tags,
 }
@@ -49,11 +52,7 @@ struct JsonFieldTemplate {
 static LAYOUT: LazyLock<Vec<JsonFieldTemplate>> = LazyLock::new(|| {
     let column = |(index, SessionField { name, field_type, .. }): (usize, &SessionField)| {
         let (kind, open) = (ColumnEncoding::from(*field_type), if index == 0 { '{' } else { ',' });
-        let quote = if matches!(kind, ColumnEncoding::Id | ColumnEncoding::Text | ColumnEncoding::Time) {
-            "\""
-        } else {
-            ""
-        };
+        let quote = if matches!(kind, ColumnEncoding::Whole | ColumnEncoding::Tags) { "" } else { "\"" };
         let before = format!("{open}\"{name}\":{quote}");
         JsonFieldTemplate { kind, before, null: format!("{open}\"{name}\":null") }
     };
@@ -67,11 +66,10 @@ impl From<FieldType> for ColumnEncoding {
             FieldType::Integer { .. } => Self::Whole,
             FieldType::Tags => Self::Tags,
             FieldType::Time => Self::Time,
-            FieldType::Text { .. }
-            | FieldType::Phone
-            | FieldType::Country
-            | FieldType::Currency
-            | FieldType::Choice(_) => Self::Text,
+            FieldType::Text { .. } => Self::Text,
+            FieldType::Phone | FieldType::Country | FieldType::Currency | FieldType::Choice(_) => {
+                Self::ValidatedText
+            }
         }
     }
 }
@@ -151,7 +149,7 @@ impl RowEncoder {
 /// Appends the value after [`JsonFieldTemplate::before`].
 fn push_json(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnEncoding, bytes: &[u8]) -> Option<()> {
     match kind {
-        ColumnEncoding::Text => push_json_text(out, bytes),
+        ColumnEncoding::Text | ColumnEncoding::ValidatedText => push_json_text(out, bytes),
         ColumnEncoding::Whole => serde_json::to_writer(out, &decode_integer(bytes)?).ok(),
         ColumnEncoding::Id => {
             push_id(out, bytes)?;
@@ -207,8 +205,9 @@ fn needs_escapes(text: &[u8]) -> bool {
 fn push_csv(out: &mut Vec<u8>, times: &mut Rfc3339Writer, kind: ColumnEncoding, bytes: &[u8]) -> Option<()> {
     match kind {
         ColumnEncoding::Text => csv::push_cell(out, bytes),
-        ColumnEncoding::Whole => csv::push_cell(out, decode_integer(bytes)?.to_string().as_bytes()),
-        // Neither needs quotes.
+        ColumnEncoding::ValidatedText => csv::push_validated_cell(out, bytes),
+        // None of these needs quotes.
+        ColumnEncoding::Whole => out.extend_from_slice(decode_integer(bytes)?.to_string().as_bytes()),
         ColumnEncoding::Id => push_id(out, bytes)?,
         ColumnEncoding::Time => times.push(out, decode_integer(bytes)?)?,
         ColumnEncoding::Tags => {
@@ -319,9 +318,31 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            for kind in [ColumnEncoding::Id, ColumnEncoding::Whole, ColumnEncoding::Text, ColumnEncoding::Time, ColumnEncoding::Tags] {
+            for kind in [
+                ColumnEncoding::Id,
+                ColumnEncoding::Whole,
+                ColumnEncoding::Text,
+                ColumnEncoding::ValidatedText,
+                ColumnEncoding::Time,
+                ColumnEncoding::Tags,
+            ] {
                 let _read = (json(kind, &bytes), csv(kind, &bytes));
             }
+        }
+    }
+
+    #[test]
+    fn numbers_and_values_of_a_fixed_form_stay_as_they_are() {
+        assert_eq!(csv(ColumnEncoding::Whole, &(-4990_i64).to_be_bytes()), Some(b"-4990".to_vec()));
+        let phone = b"+4930123456";
+        assert_eq!(csv(ColumnEncoding::from(FieldType::Phone), phone), Some(phone.to_vec()));
+        assert_eq!(
+            csv(ColumnEncoding::from(FieldType::Text { max: 9 }), phone),
+            Some(b"'+4930123456".to_vec())
+        );
+        for field in SESSION_FIELDS {
+            let is_escaped = matches!(field.field_type.into(), ColumnEncoding::Text | ColumnEncoding::Tags);
+            assert_eq!(is_escaped, field.field_type.is_free_text(), "{}", field.name);
         }
     }
 

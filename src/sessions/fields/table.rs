@@ -1,9 +1,10 @@
 //! The one table of session fields. What depends on the fields is derived from it: the Diesel rows, SQL and CSV columns,
 //! JSON and CSV parsing, the fingerprint of imported records, OpenAPI, both API documentations and erasure.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::choice::{Channel, SessionStatus};
+use crate::web::csv::CsvCell;
 
 /// Maximum length of a text field without a limit of its own, in characters.
 const TEXT_MAX: usize = 10_000;
@@ -192,6 +193,11 @@ impl SessionField {
         Self { is_set_by_us: true, ..self }
     }
 
+    /// A value of the field as a cell of a CSV.
+    pub(crate) fn csv_cell(self, value: Cow<'_, str>) -> CsvCell<'_> {
+        if self.field_type.is_free_text() { CsvCell::FreeText(value) } else { CsvCell::Validated(value) }
+    }
+
     /// What null means, for the documentation.
     #[must_use]
     pub fn null_text(&self) -> &'static str {
@@ -237,6 +243,20 @@ pub enum FieldType {
 }
 
 impl FieldType {
+    /// Whether a sender may write what it likes, such as a formula. Values of the other types have a fixed form.
+    pub(crate) const fn is_free_text(self) -> bool {
+        match self {
+            Self::Text { .. } | Self::Tags => true,
+            Self::Uuid
+            | Self::Integer { .. }
+            | Self::Phone
+            | Self::Country
+            | Self::Currency
+            | Self::Choice(_)
+            | Self::Time => false,
+        }
+    }
+
     /// Maximum length of the text, in characters.
     pub(crate) fn max_length(self) -> usize {
         if let Self::Text { max } = self { max } else { TEXT_MAX }

@@ -22,6 +22,14 @@ async fn sign_up_with_sessions(app: &TestApp, count: usize) -> (Visitor, String)
     (ada, key)
 }
 
+/// Form data with the boundary `X`.
+fn build_multipart(fields: &[(&str, &str)]) -> String {
+    let parts = fields.iter().map(|(name, value)| {
+        format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    });
+    parts.collect::<String>() + "--X--\r\n"
+}
+
 async fn post_body(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
     let request = app.visitor().request(Method::POST, PATH).header("Content-Type", content_type).body(body);
     Reply::read(request.send().await.unwrap()).await
@@ -115,15 +123,21 @@ async fn invalid_field_is_named() {
         ("perPage", "x"),
         ("order", "up"),
         ("from", "yesterday"),
+        ("from", "-9999-1-01"),
+        ("from", "2026-10-01T10:00:00"),
         ("to", "2026-02-30"),
+        ("to", "+12345-1-1"),
+        ("updatedSince", "-262143-01-01T00:00:00Z"),
         ("status", "done"),
         ("status", "completed\n"),
-        ("format", "xml"),
     ] {
-        let reply = app.export(&[("clientKey", &key), (field, value)]).await;
-        reply.assert_problem(400, "invalid_field");
-        assert_eq!(reply.json()["errors"][0]["field"], field);
+        for format in ["json", "csv"] {
+            let reply = app.export(&[("clientKey", &key), (field, value), ("format", format)]).await;
+            reply.assert_problem(400, "invalid_field");
+            assert_eq!(reply.json()["errors"][0]["field"], field);
+        }
     }
+    app.export(&[("clientKey", &key), ("format", "xml")]).await.assert_problem(400, "invalid_field");
     let several = app.export(&[("clientKey", &key), ("page", "0"), ("perPage", "0"), ("format", "x")]).await;
     assert_eq!(several.json()["errors"].as_array().unwrap().len(), 3);
 }
@@ -149,10 +163,7 @@ async fn every_body_format_and_both_key_locations_are_accepted() {
     let (_, key) = sign_up_with_sessions(&app, 3).await;
     let urlencoded = format!("clientKey={key}&page=1&perPage=2");
     let json = format!(r#"{{"clientKey":"{key}","page":1,"perPage":"2","status":null}}"#);
-    let part = |name: &str, value: &str| {
-        format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-    };
-    let multipart = format!("{}{}--X--\r\n", part("clientKey", &key), part("perPage", "2"));
+    let multipart = build_multipart(&[("clientKey", &key), ("perPage", "2")]);
 
     let replies = [
         post_body(&app, "application/x-www-form-urlencoded", urlencoded).await,
@@ -170,6 +181,75 @@ async fn every_body_format_and_both_key_locations_are_accepted() {
     assert_eq!(bearer.status(), 200);
     let both = app.visitor().request(Method::POST, PATH).bearer_auth(&key).form(&[("clientKey", &key)]);
     Reply::read(both.send().await.unwrap()).await.assert_problem(400, "invalid_field");
+}
+
+#[actix_web::test]
+async fn wrong_or_unreadable_boundary_is_replaced_by_that_of_the_body() {
+    let app = TestApp::start().await;
+    let (_, key) = sign_up_with_sessions(&app, 3).await;
+    let multipart = build_multipart(&[("clientKey", &key), ("perPage", "2")]);
+    for (parameter, body) in [
+        ("boundary=undefined", multipart.clone()),
+        ("boundary=", multipart.clone()),
+        ("boundary", multipart.clone()),
+        ("boundary=\"X", multipart.clone()),
+        ("boundary=a/b=c", multipart.clone()),
+        ("charset=utf-8; boundary=XY", multipart.clone()),
+        ("boundary=\u{fffd}", multipart.clone()),
+        ("boundary=undefined", format!("\r\n{multipart}")),
+        ("boundary=----=_Part=", multipart.replace("--X", "------=_Part=")),
+        ("boundary=X", format!("preamble\r\n{multipart}")),
+    ] {
+        let reply = post_body(&app, &format!("multipart/form-data; {parameter}"), body).await;
+        assert_eq!(reply.status, 200, "{parameter}: {}", reply.body);
+        assert_eq!(read_sequences(&reply), [1, 2], "{parameter}");
+    }
+    for body in [multipart.replace("--X", "X"), "clientKey=1".to_owned()] {
+        let reply = post_body(&app, "multipart/form-data; boundary=undefined", body).await;
+        reply.assert_problem(400, "malformed_request");
+        assert!(reply.json()["detail"].as_str().unwrap().contains("nor does it begin with one"));
+    }
+}
+
+#[actix_web::test]
+async fn spellings_with_one_meaning_are_accepted() {
+    let app = TestApp::start().await;
+    let (_, key) = sign_up_with_sessions(&app, 180).await;
+    for from in
+        ["2026-10-31 22:00:00+00", "2026-10-31T22:00Z", "2026-10-31 22:00:00 UTC", "2026-10-31T23:00:00+0100"]
+    {
+        let fields = [("clientKey", key.as_str()), ("from", from), ("page", "1.0"), ("perPage", "10.0")];
+        let reply = app.export(&fields).await;
+        assert_eq!(reply.status, 200, "{from}: {}", reply.body);
+        assert_eq!(
+            (reply.json()["totalSessions"].as_i64(), read_sequences(&reply).len()),
+            (Some(120), 10),
+            "{from}"
+        );
+    }
+    let json = format!("\u{feff}{{\"clientKey\": \"{key}\", \"page\": 2.0, \"perPage\": 1e1}}");
+    assert_eq!(
+        read_sequences(&post_body(&app, "application/json", json).await),
+        (11..=20).collect::<Vec<_>>()
+    );
+}
+
+#[actix_web::test]
+async fn text_that_is_not_utf8_is_refused_in_every_encoding() {
+    let app = TestApp::start().await;
+    let (_, key) = sign_up_with_sessions(&app, 1).await;
+    let form = format!("clientKey={key}&agentName=a%C0%AFb");
+    let list = app.visitor().request(Method::GET, "/api/sessions?agentName=%FF%FE").bearer_auth(&key);
+    for reply in [
+        post_body(&app, "application/x-www-form-urlencoded", form).await,
+        Reply::read(list.send().await.unwrap()).await,
+    ] {
+        reply.assert_problem(400, "invalid_field");
+        assert_eq!(
+            reply.json()["errors"][0],
+            serde_json::json!({"field": "agentName", "message": "Send UTF-8 text."})
+        );
+    }
 }
 
 #[actix_web::test]
@@ -394,12 +474,12 @@ async fn unfinished_body_times_out() {
 }
 
 #[actix_web::test]
-async fn csv_escapes_formulas_quotes_and_line_breaks() {
+async fn csv_escapes_free_text_quotes_and_line_breaks() {
     let app = TestApp::start().await;
     let (_, key) = sign_up_with_sessions(&app, 60).await;
     app.db.change_sessions(
         "update sessions set shopper_name = '=cmd()', notes = E'a \"quote\",\r\nand a line', shopper_phone = '+4930123', \
-         tags = '{vip,repeat}' where sequence = 1",
+         order_id = '-7', order_value_minor = -4990, tags = '{vip,repeat}' where sequence = 1",
     );
 
     let page = app.export(&[("clientKey", &key), ("format", "csv"), ("page", "2")]).await;
@@ -410,7 +490,10 @@ async fn csv_escapes_formulas_quotes_and_line_breaks() {
     assert_eq!(all.header("content-disposition"), "attachment; filename=\"sessions.csv\"");
     assert!(all.body.starts_with(&format!("{}\r\n", uptok::sessions::COLUMNS.join(","))));
     assert!(all.body.contains(",'=cmd(),"));
-    assert!(all.body.contains(",'+4930123,"));
+    assert!(all.body.contains(",+4930123,"), "a phone number is no formula");
+    assert!(all.body.contains(",'-7,-4990,"), "nor is a number");
+    let without_pipeline = app.start_node_without_pipeline().await;
+    assert_eq!(without_pipeline.export(&[("clientKey", &key), ("format", "csv")]).await.body, all.body);
     assert!(all.body.contains("\"a \"\"quote\"\",\r\nand a line\""));
     assert!(all.body.contains(",vip;repeat,"));
     assert_eq!(all.body.matches("\r\n").count(), 62);

@@ -18,7 +18,7 @@ async fn upload(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> Repl
 }
 
 /// Uploads a file and returns the path of its import.
-async fn upload_accepted(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> String {
+pub(super) async fn upload_accepted(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> String {
     let reply = upload(visitor, name, file).await;
     assert_eq!(reply.status, 303, "{}", reply.body);
     reply.header("location").to_owned()

@@ -3,6 +3,7 @@ mod export;
 mod get;
 mod import;
 mod import_files;
+mod import_input;
 mod import_of_export;
 mod import_pages;
 mod list;
