@@ -11,6 +11,8 @@ use uptok::{
 
 use crate::support::{Reply, TestApp, Visitor, test_app::PASSWORD};
 
+mod hostile;
+
 /// A user who owns one of everything that a path can refer to.
 struct Owner {
     visitor: Visitor,
