@@ -26,7 +26,9 @@ pub async fn set_security_headers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let is_api = request.path() == "/api" || request.path().starts_with("/api/");
+    // The path as the routes see it: `/%61pi` is `/api`.
+    let path = request.match_info().as_str();
+    let is_api = path == "/api" || path.starts_with("/api/");
     let is_https = request.app_data::<Data<PublicSite>>().is_some_and(|site| site.is_https);
     match next.call(request).await {
         Ok(mut response) => {

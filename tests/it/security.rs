@@ -171,3 +171,15 @@ async fn head_is_answered_like_get_without_a_body() {
         assert_eq!(head.header("content-type"), get.header("content-type"));
     }
 }
+
+#[actix_web::test]
+async fn escaped_path_has_the_headers_of_its_route() {
+    let app = TestApp::start().await;
+    let plain = app.visitor().get("/api/openapi.json").await;
+    let escaped = app.visitor().get("/%61pi/openapi.json").await;
+
+    assert_eq!((plain.status.as_u16(), escaped.status.as_u16()), (200, 200));
+    for name in ["content-security-policy", "cross-origin-resource-policy"] {
+        assert_eq!(escaped.header(name), plain.header(name), "{name}");
+    }
+}
