@@ -17,7 +17,7 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::{LoginThrottles, MaybeSignedIn, PasswordHasher, SignInStore, cookie_name},
+    accounts::{DeviceCookieKey, LoginThrottles, MaybeSignedIn, PasswordHasher, SignInStore, cookie_name},
     api::{self, OpenApiDocument},
     api_keys::{ExpiryJob, KeyAuthenticator, KeyHasher},
     audit::ChainKey,
@@ -50,6 +50,7 @@ pub struct AppState {
     chain_key: Data<ChainKey>,
     password_hasher: Data<PasswordHasher>,
     login_throttles: Data<LoginThrottles>,
+    device_cookie_key: Data<DeviceCookieKey>,
     question_throttle: Data<QuestionThrottle>,
     page_cache: Arc<PageCache>,
     cookie_key: Arc<Key>,
@@ -97,6 +98,7 @@ impl AppState {
             )),
             password_hasher: Data::new(PasswordHasher::new()?),
             login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
+            device_cookie_key: Data::new(DeviceCookieKey::new(secret)),
             question_throttle: Data::new(QuestionThrottle::default()),
             page_cache: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
             cookie_key: Arc::new(Key::from(&secret.derive(DerivedKeyPurpose::SignInCookie))),
@@ -120,6 +122,7 @@ impl AppState {
             .app_data(self.chain_key.clone())
             .app_data(self.password_hasher.clone())
             .app_data(self.login_throttles.clone())
+            .app_data(self.device_cookie_key.clone())
             .app_data(self.question_throttle.clone())
             .app_data(self.usage_meter.clone())
             .app_data(self.import_worker.clone())

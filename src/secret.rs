@@ -19,6 +19,8 @@ use crate::{config::SECRET_LENGTH_MIN, random};
 pub enum DerivedKeyPurpose {
     /// Signs the sign-in cookie.
     SignInCookie,
+    /// Signs the device cookie.
+    DeviceCookie,
     /// Keyed hash of API keys, version 1.
     ApiKeys,
     /// Keyed hashes that chain the records of the audit log.
@@ -64,6 +66,7 @@ impl InstallationSecret {
     pub fn derive(&self, purpose: DerivedKeyPurpose) -> [u8; 64] {
         let label: &[u8] = match purpose {
             DerivedKeyPurpose::SignInCookie => b"uptok sign-in cookie v1",
+            DerivedKeyPurpose::DeviceCookie => b"uptok device cookie v1",
             DerivedKeyPurpose::ApiKeys => b"uptok api keys v1",
             DerivedKeyPurpose::AuditLog => b"uptok audit log v1",
         };

@@ -3,8 +3,10 @@
 //! A *sign-in* is a random id in the cookie, and its SHA-256 in the table `sign_ins`. Every request joins it with the
 //! user and the membership, so that a removed member has no access from the next request on.
 
+mod device_cookie;
 mod display_name;
 mod email;
+mod login_throttles;
 mod members;
 pub(crate) mod pages;
 mod password;
@@ -12,11 +14,12 @@ mod role;
 mod sign_in;
 mod store;
 
+pub(crate) use device_cookie::DeviceCookieKey;
 pub use display_name::DisplayName;
 pub use email::EmailAddress;
+pub use login_throttles::LoginThrottles;
 pub use members::{remove_member, set_enabled, set_role};
 pub(crate) use pages as account_pages;
-pub use pages::LoginThrottles;
 pub use password::{NewPassword, PasswordHasher};
 pub use role::Role;
 pub(crate) use sign_in::form_client::{require_form_client, require_upload_client};

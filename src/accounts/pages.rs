@@ -1,14 +1,16 @@
 //! Registering, logging in and logging out.
 
-use std::{net::IpAddr, num::NonZeroU32};
+use std::net::IpAddr;
 
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::{
+    device_cookie::{self, DeviceCookieKey},
     display_name::DisplayName,
     email::EmailAddress,
+    login_throttles::{DeviceAttempt, LoginThrottles},
     password::{NewPassword, PasswordHasher},
     sign_in::{
         extractor::{MaybeSignedIn, sign_in},
@@ -26,7 +28,7 @@ use crate::{
         client_address::{client_address, rate_limit_address},
         form::FormState,
         page::{NavSection, PageLayout, respond, see_other},
-        throttle::Throttle,
+        time,
     },
 };
 
@@ -34,20 +36,6 @@ use crate::{
 const FORM_LIMIT: usize = 16 * 1024;
 /// The same sentence for an unknown e-mail and a wrong password, so that nobody learns which e-mails have an account.
 const WRONG_LOGIN: &str = "This e-mail and password do not belong together.";
-
-/// Limits attempts to log in or register.
-pub struct LoginThrottles {
-    addresses: Throttle<IpAddr>,
-    accounts: Throttle<String>,
-}
-
-impl LoginThrottles {
-    /// `tries` per minute for each address, and for each account.
-    #[must_use]
-    pub fn per_minute(tries: NonZeroU32) -> Self {
-        Self { addresses: Throttle::per_minute(tries), accounts: Throttle::per_minute(tries) }
-    }
-}
 
 #[derive(Template)]
 #[template(path = "accounts/register.html")]
@@ -102,7 +90,7 @@ pub(crate) async fn register(
     services: AccountServices,
     audit_context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    services.throttles.addresses.count(&services.client_address(&request))?;
+    services.throttles.count_address(services.client_address(&request))?;
     let sign_up = services.settings.sign_up;
     if !can_register(&services.db, sign_up).await? {
         return RegisterPage::respond(StatusCode::FORBIDDEN, FormState::default(), false);
@@ -115,6 +103,7 @@ pub(crate) async fn register(
         return RegisterPage::respond(StatusCode::UNPROCESSABLE_ENTITY, form, true);
     };
     let user = NewUser { email, name, password_hash: services.passwords.hash(password).await? };
+    let (email, password_hash) = (user.email.clone(), user.password_hash.clone());
     let register_context = audit_context.clone();
     let stored = services.db.run(move |connection| {
         match store::register(connection, &register_context, &user, &company, sign_up == SignUpPolicy::First)
@@ -126,7 +115,7 @@ pub(crate) async fn register(
     match stored.await? {
         Ok((user_id, client)) => {
             sign_in(&session, user_id, &client, &audit_context)?;
-            Ok(see_other("/settings/api-keys"))
+            services.respond_to_login(&request, &email, &password_hash)
         }
         Err(RegisterError::EmailTaken) => {
             let form = form.refuse("email", "This e-mail has an account already. Log in instead.");
@@ -169,26 +158,24 @@ pub(crate) async fn login(
     services: AccountServices,
     audit_context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    services.throttles.addresses.count(&services.client_address(&request))?;
     let email = fields.text("email").parse::<EmailAddress>().ok();
-    let candidate = match email {
-        Some(email) => {
-            services.throttles.accounts.count(&email.as_str().to_owned())?;
-            services.db.run(move |connection| store::login_candidate(connection, &email)).await?
-        }
-        None => None,
-    };
+    let (candidate, device_attempt) = services.count_and_find(&request, email.as_ref()).await?;
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    let is_right = services.passwords.verify(fields.text("password"), stored).await?;
-    match candidate {
-        // A disabled user gets the answer for a wrong password, after the same time. The audit log records it.
-        Some(candidate) if is_right && candidate.is_enabled => {
-            let client = candidate.client_id;
-            sign_in(&session, candidate.user_id, &client, &audit_context)?;
-            Ok(see_other("/settings/api-keys"))
+    // A disabled user gets the answer for a wrong password, after the same time. The audit log records it.
+    let is_enabled = candidate.as_ref().is_some_and(|candidate| candidate.is_enabled);
+    let verified = services.passwords.verify(fields.text("password"), stored).await;
+    let may_log_in = verified.map(|is_right| is_right && is_enabled);
+    if let (Some(attempt), Ok(true) | Err(_)) = (device_attempt, &may_log_in) {
+        attempt.give_back();
+    }
+    let may_log_in = may_log_in?;
+    match (email, candidate) {
+        (Some(email), Some(candidate)) if may_log_in => {
+            sign_in(&session, candidate.user_id, &candidate.client_id, &audit_context)?;
+            services.respond_to_login(&request, &email, &candidate.password_hash)
         }
-        wrong => {
-            if let Some(candidate) = wrong {
+        (_, candidate) => {
+            if let Some(candidate) = candidate {
                 record_failed_login(&services.db, candidate, audit_context);
             }
             let form = FormState::default().keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
@@ -224,6 +211,7 @@ pub(crate) struct AccountServices {
     db: Data<Db>,
     passwords: Data<PasswordHasher>,
     throttles: Data<LoginThrottles>,
+    device_cookie_key: Data<DeviceCookieKey>,
     settings: Data<Settings>,
 }
 
@@ -231,6 +219,59 @@ impl AccountServices {
     fn client_address(&self, request: &HttpRequest) -> IpAddr {
         rate_limit_address(client_address(request, &self.settings.trusted_proxies))
     }
+
+    fn is_https(&self) -> bool {
+        self.settings.public_url.is_https()
+    }
+
+    /// Counts an attempt to log in, and finds the user.
+    ///
+    /// A browser that has logged in to the account before has an allowance of its own. All other attempts count for
+    /// their address and their account, before the query; those whose device cookie turns out to be outdated, after it.
+    async fn count_and_find(
+        &self,
+        request: &HttpRequest,
+        email: Option<&EmailAddress>,
+    ) -> Result<(Option<LoginCandidate>, Option<DeviceAttempt>), AppError> {
+        let cookie = device_cookie::read_cookie(request, self.is_https());
+        let entry = email.and_then(|email| self.device_cookie_key.find_entry(&cookie, email, today()));
+        if entry.is_none() {
+            self.throttles.count_stranger(self.client_address(request), email)?;
+        }
+        let Some(email) = email else { return Ok((None, None)) };
+        let wanted = email.clone();
+        let candidate = self.db.run(move |connection| store::login_candidate(connection, &wanted)).await?;
+        let Some(entry) = entry else { return Ok((candidate, None)) };
+        let attempt = candidate
+            .as_ref()
+            .filter(|user| self.device_cookie_key.has_same_password(&entry, &user.password_hash))
+            .and_then(|_known| self.throttles.count_device(&entry));
+        if attempt.is_none() {
+            self.throttles.count_stranger(self.client_address(request), Some(email))?;
+        }
+        Ok((candidate, attempt))
+    }
+
+    /// Redirects a user who has just logged in, and marks the browser for the next login to this account.
+    fn respond_to_login(
+        &self,
+        request: &HttpRequest,
+        email: &EmailAddress,
+        password_hash: &str,
+    ) -> Result<HttpResponse, AppError> {
+        let before = device_cookie::read_cookie(request, self.is_https());
+        let value = self.device_cookie_key.add_entry(&before, email, password_hash, today());
+        let mut response = see_other("/settings/api-keys");
+        response
+            .add_cookie(&device_cookie::build_cookie(value, self.is_https()))
+            .map_err(|error| AppError::broken(error.to_string()))?;
+        Ok(response)
+    }
+}
+
+/// The day by this machine's clock, in days since 1970.
+fn today() -> i64 {
+    time::now().timestamp().div_euclid(24 * 60 * 60)
 }
 
 impl actix_web::FromRequest for AccountServices {
@@ -249,6 +290,7 @@ impl actix_web::FromRequest for AccountServices {
                 db: data(request)?,
                 passwords: data(request)?,
                 throttles: data(request)?,
+                device_cookie_key: data(request)?,
                 settings: data(request)?,
             })
         })())

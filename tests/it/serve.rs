@@ -233,7 +233,7 @@ async fn log_contains_no_secrets() {
     let node = Node::start(&db.url, &["--log", "debug", "--log-format", "json", "--sign-up", "open"]);
     let ada = node.visitor();
     let account = [("name", "Ada"), ("company", "Ada"), ("email", "ada@example.org"), ("password", PASSWORD)];
-    let cookie = ada.post("/register", &account).await.header("set-cookie").to_owned();
+    let registered = ada.post("/register", &account).await;
     ada.post("/login", &[("email", "ada@example.org"), ("password", "a wrong password, 1")]).await;
     ada.post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
     let key = ada.generate("canary").await;
@@ -250,13 +250,15 @@ async fn log_contains_no_secrets() {
     node.signal("TERM");
     let (_, log) = node.wait_for_exit();
 
-    let cookie = cookie.split(['=', ';']).nth(1).unwrap();
+    let [cookie, device] = ["uptok_sign_in", "uptok_device"]
+        .map(|name| registered.set_cookie(name).split(['=', ';']).nth(1).unwrap());
     for secret in [
         &key[19..],
         PASSWORD,
         "a wrong password, 1",
         cookie,
         &cookie[cookie.len() - 64..],
+        device,
         SECRET,
         "ada@example.org",
     ] {

@@ -255,6 +255,13 @@ impl Reply {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// The `Set-Cookie` header of this cookie.
+    pub(crate) fn set_cookie(&self, name: &str) -> &str {
+        let all = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        let mut named = all.filter(|text| text.split_once('=').is_some_and(|(it, _)| it == name));
+        named.next().unwrap_or_else(|| panic!("{name} is not set: {:?}", self.headers))
+    }
+
     pub(crate) fn html(&self) -> Html {
         Html::parse(&self.body)
     }

@@ -1,0 +1,79 @@
+//! Limits on attempts to log in or register, in the memory of this process.
+
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use quick_cache::sync::Cache;
+
+use super::{device_cookie::DeviceEntry, email::EmailAddress};
+use crate::{error::AppError, web::throttle::Throttle};
+
+/// Wrong passwords that a browser may send with one device cookie. Then the cookie is not trusted any more: its
+/// attempts count like those of a stranger, until the next login issues a new one.
+const WRONG_PASSWORDS_MAX: u32 = 10;
+/// Maximum number of device cookies whose wrong passwords are counted. Each takes a login, so strangers cannot fill this.
+const COUNTED_DEVICES_MAX: usize = 10_000;
+
+/// Limits attempts to log in or register.
+pub struct LoginThrottles {
+    addresses: Throttle<IpAddr>,
+    accounts: Throttle<String>,
+    /// Attempts per nonce of a device cookie.
+    devices: Cache<String, Arc<AtomicU32>>,
+}
+
+impl LoginThrottles {
+    /// `tries` per minute for each address, and for each account.
+    #[must_use]
+    pub fn per_minute(tries: NonZeroU32) -> Self {
+        Self {
+            addresses: Throttle::per_minute(tries),
+            accounts: Throttle::per_minute(tries),
+            devices: Cache::new(COUNTED_DEVICES_MAX),
+        }
+    }
+
+    /// Counts an attempt for the address.
+    pub(super) fn count_address(&self, address: IpAddr) -> Result<(), AppError> {
+        self.addresses.count(&address)
+    }
+
+    /// Counts an attempt for the address and, if the e-mail address could be read, for its account, whether or not there
+    /// is one.
+    pub(super) fn count_stranger(
+        &self,
+        address: IpAddr,
+        email: Option<&EmailAddress>,
+    ) -> Result<(), AppError> {
+        self.count_address(address)?;
+        email.map_or(Ok(()), |email| self.accounts.count(&email.as_str().to_owned()))
+    }
+
+    /// Counts an attempt for a device cookie only. Returns `None` if [`WRONG_PASSWORDS_MAX`] have failed.
+    ///
+    /// It is counted before the password is verified, so that attempts at the same time cannot exceed the limit.
+    pub(super) fn count_device(&self, entry: &DeviceEntry) -> Option<DeviceAttempt> {
+        let Ok(attempts) =
+            self.devices.get_or_insert_with(entry.nonce(), || Ok::<_, Infallible>(Arc::default()));
+        let count = |attempts| (attempts < WRONG_PASSWORDS_MAX).then_some(attempts + 1);
+        attempts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).ok()?;
+        Some(DeviceAttempt(attempts))
+    }
+}
+
+/// An attempt that was counted for a device cookie.
+pub(super) struct DeviceAttempt(Arc<AtomicU32>);
+
+impl DeviceAttempt {
+    /// Stops counting the attempt, because it was no wrong password.
+    pub(super) fn give_back(self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
