@@ -1,6 +1,7 @@
 //! Tests in a real Chromium.
 
 mod accessibility;
+mod back_forward_cache;
 mod keyboard;
 mod markup;
 mod origins;

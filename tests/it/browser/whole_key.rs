@@ -56,11 +56,18 @@ async fn secret_is_wiped_before_the_page_enters_the_back_forward_cache() {
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
     let key = browser.generate("Warehouse").await;
+    let leave = async |persisted: bool| {
+        browser
+            .run(&format!("dispatchEvent(new PageTransitionEvent('pagehide', {{ persisted: {persisted} }}))"))
+            .await
+    };
 
-    browser.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))").await;
+    leave(false).await;
 
     assert_no_secret(&browser, &key, "after pagehide").await;
     assert_eq!(browser.text("tbody code").await, format!("{}_••••", &key[..18]));
+    leave(true).await;
+    assert_eq!(browser.count("body").await, 0);
 }
 
 #[actix_web::test]
