@@ -469,3 +469,47 @@ fn made(error: &AppError) -> Value {
         "requestId": "",
     })
 }
+
+/// Whether a file of the tests has a test with this path, such as `sessions::export::first_page_is_returned_by_default`.
+fn is_test(path: &str) -> bool {
+    let Some((module, name)) = path.rsplit_once("::") else { return false };
+    let module = module.replace("::", "/");
+    let files = ["tests/it", "tests/private_postgres"]
+        .into_iter()
+        .flat_map(|folder| [format!("{folder}/{module}.rs"), format!("{folder}/{module}/mod.rs")]);
+    files.filter_map(|file| fs::read_to_string(file).ok()).any(|text| {
+        let (before, _) = text.split_once(&format!("fn {name}(")).unwrap_or_default();
+        // The attribute is at most the second line above, because a test may be async or a property.
+        before.lines().rev().take(2).any(|line| line.trim().starts_with("#[") && line.ends_with("test]"))
+    })
+}
+
+#[test]
+fn a_test_is_found_by_its_path() {
+    assert!(is_test("house::docs::a_test_is_found_by_its_path"));
+    assert!(is_test("accounts::forms_have_their_labels"));
+    for path in ["house::docs::is_test", "house::docs::a_test", "house::a_test_is_found_by_its_path", "docs"]
+    {
+        assert!(!is_test(path), "{path}");
+    }
+}
+
+#[test]
+fn every_promise_of_the_reliability_page_has_a_test() {
+    let page = read("docs/reliability.md");
+    let promises: Vec<Vec<&str>> =
+        rows(&page).into_iter().filter(|row| row.len() == 3 && row[2].contains("::")).collect();
+    let tables = page.matches("| Promise | Tried with | Tests |").count();
+    let figures = page.split("## Memory").nth(1).unwrap().split("## ").next().unwrap();
+    let figures: Vec<&str> = figures.lines().filter(|line| line.starts_with("| ")).collect();
+    let all_rows = page.lines().filter(|line| line.starts_with("| ")).count();
+
+    for test in promises.iter().flat_map(|row| code_words(row[2])) {
+        assert!(is_test(&test), "docs/reliability.md names {test}");
+    }
+    assert_eq!(promises.len() + tables + figures.len(), all_rows, "a promise without a test");
+    let performance = read("docs/performance.md");
+    for figure in figures {
+        assert!(performance.contains(figure), "docs/performance.md does not say: {figure}");
+    }
+}
