@@ -15,7 +15,7 @@ use crate::{
     accounts::{self, SignedIn},
     db::Db,
     error::AppError,
-    web::{csv, format::hex, time::rfc3339},
+    web::{csv, format::hex, time::rfc3339_micros},
 };
 
 /// Records per query.
@@ -81,7 +81,7 @@ fn cells(record: &AuditRecord) -> [String; COLUMNS.len()] {
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
     [
         record.sequence.to_string(),
-        rfc3339(record.at),
+        rfc3339_micros(record.at),
         record.act.clone(),
         record.actor_kind.clone(),
         or_empty(&record.actor),

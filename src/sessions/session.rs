@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::fields::{COLUMNS, Channel, FIELDS, FormatValue as _, SessionStatus, session_fields};
+use super::fields::{COLUMNS, Channel, FIELDS, FormatValue, SessionStatus, session_fields};
 use crate::{schema::sessions, web::csv::CsvCell};
 
 macro_rules! define_session {
@@ -15,7 +15,9 @@ macro_rules! define_session {
         #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
         #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
         #[serde(rename_all = "camelCase")]
-        pub struct Session { $($(pub $field: $type,)*)* }
+        pub struct Session {
+            $($(#[serde(serialize_with = "FormatValue::serialize_json")] pub $field: $type,)*)*
+        }
 
         impl Session {
             /// The cells of this session, in the order of [`COLUMNS`].

@@ -67,6 +67,12 @@ pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
+/// RFC 3339 in UTC with 6 decimals, for programs: of two times, the later one is also the greater text.
+#[must_use]
+pub fn rfc3339_micros(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 /// RFC 3339 in UTC with 0, 3 or 6 decimals, as needed.
 #[must_use]
 pub fn rfc3339(instant: DateTime<Utc>) -> String {

@@ -20,7 +20,7 @@ use crate::{
     web::{
         form::FieldReader,
         number::{trim_zero_fraction, whole_number_text},
-        time::rfc3339,
+        time::rfc3339_micros,
     },
 };
 
@@ -34,14 +34,14 @@ pub(crate) fn render_key(key: &ApiKey, used: Option<DateTime<Utc>>) -> Value {
         "name": key.name,
         "clientId": key.client_id,
         "scopes": key.scopes,
-        "createdAt": rfc3339(key.created_at),
+        "createdAt": rfc3339_micros(key.created_at),
         "createdBy": key.creator.as_deref().or(key.created_by_key.as_ref().map(PublicKey::as_str)),
-        "expiresAt": key.expires_at.map(rfc3339),
+        "expiresAt": key.expires_at.map(rfc3339_micros),
         "status": key.status().as_str(),
         "requestsPerMinute": key.requests_per_minute.get(),
         "allowedNetworks": key.rights().networks.texts(),
         "replacedBy": key.replaced_by,
-        "lastUsedAt": used.map(rfc3339),
+        "lastUsedAt": used.map(rfc3339_micros),
     })
 }
 

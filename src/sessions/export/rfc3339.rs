@@ -6,7 +6,8 @@ const DAYS_TO_2000: i64 = 730_425;
 const DAYS_WRITTEN: std::ops::RangeInclusive<i64> = 306..=3_652_364;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// Writes instants as PostgreSQL sends them (microseconds since 2000-01-01T00:00:00Z) in the format of [`crate::web::time::rfc3339`].
+/// Writes instants as PostgreSQL sends them (microseconds since 2000-01-01T00:00:00Z) in the format of
+/// [`crate::web::time::rfc3339_micros`].
 ///
 /// An exported page has hundreds of them, and formatting them with chrono would cost as much as the rest of the page.
 /// Most are of the same day as the previous one, so its date is reused.
@@ -34,20 +35,10 @@ impl Rfc3339Writer {
         self.write_two_digits(11, seconds / 3600);
         self.write_two_digits(14, seconds / 60 % 60);
         self.write_two_digits(17, seconds % 60);
-        // 0, 3 or 6 decimals, as chrono's `AutoSi` writes them.
-        let length = match fraction {
-            0 => 19,
-            _ if fraction % 1000 == 0 => 23,
-            _ => 26,
-        };
-        if fraction > 0 {
-            self.text[19] = b'.';
-            self.write_two_digits(20, fraction / 10_000);
-            self.write_two_digits(22, fraction / 100 % 100);
-            self.write_two_digits(24, fraction % 100);
-        }
-        self.text[length] = b'Z';
-        out.extend_from_slice(&self.text[..=length]);
+        self.write_two_digits(20, fraction / 10_000);
+        self.write_two_digits(22, fraction / 100 % 100);
+        self.write_two_digits(24, fraction % 100);
+        out.extend_from_slice(&self.text);
         Some(())
     }
 
@@ -92,10 +83,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::web::time::rfc3339;
+    use crate::web::time::rfc3339_micros;
 
     fn by_chrono(micros: i64) -> String {
-        rfc3339(DateTime::from_timestamp_micros(micros + 946_684_800_000_000).unwrap())
+        rfc3339_micros(DateTime::from_timestamp_micros(micros + 946_684_800_000_000).unwrap())
     }
 
     fn write(micros: i64) -> Option<String> {

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{
     choice::{Channel, SessionStatus},
     table::{FieldType, SessionField},
 };
-use crate::web::{number::trim_zero_fraction, time::rfc3339, time_parser::parse_instant};
+use crate::web::{number::trim_zero_fraction, time::rfc3339_micros, time_parser::parse_instant};
 
 /// Why a value is refused: a message that says what to write.
 pub(crate) type ValueError = Cow<'static, str>;
@@ -25,14 +26,19 @@ pub(crate) trait ParseValue: Sized {
     }
 }
 
-/// A value that is written as text.
-pub(crate) trait FormatValue {
+/// A value that is written as text and in JSON.
+pub(crate) trait FormatValue: Serialize {
     /// A cell of a CSV, without escaping; empty for null.
     fn to_cell(&self) -> Cow<'_, str>;
 
     /// The value in the fingerprint of a record. NEVER CHANGE: imported records without an id would be stored again.
     fn to_fingerprint(&self) -> Cow<'_, str> {
         self.to_cell()
+    }
+
+    /// Writes the value in JSON.
+    fn serialize_json<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize(serializer)
     }
 }
 
@@ -53,6 +59,13 @@ impl<T: FormatValue> FormatValue for Option<T> {
 
     fn to_fingerprint(&self) -> Cow<'_, str> {
         self.as_ref().map(T::to_fingerprint).unwrap_or_default()
+    }
+
+    fn serialize_json<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Some(value) => value.serialize_json(serializer),
+            None => serializer.serialize_none(),
+        }
     }
 }
 
@@ -146,11 +159,15 @@ impl ParseValue for DateTime<Utc> {
 
 impl FormatValue for DateTime<Utc> {
     fn to_cell(&self) -> Cow<'_, str> {
-        rfc3339(*self).into()
+        rfc3339_micros(*self).into()
     }
 
     fn to_fingerprint(&self) -> Cow<'_, str> {
         self.timestamp_micros().to_string().into()
+    }
+
+    fn serialize_json<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&rfc3339_micros(*self))
     }
 }
 

@@ -84,7 +84,7 @@ async fn year_beyond_9999_is_formatted_with_a_sign() {
 
     let reply = app.export(&[("clientKey", &key)]).await;
 
-    assert_eq!(reply.json()["data"][0]["erasedAt"], "+12345-01-01T00:00:00Z");
+    assert_eq!(reply.json()["data"][0]["erasedAt"], "+12345-01-01T00:00:00.000000Z");
 }
 
 #[actix_web::test]
