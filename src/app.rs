@@ -182,10 +182,11 @@ async fn page_not_found(_visitor: MaybeSignedIn) -> Result<String, AppError> {
     Err(AppError::NotFound)
 }
 
-/// Allows any origin or those in the settings, never with credentials: the API reads no cookies.
+/// Allows any origin or those in the settings, never with credentials: the API reads no cookies. All methods are
+/// allowed alike: CORS protects what a browser sends by itself, but a page that sends a key already has it.
 fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST"])
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
         .allowed_headers(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match"])
         .expose_headers([
             "X-Request-Id",
@@ -193,6 +194,7 @@ fn cors(settings: &Settings) -> Cors {
             "Content-Disposition",
             "ETag",
             "Link",
+            "Location",
             "Idempotency-Replayed",
             "RateLimit",
             "RateLimit-Policy",

@@ -9,6 +9,7 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::endpoint_access::EndpointAccess;
 use crate::{
     api_keys::client_key::trim_pasted_key,
     error::{AppError, FieldError},
@@ -22,8 +23,8 @@ const KEY_FIELD: &str = "clientKey";
 /// removed.
 ///
 /// # Errors
-/// 400 for a key in the query string, a key presented twice, or control characters (Unicode category Cc) in a
-/// field; and what [`FormFields`] refuses.
+/// 400 for a key in the query string, different keys in field and header, or control characters (Unicode category Cc)
+/// in a field; and what [`FormFields`] refuses.
 #[derive(Debug)]
 pub(crate) struct ApiForm<const LIMIT: usize> {
     key: Option<SecretString>,
@@ -55,24 +56,32 @@ impl<const LIMIT: usize> FromRequest for ApiForm<LIMIT> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let in_query = refuse_key_in_query(request.query_string());
         let bearer = bearer(request);
+        let is_revocation = EndpointAccess::from_request(request) == Some(EndpointAccess::RevokeOnly);
         let fields = <FormFields<LIMIT> as FromRequest>::from_request(request, payload);
         Box::pin(async move {
             in_query?;
-            let bearer = bearer?;
+            let bearer = if is_revocation { bearer } else { Ok(bearer?) };
             let fields = fields.await?;
             refuse_control_characters(&fields)?;
             let field = fields.get(KEY_FIELD).map(trim_pasted_key).filter(|key| !key.is_empty());
             let key = match (bearer, field) {
-                (Some(_), Some(_)) => {
-                    return Err(AppError::invalid(
-                        KEY_FIELD,
-                        "The key is in the Authorization header too. Send it in one place.",
-                    ));
-                }
-                (bearer, field) => bearer.or_else(|| field.map(SecretString::from)),
+                // Someone who finds a leaked key may call with a key of their own, or with a header of another kind.
+                (_, Some(field)) if is_revocation => Some(field.into()),
+                (bearer, field) => one_key(bearer?, field)?,
             };
             Ok(Self { key, fields })
         })
+    }
+}
+
+/// The key from either place. Clients that send the header with every request may also fill in the field.
+fn one_key(bearer: Option<SecretString>, field: Option<&str>) -> Result<Option<SecretString>, AppError> {
+    match (bearer, field) {
+        (Some(bearer), Some(field)) if bearer.expose_secret() != field => {
+            Err(AppError::invalid(KEY_FIELD, "Another key is in the Authorization header. Send one of them."))
+        }
+        (Some(bearer), _) => Ok(Some(bearer)),
+        (None, field) => Ok(field.map(SecretString::from)),
     }
 }
 

@@ -288,6 +288,70 @@ async fn leaked_key_can_be_revoked_by_anyone_who_has_it() {
 }
 
 #[actix_web::test]
+async fn key_in_the_field_is_revoked_whatever_the_header_says() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
+    let own = create_key_with(&eve, "finder", &["sessions:read"]).await;
+    let revoke = async |authorization: String, leaked: &str| {
+        let request = app.visitor().request(Method::POST, "/api/keys/revoke");
+        let request = request.header("Authorization", authorization).form(&[("clientKey", leaked)]);
+        Reply::read(request.send().await.unwrap()).await
+    };
+    let leaked = create_key_with(&ada, "leaked", &["sessions:read"]).await;
+
+    for authorization in [
+        format!("Bearer {own}"),
+        format!("Bearer {leaked}"),
+        "Bearer no key at all".to_owned(),
+        "Basic dXNlcjpwYXNz".to_owned(),
+    ] {
+        let key = if authorization.ends_with(&leaked) {
+            leaked.clone()
+        } else {
+            let name: String = authorization.chars().take(20).collect();
+            create_key_with(&ada, &name, &["sessions:read"]).await
+        };
+        assert_eq!(revoke(authorization.clone(), &key).await.status, 204, "{authorization}");
+        assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401, "{authorization}");
+    }
+
+    assert_eq!(app.export(&[("clientKey", &own)]).await.status, 200, "the key of the finder still works");
+    revoke(format!("Bearer {own}"), &leaked).await.assert_problem(401, "invalid_key");
+    let request = app.visitor().request(Method::POST, "/api/keys/revoke").bearer_auth(&own);
+    let repeated = request.form(&[("clientKey", &own), ("clientKey", &own)]);
+    Reply::read(repeated.send().await.unwrap()).await.assert_problem(400, "invalid_field");
+    assert_eq!(app.export(&[("clientKey", &own)]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn web_pages_may_manage_keys_with_every_method_and_see_where_a_new_key_is() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let manager = create_key_with(&ada, "manager", &["keys:manage", "sessions:read"]).await;
+    let from_page = |method: Method, path: &str| {
+        app.visitor().request(method, path).header("Origin", "https://shop.example")
+    };
+
+    for endpoint in api::endpoints() {
+        let preflight = from_page(Method::OPTIONS, &format!("/api{}", endpoint.path))
+            .header("Access-Control-Request-Method", endpoint.method.as_str())
+            .header("Access-Control-Request-Headers", "authorization,content-type");
+        let allowed = Reply::read(preflight.send().await.unwrap()).await;
+        assert_eq!(allowed.status, 200, "{} {}", endpoint.method.as_str(), endpoint.path);
+        let methods = allowed.header("access-control-allow-methods");
+        assert!(methods.split(", ").any(|it| it == endpoint.method.as_str()), "{methods}");
+    }
+    let body = json!({"name": "shop", "scopes": ["sessions:read"]});
+    let made = from_page(Method::POST, "/api/keys").bearer_auth(&manager).json(&body);
+    let made = Reply::read(made.send().await.unwrap()).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let exposed = made.header("access-control-expose-headers").to_lowercase();
+    assert!(exposed.split(", ").any(|name| name == "location"), "{exposed}");
+    let deleted = from_page(Method::DELETE, made.header("location")).bearer_auth(&manager);
+    assert_eq!(deleted.send().await.unwrap().status(), 204);
+}
+
+#[actix_web::test]
 async fn key_can_read_its_own_rights() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;

@@ -180,7 +180,13 @@ async fn every_body_format_and_both_key_locations_are_accepted() {
     let bearer = app.visitor().request(Method::POST, PATH).bearer_auth(&key).send().await.unwrap();
     assert_eq!(bearer.status(), 200);
     let both = app.visitor().request(Method::POST, PATH).bearer_auth(&key).form(&[("clientKey", &key)]);
-    Reply::read(both.send().await.unwrap()).await.assert_problem(400, "invalid_field");
+    assert_eq!(both.send().await.unwrap().status(), 200, "the same key in both places");
+    let other = uptok::api_keys::ClientKey::generate().expose();
+    let two = app.visitor().request(Method::POST, PATH).bearer_auth(&key).form(&[("clientKey", &other)]);
+    Reply::read(two.send().await.unwrap()).await.assert_problem(400, "invalid_field");
+    let again = [("clientKey", &key), ("clientKey", &key)];
+    let repeated = app.visitor().request(Method::POST, PATH).bearer_auth(&key).form(&again);
+    Reply::read(repeated.send().await.unwrap()).await.assert_problem(400, "invalid_field");
 }
 
 #[actix_web::test]
