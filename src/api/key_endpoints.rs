@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     endpoint::{Endpoint, EndpointHandler, HttpMethod},
     openapi::{form_body, json_body, json_response, parameter},
-    schemas::NO_CONTROL_CHARACTERS,
+    schemas::{integer, reference},
 };
 use crate::api_keys::{EndpointAccess, KeyRoute, Scope, key_handlers};
 
@@ -19,7 +19,10 @@ pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
         handler: EndpointHandler::Key(EndpointAccess::AnyKey, |route| {
             KeyRoute::new(route, key_handlers::current)
         }),
-        operation: || operation("getCurrentKey", "The calling key", "200", "Key", "The key."),
+        operation: || {
+            let about = "Returns the key that makes the call. Any key may do this.";
+            operation("getCurrentKey", ("Get the calling key", about), "200", "Key")
+        },
     },
     Endpoint {
         method: HttpMethod::Post,
@@ -45,7 +48,9 @@ pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
         method: HttpMethod::Get,
         path: "/keys/{publicKey}",
         handler: EndpointHandler::Key(MANAGE_KEYS, |route| KeyRoute::new(route, key_handlers::show)),
-        operation: || with_public_key(operation("getKey", "One key", "200", "Key", "The key.")),
+        operation: || {
+            with_public_key(operation("getKey", ("Get a key", "Returns a key of the client."), "200", "Key"))
+        },
     },
     Endpoint {
         method: HttpMethod::Patch,
@@ -67,10 +72,12 @@ pub(super) const KEY_ENDPOINTS: [Endpoint; 8] = [
     },
 ];
 
-fn operation(id: &str, summary: &str, status: &str, schema: &str, description: &str) -> Value {
+/// `about` is the summary and the description; `schema` is that of the response.
+fn operation(id: &str, about: (&str, &str), status: &str, schema: &str) -> Value {
+    let (summary, description) = about;
     json!({
-        "operationId": id, "tags": ["Keys"], "summary": summary,
-        "responses": {status: json_response(description, schema)}
+        "operationId": id, "tags": ["Keys"], "summary": summary, "description": description,
+        "responses": {status: json_response("The key.", schema)}
     })
 }
 
@@ -90,18 +97,20 @@ fn with_created_key(mut operation: Value) -> Value {
 
 fn revoke_key() -> Value {
     json!({
-        "operationId": "revokeKey", "tags": ["Keys"],
-        "summary": "Revokes the presented key",
-        "requestBody": form_body(&json!({
-            "type": "object", "properties": {"clientKey": {"type": "string", "description": "The whole key, unless it is in the header."}}
-        })),
+        "operationId": "revokeKey", "tags": ["Keys"], "summary": "Revoke a leaked key",
+        "description": "Ends the key in the field, whatever key the caller uses; without the field, the calling key. \
+            Anyone who has the whole key may do this, from any network.",
+        "requestBody": form_body("RevokeForm"),
         "responses": {"204": {"description": "The key no longer works."}}
     })
 }
 
 fn list_keys() -> Value {
-    let mut list = operation("listKeys", "The keys of the client", "200", "KeyPage", "A page of keys.");
-    let number = json!({"type": "integer", "minimum": 1, "maximum": u32::MAX});
+    let about = ("List keys", "Returns a page of the keys of the client.");
+    let mut list = operation("listKeys", about, "200", "KeyPage");
+    list["responses"]["200"]["description"] = json!("A page of keys.");
+    let number = integer(Some(1), Some(u32::MAX.into()));
+    let sort = json!({"type": "string", "enum": ["newest", "oldest", "name", "expiry"]});
     list["parameters"] = json!([
         parameter("query", "page", "From 1.", &number),
         parameter("query", "perPage", "1 to 100; higher values count as 100.", &number),
@@ -111,34 +120,22 @@ fn list_keys() -> Value {
             "Part of the name, of the public key, or of the name or e-mail of the creator.",
             &json!({"type": "string", "pattern": NO_CONTROL_CHARACTERS})
         ),
-        parameter(
-            "query",
-            "status",
-            "Only keys with this status.",
-            &json!({"enum": ["active", "expiring", "replaced", "expired"]})
-        ),
-        parameter(
-            "query",
-            "sort",
-            "The order; by default the newest first.",
-            &json!({"enum": ["newest", "oldest", "name", "expiry"]})
-        ),
+        parameter("query", "status", "Only keys with this status.", &reference("KeyStatus")),
+        parameter("query", "sort", "The order; by default the newest first.", &sort),
     ]);
     list
 }
 
 fn create_key() -> Value {
-    let mut create = with_created_key(operation(
-        "createKey",
-        "Creates a key, with no more rights than the calling key",
-        "201",
-        "MadeKey",
-        "The key; the whole key is returned only here.",
-    ));
+    let about = (
+        "Create a key",
+        "Creates a key with no more rights than the calling key. Returns it whole, only here.",
+    );
+    let mut create = with_created_key(operation("createKey", about, "201", "CreatedKey"));
     create["requestBody"] = json_body(
-        "NewKey",
+        "CreateKeyRequest",
         &json!({
-            "name": "Warehouse import", "scopes": ["sessions:read"], "expires": 30, "requestsPerMinute": 60,
+            "name": "Warehouse import", "scopes": ["sessions:read"], "expires": "30", "requestsPerMinute": 60,
             "allowedNetworks": ["203.0.113.0/24"]
         }),
     );
@@ -146,34 +143,28 @@ fn create_key() -> Value {
 }
 
 fn change_key() -> Value {
-    let mut change = with_public_key(operation(
-        "changeKey",
-        "Changes the rights of a key; what is absent stays",
-        "200",
-        "Key",
-        "The key as it is now.",
-    ));
-    change["requestBody"] = json_body("KeyChange", &json!({"requestsPerMinute": 60}));
+    let about = ("Change a key", "Changes the rights of a key from its next request on.");
+    let mut change = with_public_key(operation("changeKey", about, "200", "Key"));
+    change["requestBody"] = json_body("ChangeKeyRequest", &json!({"requestsPerMinute": 60}));
     change["responses"]["409"] = json!({"$ref": "#/components/responses/409"});
     change
 }
 
 fn delete_key() -> Value {
     with_public_key(json!({
-        "operationId": "deleteKey", "tags": ["Keys"], "summary": "Deletes a key",
+        "operationId": "deleteKey", "tags": ["Keys"], "summary": "Delete a key",
+        "description": "Ends a key of the client at once.",
         "responses": {"204": {"description": "The key no longer works."}}
     }))
 }
 
 fn replace_key() -> Value {
-    let mut replace = with_public_key(with_created_key(operation(
-        "replaceKey",
-        "Creates a key that replaces this one",
-        "201",
-        "MadeKey",
-        "The new key; the whole key is returned only here.",
-    )));
-    replace["requestBody"] = json_body("Replacement", &json!({"graceSeconds": 3600}));
+    let about = (
+        "Replace a key",
+        "Creates a key with the same rights that replaces this one. Returns it whole, only here.",
+    );
+    let mut replace = with_public_key(with_created_key(operation("replaceKey", about, "201", "CreatedKey")));
+    replace["requestBody"] = json_body("ReplaceKeyRequest", &json!({"graceSeconds": 3600}));
     replace["requestBody"]["required"] = json!(false);
     replace
 }

@@ -7,9 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     endpoint::{Endpoint, EndpointHandler, HttpMethod},
-    schemas::schemas,
+    schemas::{integer, reference, schemas},
 };
-use crate::{api_keys::EndpointAccess, error::AppError};
+use crate::{
+    api_keys::{EndpointAccess, KeylessUrl},
+    error::AppError,
+};
 
 pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
     method: HttpMethod::Get,
@@ -17,7 +20,9 @@ pub(super) const DOCUMENT_ENDPOINTS: [Endpoint; 1] = [Endpoint {
     handler: EndpointHandler::Public(|route| route.to(show)),
     operation: || {
         json!({
-            "operationId": "getDocument", "tags": ["Documentation"], "summary": "This document",
+            "operationId": "getDocument", "tags": ["Documentation"],
+            "summary": "Get the OpenAPI document",
+            "description": "Returns this document. Needs no key.",
             "responses": {"200": {
                 "description": "The OpenAPI document.",
                 "content": {"application/json": {"schema": {"type": "object"}}}
@@ -43,11 +48,19 @@ impl OpenApiDocument {
             "info": {
                 "title": "Uptok",
                 "version": env!("CARGO_PKG_VERSION"),
-                "description": "Reads and records the sessions of a client, and manages its API keys. The reading text is at /docs.",
+                "description": format!(
+                    "Reads and records the sessions of a client, and manages its API keys. {origin}/docs explains it."
+                ),
+                "contact": {"name": "Questions", "url": format!("{origin}/docs#question")},
                 "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"}
             },
             "servers": [{"url": origin}],
-            "externalDocs": {"url": format!("{origin}/docs")},
+            "externalDocs": {"description": "The documentation for people.", "url": format!("{origin}/docs")},
+            "tags": [
+                {"name": "Documentation", "description": "This description of the API."},
+                {"name": "Keys", "description": "The API keys of the client."},
+                {"name": "Sessions", "description": "The recorded sessions of the client."}
+            ],
             "paths": paths,
             "components": {
                 "schemas": schemas(),
@@ -63,7 +76,7 @@ impl OpenApiDocument {
     }
 }
 
-async fn show(document: Data<OpenApiDocument>) -> Result<HttpResponse, AppError> {
+async fn show(_url: KeylessUrl, document: Data<OpenApiDocument>) -> Result<HttpResponse, AppError> {
     Ok(HttpResponse::Ok().content_type("application/json").body(document.0.clone()))
 }
 
@@ -71,26 +84,19 @@ async fn show(document: Data<OpenApiDocument>) -> Result<HttpResponse, AppError>
 /// headers and error responses.
 fn complete_operation(endpoint: &Endpoint) -> Value {
     let mut operation = (endpoint.operation)();
-    let mut codes: BTreeSet<u16> = BTreeSet::from([500, 503]);
+    let mut codes: BTreeSet<u16> = BTreeSet::from([400, 500, 503]);
+    operation["security"] = security(endpoint, &operation);
     if endpoint.access().is_some() {
-        codes.extend([400, 401, 429]);
-        let has_form_body = operation["requestBody"]["content"]["multipart/form-data"].is_object();
-        let bearer = json!({"key": []});
-        // The key may be a form field instead, so the header is optional.
-        operation["security"] = if has_form_body { json!([bearer, {}]) } else { json!([bearer]) };
-        let responses = operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut);
-        // OpenAPI ignores fields beside `$ref`.
-        for response in responses.filter(|response| response.get("$ref").is_none()) {
-            for name in ["RateLimit", "RateLimit-Policy"] {
-                response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
-            }
-        }
+        codes.extend([401, 429]);
+        add_rate_limit_headers(&mut operation);
     }
     if matches!(endpoint.access(), Some(EndpointAccess::Scope(_) | EndpointAccess::AnyKey)) {
         codes.insert(403);
     }
     if let Some(scope) = endpoint.access().and_then(EndpointAccess::scope) {
-        operation["description"] = json!(format!("Needs a key with the scope `{}`.", scope.as_str()));
+        let description = operation["description"].as_str().unwrap_or_default();
+        operation["description"] =
+            json!(format!("{description} Needs a key with the scope `{}`.", scope.as_str()));
     }
     if endpoint.path.contains('{') {
         codes.insert(404);
@@ -102,6 +108,27 @@ fn complete_operation(endpoint: &Endpoint) -> Value {
         operation["responses"][code.to_string()] = json!({"$ref": format!("#/components/responses/{code}")});
     }
     operation
+}
+
+/// An empty list says that no key is needed; without it, linters miss a statement.
+fn security(endpoint: &Endpoint, operation: &Value) -> Value {
+    if endpoint.access().is_none() {
+        return json!([]);
+    }
+    let bearer = json!({"key": []});
+    // The key may be a form field instead, so the header is optional.
+    let has_form_body = operation["requestBody"]["content"]["multipart/form-data"].is_object();
+    if has_form_body { json!([bearer, {}]) } else { json!([bearer]) }
+}
+
+fn add_rate_limit_headers(operation: &mut Value) {
+    let responses = operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    // OpenAPI ignores fields beside `$ref`.
+    for response in responses.filter(|response| response.get("$ref").is_none()) {
+        for name in ["RateLimit", "RateLimit-Policy"] {
+            response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+        }
+    }
 }
 
 /// One reusable response per error status, named by the status: `#/components/responses/404`.
@@ -136,7 +163,7 @@ fn problem_responses() -> Value {
 
 fn response_headers() -> Value {
     json!({
-        "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+        "Retry-After": {"description": "Seconds to wait.", "schema": integer(Some(1), None)},
         "RateLimit-Policy": {
             "description": "The limit of the key: requests (q) and seconds (w). Absent: no limit.",
             "schema": {"type": "string"}, "example": "\"key\";q=600;w=60"
@@ -155,22 +182,27 @@ pub(super) fn parameter(location: &str, name: &str, description: &str, schema: &
 
 /// A response whose JSON body has the named schema.
 pub(super) fn json_response(description: &str, schema: &str) -> Value {
-    let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-    json!({"description": description, "content": {"application/json": {"schema": schema}}})
+    json!({"description": description, "content": {"application/json": {"schema": reference(schema)}}})
+}
+
+/// A response with a file of this media type.
+pub(super) fn file_response(description: &str, media_type: &str) -> Value {
+    json!({
+        "description": description,
+        "headers": {"Content-Disposition": {
+            "description": "The name of the file.", "schema": {"type": "string"}
+        }},
+        "content": {media_type: {"schema": {"type": "string"}}}
+    })
 }
 
 /// A required request body in JSON with the named schema.
 pub(super) fn json_body(schema: &str, example: &Value) -> Value {
-    let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-    json!({"required": true, "content": {"application/json": {"schema": schema, "example": example}}})
+    json!({"required": true, "content": {"application/json": {"schema": reference(schema), "example": example}}})
 }
 
-/// A request body of fields, in each of the three encodings that are accepted.
-pub(super) fn form_body(schema: &Value) -> Value {
-    let content = json!({"schema": schema});
-    json!({"content": {
-        "multipart/form-data": content,
-        "application/x-www-form-urlencoded": content,
-        "application/json": content,
-    }})
+/// A form with the named schema. Generators want one media type, so the other two that the server accepts are only in
+/// the documentation for people.
+pub(super) fn form_body(schema: &str) -> Value {
+    json!({"required": false, "content": {"multipart/form-data": {"schema": reference(schema)}}})
 }

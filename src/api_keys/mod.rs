@@ -26,7 +26,7 @@ pub(crate) use auth::{
         Authorized, AuthorizedPipelineQuery, AuthorizedStatement, PipelineReply, authorize, find_authorized,
         load_authorized,
     },
-    key_extraction::ApiQuery,
+    key_extraction::{ApiQuery, KeylessUrl},
     presented_key::{AuthorizedReply, PresentedKey, PresentedKeyForm},
 };
 pub use auth::{

@@ -101,6 +101,21 @@ impl FromRequest for BearerKey {
     }
 }
 
+/// The URL of an endpoint that needs no key.
+///
+/// # Errors
+/// 400 for a key in the query string.
+pub(crate) struct KeylessUrl;
+
+impl FromRequest for KeylessUrl {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(refuse_key_in_query(request.query_string()).map(|()| Self))
+    }
+}
+
 /// The query string of an API request.
 ///
 /// # Errors

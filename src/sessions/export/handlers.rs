@@ -2,13 +2,14 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, ETAG, HeaderValue, LINK},
+    http::header::{self, ETAG, HeaderValue, LINK, VARY},
     web::{Bytes, Data, Path},
 };
 use uuid::Uuid;
 
 use super::{
     exporter::Exporter,
+    negotiation::preferred_format,
     query::{ExportFormat, ExportQuery, SessionPageRequest},
     response::{self, EncodedPage, etag},
     store, stream,
@@ -28,14 +29,12 @@ pub(crate) async fn export(
     exporter: Data<Exporter>,
     db: Data<Db>,
 ) -> Result<AuthorizedReply<HttpResponse>, AppError> {
-    let query = form.key.authorize_before_error(ExportQuery::parse(|name| form.get(name))).await?;
-    if query.is_stream {
-        return stream::stream_for_key(&form.key, query, exporter, db).await;
-    }
-    let page = exporter.load_page(&form.key, &query).await?;
-    Ok(page.map(|page| response::page(query.format, &page)))
+    let query = ExportQuery::parse(|name| form.get(name), ExportFormat::Json);
+    let query = form.key.authorize_before_error(query).await?;
+    send(&form.key, query, exporter, db).await
 }
 
+/// `GET /api/sessions`, in JSON unless `format` or `Accept` asks for a file.
 pub(crate) async fn list(
     request: HttpRequest,
     key: PresentedKey,
@@ -43,14 +42,12 @@ pub(crate) async fn list(
     (exporter, db, settings): (Data<Exporter>, Data<Db>, Data<Settings>),
 ) -> Result<AuthorizedReply<HttpResponse>, AppError> {
     let fields = key.authorize_before_error(fields).await?;
-    let query = key.authorize_before_error(ExportQuery::parse(|name| fields.get(name))).await?;
-    if query.is_stream {
-        return stream::stream_for_key(&key, query, exporter, db).await;
+    let query = ExportQuery::parse(|name| fields.get(name), preferred_format(&request));
+    let query = key.authorize_before_error(query).await?;
+    if query.format != ExportFormat::Json {
+        return Ok(send(&key, query, exporter, db).await?.map(vary_by_accept));
     }
     let page = exporter.load_page(&key, &query).await?;
-    if query.format != ExportFormat::Json {
-        return Ok(page.map(|page| response::page(query.format, &page)));
-    }
     let address = format!("{}{}", settings.public_url.origin(), request.path());
     Ok(page.map(|page| {
         let links = link_header(&address, &fields, &query.request, &page);
@@ -58,8 +55,59 @@ pub(crate) async fn list(
         if let (false, Ok(links)) = (links.is_empty(), HeaderValue::try_from(&links)) {
             response.headers_mut().insert(LINK, links);
         }
-        response
+        vary_by_accept(response)
     }))
+}
+
+pub(crate) async fn download_csv(
+    key: PresentedKey,
+    fields: Result<ApiQuery, AppError>,
+    exporter: Data<Exporter>,
+    db: Data<Db>,
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
+    download(ExportFormat::Csv, &key, fields, exporter, db).await
+}
+
+pub(crate) async fn download_ndjson(
+    key: PresentedKey,
+    fields: Result<ApiQuery, AppError>,
+    exporter: Data<Exporter>,
+    db: Data<Db>,
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
+    download(ExportFormat::Ndjson, &key, fields, exporter, db).await
+}
+
+async fn download(
+    format: ExportFormat,
+    key: &PresentedKey,
+    fields: Result<ApiQuery, AppError>,
+    exporter: Data<Exporter>,
+    db: Data<Db>,
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
+    let fields = key.authorize_before_error(fields).await?;
+    let query = ExportQuery::parse_file(|name| fields.get(name), format);
+    let query = key.authorize_before_error(query).await?;
+    send(key, query, exporter, db).await
+}
+
+/// Sends a page, or everything as a stream.
+async fn send(
+    key: &PresentedKey,
+    query: ExportQuery,
+    exporter: Data<Exporter>,
+    db: Data<Db>,
+) -> Result<AuthorizedReply<HttpResponse>, AppError> {
+    if query.is_stream {
+        return stream::stream_for_key(key, query, exporter, db).await;
+    }
+    let page = exporter.load_page(key, &query).await?;
+    Ok(page.map(|page| response::page(query.format, &page)))
+}
+
+/// Tells caches that `Accept` chooses the format.
+fn vary_by_accept(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+    response
 }
 
 pub(crate) async fn show(

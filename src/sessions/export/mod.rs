@@ -2,6 +2,7 @@
 
 pub(super) mod exporter;
 pub(crate) mod handlers;
+mod negotiation;
 pub(super) mod page_cache;
 pub(super) mod pipelined_queries;
 pub(super) mod query;

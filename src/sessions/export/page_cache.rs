@@ -103,7 +103,8 @@ mod tests {
 
     fn page_key(client: &ClientId, page: i64) -> PageCacheKey {
         let page = page.to_string();
-        let query = ExportQuery::parse(|name| (name == "page").then_some(page.as_str())).unwrap();
+        let query =
+            ExportQuery::parse(|name| (name == "page").then_some(page.as_str()), ExportFormat::Json).unwrap();
         PageCacheKey::new(client, &query)
     }
 

@@ -88,8 +88,29 @@ pub(crate) struct ExportQuery {
 }
 
 impl ExportQuery {
-    pub(crate) fn parse<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AppError> {
-        let format = ExportFormat::parse(field("format"));
+    /// Parses the fields. `default` is the format without the field `format`.
+    pub(crate) fn parse<'a>(
+        field: impl Fn(&str) -> Option<&'a str>,
+        default: ExportFormat,
+    ) -> Result<Self, AppError> {
+        let format = field("format").map_or(Ok(default), ExportFormat::parse);
+        Self::new(field, format)
+    }
+
+    /// Parses the fields of an address that names the format.
+    pub(crate) fn parse_file<'a>(
+        field: impl Fn(&str) -> Option<&'a str>,
+        format: ExportFormat,
+    ) -> Result<Self, AppError> {
+        let is_other = field("format").is_some_and(|text| ExportFormat::parse(text) != Ok(format));
+        let refusal = || FieldError::new("format", "The address names the format. Leave this field out.");
+        Self::new(field, if is_other { Err(refusal()) } else { Ok(format) })
+    }
+
+    fn new<'a>(
+        field: impl Fn(&str) -> Option<&'a str>,
+        format: Result<ExportFormat, FieldError>,
+    ) -> Result<Self, AppError> {
         let request = SessionPageRequest::parse(&field);
         match (format, request) {
             (Ok(format), Ok(request)) => {
@@ -114,12 +135,12 @@ pub(crate) enum ExportFormat {
 }
 
 impl ExportFormat {
-    pub(crate) fn parse(text: Option<&str>) -> Result<Self, FieldError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, FieldError> {
         match text {
-            None | Some("json") => Ok(Self::Json),
-            Some("csv") => Ok(Self::Csv),
-            Some("ndjson") => Ok(Self::Ndjson),
-            Some(_) => Err(FieldError::new("format", "Use json, csv or ndjson.")),
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            "ndjson" => Ok(Self::Ndjson),
+            _ => Err(FieldError::new("format", "Use json, csv or ndjson.")),
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) fn build_carriers(app: &TestApp, key: &str) -> Vec<(&'static str, Req
         ("filter", to(Method::POST, EXPORT).form(&[("clientKey", key), ("status", "missed")])),
         ("list", to(Method::GET, "/api/sessions").bearer_auth(key)),
         ("stream of the list", to(Method::GET, "/api/sessions?format=ndjson").bearer_auth(key)),
+        ("CSV file", to(Method::GET, "/api/sessions.csv").bearer_auth(key)),
+        ("NDJSON file", to(Method::GET, "/api/sessions.ndjson?status=missed").bearer_auth(key)),
         ("one session", to(Method::GET, session).bearer_auth(key)),
         ("record", to(Method::POST, "/api/sessions").bearer_auth(key).json(&json!([]))),
     ]
@@ -197,7 +199,7 @@ async fn deleted_key_is_refused_on_every_node_in_a_thousand_rounds() {
             _ => "update api_keys set expires_at = now() + interval '1 day' where deleted_at is null",
         });
         let use_key = async || {
-            let calls = [&app, &other].map(|node| build_carriers(node, &key).swap_remove(round % 10).1);
+            let calls = [&app, &other].map(|node| build_carriers(node, &key).swap_remove(round % 12).1);
             join_all(calls.into_iter().map(async |call| call.send().await.unwrap().status().as_u16())).await
         };
         assert!(use_key().await.iter().all(|status| [200, 404].contains(status)), "round {round}");

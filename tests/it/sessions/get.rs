@@ -270,3 +270,98 @@ async fn list_is_available_as_csv_and_key_in_the_query_string_is_refused() {
     put.assert_problem(405, "method_not_allowed");
     assert!(put.header("allow").contains("GET") && put.header("allow").contains("POST"));
 }
+
+#[actix_web::test]
+async fn files_have_addresses_of_their_own() {
+    let app = TestApp::start().await;
+    let reader = Reader::new(&app, "ada", 1100).await;
+    for (format, content_type) in
+        [("csv", "text/csv; charset=utf-8; header=present"), ("ndjson", "application/x-ndjson")]
+    {
+        for filter in ["", "status=missed&order=desc", "page=2&perPage=10", "cursor=s1000"] {
+            let address = format!("/api/sessions.{format}?{filter}");
+            let file = reader.get(&address).await;
+            let by_field = reader.get(&format!("/api/sessions?format={format}&{filter}")).await;
+
+            assert_eq!(file.status, 200, "{address}: {}", file.body);
+            assert_eq!(
+                (file.header("content-type"), &file.body),
+                (content_type, &by_field.body),
+                "{address}"
+            );
+            let name = format!("attachment; filename=\"sessions.{format}\"");
+            assert_eq!(file.header("content-disposition"), name);
+        }
+        let same = reader.get(&format!("/api/sessions.{format}?format={format}&perPage=1&page=1")).await;
+        assert_eq!(same.status, 200);
+        for wrong in ["format=json", "format=xml", "page=0", "clientKey=x"] {
+            let refused = reader.get(&format!("/api/sessions.{format}?{wrong}")).await;
+            refused.assert_problem(400, "invalid_field");
+        }
+    }
+}
+
+/// Data tools infer types from the first lines and sort times as text.
+#[actix_web::test]
+async fn times_have_six_decimals_and_ndjson_has_every_field() {
+    let app = TestApp::start().await;
+    let reader = Reader::new(&app, "ada", 3).await;
+    app.db.change_sessions(
+        "update sessions set created_at = '2026-10-01T10:00:00Z', started_at = '2026-10-01T10:00:00.123456Z', \
+         ended_at = '2026-10-01T10:00:00.5Z' where sequence = 2",
+    );
+    let expected =
+        ["10:00:00.000000Z", "10:00:00.123456Z", "10:00:00.500000Z"].map(|time| format!("2026-10-01T{time}"));
+    let pooled = app.start_node_without_pipeline().await;
+    for url in [&app.url, &pooled.url] {
+        let get = async |path: &str| {
+            let request = reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(&reader.key);
+            Reply::read(request.send().await.unwrap()).await
+        };
+        let page: Vec<Value> = get("/api/sessions").await.json()["data"].as_array().unwrap().clone();
+        let file = get("/api/sessions.ndjson").await.body;
+        let lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let filtered = get("/api/sessions.ndjson?channel=video").await.body;
+        let one = get(&format!("/api/sessions/{}", page[1]["sessionId"].as_str().unwrap())).await.json();
+        let csv = get("/api/sessions.csv").await.body;
+
+        assert_eq!((&page, &file), (&lines, &filtered));
+        assert_eq!(one, page[1]);
+        for session in &page {
+            let names: Vec<&String> = session.as_object().unwrap().keys().collect();
+            assert_eq!(names.len(), uptok::sessions::COLUMNS.len(), "{session}");
+            for (name, value) in session.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("At"))
+            {
+                assert!(value.as_str().is_none_or(|time| time.len() == 27), "{name}: {value}");
+            }
+        }
+        assert_eq!(["createdAt", "startedAt", "endedAt"].map(|name| one[name].clone()), expected);
+        assert!(csv.lines().nth(2).unwrap().contains(&expected.join(",")), "{csv}");
+    }
+}
+
+#[actix_web::test]
+async fn accept_header_chooses_a_file_unless_format_says_otherwise() {
+    let app = TestApp::start().await;
+    let reader = Reader::new(&app, "ada", 20).await;
+    let get = async |path: &str, accept: &str| {
+        let request = reader.visitor.request(Method::GET, path).bearer_auth(&reader.key);
+        Reply::read(request.header("Accept", accept).send().await.unwrap()).await
+    };
+
+    let csv = get("/api/sessions", "text/csv").await;
+    let ndjson = get("/api/sessions?status=missed", "application/x-ndjson").await;
+    let json = get("/api/sessions", "application/json, text/csv, */*").await;
+    let by_field = get("/api/sessions?format=json", "text/csv").await;
+
+    assert_eq!(csv.body, reader.get("/api/sessions.csv").await.body);
+    assert_eq!(ndjson.body, reader.get("/api/sessions.ndjson?status=missed").await.body);
+    for reply in [&json, &by_field] {
+        assert_eq!((reply.header("content-type"), &reply.body), ("application/json", &json.body));
+    }
+    assert_eq!(json.json()["data"].as_array().unwrap().len(), 20);
+    for reply in [&csv, &ndjson, &json] {
+        let vary = reply.headers.get_all("vary").iter().map(|it| it.to_str().unwrap()).collect::<Vec<_>>();
+        assert!(vary.join(", ").split(", ").any(|name| name == "Accept"), "{vary:?}");
+    }
+}
