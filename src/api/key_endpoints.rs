@@ -118,7 +118,7 @@ fn list_keys() -> Value {
             "query",
             "q",
             "Part of the name, of the public key, or of the name or e-mail of the creator.",
-            &json!({"type": "string", "pattern": NO_CONTROL_CHARACTERS})
+            &json!({"type": "string"})
         ),
         parameter("query", "status", "Only keys with this status.", &reference("KeyStatus")),
         parameter("query", "sort", "The order; by default the newest first.", &sort),

@@ -16,16 +16,28 @@ use crate::error::AppError;
 #[folder = "static/"]
 struct StaticFiles;
 
+/// The example programs, so that the documentation of any installation can link to them.
+#[derive(RustEmbed)]
+#[folder = "examples/"]
+#[prefix = "examples/"]
+#[include = "python/export.py"]
+#[include = "typescript/export.ts"]
+#[include = "php/export.php"]
+#[include = "go/export.go"]
+#[include = "rust/src/main.rs"]
+struct ExampleFiles;
+
 /// Address → (name, file). The address has the first 8 hex digits of the SHA-256 of the content.
 static BY_ADDRESS: LazyLock<HashMap<String, (String, EmbeddedFile)>> = LazyLock::new(|| {
     let addressed = |name: String| {
-        let file = StaticFiles::get(&name)?;
+        let file = StaticFiles::get(&name).or_else(|| ExampleFiles::get(&name))?;
         let [a, b, c, d, ..] = file.metadata.sha256_hash();
         let hash = u32::from_be_bytes([a, b, c, d]);
         let (stem, extension) = name.rsplit_once('.')?;
         Some((format!("{stem}.{hash:08x}.{extension}"), (name.clone(), file)))
     };
-    StaticFiles::iter().filter_map(|name| addressed(name.into_owned())).collect()
+    let names = StaticFiles::iter().chain(ExampleFiles::iter());
+    names.filter_map(|name| addressed(name.into_owned())).collect()
 });
 
 static ADDRESSES: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
@@ -47,14 +59,16 @@ pub fn routes(config: &mut ServiceConfig) {
 
 async fn file(address: Path<String>) -> Result<HttpResponse, AppError> {
     let (name, file) = BY_ADDRESS.get(address.as_str()).ok_or(AppError::NotFound)?;
-    let content_type = mime_guess::from_path(name).first_or_octet_stream();
     Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, with_charset(content_type.as_ref())))
+        .insert_header((CONTENT_TYPE, content_type(name)))
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
         .body(file.data.clone().into_owned()))
 }
 
-fn with_charset(content_type: &str) -> String {
+/// Programs are text to read: by its name, a `.ts` would be a video.
+fn content_type(name: &str) -> String {
+    let guess = mime_guess::from_path(name).first_or_octet_stream();
+    let content_type = if name.starts_with("examples/") { "text/plain" } else { guess.as_ref() };
     if content_type.starts_with("text/") {
         format!("{content_type}; charset=utf-8")
     } else {

@@ -142,6 +142,21 @@ async fn key_creation_sample_works_as_printed() {
 }
 
 #[actix_web::test]
+async fn guide_links_to_the_example_programs() {
+    let app = TestApp::start().await;
+    let page = app.visitor().get("/docs").await;
+    for file in
+        ["python/export.py", "typescript/export.ts", "php/export.php", "go/export.go", "rust/src/main.rs"]
+    {
+        let stem = file.rsplit_once('.').unwrap().0;
+        let address = page.body.split('"').find(|it| it.starts_with(&format!("/static/examples/{stem}")));
+        let program = app.visitor().get(address.unwrap_or_else(|| panic!("{file} is not linked"))).await;
+        assert_eq!(program.header("content-type"), "text/plain; charset=utf-8");
+        assert_eq!(program.body, std::fs::read_to_string(format!("examples/{file}")).unwrap());
+    }
+}
+
+#[actix_web::test]
 async fn guide_lists_every_api_error_code() {
     let app = TestApp::start().await;
     let page = app.visitor().get("/docs").await.html();

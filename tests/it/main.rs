@@ -12,6 +12,7 @@ mod api;
 mod api_keys;
 mod audit;
 mod browser;
+mod examples;
 mod guide;
 mod house;
 mod questions;

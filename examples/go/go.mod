@@ -1,0 +1,3 @@
+module uptok.example/export
+
+go 1.19
