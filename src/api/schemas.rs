@@ -100,12 +100,16 @@ pub(super) fn page_fields() -> Vec<RequestField> {
     fields
 }
 
-/// A shared schema is named without a description, because OpenAPI 3.0 ignores what is beside `$ref`.
+/// Choices are repeated here, because what openapi-generator makes of a reference in a form does not compile in Rust.
 fn export_form() -> Value {
     let mut properties = json!({"clientKey": client_key()});
     for (name, description, schema) in page_fields() {
-        properties[name] =
-            if schema.get("$ref").is_some() { schema } else { described(schema, &description) };
+        let schema = match name {
+            "status" => json!({"type": "string", "enum": SessionStatus::NAMES}),
+            "channel" => json!({"type": "string", "enum": Channel::NAMES}),
+            _ => schema,
+        };
+        properties[name] = described(schema, &description);
     }
     json!({
         "type": "object", "description": "Which sessions, and the key unless it is in the header.",

@@ -12,8 +12,8 @@ from uptok_client.api.keys import change_key, create_key, delete_key, get_curren
 from uptok_client.api.keys import replace_key, revoke_key
 from uptok_client.api.sessions import download_sessions_csv, download_sessions_ndjson, export_sessions
 from uptok_client.api.sessions import get_session, list_sessions, record_sessions
-from uptok_client.models import ChangeKeyRequest, Channel, CreatedKey, CreateKeyRequest, ExportForm, Key, KeyPage
-from uptok_client.models import Problem, RecordOutcome, RecordSessionsResult, ReplaceKeyRequest, RevokeForm, Scope
+from uptok_client.models import ChangeKeyRequest, Channel, CreatedKey, CreateKeyRequest, ExportForm, Key
+from uptok_client.models import ExportFormStatus, KeyPage, Problem, RecordOutcome, RecordSessionsResult, ReplaceKeyRequest, RevokeForm, Scope
 from uptok_client.models import Session, SessionPage, SessionStatus, SessionToRecord
 from uptok_client.types import Unset
 
@@ -73,7 +73,7 @@ def read() -> list[Session]:
     assert one == found[3], one
     by_page = list_sessions.sync(client=CLIENT, per_page=3, page=2)
     assert isinstance(by_page, SessionPage) and by_page.data == found[3:], by_page
-    form = ExportForm(per_page=1, page=2, from_=BEGIN, status=SessionStatus.MISSED)
+    form = ExportForm(per_page=1, page=2, from_=BEGIN, status=ExportFormStatus.MISSED)
     exported = export_sessions.sync(client=CLIENT, body=form)
     assert isinstance(exported, SessionPage) and exported.data == found[3:], exported
     return found

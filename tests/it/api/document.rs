@@ -63,10 +63,12 @@ async fn networks_are_plain_texts_and_choices_are_shared() {
         assert!(properties["allowedNetworks"]["description"].as_str().unwrap().contains("203.0.113.0/24"));
         assert_eq!(properties["scopes"]["items"], reference("Scope"));
     }
-    for schema in ["Session", "SessionToRecord", "ExportForm"] {
+    for schema in ["Session", "SessionToRecord"] {
         assert_eq!(schemas[schema]["properties"]["status"], reference("SessionStatus"));
         assert_eq!(schemas[schema]["properties"]["channel"], reference("Channel"));
     }
+    // A reference in a form does not compile with openapi-generator for Rust.
+    assert!(!schemas["ExportForm"].to_string().contains("$ref"));
     let results = &schemas["RecordSessionsResult"]["properties"]["results"]["items"];
     assert_eq!(*results, reference("RecordedSession"));
     assert_eq!(schemas["RecordedSession"]["properties"]["errors"]["items"], reference("FieldError"));
