@@ -4,6 +4,7 @@ mod clients;
 mod document;
 mod linters;
 mod openapi;
+mod tools;
 
 use std::{
     fs,
