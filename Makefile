@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fmt lint
+.PHONY: help run test bench clients fmt lint
 
 # rustup installs cargo here; a terminal opened before that does not have it on its PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -18,6 +18,9 @@ test: ## Run all checks: format, lints, tests, including those in a real browser
 bench: ## Measure exports under load
 	@bin/setup bench
 	cargo bench --locked --bench export
+
+clients: ## Generate clients with openapi-generator, compile and run them
+	@bin/clients
 
 fmt: ## Format the code
 	cargo fmt

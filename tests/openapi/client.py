@@ -13,7 +13,8 @@ from uptok_client.api.keys import replace_key, revoke_key
 from uptok_client.api.sessions import download_sessions_csv, download_sessions_ndjson, export_sessions
 from uptok_client.api.sessions import get_session, list_sessions, record_sessions
 from uptok_client.models import ChangeKeyRequest, Channel, CreatedKey, CreateKeyRequest, ExportForm, Key
-from uptok_client.models import ExportFormStatus, KeyPage, Problem, RecordOutcome, RecordSessionsResult, ReplaceKeyRequest, RevokeForm, Scope
+from uptok_client.models import ExportFormStatus, KeyPage, Problem, RecordOutcome, RecordSessionsResult
+from uptok_client.models import ReplaceKeyRequest, RevokeForm, Scope
 from uptok_client.models import Session, SessionPage, SessionStatus, SessionToRecord
 from uptok_client.types import Unset
 

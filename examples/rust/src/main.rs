@@ -159,8 +159,7 @@ impl Progress {
     }
 
     fn append(&mut self, file: &mut File, page: &Page, now: SystemTime) -> Result<(), Box<dyn Error>> {
-        self.started_at
-            .get_or_insert_with(|| humantime::format_rfc3339_seconds(now - OVERLAP).to_string());
+        self.started_at.get_or_insert_with(|| humantime::format_rfc3339_seconds(now - OVERLAP).to_string());
         let lines: String = page.data.iter().flat_map(|session| [session.get(), "\n"]).collect();
         file.write_all(lines.as_bytes())?;
         file.sync_all()?;
@@ -176,9 +175,8 @@ impl Progress {
 /// `uptok_`, 12 characters, `_` and 38 more.
 fn is_key(text: &str) -> bool {
     let parts: Vec<&str> = text.split('_').collect();
-    let is_part = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
+    let is_part =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     matches!(parts.as_slice(), ["uptok", public, secret] if is_part(public, 12) && is_part(secret, 38))
 }
 
