@@ -7,7 +7,6 @@ use clap::{
     Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use diesel::PgConnection;
 
 use super::{
     command_context::{DatabaseHandle, audit_context, print_line},
@@ -117,21 +116,8 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
             accounts::set_role(&mut *db.connect()?, &audit_context(settings)?, &client, &email, role)?;
             print_line(&format!("{email} is {role} of {client}"))
         }
-        UserCommand::Remove { email, client } => {
-            let (_database, db) = DatabaseHandle::connect(settings)?;
-            let mut connection = db.connect()?;
-            let context = audit_context(settings)?;
-            let user_id = accounts::remove_member(&mut connection, &context, &client, &email)?;
-            print_line(&format!("{email} is no member of {client} any more"))?;
-            keys::print_active_keys(&mut connection, &client, user_id)
-        }
-        UserCommand::Disable { email } => {
-            let (_database, db) = DatabaseHandle::connect(settings)?;
-            let mut connection = db.connect()?;
-            accounts::set_enabled(&mut connection, &audit_context(settings)?, &email, false)?;
-            print_line(&format!("{email} may not log in any more, and the user's sign-ins are over"))?;
-            print_keys_of_all_clients(&mut connection, &email)
-        }
+        UserCommand::Remove { email, client } => remove(settings, &client, &email),
+        UserCommand::Disable { email } => disable(settings, &email),
         UserCommand::Enable { email } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::set_enabled(&mut *db.connect()?, &audit_context(settings)?, &email, true)?;
@@ -141,11 +127,23 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
     }
 }
 
-/// Prints the active keys that a user created in all its clients.
-fn print_keys_of_all_clients(connection: &mut PgConnection, email: &EmailAddress) -> anyhow::Result<()> {
-    let Some(user_id) = accounts::find_user_id(connection, email)? else { return Ok(()) };
-    for client in accounts::list_clients(connection, user_id)? {
-        keys::print_active_keys(connection, &client, user_id)?;
+fn remove(settings: &Settings, client: &ClientId, email: &EmailAddress) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let mut connection = db.connect()?;
+    let context = audit_context(settings)?;
+    let user_id = accounts::remove_member(&mut connection, &context, client, email)?;
+    print_line(&format!("{email} is no member of {client} any more"))?;
+    keys::print_active_keys(&mut connection, client, user_id)
+}
+
+fn disable(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let mut connection = db.connect()?;
+    accounts::set_enabled(&mut connection, &audit_context(settings)?, email, false)?;
+    print_line(&format!("{email} may not log in any more, and the user's sign-ins are over"))?;
+    let Some(user_id) = accounts::find_user_id(&mut connection, email)? else { return Ok(()) };
+    for client in accounts::list_clients(&mut connection, user_id)? {
+        keys::print_active_keys(&mut connection, &client, user_id)?;
     }
     Ok(())
 }

@@ -139,7 +139,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// pg_ctl cannot stop a server without its files, and a server that can no longer be reached has nothing to save.
+    /// `pg_ctl` cannot stop a server without its files, and a server that can no longer be reached has nothing to save.
     fn stop_after_deletion(&self) -> anyhow::Result<()> {
         if let Some(postmaster) = *self.last_postmaster() {
             postmaster.quit()?;
