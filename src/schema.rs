@@ -216,7 +216,7 @@ diesel::table! {
         heartbeat_at -> Nullable<Timestamptz>,
         /// Lines that are no session: the header, a line that names the delimiter, blank lines.
         skipped -> Int8,
-        /// The encoding of the file.
+        /// The encoding of the file: utf-8, utf-16 or windows-1252.
         encoding -> Text,
     }
 }
