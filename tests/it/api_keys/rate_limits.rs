@@ -13,27 +13,27 @@ fn read_limit(reply: &Reply) -> (&str, &str) {
 async fn every_carrier_and_endpoint_counts_once() {
     let app = TestApp::start().await;
     let key = app.sign_up("ada").await.generate_recorder("laptop").await;
-    app.db.execute("update api_keys set requests_per_minute = 10");
+    app.db.execute("update api_keys set requests_per_minute = 12");
 
     let mut remaining = Vec::new();
     for (name, request) in build_carriers(&app, &key) {
         let reply = Reply::read(request.send().await.unwrap()).await;
         let (policy, limit) = read_limit(&reply);
-        assert_eq!(policy, "\"key\";q=10;w=60", "{name}");
+        assert_eq!(policy, "\"key\";q=12;w=60", "{name}");
         remaining.push(limit.split(";t=").next().unwrap().to_owned());
     }
 
-    let expected: Vec<String> = (0..10).rev().map(|remaining| format!("\"key\";r={remaining}")).collect();
+    let expected: Vec<String> = (0..12).rev().map(|remaining| format!("\"key\";r={remaining}")).collect();
     assert_eq!(remaining, expected);
     for (name, request) in build_carriers(&app, &key) {
         let reply = Reply::read(request.send().await.unwrap()).await;
         reply.assert_problem(429, "too_many_requests");
-        assert!(reply.body.contains("10 times a minute"), "{name}: {}", reply.body);
+        assert!(reply.body.contains("12 times a minute"), "{name}: {}", reply.body);
         let wait: u64 = reply.header("retry-after").parse().unwrap();
-        assert!((1..=6).contains(&wait), "{name}: {wait}");
+        assert!((1..=5).contains(&wait), "{name}: {wait}");
         assert_eq!(
             read_limit(&reply),
-            ("\"key\";q=10;w=60", format!("\"key\";r=0;t={wait}").as_str()),
+            ("\"key\";q=12;w=60", format!("\"key\";r=0;t={wait}").as_str()),
             "{name}"
         );
     }
