@@ -1,6 +1,7 @@
 //! Access to PostgreSQL: [`Db::run`] for requests, [`Db::pipeline`] for the most frequent ones, [`Db::migrate`] at start.
 
 mod connect_error;
+pub mod migrations;
 pub mod pipeline;
 pub(crate) mod sql;
 
@@ -12,20 +13,12 @@ use diesel::{
     pg::Pg,
     prelude::*,
     r2d2::{ConnectionManager, CustomizeConnection, Pool},
-    sql_types::BigInt,
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use tokio::sync::Semaphore;
 
 use crate::error::AppError;
 pub use connect_error::ConnectError;
 use pipeline::Pipeline;
-
-/// The migrations, embedded in the binary.
-pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
-
-/// The advisory lock of migrations. Any number that nothing else uses.
-const MIGRATION_LOCK: i64 = 0x0075_7074_6f6b;
 
 /// A connection pool with one permit per connection.
 #[derive(Clone)]
@@ -107,19 +100,14 @@ impl Db {
         Ok(self.pool.get().map_err(|error| ConnectError::from_message(&error.to_string()))?)
     }
 
-    /// Runs pending migrations under an advisory lock, so that any number of nodes may start at once.
+    /// Runs missing migrations, on any number of nodes at once. Returns how many it recorded.
     ///
     /// # Errors
-    /// If PostgreSQL cannot be reached or a migration fails.
+    /// If PostgreSQL cannot be reached, the database is too old, or a migration fails.
     pub fn migrate(url: &str) -> anyhow::Result<usize> {
-        let mut connection =
-            PgConnection::establish(url).map_err(|error| ConnectError::from_message(&error.to_string()))?;
-        diesel::select(pg_advisory_lock(MIGRATION_LOCK)).execute(&mut connection)?;
-        let applied = connection
-            .run_pending_migrations(MIGRATIONS)
-            .map_err(|error| anyhow::anyhow!("a migration failed: {error}"))?;
-        // Closing the connection releases the lock, even after a failure.
-        Ok(applied.len())
+        let connection = PgConnection::establish(url);
+        let mut connection = connection.map_err(|error| ConnectError::from_message(&error.to_string()))?;
+        migrations::run_missing(&mut connection, &migrations::MIGRATIONS)
     }
 
     /// Whether the database has every migration of this binary.
@@ -127,16 +115,8 @@ impl Db {
     /// # Errors
     /// [`AppError::Busy`] if it cannot be reached.
     pub async fn is_ready(&self) -> Result<bool, AppError> {
-        self.run(|connection| {
-            connection.has_pending_migration(MIGRATIONS).map(|pending| !pending).map_err(AppError::broken)
-        })
-        .await
+        self.run(|connection| migrations::is_current(connection).map_err(AppError::broken)).await
     }
-}
-
-define_sql_function! {
-    /// Holds the lock until the connection closes.
-    fn pg_advisory_lock(key: BigInt)
 }
 
 /// Settings of every pooled connection.

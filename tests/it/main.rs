@@ -12,6 +12,7 @@ mod api;
 mod api_keys;
 mod audit;
 mod browser;
+mod db;
 mod examples;
 mod guide;
 mod house;

@@ -4,40 +4,24 @@ use std::collections::BTreeMap;
 
 use diesel::{RunQueryDsl as _, sql_query, sql_types::Text};
 use diesel_migrations::MigrationHarness as _;
-use uptok::db::{Db, MIGRATIONS};
+use uptok::db::{Db, migrations::MIGRATIONS};
 
 use crate::support::TestDb;
-
-/// Dumps the schema as text.
-fn dump_schema(db: &TestDb) -> String {
-    let output = std::process::Command::new("pg_dump")
-        .args(["--schema-only", "--no-owner", "--restrict-key=uptok", &db.url])
-        .output()
-        .unwrap();
-    let output = if output.status.success() {
-        output
-    } else {
-        // An older pg_dump knows neither the option nor the random line that it makes constant.
-        std::process::Command::new("pg_dump").args(["--schema-only", "--no-owner", &db.url]).output().unwrap()
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 #[test]
 fn reverting_and_reapplying_migrations_restores_the_schema() {
     let db = TestDb::empty();
-    let empty = dump_schema(&db);
+    let empty = db.dump_schema();
     Db::migrate(&db.url).unwrap();
-    let up = dump_schema(&db);
+    let up = db.dump_schema();
 
     db.connect().revert_all_migrations(MIGRATIONS).unwrap();
     db.execute("drop table __diesel_schema_migrations");
     db.execute("drop function if exists diesel_manage_updated_at, diesel_set_updated_at");
-    assert_eq!(dump_schema(&db), empty);
+    assert_eq!(db.dump_schema(), empty);
 
     Db::migrate(&db.url).unwrap();
-    assert_eq!(dump_schema(&db), up);
+    assert_eq!(db.dump_schema(), up);
 }
 
 #[test]

@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use diesel::{Connection as _, PgConnection, RunQueryDsl as _, sql_query, sql_types::Text};
+use diesel::{
+    Connection as _, PgConnection, RunQueryDsl as _, connection::SimpleConnection as _, sql_query,
+    sql_types::Text,
+};
 use uptok::{
     db::Db,
     private_postgres::{DurabilityMode, PrivatePostgres},
@@ -165,6 +168,26 @@ impl TestDb {
              recorded = (select count(*) from sessions where client_id = counter.client_id)",
         );
         changed
+    }
+
+    /// Runs statements, such as a dump, in one transaction.
+    pub(crate) fn execute_all(&self, sql: &str) {
+        self.connect().batch_execute(sql).unwrap();
+    }
+
+    /// Returns the schema as `pg_dump` writes it.
+    pub(crate) fn dump_schema(&self) -> String {
+        let dump = |options: &[&str]| {
+            let command = ["--schema-only", "--no-owner", &self.url];
+            std::process::Command::new("pg_dump").args(options).args(command).output().unwrap()
+        };
+        let mut output = dump(&["--restrict-key=uptok"]);
+        if !output.status.success() {
+            // An older pg_dump knows neither the option nor the random line that it makes constant.
+            output = dump(&[]);
+        }
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Returns the text in the column `answer` of a query.

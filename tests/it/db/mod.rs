@@ -1,0 +1,3 @@
+//! Migrations of databases in use.
+
+mod migrations;
