@@ -1,7 +1,7 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
-    /// Which client a public key belongs to. Rows are never changed or deleted: a public key is never reused.
+    /// The client of each public key. Rows are never changed or deleted, because a public key is never reused.
     api_key_directory (public_key) {
         public_key -> Text,
         client_id -> Text,
@@ -9,164 +9,122 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// What a program presents. The key itself is shown once and never stored.
+    /// API keys of clients. A whole key is shown once and never stored.
     api_keys (client_id, public_key) {
         client_id -> Text,
-        /// uptok_ and 12 characters of 0-9A-Za-z: what lists, logs and addresses show. Never reused.
+        /// uptok_ and 12 characters of 0-9A-Za-z: the part of a key that lists, logs and addresses show. Never reused.
         public_key -> Text,
-        /// 1 to 64 characters, NFC, unique among the living keys of a client.
+        /// 1 to 64 characters, NFC. Unique among the keys of a client that are neither deleted nor replaced.
         name -> Text,
-        /// HMAC-SHA-256, 32 bytes; null once the key is deleted, so that no change of deleted_at revives it.
+        /// HMAC-SHA-256, 32 bytes; null once the key is deleted, so that clearing deleted_at does not revive it.
         secret_hash -> Nullable<Bytea>,
-        /// How secret_hash was made. 1: HMAC-SHA-256 under the key derived from UPTOK_SECRET.
+        /// How secret_hash was computed. 1: HMAC-SHA-256 with the key derived from UPTOK_SECRET.
         hash_version -> Int2,
-        /// The form this key came from: a double click or reload makes one key.
+        /// Identifies the form that created the key, so that sending it twice creates one key; null: not created by a form.
         form_nonce -> Nullable<Text>,
-        /// The user who generated it. No foreign key: users are not distributed by client.
+        /// The user who created it; null: a key or the command line did. No foreign key: users are not distributed by client.
         created_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
+        /// The user who deleted it; null: not deleted, or a key or the command line did.
         deleted_by -> Nullable<Uuid>,
         deleted_at -> Nullable<Timestamptz>,
-        /// What the key may do; what is not named here is denied.
+        /// What the key may do, at least one scope. Everything else is denied.
         scopes -> Array<Text>,
-        /// From this time on the key is refused, by the clock of the database; null: it does not expire.
+        /// From then on the key is refused, by the clock of the database; null: it does not expire.
         expires_at -> Nullable<Timestamptz>,
-        /// The public key of the key that replaced this one, which lives on until expires_at; null: not replaced.
+        /// Public key of the key that replaced this one, which stays active until expires_at; null: not replaced.
         replaced_by -> Nullable<Text>,
         /// Requests per minute, 0 to 1000000; 0: no limit.
         requests_per_minute -> Int4,
-        /// Networks from which the key may be used, at most 50; none: from everywhere.
+        /// Networks that may use the key, at most 50; empty: every network.
         allowed_networks -> Array<Cidr>,
-        /// The public key of the key that made this one through the API; null: a user or the command line did.
+        /// Public key of the key that created this one through the API; null: a user or the command line did.
         created_by_key -> Nullable<Text>,
-        /// The public key of the key that deleted this one through the API; null: a user or the command line did.
+        /// Public key of the key that deleted this one through the API; null: not deleted, or a user or the command line did.
         deleted_by_key -> Nullable<Text>,
-        /// When its expiry was written to the audit log; null: not yet, or it did not expire.
+        /// When the audit log recorded the expiry; null: not yet, or the key has not expired.
         expiry_noted_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::table! {
-    /// Where the audit log of a client ends. Whoever adds a record locks the row until commit, after everything else it locks.
+    /// The end of each client's audit log. Adding a record locks the row until commit, as the last lock of its transaction.
     audit_heads (client_id) {
         client_id -> Text,
-        /// The sequence of the last record, and so their number; 0: there is none.
+        /// Sequence of the last record, which is also the number of records; 0: none.
         sequence -> Int8,
-        /// The hash of the last record: 32 bytes; zeros: there is none.
+        /// Hash of the last record, 32 bytes; zeros: there is none.
         hash -> Bytea,
-        /// HMAC-SHA-256 over hash: 32 bytes. The next record is hashed over it, and it stands nowhere else, so that nobody can set the row back.
+        /// HMAC-SHA-256 of hash, 32 bytes. It enters the hash of the next record and is stored only here, so that nobody can set the row back.
         seal -> Bytea,
     }
 }
 
 diesel::table! {
-    /// Who did what. Rows are only ever added, in the transaction of what they tell, and each is hashed over the one before.
+    /// Who did what. Rows are only added, in the transaction of the event, and the hash of each depends on the one before.
     audit_log (client_id, sequence) {
         client_id -> Text,
         /// 1, 2, 3 … per client, without gaps.
         sequence -> Int8,
-        /// When it was written, by the clock of the database; in the order of sequence.
+        /// When the record was written, by the clock of the database; never earlier than the record before.
         at -> Timestamptz,
-        /// user: logged in; key: a program; command_line: whoever runs uptok; system: uptok by itself; visitor: nobody we know.
+        /// user: logged in; key: a program with an API key; command_line: the uptok command; system: Uptok itself; visitor: not logged in.
         actor_kind -> Text,
-        /// The user_id or the public key. No foreign key: a record outlives whom it names.
+        /// A user_id or public key; null for other kinds. No foreign key: a record outlives its actor.
         actor -> Nullable<Text>,
-        /// What happened: key.created, sign_in.failed, …
+        /// What happened, such as key.created or sign_in.failed.
         act -> Text,
-        /// To what it happened: a public key, a user_id, an import; null: to the client.
+        /// What it happened to: a public key, a user_id or an import_id; null: the client.
         target -> Nullable<Text>,
-        /// The other thing it is about: the public key of a replacement.
+        /// The other object of the event, such as the public key of a replacement; null: none.
         related -> Nullable<Text>,
-        /// A JSON object of texts, as the bytes that were hashed. Never a secret, never what tells of a shopper.
+        /// JSON object of strings, at most 16384 bytes, exactly as hashed. Never contains secrets or data of shoppers.
         details -> Text,
-        /// Where the request came from; null: it was none, or that is not known.
+        /// Where the request came from; null: unknown, or not a request.
         address -> Nullable<Inet>,
-        /// As in X-Request-Id and in the log.
+        /// As in X-Request-Id and in the log; null: not a request.
         request_id -> Nullable<Uuid>,
-        /// The hash of the record before: 32 bytes; zeros: this is the first.
+        /// Hash of the record before, 32 bytes; zeros: this is the first.
         previous_hash -> Bytea,
-        /// HMAC-SHA-256 over the seal of the record before and every other column: 32 bytes.
+        /// HMAC-SHA-256 of the seal of the record before and all other columns, 32 bytes.
         hash -> Bytea,
     }
 }
 
 diesel::table! {
-    /// Customer organisations. A client owns sessions and API keys. Not audited_from_start: it is older than its audit log, whose first record then need not tell of its first member.
+    /// Customer organisations. A client owns its sessions, its API keys and every other row with its client_id.
     clients (client_id) {
-        /// Public Client ID: cl_ and 10 characters of 0-9a-z. The distribution column of every client-owned table.
+        /// Public Client ID: cl_ and 10 characters of 0-9a-z. All tables that clients own can be distributed by it.
         client_id -> Text,
         /// Company name, 1 to 120 characters.
         name -> Text,
         created_at -> Timestamptz,
+        /// False if the client is older than its audit log, whose first record is then not about its first member.
         audited_from_start -> Bool,
     }
 }
 
 diesel::table! {
-    /// Answers to POST /api/sessions with an Idempotency-Key, replayed for 24 hours.
+    /// First answers to POST /api/sessions with an Idempotency-Key, sent again for 24 hours.
     idempotency_keys (client_id, idempotency_key) {
         client_id -> Text,
         idempotency_key -> Text,
-        /// SHA-256 of the request: 32 bytes. Another request under the same key is refused.
+        /// SHA-256 of the request, 32 bytes. A different request with the same key is refused.
         fingerprint -> Bytea,
-        /// The body of the first answer, whose status was 200.
+        /// Body of the first answer, whose status was 200.
         answer -> Text,
         created_at -> Timestamptz,
     }
 }
 
 diesel::table! {
-    /// The last 100 requests of each client that were answered with an error.
-    key_errors (client_id, request_id) {
-        client_id -> Text,
-        /// X-Request-Id of the answer: UUID version 7, in the order of time.
-        request_id -> Uuid,
-        public_key -> Text,
-        answered_at -> Timestamptz,
-        endpoint -> Text,
-        /// HTTP status, 400 to 599.
-        status -> Int2,
-        /// The code of the problem: invalid_field.
-        code -> Text,
-    }
-}
-
-diesel::table! {
-    /// When, from where and with which program each key was last used. No row: never.
-    key_last_uses (client_id, public_key) {
-        client_id -> Text,
-        public_key -> Text,
-        used_at -> Timestamptz,
-        address -> Inet,
-        /// The User-Agent, without control and invisible characters, at most 200 characters; null: none was sent.
-        user_agent -> Nullable<Text>,
-    }
-}
-
-diesel::table! {
-    /// How many requests each key made: by hour, endpoint and class of the answer. Kept for 400 days.
-    key_usage (client_id, public_key, hour, endpoint, status_class) {
-        client_id -> Text,
-        public_key -> Text,
-        /// Begin of the hour in which the answer began, by the clock of the node.
-        hour -> Timestamptz,
-        /// Method and pattern of the address: GET /api/sessions.
-        endpoint -> Text,
-        /// First digit of the HTTP status: 2, 3, 4 or 5.
-        status_class -> Int2,
-        /// Requests, 1 or more.
-        requests -> Int8,
-    }
-}
-
-diesel::table! {
-    /// What is wrong in the first lines that were left out.
+    /// What is wrong in the first rejected lines of an import.
     import_bad_lines (client_id, import_id, number) {
         client_id -> Text,
         import_id -> Uuid,
         /// 0, 1, 2 … in the order of the file.
         number -> Int4,
-        /// The number of the line in the file, from 1.
+        /// Line number in the file, from 1.
         line -> Int8,
         field -> Text,
         message -> Text,
@@ -174,44 +132,50 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// What was uploaded. Deleted when the import is over, or after 24 hours.
+    /// Contents of uploaded files. Deleted when the import has ended, or after 24 hours.
     import_chunks (client_id, import_id, number) {
         client_id -> Text,
         import_id -> Uuid,
-        /// 0, 1, 2 … in the file.
+        /// 0, 1, 2 … in the order of the file.
         number -> Int4,
+        /// 1 byte to 1 MiB.
         bytes -> Bytea,
     }
 }
 
 diesel::table! {
-    /// Files of sessions that were uploaded to be imported, and how far that is.
+    /// Uploaded files of sessions and the progress of their import.
     imports (client_id, import_id) {
         client_id -> Text,
         import_id -> Uuid,
+        /// 1 to 255 characters.
         file_name -> Text,
-        /// NDJSON, not CSV.
+        /// True: NDJSON. False: CSV.
         is_json -> Bool,
-        /// Which column of the record each column of the CSV is, the empty text for none; null: not said yet.
+        /// The session field of each CSV column, empty for a column that is ignored; null: not chosen yet.
         mapping -> Nullable<Array<Text>>,
         state -> Text,
-        /// The size of the file.
+        /// Size of the file.
         bytes -> Int8,
-        /// Chunks of the file, each at most 1 MiB.
+        /// Number of chunks of the file, each at most 1 MiB.
         chunks -> Int4,
-        /// Chunks that were gone through in this state; stored with what they held.
+        /// Chunks already processed in this state, stored in the transaction that stores their sessions.
         chunks_done -> Int4,
+        /// Sessions that were new.
         created -> Int8,
+        /// Sessions that were changed.
         updated -> Int8,
+        /// Sessions that were already stored like this.
         unchanged -> Int8,
+        /// Lines that were left out because they are wrong.
         rejected -> Int8,
-        /// Why it failed, as a sentence.
+        /// Why it failed, as a sentence; null: it did not.
         failure -> Nullable<Text>,
-        /// The user who uploaded it.
+        /// The user who uploaded the file. No foreign key: users are not distributed by client.
         created_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
         ended_at -> Nullable<Timestamptz>,
-        /// The process that goes through it; another may when heartbeat_at is old.
+        /// The process that imports the file; null: none. Another may take over once heartbeat_at is old.
         worker -> Nullable<Uuid>,
         heartbeat_at -> Nullable<Timestamptz>,
         /// Lines that are no session: the header, a line that names the delimiter, blank lines.
@@ -222,11 +186,56 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Which user belongs to which client.
+    /// The last 100 requests of each client that were answered with an error.
+    key_errors (client_id, request_id) {
+        client_id -> Text,
+        /// X-Request-Id of the answer: UUID version 7, so ordered by time.
+        request_id -> Uuid,
+        public_key -> Text,
+        answered_at -> Timestamptz,
+        endpoint -> Text,
+        /// HTTP status, 400 to 599.
+        status -> Int2,
+        /// Code of the problem, such as invalid_field.
+        code -> Text,
+    }
+}
+
+diesel::table! {
+    /// When, from where and with which program each key was last used. A key without a row was never used.
+    key_last_uses (client_id, public_key) {
+        client_id -> Text,
+        public_key -> Text,
+        used_at -> Timestamptz,
+        address -> Inet,
+        /// User-Agent without control and invisible characters, 1 to 200 characters; null: none was sent.
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// Number of requests of each key by hour, endpoint and class of the answer, kept for 400 days.
+    key_usage (client_id, public_key, hour, endpoint, status_class) {
+        client_id -> Text,
+        public_key -> Text,
+        /// Start of the hour in which the answer began, by the clock of the node.
+        hour -> Timestamptz,
+        /// Method and path pattern, such as GET /api/sessions.
+        endpoint -> Text,
+        /// First digit of the HTTP status, 2 to 5.
+        status_class -> Int2,
+        /// Number of requests, at least 1.
+        requests -> Int8,
+    }
+}
+
+diesel::table! {
+    /// The users of each client, looked up by user.
     memberships (client_id, user_id) {
+        /// No foreign key: a local table cannot reference clients once that is distributed.
         client_id -> Text,
         user_id -> Uuid,
-        /// owner and admin make keys; member reads.
+        /// owner and admin can create keys; member can only read.
         role -> Text,
         created_at -> Timestamptz,
     }
@@ -245,42 +254,42 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// One row per client. Whoever records sessions locks it until commit: sequences are dense, in the order of commits.
+    /// One row per client. Recording locks it until commit, so sequences have no gaps and follow the order of commits.
     session_counters (client_id) {
         client_id -> Text,
-        /// Sessions recorded for this client, and so the highest sequence.
+        /// Number of sessions of the client, which is also the highest sequence.
         recorded -> Int8,
-        /// Grows with every change of the client's sessions. An answer made at a revision holds as long as it is the current one.
+        /// Increases with every change of the client's sessions. A cached page is valid while its revision is current.
         revision -> Int8,
     }
 }
 
 diesel::table! {
-    /// How many sessions a client has, by what most filters ask for. Changed in the transaction that changes the sessions, under the lock of session_counters.
+    /// Number of sessions by day, status and channel, the most frequent filters. Changed only under the lock of session_counters.
     session_days (client_id, day, status, channel) {
         client_id -> Text,
         /// The day of created_at in UTC.
         day -> Date,
         status -> Text,
         channel -> Text,
-        /// Sessions of that day, status and channel; 0 after the last was changed into another.
+        /// Sessions with this day, status and channel; 0 once all of them have changed.
         sessions -> Int8,
     }
 }
 
 diesel::table! {
-    /// Recorded calls. Rows are never deleted: erasing blanks the personal fields, so pages never shift.
+    /// Recorded calls. Rows are never deleted, because pages are found by sequence: erasing clears the personal fields.
     sessions (client_id, sequence) {
         client_id -> Text,
         /// 1, 2, 3 … per client, without gaps, in the order recorded.
         sequence -> Int8,
-        /// UUID version 7, ours.
+        /// UUID version 7, generated by Uptok.
         session_id -> Uuid,
-        /// The sender's own id, at most 255 characters; null: the sender has none.
+        /// The sender's id of the session, 1 to 255 characters; null: the sender has none.
         external_id -> Nullable<Text>,
         status -> Text,
         channel -> Text,
-        /// widget, link, qr, phone …; at most 64 characters; null: unknown.
+        /// Such as widget, link, qr or phone, at most 64 characters; null: unknown.
         source -> Nullable<Text>,
         queue_name -> Nullable<Text>,
         agent_name -> Nullable<Text>,
@@ -288,39 +297,39 @@ diesel::table! {
         shopper_id -> Nullable<Text>,
         shopper_name -> Nullable<Text>,
         shopper_email -> Nullable<Text>,
-        /// E.164; null: not given, or erased.
+        /// E.164; null: unknown or erased.
         shopper_phone -> Nullable<Text>,
-        /// ISO 3166-1 alpha-2; null: not given, or erased.
+        /// ISO 3166-1 alpha-2; null: unknown or erased.
         shopper_country -> Nullable<Text>,
         /// Where the call began, at most 2048 characters; null: unknown.
         page_url -> Nullable<Text>,
-        /// The call entered the queue.
+        /// When the call entered the queue.
         created_at -> Timestamptz,
-        /// Agent and shopper connected; null: never connected.
+        /// When agent and shopper were connected; null: never.
         started_at -> Nullable<Timestamptz>,
         ended_at -> Timestamptz,
-        /// Seconds from created_at to started_at or the end; null: unknown.
+        /// Seconds from created_at to started_at, or to ended_at if never connected; null: unknown.
         wait_seconds -> Nullable<Int4>,
         /// Seconds from started_at to ended_at; null: never connected.
         duration_seconds -> Nullable<Int4>,
-        /// Stars, 1 to 5; null: not given.
+        /// Stars, 1 to 5; null: not rated.
         rating -> Nullable<Int2>,
         rating_comment -> Nullable<Text>,
         notes -> Nullable<Text>,
         order_id -> Nullable<Text>,
-        /// Minor units of currency (cents …); null: no order known.
+        /// In minor units of currency, such as cents; null: no order.
         order_value_minor -> Nullable<Int8>,
-        /// ISO 4217; null: no order known.
+        /// ISO 4217; null: no order.
         currency -> Nullable<Text>,
         recording_url -> Nullable<Text>,
         tags -> Array<Text>,
-        /// When we stored the session.
+        /// When Uptok stored the session.
         recorded_at -> Timestamptz,
-        /// When we last changed it.
+        /// When Uptok last changed the session.
         updated_at -> Timestamptz,
         /// When the personal fields were erased; null: not erased.
         erased_at -> Nullable<Timestamptz>,
-        /// When the sender last changed its record, as it said; null: it did not say. An older record never overwrites a newer one.
+        /// When the sender last changed its record, by the sender's clock; null: unknown. An older record never overwrites a newer one.
         sender_updated_at -> Nullable<Timestamptz>,
         /// Seconds the agent spent on the call after it ended; null: unknown.
         wrap_up_seconds -> Nullable<Int4>,
@@ -328,45 +337,46 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Browsers that are logged in. Joined to users and memberships on every request.
+    /// Browsers that are logged in. Every request of a page joins users, memberships and the active client.
     sign_ins (id_hash) {
-        /// SHA-256 of the random id in the cookie: 32 bytes.
+        /// SHA-256 of the random id in the cookie, 32 bytes.
         id_hash -> Bytea,
         user_id -> Uuid,
-        /// The active client.
+        /// The active client. No foreign key: a local table cannot reference clients once that is distributed.
         client_id -> Text,
-        /// One message for the next page, shown once.
+        /// A message that the next page shows once; null: none.
         flash -> Nullable<Text>,
         created_at -> Timestamptz,
-        /// Written at most once a minute. Idle for 12 hours: the sign-in is over.
+        /// Updated at most once a minute. A sign-in that was idle for 12 hours has ended.
         last_seen_at -> Timestamptz,
-        /// The sign-in is over at this time whatever happens: 7 days after logging in.
+        /// When the sign-in ends at the latest: 7 days after the login.
         ends_at -> Timestamptz,
     }
 }
 
 diesel::table! {
-    /// The last batch of counts that each running node has stored, in the transaction that stored it: one that is sent again counts once.
+    /// The last batch of counts that each running node stored, written in the same transaction, so that a batch sent again counts once.
     usage_batches (node_id) {
-        /// A process, from its start to its end.
+        /// Identifies a process from its start to its end.
         node_id -> Uuid,
-        /// Batches of a node are 1, 2, 3 …
+        /// 1, 2, 3 … per node.
         number -> Int8,
         stored_at -> Timestamptz,
     }
 }
 
 diesel::table! {
-    /// People who sign in.
+    /// People who can log in.
     users (user_id) {
         user_id -> Uuid,
-        /// Lower-cased and NFC, 3 to 254 characters (RFC 5321). What a person signs in with.
+        /// Lower case, NFC, 3 to 254 characters (RFC 5321). Users log in with it.
         email -> Text,
+        /// 1 to 120 characters.
         name -> Text,
-        /// argon2id in PHC string format. Never a password.
+        /// argon2id in PHC string format.
         password_hash -> Text,
         created_at -> Timestamptz,
-        /// Not null: the user may not sign in, and open sign-ins end with the next request.
+        /// Since when the user cannot log in; null: active. Open sign-ins end with their next request.
         disabled_at -> Nullable<Timestamptz>,
     }
 }
@@ -375,11 +385,9 @@ diesel::joinable!(api_keys -> clients (client_id));
 diesel::joinable!(audit_log -> audit_heads (client_id));
 diesel::joinable!(idempotency_keys -> clients (client_id));
 diesel::joinable!(imports -> clients (client_id));
-diesel::joinable!(memberships -> clients (client_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(session_counters -> clients (client_id));
 diesel::joinable!(session_days -> clients (client_id));
-diesel::joinable!(sign_ins -> clients (client_id));
 diesel::joinable!(sign_ins -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(

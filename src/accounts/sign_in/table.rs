@@ -64,7 +64,7 @@ pub(crate) fn find(
     type Row = (Uuid, String, String, ClientId, String, Role, Option<String>, bool);
     let row: Option<Row> = sign_ins::table
         .inner_join(users::table)
-        .inner_join(clients::table)
+        .inner_join(clients::table.on(clients::client_id.eq(sign_ins::client_id)))
         .inner_join(memberships::table.on(
             memberships::client_id.eq(sign_ins::client_id).and(memberships::user_id.eq(sign_ins::user_id)),
         ))

@@ -222,7 +222,11 @@ fn records_cannot_be_changed_or_deleted() {
         ["update audit_log set act = act", "delete from audit_log where sequence = 2", "truncate audit_log"]
     {
         let refused = diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut db.connect()).unwrap_err();
-        assert_eq!(refused.to_string(), "the audit log is only ever added to", "{sql}");
+        assert_eq!(
+            refused.to_string(),
+            "the audit log is append-only: records cannot be changed or deleted",
+            "{sql}"
+        );
     }
     for sql in [
         "update audit_heads set sequence = 1",

@@ -138,3 +138,39 @@ fn postgresql_receives_the_statements_of_migrations_one_by_one() {
         assert_eq!(split_statements(sql).len(), 1, "{sql}");
     }
 }
+
+#[test]
+fn filters_scan_the_primary_key_of_sessions_without_reading_rows() {
+    let db = TestDb::new();
+    db.execute("insert into clients (client_id, name) values ('cl_0000000001', 'Ada')");
+    db.execute(
+        "insert into sessions (client_id, sequence, session_id, status, channel, created_at, updated_at, ended_at, notes) \
+         select 'cl_0000000001', n, gen_random_uuid(), (array['completed', 'missed'])[1 + n % 2], \
+         (array['video', 'audio', 'chat'])[1 + n % 3], time, time, time, repeat('note ', 40) \
+         from (select n, timestamptz '2026-01-01' + n * interval '1 minute' as time from generate_series(1, 20000) n) n",
+    );
+    db.execute("vacuum analyze sessions");
+    db.execute(
+        "create function explain(query text) returns setof text language plpgsql as $$ \
+         begin return query execute 'explain (costs off) ' || query; end $$",
+    );
+    for filter in [
+        "status = 'missed'",
+        "status = 'missed' and channel = 'chat'",
+        "created_at >= '2026-01-03' and created_at < '2026-01-12'",
+        "updated_at >= '2026-01-03'",
+    ] {
+        for order in ["sequence > 0 order by sequence", "sequence < 20000 order by sequence desc"] {
+            let plan = db.query_text(&format!(
+                "select string_agg(line, E'\\n') as answer from explain($$ \
+                 select sequence from sessions where client_id = 'cl_0000000001' and {filter} and {order} \
+                 limit 51 offset 1000 $$) line"
+            ));
+            let scans: Vec<_> = plan.lines().map(str::trim).filter(|line| line.contains("Scan")).collect();
+
+            assert_eq!(scans.len(), 1, "{filter} {order}: {scans:?}");
+            assert!(scans[0].starts_with("->  Index Only Scan"), "{filter} {order}: {scans:?}");
+            assert!(scans[0].ends_with("using sessions_pkey on sessions"), "{filter} {order}: {scans:?}");
+        }
+    }
+}

@@ -4,4 +4,5 @@ mod docs;
 mod imports;
 mod layout;
 mod licences;
+mod migration_rules;
 mod migrations;

@@ -1,0 +1,2 @@
+drop table session_days;
+drop table session_counters;

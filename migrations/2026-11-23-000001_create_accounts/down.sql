@@ -1,4 +1,0 @@
-drop table sign_ins;
-drop table memberships;
-drop table users;
-drop table clients;

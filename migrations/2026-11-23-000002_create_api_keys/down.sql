@@ -1,2 +1,0 @@
-drop table api_key_directory;
-drop table api_keys;

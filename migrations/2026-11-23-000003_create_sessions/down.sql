@@ -1,2 +1,0 @@
-drop table sessions;
-drop table session_counters;

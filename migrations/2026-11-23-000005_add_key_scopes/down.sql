@@ -1,1 +1,0 @@
-alter table api_keys drop column scopes;

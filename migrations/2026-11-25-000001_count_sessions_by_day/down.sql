@@ -1,2 +1,0 @@
-drop table session_days;
-alter table session_counters drop column revision;

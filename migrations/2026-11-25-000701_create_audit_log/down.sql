@@ -1,3 +1,0 @@
-drop table audit_log;
-drop table audit_heads;
-drop function refuse_to_change_audit_log;

@@ -1,1 +1,0 @@
-drop index api_keys_to_expire;

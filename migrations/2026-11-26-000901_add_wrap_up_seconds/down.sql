@@ -1,1 +1,0 @@
-alter table sessions drop column wrap_up_seconds;
