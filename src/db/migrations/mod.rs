@@ -1,6 +1,8 @@
 //! Brings a database to the schema of this binary while other nodes use it. `migrations/README.md` has the rules that
 //! every migration follows.
 
+mod adoption;
+mod recount;
 mod runner;
 mod statements;
 mod versions;
@@ -32,10 +34,11 @@ const LOCK_PAUSE: Duration = Duration::from_millis(200);
 const SESSION_SETTINGS: &str = "set statement_timeout = 0; set lock_timeout = 0; \
      set idle_in_transaction_session_timeout = 0; set application_name = 'uptok migrate'";
 
-/// Runs the migrations of `source` that are missing. Any number of nodes may do this at once. Returns how many it ran.
+/// Adopts a database of a version before the first release, and runs the migrations of `source` that are missing. Any
+/// number of nodes may do this at once. Returns how many migrations it recorded.
 ///
 /// # Errors
-/// If a migration fails, or another transaction holds a lock for minutes.
+/// If the database is too old, a migration fails, or another transaction holds a lock for minutes.
 pub fn run_missing(
     connection: &mut PgConnection,
     source: &impl MigrationSource<Pg>,
@@ -46,13 +49,14 @@ pub fn run_missing(
     }
     connection.batch_execute(SESSION_SETTINGS)?;
     acquire_lock(connection)?;
+    let adopted = adoption::adopt(connection)?;
     let missing = find_missing(connection, source)?;
     connection.setup()?;
     for migration in &missing {
         runner::run_migration(connection, migration.as_ref())?;
     }
     // Closing the connection releases the lock, even after a failure.
-    Ok(missing.len())
+    Ok(adopted + missing.len())
 }
 
 /// Whether the database has every migration of this binary.

@@ -51,12 +51,20 @@ pub(super) fn run_migration(
     run(connection).with_context(|| format!("migration {} failed", migration.name()))
 }
 
+/// Runs statements in a transaction, or a single one that contains `concurrently` outside.
+pub(super) fn run_statements(connection: &mut PgConnection, statements: &[&str]) -> anyhow::Result<()> {
+    match statements {
+        [statement] if statement.contains(" index concurrently ") => run_concurrently(connection, statement),
+        _ => run_in_transaction(connection, |connection| execute_each(connection, statements)),
+    }
+}
+
 fn execute_each(connection: &mut PgConnection, statements: &[impl AsRef<str>]) -> QueryResult<()> {
     statements.iter().try_for_each(|statement| connection.batch_execute(statement.as_ref()))
 }
 
 /// Runs `work` in a transaction; again if it did not get a lock in time.
-fn run_in_transaction(
+pub(super) fn run_in_transaction(
     connection: &mut PgConnection,
     work: impl Fn(&mut PgConnection) -> QueryResult<()>,
 ) -> anyhow::Result<()> {
