@@ -6,6 +6,7 @@ pub mod chart;
 pub(crate) mod client_address;
 pub mod csv;
 pub mod error_responses;
+pub(crate) mod expiring_map;
 pub mod form;
 pub mod format;
 pub mod health;

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::expiring_map::Expire;
+
 /// The window of every limit.
 pub(crate) const WINDOW_SECONDS: u32 = 60;
 
@@ -88,6 +90,12 @@ impl TokenBucket {
             // Rounded up, so that a request after this time is allowed.
             reset_seconds: reset.as_secs() + u64::from(reset.subsec_nanos() > 0),
         }
+    }
+}
+
+impl Expire for TokenBucket {
+    fn is_expired(&self, now: Instant) -> bool {
+        self.is_full(now)
     }
 }
 

@@ -4,23 +4,19 @@ use std::{
     hash::RandomState,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-
-use quick_cache::sync::Cache;
 
 use crate::{
     api_keys::client_key::ClientKey,
     error::AppError,
     web::{
         client_address::rate_limit_address,
-        rate_limit::{RateLimitStatus, TokenBucket},
+        expiring_map::{Expire, ExpiringMap},
+        rate_limit::{RateLimitStatus, TokenBucket, WINDOW_SECONDS},
     },
 };
 
-/// Maximum number of keys, and of addresses, whose buckets are kept. The least used one makes room for a new one.
-const BUCKETS_MAX: usize = 10_000;
 /// How long an exhausted limit is trusted before it is compared with the database, where it may have been raised.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -31,25 +27,64 @@ impl RateLimitStatus {
     }
 }
 
-struct KeyBucket {
-    tokens: TokenBucket,
+/// A key that was authorized.
+struct KnownKey {
+    /// `None` if the key has no limit.
+    bucket: Option<TokenBucket>,
     /// When an exhausted limit is next compared with the database.
-    next_lookup: Mutex<Instant>,
+    next_lookup: Instant,
+    last_use: Instant,
 }
 
-impl KeyBucket {
-    fn new(per_minute: NonZeroU32, now: Instant) -> Self {
-        Self { tokens: TokenBucket::new(per_minute, now), next_lookup: Mutex::new(now + LOOKUP_INTERVAL) }
+impl KnownKey {
+    fn new(per_minute: Option<NonZeroU32>, now: Instant) -> Self {
+        let bucket = per_minute.map(|limit| TokenBucket::new(limit, now));
+        Self { bucket, next_lookup: now + LOOKUP_INTERVAL, last_use: now }
     }
 
-    /// Returns `true` to one caller per [`LOOKUP_INTERVAL`].
-    fn is_lookup_due(&self, now: Instant) -> bool {
-        let mut next_lookup = self.next_lookup.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = *next_lookup <= now;
+    /// Charges a request before authentication.
+    fn charge(&mut self, now: Instant) -> Result<RateLimitCharge, RateLimitRejection> {
+        self.last_use = now;
+        let Some(bucket) = &self.bucket else { return Ok(RateLimitCharge::None) };
+        match bucket.take(now) {
+            Ok(status) => Ok(RateLimitCharge::Key(status)),
+            Err(status) => Err(RateLimitRejection::Key { status, is_lookup_due: self.is_lookup_due(now) }),
+        }
+    }
+
+    /// Counts a request under the limit that authentication found, unless `charge` already did.
+    fn record(
+        &mut self,
+        per_minute: Option<NonZeroU32>,
+        charge: RateLimitCharge,
+        now: Instant,
+    ) -> Option<RateLimitStatus> {
+        if self.bucket.as_ref().map(TokenBucket::per_minute) != per_minute {
+            *self = Self::new(per_minute, now);
+        }
+        self.last_use = now;
+        let bucket = self.bucket.as_ref()?;
+        match charge {
+            RateLimitCharge::Key(status) if status.per_minute == bucket.per_minute() => Some(status),
+            // Requests that arrived before the limit was known are served even beyond it.
+            _ => Some(bucket.take(now).unwrap_or_else(|status| status)),
+        }
+    }
+
+    /// Returns `true` once per [`LOOKUP_INTERVAL`].
+    fn is_lookup_due(&mut self, now: Instant) -> bool {
+        let is_due = self.next_lookup <= now;
         if is_due {
-            *next_lookup = now + LOOKUP_INTERVAL;
+            self.next_lookup = now + LOOKUP_INTERVAL;
         }
         is_due
+    }
+}
+
+impl Expire for KnownKey {
+    /// The bucket of a key that was not used for a minute is full.
+    fn is_expired(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last_use) >= Duration::from_secs(WINDOW_SECONDS.into())
     }
 }
 
@@ -60,23 +95,22 @@ pub(super) struct RateLimitKeyHash(u64);
 /// The buckets of keys and addresses.
 pub(super) struct KeyRateLimits {
     fingerprint_seed: RandomState,
-    /// Keys that were authorized; `None` if they have no limit.
-    keys: Cache<RateLimitKeyHash, Option<Arc<KeyBucket>>>,
+    keys: ExpiringMap<RateLimitKeyHash, KnownKey>,
     bad_keys_per_minute: NonZeroU32,
     /// Addresses that sent bad keys.
-    addresses: Cache<IpAddr, Arc<TokenBucket>>,
+    addresses: ExpiringMap<IpAddr, TokenBucket>,
     /// Active keys at addresses outside their networks. A leaked key must not exhaust the limit of its owner.
-    blocked: Cache<(RateLimitKeyHash, IpAddr), Arc<TokenBucket>>,
+    blocked: ExpiringMap<(RateLimitKeyHash, IpAddr), TokenBucket>,
 }
 
 impl KeyRateLimits {
     pub(super) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
         Self {
             fingerprint_seed: RandomState::new(),
-            keys: Cache::new(BUCKETS_MAX),
+            keys: ExpiringMap::new(),
             bad_keys_per_minute,
-            addresses: Cache::new(BUCKETS_MAX),
-            blocked: Cache::new(BUCKETS_MAX),
+            addresses: ExpiringMap::new(),
+            blocked: ExpiringMap::new(),
         }
     }
 
@@ -94,21 +128,16 @@ impl KeyRateLimits {
         now: Instant,
     ) -> Result<RateLimitCharge, RateLimitRejection> {
         let address = rate_limit_address(address);
-        if let Some(bucket) = self.blocked.get(&(fingerprint, address)) {
-            return match bucket.take(now) {
-                Ok(_) => Ok(RateLimitCharge::KeyAtAddress),
-                Err(status) => Err(RateLimitRejection::Address(AppError::TooMany(status.reset_seconds))),
-            };
+        match self.blocked.update(&(fingerprint, address), now, |bucket| bucket.take(now)) {
+            Some(Ok(_)) => return Ok(RateLimitCharge::KeyAtAddress),
+            Some(Err(status)) => return Err(RateLimitRejection::of_address(status)),
+            None => {}
         }
-        if let Some(known) = self.keys.get(&fingerprint) {
-            let Some(bucket) = known else { return Ok(RateLimitCharge::None) };
-            return bucket.tokens.take(now).map(RateLimitCharge::Key).map_err(|status| {
-                RateLimitRejection::Key { status, is_lookup_due: bucket.is_lookup_due(now) }
-            });
+        if let Some(charge) = self.keys.update(&fingerprint, now, |known| known.charge(now)) {
+            return charge;
         }
-        let bucket = self.addresses.get(&address);
-        match bucket.and_then(|bucket| bucket.exhausted(now)) {
-            Some(status) => Err(RateLimitRejection::Address(AppError::TooMany(status.reset_seconds))),
+        match self.addresses.update(&address, now, |bucket| bucket.exhausted(now)).flatten() {
+            Some(status) => Err(RateLimitRejection::of_address(status)),
             None => Ok(RateLimitCharge::None),
         }
     }
@@ -124,18 +153,8 @@ impl KeyRateLimits {
         now: Instant,
     ) -> Option<RateLimitStatus> {
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
-        let known = self.keys.get(&fingerprint);
-        let bucket = known.filter(|known| known.as_ref().map(|it| it.tokens.per_minute()) == per_minute);
-        let bucket = bucket.unwrap_or_else(|| {
-            let bucket = per_minute.map(|limit| Arc::new(KeyBucket::new(limit, now)));
-            self.keys.insert(fingerprint, bucket.clone());
-            bucket
-        })?;
-        match charge {
-            RateLimitCharge::Key(status) if status.per_minute == bucket.tokens.per_minute() => Some(status),
-            // Requests that arrived before the limit was known are served even beyond it.
-            _ => Some(bucket.tokens.take(now).unwrap_or_else(|status| status)),
-        }
+        let new = || KnownKey::new(per_minute, now);
+        self.keys.update_or_insert(fingerprint, now, new, |known| known.record(per_minute, charge, now))
     }
 
     /// Counts further requests from an address outside the networks of the key for the pair, not for the key.
@@ -146,12 +165,17 @@ impl KeyRateLimits {
         charge: RateLimitCharge,
         now: Instant,
     ) {
-        if let (RateLimitCharge::Key(_), Some(Some(bucket))) = (charge, self.keys.get(&fingerprint)) {
-            bucket.tokens.give_back();
+        if let RateLimitCharge::Key(_) = charge {
+            self.keys.update(&fingerprint, now, |known| {
+                if let Some(bucket) = &known.bucket {
+                    bucket.give_back();
+                }
+            });
         }
         if charge != RateLimitCharge::KeyAtAddress {
-            let bucket = TokenBucket::new(self.bad_keys_per_minute, now);
-            self.blocked.insert((fingerprint, rate_limit_address(address)), Arc::new(bucket));
+            let pair = (fingerprint, rate_limit_address(address));
+            let new = || TokenBucket::new(self.bad_keys_per_minute, now);
+            self.blocked.update_or_insert(pair, now, new, |_| ());
         }
     }
 
@@ -177,9 +201,9 @@ impl KeyRateLimits {
         if let Some(fingerprint) = fingerprint {
             self.keys.remove(&fingerprint);
         }
-        let new_bucket = || Ok::<_, AppError>(Arc::new(TokenBucket::new(self.bad_keys_per_minute, now)));
-        let bucket = self.addresses.get_or_insert_with(&rate_limit_address(address), new_bucket)?;
-        match bucket.take(now) {
+        let new = || TokenBucket::new(self.bad_keys_per_minute, now);
+        let address = rate_limit_address(address);
+        match self.addresses.update_or_insert(address, now, new, |bucket| bucket.take(now)) {
             Ok(_) => Err(AppError::UnknownKey),
             Err(status) => Err(AppError::TooMany(status.reset_seconds)),
         }
@@ -210,6 +234,12 @@ pub(super) enum RateLimitRejection {
     Address(AppError),
 }
 
+impl RateLimitRejection {
+    fn of_address(status: RateLimitStatus) -> Self {
+        Self::Address(AppError::TooMany(status.reset_seconds))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +264,35 @@ mod tests {
         let charge = limits.charge(fingerprint, HERE, now).unwrap();
         let status = limits.record_good_key(fingerprint, 5, charge, now).unwrap();
         assert_eq!((status.left, charge), (3, RateLimitCharge::Key(status)));
+    }
+
+    #[test]
+    fn a_limit_holds_however_many_keys_are_used() {
+        let (limits, start) = (limits(60), Instant::now());
+        let keys: Vec<_> = (0..20_000).map(RateLimitKeyHash).collect();
+        for key in &keys {
+            assert_eq!(limits.charge(*key, HERE, start).unwrap(), RateLimitCharge::None);
+            limits.record_good_key(*key, 1, RateLimitCharge::None, start);
+        }
+
+        let is_refused = |key: &&RateLimitKeyHash| {
+            let again = limits.charge(**key, HERE, start + seconds(21));
+            matches!(again, Err(RateLimitRejection::Key { .. }))
+        };
+        assert_eq!(keys.iter().filter(is_refused).count(), keys.len());
+    }
+
+    #[test]
+    fn bad_keys_of_many_addresses_are_counted_for_each() {
+        let (limits, now) = (limits(1), Instant::now());
+        let addresses: Vec<IpAddr> = (0..20_000_u32).map(|bits| IpAddr::V4(bits.into())).collect();
+        for address in &addresses {
+            limits.record_bad_key::<()>(None, *address, now).unwrap_err();
+        }
+        let bad = RateLimitKeyHash(1);
+
+        let is_refused = |address: &&IpAddr| limits.charge(bad, **address, now + seconds(21)).is_err();
+        assert_eq!(addresses.iter().filter(is_refused).count(), addresses.len());
     }
 
     #[test]
