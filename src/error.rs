@@ -6,9 +6,9 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::Error as DieselError;
 
-use crate::web::format::plural;
+use crate::{db::temporary::is_temporary, web::format::plural};
 
 /// Cause of an unexpected error, for the log only.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -159,9 +159,13 @@ pub enum AppError {
         /// Seconds until the next request is allowed.
         seconds: u64,
     },
-    /// 503: no database connection or no slot became free in time, or a query timed out.
+    /// 503: no database connection or no slot became free in time.
     #[error("The service is busy. Try again in a moment.")]
     Busy,
+    /// 503: PostgreSQL lacks space, memory or connections, is stopping, or canceled the statement. The cause is only
+    /// logged.
+    #[error("The service is busy. Try again in a moment.")]
+    Unavailable(#[source] BoxError),
     /// 500: an unexpected error. The cause is only logged.
     #[error("Something went wrong on our side. Try again; if it happens again, tell us the request id.")]
     Broken(#[source] BoxError),
@@ -174,6 +178,12 @@ impl AppError {
 
     pub fn invalid(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// Whether the same may succeed in a moment.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Busy | Self::Unavailable(_))
     }
 
     /// The `code` of the error response. Clients depend on it: NEVER CHANGE an existing one.
@@ -197,7 +207,7 @@ impl AppError {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Unprocessable(_) => "invalid_item",
             Self::TooMany(_) | Self::OverLimit { .. } => "too_many_requests",
-            Self::Busy => "busy",
+            Self::Busy | Self::Unavailable(_) => "busy",
             Self::Broken(_) => "internal_error",
         }
     }
@@ -221,7 +231,7 @@ impl ResponseError for AppError {
             }
             Self::IdempotencyKeyReused | Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(_) | Self::OverLimit { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -235,7 +245,9 @@ impl ResponseError for AppError {
             Self::TooMany(seconds) | Self::OverLimit { seconds, .. } => {
                 response.insert_header(("Retry-After", seconds.to_string()))
             }
-            Self::Busy | Self::InProgress => response.insert_header(("Retry-After", "1")),
+            Self::Busy | Self::Unavailable(_) | Self::InProgress => {
+                response.insert_header(("Retry-After", "1"))
+            }
             _ => &mut response,
         };
         response.finish()
@@ -246,21 +258,8 @@ impl From<DieselError> for AppError {
     fn from(error: DieselError) -> Self {
         match error {
             DieselError::NotFound => Self::NotFound,
-            // These are temporary, so the caller should try again.
-            DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::UnableToSendCommand
-                | DatabaseErrorKind::SerializationFailure,
-                _,
-            ) => Self::Busy,
-            DieselError::DatabaseError(_, ref info) if is_timeout(info.message()) => Self::Busy,
+            error if is_temporary(&error) => Self::Unavailable(error.into()),
             other => Self::broken(other),
         }
     }
-}
-
-/// Whether PostgreSQL stopped waiting for a lock or a statement. Diesel has no error kind for this, so its message has to be
-/// compared.
-fn is_timeout(message: &str) -> bool {
-    message.starts_with("canceling statement due to")
 }

@@ -4,6 +4,7 @@ mod connect_error;
 pub mod migrations;
 pub mod pipeline;
 pub(crate) mod sql;
+pub(crate) mod temporary;
 
 use std::{sync::Arc, time::Duration};
 

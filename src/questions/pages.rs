@@ -6,7 +6,15 @@ use std::{
     num::NonZeroU32,
 };
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{HeaderValue, RETRY_AFTER},
+    },
+    web::Data,
+};
 use askama::Template;
 
 use super::store::{self, NewQuestion};
@@ -67,10 +75,12 @@ pub(crate) async fn create(
     match db.run(move |connection| store::create(connection, &question)).await {
         Ok(()) => respond(StatusCode::OK, &page),
         Err(error) => {
-            tracing::error!(%error, "A question was not stored");
+            tracing::error!(cause = ?error, "A question was not stored");
             page.is_thanks = false;
             page.has_failed = true;
-            respond(StatusCode::SERVICE_UNAVAILABLE, &page)
+            let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, &page)?;
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            Ok(response)
         }
     }
 }

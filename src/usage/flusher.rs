@@ -70,7 +70,7 @@ impl UsageFlusher {
         let flushed = tokio::time::timeout(SHUTDOWN_TIMEOUT, async {
             loop {
                 match self.flush_and_log().await {
-                    Err(AppError::Busy) => tokio::time::sleep(RETRY_DELAY).await,
+                    Err(error) if error.is_temporary() => tokio::time::sleep(RETRY_DELAY).await,
                     outcome => return outcome,
                 }
             }

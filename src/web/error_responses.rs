@@ -129,7 +129,11 @@ fn is_from_sign_in_store(error: &Error) -> bool {
 
 fn log(error: Option<&Error>, app_error: Option<&AppError>, status: StatusCode) {
     match (app_error, error) {
-        (Some(AppError::Broken(cause)), _) => tracing::error!(%cause, "A request failed"),
+        (Some(AppError::Broken(cause) | AppError::Unavailable(cause)), _) => {
+            tracing::error!(%cause, "A request failed");
+        }
+        // The pool logs why it has no connection, once.
+        (Some(AppError::Busy), Some(error)) if !is_from_sign_in_store(error) => {}
         (_, Some(error)) if status.is_server_error() => tracing::error!(cause = ?error, "A request failed"),
         _ => {}
     }

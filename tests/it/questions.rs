@@ -41,7 +41,7 @@ async fn storage_failure_keeps_the_text_and_suggests_a_retry() {
 
     let reply = app.visitor().post("/questions", &QUESTION).await;
 
-    assert_eq!(reply.status, 503);
+    assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
     assert_eq!(reply.html().text("[role=alert]"), "Oops! Something went wrong. Please try submitting again.");
     assert!(reply.html().text("#field-question").contains("How many pages?"));
     assert!(!reply.body.contains("relation"));
