@@ -1,58 +1,51 @@
 //! Access to PostgreSQL: [`Db::run`] for requests, [`Db::pipeline`] for the most frequent ones, [`Db::migrate`] at start.
 
 mod connect_error;
+mod connection;
 pub mod migrations;
 pub mod pipeline;
+mod pool;
+mod reachability;
+mod server_process;
 pub(crate) mod sql;
+mod statement_clock;
 pub(crate) mod temporary;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use diesel::{
-    PgConnection,
-    connection::SimpleConnection as _,
-    pg::Pg,
-    prelude::*,
-    r2d2::{ConnectionManager, CustomizeConnection, Pool},
-};
-use tokio::sync::Semaphore;
+use diesel::{PgConnection, pg::Pg, prelude::*};
 
 use crate::error::AppError;
 pub use connect_error::ConnectError;
+pub use connection::DatabaseTimeouts;
 use pipeline::Pipeline;
+use pool::ConnectionPool;
 
-/// A connection pool with one permit per connection.
+/// The connections of this process to one database.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<ConnectionManager<PgConnection>>,
-    permits: Arc<Semaphore>,
-    wait: Duration,
+    pool: Arc<ConnectionPool>,
+    url: Arc<str>,
+    timeouts: DatabaseTimeouts,
     /// `Err` holds the reason why nothing is pipelined.
     pipeline_config: Result<Arc<tokio_postgres::Config>, &'static str>,
 }
 
 impl Db {
-    /// A pool of up to `connections` (1–100), opened on demand. A request waits at most `wait` for one.
+    /// Up to `connections` (1–100) in a pool, opened on demand. An unreachable database fails on first use.
     ///
     /// # Errors
-    /// If the pool cannot be built. An unreachable database fails on first use instead.
-    pub fn new(url: &str, connections: u32, wait: Duration) -> anyhow::Result<Self> {
-        let pool = Pool::builder()
-            .max_size(connections)
-            .min_idle(Some(0))
-            .connection_timeout(wait)
-            // Without this test the pool keeps handing out connections that died while idle.
-            .test_on_check_out(true)
-            .connection_customizer(Box::new(ConnectionCustomizer))
-            .build(ConnectionManager::new(url))?;
-        let permits = Arc::new(Semaphore::new(usize::try_from(connections)?));
-        Ok(Self { pool, permits, wait, pipeline_config: pipeline::parse_config(url).map(Arc::new) })
+    /// If the number of connections is too large for this machine.
+    pub fn new(url: &str, connections: u32, timeouts: DatabaseTimeouts) -> anyhow::Result<Self> {
+        let pool = ConnectionPool::new(url, usize::try_from(connections)?, timeouts);
+        let pipeline_config = pipeline::parse_config(url).map(Arc::new);
+        Ok(Self { pool, url: url.into(), timeouts, pipeline_config })
     }
 
     /// A pipeline for one worker, which must stay on its thread.
     #[must_use]
     pub fn pipeline(&self) -> Pipeline {
-        Pipeline::new(self.pipeline_config.as_ref().ok().cloned(), self.wait)
+        Pipeline::new(self.pipeline_config.as_ref().ok().cloned(), self.timeouts.wait)
     }
 
     /// Why queries never go through a pipeline; `None` if they do.
@@ -61,10 +54,11 @@ impl Db {
         self.pipeline_config.as_ref().err().copied()
     }
 
-    /// Runs `work` with a connection on a blocking thread.
+    /// Runs `work` with a connection on a thread that may block.
     ///
     /// # Errors
-    /// [`AppError::Busy`] if no connection is free in time; else the error of `work`.
+    /// [`AppError::Busy`] if no connection is free in time, or if a statement of `work` gets no answer; it may then still
+    /// take effect. Otherwise the error of `work`.
     pub async fn run<T, E>(
         &self,
         work: impl FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
@@ -73,32 +67,16 @@ impl Db {
         T: Send + 'static,
         E: Into<AppError> + Send + 'static,
     {
-        // One permit per connection, so that a waiting request does not occupy a blocking thread.
-        let permit = tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_elapsed| AppError::Busy)?
-            .map_err(AppError::broken)?;
-        let pool = self.pool.clone();
         let span = tracing::Span::current();
-        let answer = tokio::task::spawn_blocking(move || {
-            let _entered = span.entered();
-            let _permit = permit;
-            let mut connection = pool.get().map_err(|error| {
-                let error = ConnectError::from_message(&error.to_string());
-                tracing::error!(%error, "No connection to PostgreSQL");
-                AppError::Busy
-            })?;
-            work(&mut connection).map_err(Into::into)
-        });
-        answer.await.map_err(AppError::broken)?
+        self.pool.run(move |connection| span.in_scope(|| work(connection).map_err(Into::into))).await?
     }
 
-    /// A connection for the command line, which may block.
+    /// A connection for the command line, which may block. If it goes silent, the process ends with status 1.
     ///
     /// # Errors
     /// If PostgreSQL cannot be reached.
-    pub fn connect(&self) -> anyhow::Result<diesel::r2d2::PooledConnection<ConnectionManager<PgConnection>>> {
-        Ok(self.pool.get().map_err(|error| ConnectError::from_message(&error.to_string()))?)
+    pub fn connect(&self) -> anyhow::Result<Box<PgConnection>> {
+        connection::open_for_command(&self.url, self.timeouts)
     }
 
     /// Runs missing migrations, on any number of nodes at once. Returns how many it recorded.
@@ -106,7 +84,7 @@ impl Db {
     /// # Errors
     /// If PostgreSQL cannot be reached, the database is too old, or a migration fails.
     pub fn migrate(url: &str) -> anyhow::Result<usize> {
-        let connection = PgConnection::establish(url);
+        let connection = PgConnection::establish(&connection::with_network_timeouts(url));
         let mut connection = connection.map_err(|error| ConnectError::from_message(&error.to_string()))?;
         migrations::run_missing(&mut connection, &migrations::MIGRATIONS)
     }
@@ -117,22 +95,6 @@ impl Db {
     /// [`AppError::Busy`] if it cannot be reached.
     pub async fn is_ready(&self) -> Result<bool, AppError> {
         self.run(|connection| migrations::is_current(connection).map_err(AppError::broken)).await
-    }
-}
-
-/// Settings of every pooled connection.
-#[derive(Debug)]
-struct ConnectionCustomizer;
-
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for ConnectionCustomizer {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        connection
-            .batch_execute(
-                "set statement_timeout = '10s'; set lock_timeout = '5s'; \
-                 set idle_in_transaction_session_timeout = '10s'; set application_name = 'uptok'; \
-                 set time zone 'UTC'",
-            )
-            .map_err(diesel::r2d2::Error::QueryError)
     }
 }
 

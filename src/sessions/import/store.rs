@@ -227,13 +227,22 @@ fn end(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
         .map(|_rows| ())
 }
 
-/// Assigns to this worker the oldest import that has none, or whose worker is dead. Queries all clients.
-pub(crate) fn claim(connection: &mut PgConnection, worker: Uuid) -> QueryResult<Option<ImportJob>> {
+/// Assigns to `worker` the oldest import that has none, or whose worker is dead or is `predecessor`. Queries all clients.
+pub(crate) fn claim(
+    connection: &mut PgConnection,
+    predecessor: Uuid,
+    worker: Uuid,
+) -> QueryResult<Option<ImportJob>> {
     connection.transaction(|connection| {
         let oldest = now.into_sql::<Timestamptz>() - LEASE_SECONDS.seconds();
         let waiting: Option<ImportJob> = imports::table
             .filter(imports::state.eq_any([ImportState::Checking, ImportState::Importing]))
-            .filter(imports::heartbeat_at.is_null().or(imports::heartbeat_at.lt(oldest.nullable())))
+            .filter(
+                imports::heartbeat_at
+                    .is_null()
+                    .or(imports::heartbeat_at.lt(oldest.nullable()))
+                    .or(imports::worker.eq(predecessor)),
+            )
             .order(imports::created_at)
             .select(ImportJob::as_select())
             .for_update()

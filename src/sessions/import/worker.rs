@@ -1,6 +1,9 @@
 //! Processes uploaded files in the background, chunk by chunk.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use diesel::{Connection as _, PgConnection, QueryResult};
 use tokio::{sync::Notify, time::timeout};
@@ -30,7 +33,9 @@ const POLLS_PER_SWEEP: u32 = 300;
 pub struct ImportWorker {
     db: Db,
     chain_key: ChainKey,
-    id: Uuid,
+    /// The worker id of the last claim. Each claim has a new one, so that an earlier chunk on a connection that was given
+    /// up cannot be stored any more.
+    last_claim: Mutex<Uuid>,
     wake_up: Notify,
 }
 
@@ -38,7 +43,7 @@ impl ImportWorker {
     /// A worker that is not running yet. The key is for its records in the audit log.
     #[must_use]
     pub fn new(db: Db, chain_key: ChainKey) -> Self {
-        Self { db, chain_key, id: Uuid::now_v7(), wake_up: Notify::new() }
+        Self { db, chain_key, last_claim: Mutex::new(Uuid::now_v7()), wake_up: Notify::new() }
     }
 
     /// Makes the worker look for work at once.
@@ -48,23 +53,35 @@ impl ImportWorker {
 
     /// Processes imports. Never returns.
     pub async fn run(&self) {
+        let mut has_failed = false;
         for poll in (0..POLLS_PER_SWEEP).cycle() {
             if poll == 0
-                && let Err(error) = self.db.run(store::discard_old).await
+                && let Err(cause) = self.db.run(store::discard_old).await
             {
-                tracing::warn!(%error, "Old imports were not discarded");
+                tracing::warn!(?cause, "Old imports were not discarded");
             }
-            loop {
-                match self.work_on_next().await {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "An import was interrupted; it goes on later");
-                        break;
+            has_failed = self.work_on_all(has_failed).await;
+            let _woken_or_elapsed = timeout(POLL_INTERVAL, self.wake_up.notified()).await;
+        }
+    }
+
+    /// Processes imports until none is left. Returns whether it failed, and logs only the first of several failures.
+    async fn work_on_all(&self, has_failed_before: bool) -> bool {
+        loop {
+            match self.work_on_next().await {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(cause) => {
+                    if !has_failed_before {
+                        tracing::warn!(?cause, "Imports are interrupted; they go on later");
                     }
+                    if !cause.is_temporary() {
+                        // Other imports come first until the lease of this one ends.
+                        self.remember_claim(Uuid::now_v7());
+                    }
+                    return true;
                 }
             }
-            let _woken_or_elapsed = timeout(POLL_INTERVAL, self.wake_up.notified()).await;
         }
     }
 
@@ -80,14 +97,21 @@ impl ImportWorker {
         Ok(true)
     }
 
-    /// Takes over an import that no worker processes.
+    /// Takes over an import that no worker processes, or that this one could not finish.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn claim(&self) -> Result<Option<ClaimedImport>, AppError> {
-        let id = self.id;
-        let claimed = self.db.run(move |connection| store::claim(connection, id)).await?;
-        Ok(claimed.map(ClaimedImport::new))
+        let predecessor = *self.last_claim.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = Uuid::now_v7();
+        let claimed = self.db.run(move |connection| store::claim(connection, predecessor, worker)).await?;
+        let Some(job) = claimed else { return Ok(None) };
+        self.remember_claim(worker);
+        Ok(Some(ClaimedImport::new(job, worker)))
+    }
+
+    fn remember_claim(&self, worker: Uuid) {
+        *self.last_claim.lock().unwrap_or_else(PoisonError::into_inner) = worker;
     }
 
     /// Processes the next chunk in one transaction. Returns `None` if nothing is left to do.
@@ -95,11 +119,11 @@ impl ImportWorker {
     /// # Errors
     /// If the database fails.
     pub async fn step(&self, mut import: ClaimedImport) -> Result<Option<ClaimedImport>, AppError> {
-        let (worker, chain_key) = (self.id, self.chain_key.clone());
+        let chain_key = self.chain_key.clone();
         self.db
             .run(move |connection| {
                 let has_more = connection.transaction(|connection| {
-                    let has_more = import.process_chunk(connection, worker)?;
+                    let has_more = import.process_chunk(connection)?;
                     if import.is_done {
                         import.record_audit_event(connection, &chain_key)?;
                     }
@@ -113,6 +137,7 @@ impl ImportWorker {
 
 /// An import that this worker processes.
 pub struct ClaimedImport {
+    worker: Uuid,
     import: ImportId,
     job: ImportJob,
     parser: SessionFileParser,
@@ -124,24 +149,24 @@ pub struct ClaimedImport {
 }
 
 impl ClaimedImport {
-    fn new(job: ImportJob) -> Self {
+    fn new(job: ImportJob, worker: Uuid) -> Self {
         let client = job.client_id.clone();
         let parser = SessionFileParser::new(client.clone(), time::now(), job.encoding, job.format());
         let is_real = job.state == ImportState::Importing;
         let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRunState::default()) };
         let import = ImportId { client, id: job.import_id };
-        Self { import, job, parser, mode, next_chunk: 0, error_count: 0, is_done: false }
+        Self { worker, import, job, parser, mode, next_chunk: 0, error_count: 0, is_done: false }
     }
 
     /// Returns whether there are more chunks.
-    fn process_chunk(&mut self, connection: &mut PgConnection, worker: Uuid) -> QueryResult<bool> {
+    fn process_chunk(&mut self, connection: &mut PgConnection) -> QueryResult<bool> {
         let state = self.job.state;
         if self.next_chunk == 0 && state == ImportState::Checking && self.job.chunks_done > 0 {
             // The state of a dry run is only in memory, so a takeover begins anew.
             store::reset_progress(connection, &self.import)?;
             self.job.chunks_done = 0;
         }
-        let chunk = store::lock_chunk(connection, &self.import, worker, state, self.next_chunk)?;
+        let chunk = store::lock_chunk(connection, &self.import, self.worker, state, self.next_chunk)?;
         let Some(bytes) = chunk else { return Ok(false) };
         self.next_chunk += 1;
         let is_last = self.next_chunk >= self.job.chunks;
