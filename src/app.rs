@@ -1,6 +1,6 @@
 //! The actix application: shared state, middleware and routes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix_cors::Cors;
 use actix_session::{
@@ -67,10 +67,10 @@ impl AppState {
     /// # Errors
     /// If the database pool cannot be built or the random generator fails.
     pub fn new(settings: Settings, database_url: &str, secret: &InstallationSecret) -> anyhow::Result<Self> {
-        let database_wait = Duration::from_secs(settings.database_wait_seconds);
+        let timeouts = settings.database_timeouts();
         let usage_meter = Arc::new(UsageMeter::new(settings.metering == MeteringMode::On));
         let chain_key = ChainKey::new(secret);
-        let db = Db::new(database_url, settings.database_connections, database_wait)?;
+        let db = Db::new(database_url, settings.database_connections, timeouts)?;
         if let Some(reason) = db.no_pipeline() {
             tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
         }
@@ -80,7 +80,7 @@ impl AppState {
             chain_key: Data::new(chain_key),
             usage_flusher: Arc::new(UsageFlusher::new(
                 Arc::clone(&usage_meter),
-                Db::new(database_url, 1, database_wait)?,
+                Db::new(database_url, 1, timeouts)?,
             )),
             usage_meter: Data::from(usage_meter),
             openapi_document: Data::new(OpenApiDocument::new(

@@ -2,12 +2,14 @@
 //!
 //! `uptok --help` prints the doc comments of this file and is the reference.
 
-use std::{env, ffi::OsStr, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+use std::{env, ffi::OsStr, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Command, ValueEnum};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
+
+use crate::db::DatabaseTimeouts;
 
 /// Minimum length of `UPTOK_SECRET` in characters.
 pub const SECRET_LENGTH_MIN: usize = 32;
@@ -56,6 +58,11 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_DATABASE_WAIT_SECONDS", default_value = "2", value_parser = parse_number::<u64, 1, 30>, global = true)]
     pub database_wait_seconds: u64,
 
+    /// How long a statement may take before PostgreSQL cancels it and the request gets 503, in seconds, 1 to 60. A
+    /// connection that does not answer a second later is given up
+    #[arg(long, env = "UPTOK_DATABASE_STATEMENT_SECONDS", default_value = "10", value_parser = parse_number::<u64, 1, 60>, global = true)]
+    pub database_statement_seconds: u64,
+
     /// Memory for cached export pages, in MiB, 0 to 4096. Each request still checks in PostgreSQL that the key is
     /// authorized and that nothing has changed
     #[arg(long, env = "UPTOK_PAGE_CACHE_MIB", default_value = "32", value_parser = parse_number::<u64, 0, 4096>, global = true)]
@@ -99,6 +106,15 @@ impl Settings {
     #[must_use]
     pub fn database_url(&self) -> Option<&SecretString> {
         self.database_url.as_ref().filter(|url| !url.expose_secret().is_empty())
+    }
+
+    /// The time limits of connections to PostgreSQL.
+    #[must_use]
+    pub fn database_timeouts(&self) -> DatabaseTimeouts {
+        DatabaseTimeouts {
+            wait: Duration::from_secs(self.database_wait_seconds),
+            statement: Duration::from_secs(self.database_statement_seconds),
+        }
     }
 
     /// Maximum size of a file imported in the browser, in bytes.

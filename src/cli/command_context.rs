@@ -3,7 +3,6 @@
 use std::{
     future,
     io::{self, Write as _},
-    time::Duration,
 };
 
 use anyhow::bail;
@@ -41,7 +40,7 @@ impl DatabaseHandle {
     pub(super) fn connect(settings: &Settings) -> anyhow::Result<(Self, Db)> {
         let database = Self::open(settings)?;
         database.migrate()?;
-        let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
+        let db = Db::new(&database.url, 1, settings.database_timeouts())?;
         Ok((database, db))
     }
 

@@ -1,7 +1,5 @@
 //! `uptok serve`: runs the dashboard and the API until a stop signal.
 
-use std::time::Duration;
-
 use super::command_context::{DatabaseHandle, load_secret, print_line};
 use crate::{
     app::AppState,
@@ -23,7 +21,7 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
     let secret = load_secret(&settings)?;
     if demo {
         let context = AuditContext::new(&ChainKey::new(&secret), Actor::CommandLine);
-        let db = Db::new(&database.url, 1, Duration::from_secs(settings.database_wait_seconds))?;
+        let db = Db::new(&database.url, 1, settings.database_timeouts())?;
         if let Some(demo) = seeds::create_demo_account(&mut *db.connect()?, &context, time::now())? {
             print_line(&format!(
                 "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",

@@ -16,11 +16,12 @@ use std::{
 
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufReader},
     net::{TcpStream, UnixStream},
     sync::Semaphore,
-    task::spawn_local,
+    task::{JoinHandle, spawn_local},
     time::{timeout, timeout_at},
 };
 use tokio_postgres::{
@@ -32,7 +33,10 @@ use tokio_postgres::{
 
 use url::Url;
 
-use super::connect_error::ConnectError;
+use super::{
+    connect_error::ConnectError,
+    connection::{self, KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL},
+};
 use crate::error::AppError;
 
 /// Maximum number of rows that the queries of one worker may request at the same time. Bounds its memory.
@@ -88,7 +92,7 @@ impl Pipeline {
     /// Returns `false` without a connection, or if not all rows could be read; the caller falls back to the pool.
     ///
     /// # Errors
-    /// [`AppError::Busy`] if the rows take too long.
+    /// [`AppError::Busy`] if the rows take too long; [`AppError::Unavailable`] if PostgreSQL canceled the statement.
     pub async fn query(
         &self,
         query: &PipelinedStatement<'_>,
@@ -100,7 +104,7 @@ impl Pipeline {
         let _permits = permits.await.map_err(|_elapsed| AppError::Busy)?.map_err(AppError::broken)?;
         match timeout_at(deadline, open.query(query, read_row)).await {
             Ok(Ok(is_read)) => Ok(is_read),
-            Ok(Err(error)) if is_timeout(&error) => Err(AppError::Busy),
+            Ok(Err(error)) if is_timeout(&error) => Err(AppError::Unavailable(error.into())),
             Ok(Err(error)) => {
                 self.abandon(&open, &error.to_string());
                 Ok(false)
@@ -128,19 +132,25 @@ impl Pipeline {
             let opened = timeout(wait, PipelineConnection::new(&config, wait)).await;
             let trouble = match opened {
                 Ok(Ok(open)) => {
+                    if next_pause > FIRST_PAUSE {
+                        tracing::info!("There is a pipelined connection to PostgreSQL again");
+                    }
                     *shared_state.borrow_mut() = PipelineConnectionState::Open(Rc::new(open));
                     return;
                 }
                 Ok(Err(error)) => ConnectError::from_message(&format!("{error:#}")).to_string(),
                 Err(_elapsed) => "it took too long".to_owned(),
             };
-            tracing::warn!(%trouble, "No pipelined connection to PostgreSQL; the pool answers");
+            // Logged once: the next attempts follow a longer pause.
+            if next_pause == FIRST_PAUSE {
+                tracing::warn!(%trouble, "No pipelined connection to PostgreSQL; the pool answers");
+            }
             *shared_state.borrow_mut() = PipelineConnectionState::paused(next_pause);
         });
         None
     }
 
-    /// Stops using this connection. Queries that are already running on it still finish.
+    /// Stops using this connection. It closes once the queries that are running on it have finished or timed out.
     fn abandon(&self, open: &Rc<PipelineConnection>, trouble: &str) {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, PipelineConnectionState::Open(current) if Rc::ptr_eq(current, open)) {
@@ -166,6 +176,15 @@ fn is_timeout(error: &Error) -> bool {
 struct PipelineConnection {
     client: Client,
     prepared: RefCell<Vec<(&'static str, Statement)>>,
+    /// Sends and receives for the client.
+    driver: JoinHandle<()>,
+}
+
+impl Drop for PipelineConnection {
+    /// Otherwise the driver would wait for the answers that a silent server owes, and keep the socket.
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 impl PipelineConnection {
@@ -180,6 +199,7 @@ impl PipelineConnection {
             [Host::Tcp(name)] => {
                 let socket = TcpStream::connect((name.as_str(), port)).await?;
                 socket.set_nodelay(true)?;
+                set_network_timeouts(&socket)?;
                 Self::from_socket(socket, config, wait).await
             }
             _ => anyhow::bail!("not one host"),
@@ -195,18 +215,19 @@ impl PipelineConnection {
         let socket = BufReader::with_capacity(READ_BUFFER_BYTES, socket);
         let (client, connection) = config.connect_raw(socket, NoTls).await?;
         // The queries on it report how it ended.
-        spawn_local(async move { drop(connection.await) });
+        let driver = spawn_local(async move { drop(connection.await) });
         // Set by a statement, because a pooler in between may refuse connection options. With a custom plan per execution
         // PostgreSQL would plan longer than it reads; every pipelined statement is fast with a generic plan.
         let milliseconds = wait.as_millis();
-        client
+        let open = Self { client, prepared: RefCell::default(), driver };
+        open.client
             .batch_execute(&format!(
                 "set statement_timeout = {milliseconds}; set lock_timeout = {milliseconds}; \
                  set plan_cache_mode = force_generic_plan; set default_transaction_read_only = on; \
                  set application_name = 'uptok pipeline'; set time zone 'UTC'"
             ))
             .await?;
-        Ok(Self { client, prepared: RefCell::default() })
+        Ok(open)
     }
 
     async fn query(
@@ -237,6 +258,19 @@ impl PipelineConnection {
         }
         Ok(statement)
     }
+}
+
+/// Sets what libpq sets from its URL, so that the kernel ends a connection whose server is gone.
+fn set_network_timeouts(socket: &TcpStream) -> std::io::Result<()> {
+    let socket = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_COUNT);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(connection::TCP_USER_TIMEOUT))?;
+    Ok(())
 }
 
 /// A row in PostgreSQL's binary format.

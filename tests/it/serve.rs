@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use uptok::private_postgres::PrivatePostgres;
 
-use crate::support::{TestDb, Visitor, test_app::PASSWORD};
+use crate::support::{PostgresProxy, TestDb, Visitor, test_app::PASSWORD};
 
 const SECRET: &str = "the secret of this test, 32 characters or more";
 
@@ -268,6 +269,68 @@ async fn log_contains_no_secrets() {
     let answered: Vec<_> = lines.iter().filter(|line| line["fields"]["message"] == "Answered").collect();
     assert!(answered.len() >= 11 && answered.iter().all(|line| line["span"]["request_id"].is_string()));
     assert!(lines.iter().any(|line| line["level"] == "ERROR"), "the cause of a failure is in the log");
+}
+
+/// Parses a JSON log and returns level and message of each line.
+fn read_messages(log: &str) -> Vec<(String, String)> {
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    lines.map(|line| (text(&line["level"]), text(&line["fields"]["message"]))).collect()
+}
+
+#[actix_web::test]
+async fn outage_of_postgresql_is_logged_once_and_attempts_are_rare() {
+    let db = TestDb::new();
+    let proxy = PostgresProxy::start(&db.url);
+    let node = Node::start(&proxy.url, &["--database-wait-seconds", "1", "--log-format", "json"]);
+    let visitor = node.visitor();
+    assert_eq!(visitor.get("/readyz").await.status, 200);
+
+    db.allow_connections(false);
+    db.terminate_connections();
+    let opened_before = proxy.count_opened();
+    for _ in 0..3 {
+        let key = uptok::api_keys::ClientKey::generate().expose();
+        let fields = [("clientKey", key.as_str())];
+        let exports = join_all((0..20).map(|_| visitor.post("/api/sessions/export-csv-data", &fields)));
+        let probes = join_all((0..20).map(|_| visitor.get("/readyz")));
+        let (exports, probes) = futures_util::future::join(exports, probes).await;
+        assert!(exports.iter().chain(&probes).all(|reply| reply.status == 503));
+    }
+    let attempts = proxy.count_opened() - opened_before;
+    db.allow_connections(true);
+    while visitor.get("/readyz").await.status != 200 {}
+
+    node.signal("TERM");
+    let messages = read_messages(&node.wait_for_exit().1);
+    let count = |text: &str| messages.iter().filter(|(_, message)| message.starts_with(text)).count();
+    assert!(attempts <= 40, "{attempts}");
+    assert_eq!(count("No connection to PostgreSQL"), 1, "{messages:?}");
+    assert_eq!(count("PostgreSQL accepts connections again"), 1, "{messages:?}");
+    let problems = messages.iter().filter(|(level, _)| level == "WARN" || level == "ERROR").count();
+    assert!(problems <= 4, "{messages:?}");
+}
+
+#[actix_web::test]
+async fn temporary_failure_is_logged_once_with_its_cause() {
+    let db = TestDb::new();
+    let node = Node::start(&db.url, &["--log-format", "json", "--sign-up", "open"]);
+    let visitor = node.visitor();
+    db.execute(
+        "create function fail() returns trigger language plpgsql as \
+                $$begin copy (select repeat('x', 100000)) to '/dev/full'; return new; end$$",
+    );
+    db.execute("create trigger fail before insert on users for each row execute function fail()");
+
+    let account = [("name", "Ada"), ("company", "Ada"), ("email", "ada@example.org"), ("password", PASSWORD)];
+    let reply = visitor.post("/register", &account).await;
+
+    assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"), "{}", reply.body);
+    assert!(!reply.body.contains("space"), "the cause is not shown");
+    node.signal("TERM");
+    let (_, log) = node.wait_for_exit();
+    let causes: Vec<_> = log.lines().filter(|line| line.contains("No space left on device")).collect();
+    assert!(matches!(causes[..], [line] if line.contains(reply.header("x-request-id"))), "{log}");
 }
 
 /// A temporary data directory, removed on drop.

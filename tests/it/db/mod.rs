@@ -1,4 +1,6 @@
-//! Migrations of databases in use, and the adoption of databases of versions before the first release.
+//! Migrations of databases in use, adoption of databases of versions before the first release, and connections that
+//! stop answering.
 
 mod adoption;
 mod migrations;
+mod silent_connections;

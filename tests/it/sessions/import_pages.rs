@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use reqwest::{Method, multipart};
-use uptok::{audit::ChainKey, db::Db, secret::InstallationSecret, sessions::ImportWorker};
+use uptok::{
+    audit::ChainKey,
+    db::{DatabaseTimeouts, Db},
+    secret::InstallationSecret,
+    sessions::ImportWorker,
+};
 
 use crate::support::{Reply, TestApp, Visitor, test_app::SECRET};
 
@@ -177,7 +182,8 @@ async fn import_survives_a_dead_node_without_duplicates_or_losses() {
     assert_eq!(read_counts(&wait_until_settled(&ada, &address).await), ["9000", "0", "0", "0", "1"]);
     // A node that imported one chunk and died still holds the import.
     let chain_key = ChainKey::new(&InstallationSecret::new(SECRET.into()));
-    let dead_worker = ImportWorker::new(Db::new(&app.db.url, 1, Duration::from_secs(2)).unwrap(), chain_key);
+    let timeouts = DatabaseTimeouts { wait: Duration::from_secs(2), statement: Duration::from_secs(10) };
+    let dead_worker = ImportWorker::new(Db::new(&app.db.url, 1, timeouts).unwrap(), chain_key);
     app.db.execute("update imports set state = 'importing', chunks_done = 0, created = 0, skipped = 0, worker = null, heartbeat_at = null");
     let Some(work) = dead_worker.claim().await.unwrap() else {
         // The running node claimed the import first and completes it.

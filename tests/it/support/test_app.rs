@@ -18,7 +18,7 @@ use uptok::{
     sessions::{IncomingSession, SessionRecord, record_all},
 };
 
-use super::{TestDb, html::Html};
+use super::{PostgresProxy, TestDb, html::Html};
 
 /// A password that is long enough and not a common one.
 pub(crate) const PASSWORD: &str = "a long enough password";
@@ -62,6 +62,13 @@ impl TestApp {
     /// Starts another node on the same database without a pipeline: only libpq supports this `sslmode`.
     pub(crate) async fn start_node_without_pipeline(&self) -> Self {
         Self::start_node(Arc::clone(&self.db), &format!("{}&sslmode=allow", self.db.url), &[]).await
+    }
+
+    /// Starts a node on a new database that it reaches through a proxy.
+    pub(crate) async fn start_behind_proxy(arguments: &[&str]) -> (Self, PostgresProxy) {
+        let db = Arc::new(TestDb::new());
+        let proxy = PostgresProxy::start(&db.url);
+        (Self::start_node(db, &proxy.url, arguments).await, proxy)
     }
 
     #[expect(clippy::unused_async, reason = "the server needs the runtime of the test")]
