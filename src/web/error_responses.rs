@@ -127,13 +127,18 @@ fn is_from_sign_in_store(error: &Error) -> bool {
         || error.as_error::<InternalError<UpdateError>>().is_some()
 }
 
+/// Whether the sign-in store failed only because no connection was free. Its error can be read only as text.
+fn is_without_cause(error: &Error) -> bool {
+    format!("{error:?}") == AppError::Busy.to_string()
+}
+
 fn log(error: Option<&Error>, app_error: Option<&AppError>, status: StatusCode) {
     match (app_error, error) {
         (Some(AppError::Broken(cause) | AppError::Unavailable(cause)), _) => {
             tracing::error!(%cause, "A request failed");
         }
         // The pool logs why it has no connection, once.
-        (Some(AppError::Busy), Some(error)) if !is_from_sign_in_store(error) => {}
+        (Some(AppError::Busy), Some(error)) if !is_from_sign_in_store(error) || is_without_cause(error) => {}
         (_, Some(error)) if status.is_server_error() => tracing::error!(cause = ?error, "A request failed"),
         _ => {}
     }
