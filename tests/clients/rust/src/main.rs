@@ -17,8 +17,9 @@ fn body() -> Vec<SessionToRecord> {
         let created = format!("2026-10-01T10:00:00.00000{index}Z").parse().unwrap();
         let ended = "2026-10-01T10:05:00Z".parse().unwrap();
         let mut session = SessionToRecord::new(status, Channel::Video, created, ended);
-        session.external_id = Some(format!("call-{index}"));
-        session.order_value_minor = amount;
+        // The outer `Option` says whether the field is sent, the inner one whether it is null.
+        session.external_id = Some(Some(format!("call-{index}")));
+        session.order_value_minor = Some(amount);
         session
     };
     amounts.into_iter().enumerate().map(session).collect()
