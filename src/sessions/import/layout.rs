@@ -166,15 +166,16 @@ fn parse_sep_line(text: &str) -> Option<u8> {
     let line = text.split(['\n', '\r']).next()?;
     let unquoted = line.strip_prefix('"');
     let (name, rest) = unquoted.unwrap_or(line).split_at_checked(SEP_LINE.len())?;
-    let (delimiter, rest) = rest.as_bytes().split_first()?;
-    let is_delimiter = match delimiter {
-        b'"' => false,
-        byte => byte.is_ascii_punctuation() || matches!(byte, b'\t' | b' '),
-    };
-    let quotes = rest.iter().filter(|byte| **byte == b'"').count();
-    let is_padding = rest.iter().all(|byte| byte == delimiter || *byte == b'"');
-    let is_closed = quotes == usize::from(unquoted.is_some());
-    (name.eq_ignore_ascii_case(SEP_LINE) && is_delimiter && is_padding && is_closed).then_some(*delimiter)
+    let (delimiter, rest) = rest.split_at_checked(1)?;
+    let end = if unquoted.is_some() { "\"" } else { "" };
+    if !name.eq_ignore_ascii_case(SEP_LINE) || rest.trim_end_matches(delimiter) != end {
+        return None;
+    }
+    match delimiter.as_bytes() {
+        [b'"'] => None,
+        [byte] if byte.is_ascii_punctuation() || matches!(byte, b'\t' | b' ') => Some(*byte),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
