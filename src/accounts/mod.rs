@@ -6,6 +6,7 @@
 mod device_cookie;
 mod display_name;
 mod email;
+mod hash_memory;
 mod login_throttles;
 mod members;
 pub(crate) mod pages;

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, LazyLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash};
@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::hash_memory::{HashMemory, IDLE_LIFETIME, PooledArgon2};
 use crate::error::AppError;
 
 /// Minimum length, in characters (NIST SP 800-63B, password as the only factor).
@@ -91,6 +92,7 @@ fn is_common(text: &str, about: &[&str]) -> bool {
 pub struct PasswordHasher {
     places: Arc<Semaphore>,
     queue: Arc<Semaphore>,
+    memory: Arc<HashMemory>,
     /// Verified if the e-mail is unknown, so that the response takes equally long.
     dummy_hash: Arc<str>,
 }
@@ -107,6 +109,7 @@ impl PasswordHasher {
         Ok(Self {
             places: Arc::new(Semaphore::new(places)),
             queue: Arc::new(Semaphore::new(places + QUEUE_MAX)),
+            memory: Arc::default(),
             dummy_hash: dummy.to_string().into(),
         })
     }
@@ -116,7 +119,9 @@ impl PasswordHasher {
     /// # Errors
     /// [`AppError::Busy`] if the queue is full or slow.
     pub async fn hash(&self, password: NewPassword) -> Result<String, AppError> {
-        self.queued(move || Self::hash_now(&password)).await?.map_err(AppError::broken)
+        let hash = self
+            .queued(move |memory| PooledArgon2(memory).hash_password(password.0.expose_secret().as_bytes()));
+        Ok(hash.await?.map_err(AppError::broken)?.to_string())
     }
 
     /// Returns the PHC string to store. Blocks this thread, so it is only for the command line.
@@ -137,27 +142,44 @@ impl PasswordHasher {
         let password: String = normal_form(password).chars().take(LENGTH_MAX + 1).collect();
         let is_known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.dummy_hash.to_string());
-        let matches = self.queued(move || {
+        let matches = self.queued(move |memory| {
             PasswordHash::new(&stored)
-                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+                .is_ok_and(|hash| PooledArgon2(memory).verify_password(password.as_bytes(), &hash).is_ok())
         });
         Ok(matches.await? && is_known)
     }
 
     async fn queued<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&HashMemory) -> T + Send + 'static,
     ) -> Result<T, AppError> {
         let _queued = self.queue.try_acquire().map_err(|_full| AppError::Busy)?;
         let place = tokio::time::timeout(WAIT, Arc::clone(&self.places).acquire_owned())
             .await
             .map_err(|_elapsed| AppError::Busy)?
             .map_err(AppError::broken)?;
+        self.free_memory_when_idle();
+        let memory = Arc::clone(&self.memory);
         let answer = tokio::task::spawn_blocking(move || {
             let _place = place;
-            work()
+            work(&memory)
         });
         answer.await.map_err(AppError::broken)
+    }
+
+    fn free_memory_when_idle(&self) {
+        if !self.memory.start_watch() {
+            return;
+        }
+        let memory = Arc::clone(&self.memory);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(IDLE_LIFETIME).await;
+                if !memory.free_idle(Instant::now()) {
+                    break;
+                }
+            }
+        });
     }
 }
 
