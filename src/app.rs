@@ -34,6 +34,7 @@ use crate::{
         health::{self, ShutdownFlag},
         page::PublicSite,
         request_log::{catch_panic, log_request},
+        response_body::send_piecewise,
         same_origin::refuse_cross_site,
         security_headers::set_security_headers,
     },
@@ -171,6 +172,7 @@ pub fn app(
         .service(page_scope)
         .wrap(from_fn(set_security_headers))
         .wrap(from_fn(log_request))
+        .wrap(from_fn(send_piecewise))
 }
 
 async fn endpoint_not_found() -> Result<String, AppError> {

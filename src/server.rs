@@ -1,6 +1,7 @@
 //! Runs the HTTP server and shuts it down gracefully.
 
 use std::{
+    future::ready,
     io,
     net::{SocketAddr, TcpListener},
     pin::pin,
@@ -8,11 +9,19 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpServer, dev::Server};
+use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::{
+    dev::{AppConfig, Server, fn_service},
+    rt::net::TcpStream,
+};
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{AppState, app};
+use crate::{
+    app::{AppState, app},
+    web::connection::{ClientConnection, ProgressTimeouts},
+};
 
 /// Time that requests in progress have to complete after the listener has closed.
 const FINISH_SECONDS: u64 = 25;
@@ -31,29 +40,58 @@ pub fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// If the listener cannot be used.
 pub fn start(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let shared = state.clone();
-    let server = HttpServer::new(move || app(shared.clone()))
-        .workers(state.settings().workers.map_or(cores, usize::from))
-        .client_request_timeout(Duration::from_secs(5))
-        .client_disconnect_timeout(Duration::from_secs(5))
-        .keep_alive(Duration::from_secs(30))
-        .shutdown_timeout(FINISH_SECONDS)
-        .disable_signals()
-        .listen(listener)?;
+    let server = listen(state, listener)?;
     let usage_flusher = Arc::clone(&state.usage_flusher);
     actix_web::rt::spawn(async move { usage_flusher.run().await });
     let expiry_job = Arc::clone(&state.expiry_job);
     actix_web::rt::spawn(async move { expiry_job.run().await });
     let import_worker = state.import_worker.clone();
     actix_web::rt::spawn(async move { import_worker.run().await });
+    Ok(server)
+}
+
+/// Starts the workers. As `HttpServer` of actix does it, which serves only connections that it opened itself.
+fn listen(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let address = listener.local_addr()?;
+    let state = state.clone();
+    let builder = Server::build()
+        .workers(state.settings().workers.map_or(cores, usize::from))
+        .shutdown_timeout(FINISH_SECONDS)
+        .disable_signals();
+    let shutdown = builder.graceful_shutdown_signal();
+    let server = builder.listen("http", listener, move || {
+        let shutdown = shutdown.clone();
+        let application = app(state.clone()).into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .client_request_timeout(Duration::from_secs(5))
+            .client_disconnect_timeout(Duration::from_secs(5))
+            .keep_alive(Duration::from_secs(30))
+            .local_addr(address)
+            .on_connect_ext(|connection: &ClientConnection, extensions| {
+                extensions.insert(connection.reset_on_close());
+            })
+            .graceful_shutdown_signal(move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+            .finish(map_config(application, |()| AppConfig::default()));
+        let drain_state = state.drain_state.clone();
+        fn_service(move |stream: TcpStream| {
+            let client_address = stream.peer_addr().ok();
+            let connection = ClientConnection::new(stream, ProgressTimeouts::default(), drain_state.clone());
+            ready(Ok::<_, DispatchError>((connection, Protocol::Http1, client_address)))
+        })
+        .and_then(http)
+    })?;
     Ok(server.run())
 }
 
 /// Serves requests until SIGTERM or SIGINT, then shuts down in three steps:
 ///
 /// 1. `/readyz` returns 503 for the drain time, so that load balancers send no more requests.
-/// 2. The listener closes, and requests in progress get 25 seconds to complete. A second signal ends both steps at once.
+/// 2. The listener closes, and requests in progress get 25 seconds to complete, those of clients that take nothing 5. A
+///    second signal ends both steps at once.
 /// 3. Request counts that are still in memory are stored. Another signal skips this.
 ///
 /// # Errors
@@ -74,6 +112,7 @@ pub async fn run_until_stopped(
     state.drain_state.begin();
     let finish = async {
         tokio::time::sleep(drain).await;
+        state.drain_state.begin_finish();
         // No need to wait here: `server` completes once it has stopped.
         drop(handle.stop(true));
         std::future::pending::<()>().await;

@@ -11,12 +11,24 @@ use crate::{db::Db, error::AppError};
 
 /// Set when the process receives the signal to stop.
 #[derive(Debug, Default)]
-pub struct ShutdownFlag(AtomicBool);
+pub struct ShutdownFlag {
+    is_draining: AtomicBool,
+    is_finishing: AtomicBool,
+}
 
 impl ShutdownFlag {
     /// From now on `/readyz` answers 503.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Release);
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    /// From now on the process only waits for requests in progress.
+    pub fn begin_finish(&self) {
+        self.is_finishing.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.is_finishing.load(Ordering::Acquire)
     }
 }
 
@@ -31,7 +43,7 @@ async fn live() -> HttpResponse {
 }
 
 async fn ready(db: Data<Db>, draining: Data<ShutdownFlag>) -> Result<HttpResponse, AppError> {
-    let reason = if draining.0.load(Ordering::Acquire) {
+    let reason = if draining.is_draining.load(Ordering::Acquire) {
         "stopping\n"
     } else {
         match db.is_ready().await {

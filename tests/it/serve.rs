@@ -28,14 +28,14 @@ fn find_free_address() -> String {
 }
 
 /// A node in its own process.
-struct Node {
+pub(crate) struct Node {
     process: Child,
-    address: String,
+    pub(crate) address: String,
     startup_output: String,
 }
 
 impl Node {
-    fn start(database_url: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(database_url: &str, more: &[&str]) -> Self {
         let mut command = uptok_command(&["serve"]);
         command.args(more).env("DATABASE_URL", database_url).env("UPTOK_SECRET", SECRET);
         Self::spawn(command)
@@ -65,18 +65,18 @@ impl Node {
         panic!("it ended with {}: {startup_output}{log}", process.wait().unwrap());
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status =
             Command::new("kill").args([format!("-{name}"), self.process.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
-    fn visitor(&self) -> Visitor {
+    pub(crate) fn visitor(&self) -> Visitor {
         Visitor::new(&format!("http://{}", self.address))
     }
 
     /// Waits for the process to end and returns its exit status and log.
-    fn wait_for_exit(mut self) -> (Option<i32>, String) {
+    pub(crate) fn wait_for_exit(mut self) -> (Option<i32>, String) {
         let log = read_all(self.process.stderr.take().unwrap());
         (self.process.wait().unwrap().code(), log)
     }

@@ -99,6 +99,11 @@ impl TestApp {
         AuditContext::new(&ChainKey::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
     }
 
+    /// Returns the address and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// Opens a new browser that is not logged in.
     pub(crate) fn visitor(&self) -> Visitor {
         Visitor::new(&self.url)
