@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     exporter::Exporter,
     negotiation::preferred_format,
+    page_slot::PageSlot,
     query::{ExportFormat, ExportQuery, SessionPageRequest},
     response::{self, EncodedPage, etag},
     store, stream,
@@ -47,6 +48,7 @@ pub(crate) async fn list(
     if query.format != ExportFormat::Json {
         return Ok(send(&key, query, exporter, db).await?.map(vary_by_accept));
     }
+    let slot = PageSlot::wait(&query.request).await;
     let page = exporter.load_page(&key, &query).await?;
     let address = format!("{}{}", settings.public_url.origin(), request.path());
     Ok(page.map(|page| {
@@ -55,7 +57,7 @@ pub(crate) async fn list(
         if let (false, Ok(links)) = (links.is_empty(), HeaderValue::try_from(&links)) {
             response.headers_mut().insert(LINK, links);
         }
-        vary_by_accept(response)
+        slot.hold(vary_by_accept(response))
     }))
 }
 
@@ -100,8 +102,9 @@ async fn send(
     if query.is_stream {
         return stream::stream_for_key(key, query, exporter, db).await;
     }
+    let slot = PageSlot::wait(&query.request).await;
     let page = exporter.load_page(key, &query).await?;
-    Ok(page.map(|page| response::page(query.format, &page)))
+    Ok(page.map(|page| slot.hold(response::page(query.format, &page))))
 }
 
 /// Tells caches that `Accept` chooses the format.

@@ -4,6 +4,7 @@ pub(super) mod exporter;
 pub(crate) mod handlers;
 mod negotiation;
 pub(super) mod page_cache;
+mod page_slot;
 pub(super) mod pipelined_queries;
 pub(super) mod query;
 pub(super) mod response;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Estimated size of an encoded session, in bytes.
-const SESSION_BYTES: usize = 1000;
+pub(crate) const SESSION_BYTES: usize = 1000;
 
 /// The counter of the client, next to its key.
 const JOIN_COUNTER: &str = "join session_counters on session_counters.client_id = api_keys.client_id";

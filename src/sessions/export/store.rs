@@ -3,7 +3,7 @@
 use diesel::{dsl::auto_type, pg::Pg, prelude::*};
 use uuid::Uuid;
 
-use super::query::{PER_PAGE_MAX, SessionPageRequest, SortOrder};
+use super::query::{SessionPageRequest, SortOrder};
 use crate::{
     accounts,
     api_keys::{Authorized, KeyCredentials, authorize, find_authorized, load_authorized},
@@ -175,16 +175,22 @@ fn load_by_sequence(
     query.select(Session::as_select()).load(connection)
 }
 
-/// Up to [`PER_PAGE_MAX`] sessions beyond `cursor` (a sequence, exclusive) and not above `newest`, in the snapshot that
-/// authorizes the reader.
+/// Up to `count` sessions beyond `cursor` (a sequence, exclusive) and not above `newest`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkRange {
+    pub(crate) cursor: Option<i64>,
+    pub(crate) newest: i64,
+    pub(crate) count: i64,
+}
+
+/// The matching sessions in a range, in the snapshot that authorizes the reader.
 ///
 /// Returns `None` if the reader is no longer authorized.
 pub(crate) fn load_chunk(
     connection: &mut PgConnection,
     reader: &ExportPrincipal,
     request: &SessionPageRequest,
-    cursor: Option<i64>,
-    newest: i64,
+    ChunkRange { cursor, newest, count }: ChunkRange,
 ) -> QueryResult<Option<Vec<Session>>> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
         if !reader.is_authorized(connection)? {
@@ -192,7 +198,7 @@ pub(crate) fn load_chunk(
         }
         select_beyond(reader.client(), request, cursor)
             .filter(sessions::sequence.le(newest))
-            .limit(PER_PAGE_MAX)
+            .limit(count)
             .select(Session::as_select())
             .load(connection)
             .map(Some)
