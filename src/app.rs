@@ -27,7 +27,7 @@ use crate::{
     pages,
     questions::QuestionThrottle,
     secret::{DerivedKeyPurpose, InstallationSecret},
-    sessions::{Exporter, ImportWorker, PageCache},
+    sessions::{BatchQueue, Exporter, ImportWorker, PageCache},
     usage::{self, UsageFlusher, UsageMeter},
     web::{
         assets, error_responses,
@@ -55,6 +55,7 @@ pub struct AppState {
     question_throttle: Data<QuestionThrottle>,
     page_cache: Arc<PageCache>,
     cookie_key: Arc<Key>,
+    batch_queue: Data<BatchQueue>,
     usage_meter: Data<UsageMeter>,
     pub import_worker: Data<ImportWorker>,
     pub usage_flusher: Arc<UsageFlusher>,
@@ -102,6 +103,7 @@ impl AppState {
             device_cookie_key: Data::new(DeviceCookieKey::new(secret)),
             question_throttle: Data::new(QuestionThrottle::default()),
             page_cache: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
+            batch_queue: Data::new(BatchQueue::new(settings.database_connections)),
             cookie_key: Arc::new(Key::from(&secret.derive(DerivedKeyPurpose::SignInCookie))),
             drain_state: Data::new(ShutdownFlag::default()),
             settings: Data::new(settings),
@@ -125,6 +127,7 @@ impl AppState {
             .app_data(self.login_throttles.clone())
             .app_data(self.device_cookie_key.clone())
             .app_data(self.question_throttle.clone())
+            .app_data(self.batch_queue.clone())
             .app_data(self.usage_meter.clone())
             .app_data(self.import_worker.clone())
             .app_data(self.drain_state.clone());

@@ -48,6 +48,7 @@ pub(crate) use list::pages as session_list_pages;
 pub use record::{IncomingSession, SessionRecord};
 pub(crate) use recording::handlers as recording_handlers;
 pub use recording::{
+    batch_queue::BatchQueue,
     handlers::{BATCH_MAX, BODY_LIMIT as RECORD_BODY_LIMIT},
     idempotency::KEPT_HOURS,
     store::{RecordOutcome, RecordedSession, record_all},

@@ -46,7 +46,9 @@ impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
             if declared_length.is_some_and(|length| length > LIMIT) {
                 return Err(AppError::TooLarge(LIMIT));
             }
-            tokio::time::timeout(Duration::from_secs(DEADLINE_SECONDS), read_whole(payload, LIMIT))
+            // Exactly, because a buffer that grows is up to twice as large as the body.
+            let body = BytesMut::with_capacity(declared_length.unwrap_or_default());
+            tokio::time::timeout(Duration::from_secs(DEADLINE_SECONDS), read_whole(payload, body, LIMIT))
                 .await
                 .map_err(|_elapsed| AppError::TooSlow(DEADLINE_SECONDS))?
                 .map(Self)
@@ -54,12 +56,17 @@ impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
     }
 }
 
+/// Whether the body may have more than `bytes`: its length is larger, or not known yet.
+pub(crate) fn may_exceed(request: &HttpRequest, bytes: usize) -> bool {
+    let is_open = request.headers().contains_key(TRANSFER_ENCODING);
+    content_length(request).map_or(is_open, |length| length > bytes)
+}
+
 fn content_length(request: &HttpRequest) -> Option<usize> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn read_whole(mut payload: Payload, limit: usize) -> Result<Bytes, AppError> {
-    let mut body = BytesMut::new();
+async fn read_whole(mut payload: Payload, mut body: BytesMut, limit: usize) -> Result<Bytes, AppError> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_cut_off| AppError::Malformed("The request body was cut off.".into()))?;
         if body.len() + chunk.len() > limit {

@@ -144,6 +144,19 @@ impl PresentedKey {
         Ok(())
     }
 
+    /// Refuses a key that is not authorized, before a large body is read. The request is not counted yet.
+    ///
+    /// # Errors
+    /// Why the key is denied.
+    pub(crate) async fn authorize_before_body(&self) -> Result<(), AppError> {
+        let credentials = self.credentials().await?;
+        let query = credentials.clone();
+        match self.db.run(move |connection| authorized::authorize(connection, &query)).await? {
+            Some(_authorized) => Ok(()),
+            None => self.deny(&credentials).await,
+        }
+    }
+
     /// Runs a statement that authorizes the key itself.
     ///
     /// # Errors

@@ -19,8 +19,11 @@ pub(crate) struct RecordRequest {
     pub(crate) is_partial: bool,
 }
 
-/// A parsed item, or its `externalId` and errors.
-pub(crate) type BatchItem = Result<IncomingSession, (Option<String>, Vec<FieldError>)>;
+/// A parsed item.
+pub(crate) type BatchItem = Result<IncomingSession, RejectedItem>;
+
+/// The `externalId` of an invalid item, and its errors.
+pub(crate) type RejectedItem = (Option<String>, Vec<FieldError>);
 
 /// The answer to a batch.
 pub(crate) struct RecordedBatch {
@@ -38,7 +41,7 @@ pub(crate) struct RecordedBatch {
 pub(crate) fn record_once(
     connection: &mut PgConnection,
     client: &ClientId,
-    batch: &RecordRequest,
+    batch: RecordRequest,
     idempotent: Option<&IdempotentRequest>,
 ) -> Result<RecordedBatch, AppError> {
     let Some(request) = idempotent else {
@@ -52,21 +55,19 @@ pub(crate) fn record_once(
     Ok(RecordedBatch { body, is_replayed: false })
 }
 
-fn store(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    batch: &RecordRequest,
-) -> Result<String, AppError> {
-    let invalid: Vec<_> = batch.items.iter().filter_map(|item| item.as_ref().err()).collect();
-    if !invalid.is_empty() && !batch.is_partial {
+fn store(connection: &mut PgConnection, client: &ClientId, batch: RecordRequest) -> Result<String, AppError> {
+    let (mut valid, mut parsed) = (Vec::new(), Vec::new());
+    for item in batch.items {
+        parsed.push(item.map(|session| valid.push(session)));
+    }
+    if valid.len() < parsed.len() && !batch.is_partial {
         return Err(AppError::Unprocessable(
-            invalid.into_iter().flat_map(|(_, errors)| errors.clone()).collect(),
+            parsed.into_iter().filter_map(Result::err).flat_map(|(_, errors)| errors).collect(),
         ));
     }
-    let valid: Vec<IncomingSession> =
-        batch.items.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
     let recorded = record_all(connection, client, &valid)?;
-    serde_json::to_string(&BatchResult::new(&batch.items, recorded)).map_err(AppError::broken)
+    let response = BatchResult::new(parsed, valid.iter().zip(recorded));
+    serde_json::to_string(&response).map_err(AppError::broken)
 }
 
 /// The JSON of an answer. An `Idempotency-Key` replays its text unchanged.
@@ -92,17 +93,20 @@ struct ItemResult {
 }
 
 impl BatchResult {
-    fn new(items: &[BatchItem], recorded: Vec<RecordedSession>) -> Self {
+    /// `stored` are the valid items in their order.
+    fn new<'a>(
+        items: Vec<Result<(), RejectedItem>>,
+        mut stored: impl Iterator<Item = (&'a IncomingSession, RecordedSession)>,
+    ) -> Self {
         let mut response = Self::default();
-        let mut recorded = recorded.into_iter();
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in items.into_iter().enumerate() {
             let result = match item {
-                Ok(session) => response.count_stored(index, session, recorded.next()),
-                Err((external_id, errors)) => {
-                    response.count_rejected(index, external_id.clone(), errors.clone())
+                Ok(()) => {
+                    stored.next().map(|(session, recorded)| response.count_stored(index, session, recorded))
                 }
+                Err((external_id, errors)) => Some(response.count_rejected(index, external_id, errors)),
             };
-            response.results.push(result);
+            response.results.extend(result);
         }
         response
     }
@@ -111,19 +115,18 @@ impl BatchResult {
         &mut self,
         index: usize,
         session: &IncomingSession,
-        recorded: Option<RecordedSession>,
+        recorded: RecordedSession,
     ) -> ItemResult {
-        let (count, outcome) = match recorded.map(|it| it.outcome) {
-            Some(RecordOutcome::Created) => (&mut self.created, "created"),
-            Some(RecordOutcome::Updated) => (&mut self.updated, "updated"),
-            _ => (&mut self.unchanged, "unchanged"),
+        let (count, outcome) = match recorded.outcome {
+            RecordOutcome::Created => (&mut self.created, "created"),
+            RecordOutcome::Updated => (&mut self.updated, "updated"),
+            RecordOutcome::Unchanged => (&mut self.unchanged, "unchanged"),
         };
         *count += 1;
-        let session_id = recorded.map(|it| it.session_id);
         ItemResult {
             index,
             external_id: session.record.external_id.clone(),
-            session_id,
+            session_id: Some(recorded.session_id),
             outcome,
             errors: Vec::new(),
         }

@@ -1,12 +1,16 @@
 //! `POST /api/sessions` records one session or a batch.
 
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web::Bytes};
+use actix_web::{
+    FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse,
+    web::{Bytes, Data, Payload},
+};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     batch::{self, BatchItem, RecordRequest},
+    batch_queue::BatchQueue,
     idempotency::IdempotentRequest,
 };
 use crate::{
@@ -24,15 +28,20 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 pub(crate) async fn record(
     request: HttpRequest,
     key: PresentedKey,
-    body: Result<RawBody<BODY_LIMIT>, AppError>,
+    (payload, queue): (Payload, Data<BatchQueue>),
     query: Result<ApiQuery, AppError>,
 ) -> Result<AuthorizedReply<HttpResponse>, AppError> {
-    let RecordBody { items, is_partial, idempotent } =
-        key.authorize_before_error(RecordBody::read(&request, body, query)).await?;
+    let large_body = queue.admit_body(&request, &key).await?;
+    let body = RawBody::<BODY_LIMIT>::from_request(&request, &mut payload.into_inner()).await;
+    let body = key.authorize_before_error(RecordBody::read(&request, body, query)).await?;
+    let _permit = match &large_body {
+        Some(large_body) => Some(large_body.wait_to_store().await?),
+        None => None,
+    };
     let now = time::now();
     let answer = key.write(move |connection, credentials| {
-        let batch = RecordRequest { items: parse_items(now, &items), is_partial };
-        batch::record_once(connection, &credentials.client, &batch, idempotent.as_ref())
+        let (batch, idempotent) = body.parse(now)?;
+        batch::record_once(connection, &credentials.client, batch, idempotent.as_ref())
     });
     Ok(answer.await?.map(|answer| {
         let mut response = HttpResponse::Ok();
@@ -43,9 +52,11 @@ pub(crate) async fn record(
     }))
 }
 
-/// The request before its items are parsed.
+/// The request before its body is parsed, which happens on a blocking thread.
 struct RecordBody {
-    items: Vec<Value>,
+    bytes: Bytes,
+    /// In lower case.
+    media_type: String,
     is_partial: bool,
     idempotent: Option<IdempotentRequest>,
 }
@@ -61,13 +72,21 @@ impl RecordBody {
             Some("true") => true,
             Some(_) => return Err(AppError::invalid("partial", "Use true or false.")),
         };
-        let RawBody(body) = body.map_err(|error| match error {
+        let RawBody(bytes) = body.map_err(|error| match error {
             AppError::UnsupportedType => AppError::UnsupportedJson,
             other => other,
         })?;
-        let idempotent = read_idempotency_key(request, is_partial, &body)?;
-        let items = split_items(&request.content_type().to_ascii_lowercase(), &body)?;
-        Ok(Self { items, is_partial, idempotent })
+        let idempotent = read_idempotency_key(request, is_partial, &bytes)?;
+        let media_type = request.content_type().to_ascii_lowercase();
+        Ok(Self { bytes, media_type, is_partial, idempotent })
+    }
+
+    /// Frees the body and each item once it is parsed, so that all three do not exist at the same time.
+    fn parse(self, now: DateTime<Utc>) -> Result<(RecordRequest, Option<IdempotentRequest>), AppError> {
+        let Self { bytes, media_type, is_partial, idempotent } = self;
+        let items = split_items(&media_type, &bytes)?;
+        drop(bytes);
+        Ok((RecordRequest { items: parse_items(now, items), is_partial }, idempotent))
     }
 }
 
@@ -122,12 +141,12 @@ fn parse_lines(body: &[u8]) -> Result<Vec<Value>, AppError> {
     lines.map(line).collect()
 }
 
-fn parse_items(now: DateTime<Utc>, items: &[Value]) -> Vec<BatchItem> {
+fn parse_items(now: DateTime<Utc>, items: Vec<Value>) -> Vec<BatchItem> {
     let id = |item: &Value| item.get("externalId").and_then(Value::as_str).map(str::to_owned);
-    let item = |(index, item): (usize, &Value)| {
-        record_json::parse(now, item).map_err(|errors| {
-            (id(item), errors.into_iter().map(|error| FieldError { index: Some(index), ..error }).collect())
+    let item = |(index, item): (usize, Value)| {
+        record_json::parse(now, &item).map_err(|errors| {
+            (id(&item), errors.into_iter().map(|error| FieldError { index: Some(index), ..error }).collect())
         })
     };
-    items.iter().enumerate().map(item).collect()
+    items.into_iter().enumerate().map(item).collect()
 }

@@ -1,5 +1,8 @@
 //! `POST /api/sessions`.
 
+use std::time::Duration;
+
+use diesel::{RunQueryDsl as _, sql_query};
 use futures_util::future::join_all;
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -444,4 +447,41 @@ async fn concurrent_writers_leave_no_gaps_and_full_pages_are_stable() {
     }
     let dense = "select (max(sequence) = count(*) and count(*) = (select recorded from session_counters))::text as answer from sessions";
     assert_eq!(app.db.query_text(dense), "true");
+}
+
+/// A batch of more than 64 KiB.
+fn build_large_batch(name: &str) -> Value {
+    json!((0..300).map(|index| build_session(&format!("{name}-{index}"))).collect::<Vec<_>>())
+}
+
+#[actix_web::test]
+async fn large_batches_that_wait_leave_connections_to_others() {
+    let app = TestApp::start_with(&["--database-connections", "4", "--database-wait-seconds", "1"]).await;
+    let sender = Sender::sign_up(&app, "ada").await;
+    let mut locker = app.db.connect();
+    let mut run = |sql: &str| sql_query(sql).execute(&mut locker).unwrap();
+    run("begin");
+    run("select 1 from session_counters for update");
+    let batches = (0..6).map(|number| {
+        let batch = build_large_batch(&number.to_string());
+        let sender = &sender;
+        async move { sender.send(&batch).await }
+    });
+    let page = async {
+        let waiting = "select count(*)::text as answer from pg_stat_activity \
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        while app.db.query_text(waiting).parse::<u8>().unwrap() < 2 {
+            actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+        }
+        let page = sender.visitor.get("/sessions").await;
+        run("commit");
+        page
+    };
+
+    let (replies, page) = futures_util::future::join(join_all(batches), page).await;
+
+    assert_eq!(page.status, 200, "{}", page.body);
+    for reply in replies {
+        assert_eq!(read_counts(&reply)[0], 300, "{}", reply.body);
+    }
 }
