@@ -23,11 +23,13 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 const NOT_A_FILTER: &str = "UPTOK_LOG (--log): it is not a log filter; use error, warn, info, debug, or a filter such as \
                             uptok=debug,info";
+/// What is not logged unless `UPTOK_LOG` names it. Anyone can cause these lines, by a request that is not HTTP or by a
+/// cookie that is not ours, so they could hide real failures and fill a disk.
+const QUIET: &str = "actix_http::h1=off,actix_session=error";
 
 /// Installs the log subscriber that the settings describe. The caller flushes the returned buffer before it exits.
 pub(super) fn start_logging(settings: &Settings) -> anyhow::Result<LogBuffer> {
-    // Without the cause, which repeats parts of the filter.
-    let filter = EnvFilter::try_new(&settings.log).map_err(|_repeats_value| anyhow!(NOT_A_FILTER))?;
+    let filter = log_filter(&settings.log)?;
     let buffer = LogBuffer::default();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(buffer.clone());
     match settings.log_format {
@@ -42,6 +44,14 @@ pub(super) fn start_logging(settings: &Settings) -> anyhow::Result<LogBuffer> {
         }
     })?;
     Ok(buffer)
+}
+
+fn log_filter(directives: &str) -> anyhow::Result<EnvFilter> {
+    // An empty filter means errors only. With something before it, it would mean nothing.
+    let directives = if directives.is_empty() { "error" } else { directives };
+    // The last of two directives for the same target holds.
+    // The cause is dropped, because it repeats parts of the filter.
+    EnvFilter::try_new(format!("{QUIET},{directives}")).map_err(|_repeats_value| anyhow!(NOT_A_FILTER))
 }
 
 #[derive(Clone, Default)]
@@ -100,5 +110,24 @@ impl Write for LogLineWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_anyone_can_cause_are_off_unless_named() {
+        for (setting, expected) in [
+            ("info", "actix_http::h1=off"),
+            ("debug", "actix_http::h1=off"),
+            ("", "error"),
+            ("info,actix_http::h1=error", "actix_http::h1=error"),
+        ] {
+            let filter = log_filter(setting).unwrap().to_string();
+            assert!(filter.split(',').any(|directive| directive == expected), "{setting}: {filter}");
+        }
+        assert!(log_filter("=nonsense=").is_err());
     }
 }
