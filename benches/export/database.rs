@@ -42,6 +42,8 @@ pub(crate) struct BenchDatabase {
 /// The client whose sessions are exported.
 pub(crate) struct MeasuredClient {
     pub(crate) key: ClientKey,
+    /// A key that records sessions of another client.
+    pub(crate) recorder: ClientKey,
     pub(crate) credentials: KeyCredentials,
     pub(crate) sessions: u32,
 }
@@ -128,7 +130,10 @@ pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<MeasuredClient> {
     .execute(&mut connection)?;
     sql_query("vacuum analyze").execute(&mut connection)?;
     sql_query("checkpoint").execute(&mut connection)?;
-    add_key(&mut connection, client, sessions)
+    let recording_client = add_client(&mut connection, "Recording Store")?;
+    let (recorder, _) = add_key(&mut connection, recording_client, Scope::SessionsWrite)?;
+    let (key, credentials) = add_key(&mut connection, client, Scope::SessionsRead)?;
+    Ok(MeasuredClient { key, recorder, credentials, sessions })
 }
 
 fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<ClientId> {
@@ -144,14 +149,18 @@ fn trail() -> AuditContext {
     AuditContext::new(&ChainKey::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
 }
 
-fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> anyhow::Result<MeasuredClient> {
+fn add_key(
+    connection: &mut PgConnection,
+    client: ClientId,
+    scope: Scope,
+) -> anyhow::Result<(ClientKey, KeyCredentials)> {
     let key = ClientKey::generate();
     let secret_hash = KeyHasher::new(&InstallationSecret::new(SECRET.into())).hash(&key, &client);
     let credentials = KeyCredentials {
         client,
         public_key: key.public().clone(),
         secret_hash,
-        scope: Some(Scope::SessionsRead),
+        scope: Some(scope),
         address: CALLER_ADDRESS,
     };
     let new = HashedKey {
@@ -161,8 +170,8 @@ fn add_key(connection: &mut PgConnection, client: ClientId, sessions: u32) -> an
     };
     let manager = KeyChangeActor { client: credentials.client.clone(), context: trail() };
     // 0 means no rate limit, which would otherwise cap the measured rate.
-    let rights = KeyRights { requests_per_minute: "0".parse()?, ..KeyRights::default() };
+    let rights = KeyRights { scopes: vec![scope], requests_per_minute: "0".parse()?, ..KeyRights::default() };
     let plan = KeySpec { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };
     api_keys::create(connection, &manager, &plan, &new)?;
-    Ok(MeasuredClient { key, credentials, sessions })
+    Ok((key, credentials))
 }

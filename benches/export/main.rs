@@ -7,6 +7,7 @@
 mod database;
 mod import;
 mod load;
+mod memory;
 mod metering;
 mod process;
 mod procfs;
@@ -76,6 +77,10 @@ async fn bench() -> anyhow::Result<()> {
     let server = ServerProcess::start(&database, "page-cache-off", &[PAGE_CACHE_OFF])?;
     let first_page = server.check_when_ready(&measured_client.key, settings.sessions).await?;
     let load = LoadTest::new(tools, &database, &measured_client, first_page.page_bytes)?;
+    if settings.is_memory_only {
+        drop(server);
+        return memory::measure(&database, &measured_client, &load, 2 * settings.seconds).await;
+    }
     let mut report = Report::new(&database, &first_page)?;
     measure_scenarios(&load, &server, &settings, Scenario::uncached(), &mut report).await?;
     report.add_metric(memory_metric(&server, "MiB of server memory afterwards, page cache off", 64.0)?);
@@ -94,7 +99,8 @@ async fn bench() -> anyhow::Result<()> {
     print_line("Measuring the import")?;
     let client = measured_client.credentials.client.as_str();
     let import_result = import::measure(&database, client, settings.sessions).await?;
-    print_line(&format!("\n{report}\n\n{import_result}"))
+    print_line(&format!("\n{report}\n\n{import_result}\n"))?;
+    memory::measure(&database, &measured_client, &load, 2 * settings.seconds).await
 }
 
 async fn measure_scenarios(

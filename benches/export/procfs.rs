@@ -4,8 +4,18 @@ use std::{fs, process::Command};
 
 /// Returns the resident set size of the process `pid` in MiB.
 pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
+    read_mib(pid, "VmRSS:")
+}
+
+/// Returns the largest resident set size that the process `pid` ever had, in MiB.
+pub(crate) fn peak_resident_mib(pid: u32) -> Option<f64> {
+    read_mib(pid, "VmHWM:")
+}
+
+/// Reads a field of `/proc/<pid>/status` (see proc(5)), which is in KiB.
+fn read_mib(pid: u32, field: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
 }
 

@@ -53,7 +53,16 @@ impl ServerProcess {
     }
 
     pub(crate) fn export_url(&self) -> String {
-        format!("{}/api/sessions/export-csv-data", self.base_url)
+        self.address("/api/sessions/export-csv-data")
+    }
+
+    pub(crate) fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// Returns the IP address and port.
+    pub(crate) fn socket_address(&self) -> &str {
+        self.base_url.trim_start_matches("http://")
     }
 
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
@@ -62,6 +71,10 @@ impl ServerProcess {
 
     pub(crate) fn resident_mib(&self) -> Option<f64> {
         procfs::resident_mib(self.process.id().ok()?)
+    }
+
+    pub(crate) fn peak_resident_mib(&self) -> Option<f64> {
+        procfs::peak_resident_mib(self.process.id().ok()?)
     }
 
     /// Waits about 10 seconds at most for the server to become ready, then checks the first page.

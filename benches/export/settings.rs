@@ -9,6 +9,8 @@ pub(crate) struct BenchSettings {
     pub(crate) sessions: u32,
     /// `UPTOK_BENCH_SECONDS`: duration of one measurement, at least 1. Each scenario has six.
     pub(crate) seconds: u32,
+    /// Argument `memory`: measure nothing else.
+    pub(crate) is_memory_only: bool,
 }
 
 impl BenchSettings {
@@ -16,6 +18,7 @@ impl BenchSettings {
         let settings = Self {
             sessions: read_number("UPTOK_BENCH_SESSIONS", 1_000_000)?,
             seconds: read_number("UPTOK_BENCH_SECONDS", 5)?,
+            is_memory_only: std::env::args().any(|argument| argument == "memory"),
         };
         ensure!(settings.sessions >= 2 * PER_PAGE, "UPTOK_BENCH_SESSIONS must be at least {}", 2 * PER_PAGE);
         ensure!(settings.seconds >= 1, "UPTOK_BENCH_SECONDS must be at least 1");
