@@ -40,12 +40,8 @@ impl PageSlot {
 
     /// Ends the turn once the body is sent or given up.
     pub(super) fn hold(self, response: HttpResponse) -> HttpResponse {
-        match self.0 {
-            None => response,
-            Some(permit) => {
-                response.map_body(|_head, body| BoxBody::new(SlottedBody { body, _permit: permit }))
-            }
-        }
+        let Some(permit) = self.0 else { return response };
+        response.map_body(|_head, body| BoxBody::new(SlottedBody { body, _permit: permit }))
     }
 }
 
