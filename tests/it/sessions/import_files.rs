@@ -85,7 +85,7 @@ async fn assert_results(files: &[(&[u8], &str, Result<Counts, &str>)]) {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
-    let directory = Directory::new("import-files");
+    let directory = Directory::new(&format!("import-{client}"));
     for (index, (file, encoding, expected)) in files.iter().enumerate() {
         let shown = String::from_utf8_lossy(&file[..file.len().min(200)]);
         let expected = expected.map_err(str::to_owned);

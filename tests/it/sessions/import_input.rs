@@ -36,7 +36,7 @@ async fn data_frame_and_database_spellings_are_imported_and_exported_unchanged()
     let fields = [("clientKey", key.as_str()), ("format", "csv")];
     let exported = app.export(&fields).await.body;
     assert!(
-        exported.contains(",a,missed,video,") && exported.contains(",2026-03-02T09:00:00.250Z,"),
+        exported.contains(",a,missed,video,") && exported.contains(",2026-03-02T09:00:00.250000Z,"),
         "{exported}"
     );
     assert_eq!(exported.matches(",+4930123456,").count(), 2, "{exported}");
