@@ -19,7 +19,7 @@ pub(super) fn schemas() -> Value {
         "SessionPage": page_of("Session", "totalSessions"),
         "ExportForm": export_form(),
         "SessionToRecord": session_to_record(),
-        "RecordOutcome": choice(&["created", "updated", "unchanged", "rejected"], "What became of a session."),
+        "RecordOutcome": choice(&["created", "updated", "unchanged", "rejected"], "The outcome for a session."),
         "RecordedSession": recorded_session(),
         "RecordSessionsResult": record_sessions_result(),
         "Scope": choice(&Scope::ALL.map(Scope::as_str), "What a key may do."),
@@ -190,10 +190,9 @@ fn field_schema(field: &SessionField, is_nullable: bool) -> Value {
             json!({"type": "string"})
         }
     };
-    let mut description = field.meaning.to_owned();
-    if let (true, Some(meaning)) = (is_nullable, field.null_meaning) {
-        description.push_str(&format!(" Null: {meaning}."));
-    }
+    let null_meaning = field.null_meaning.filter(|_| is_nullable);
+    let null_text = null_meaning.map(|meaning| format!(" Null: {meaning}.")).unwrap_or_default();
+    let description = format!("{}{null_text}", field.meaning);
     described(if is_nullable { or_null(schema) } else { schema }, &description)
 }
 
@@ -223,7 +222,7 @@ fn session_to_record() -> Value {
 
 fn recorded_session() -> Value {
     json!({
-        "type": "object", "description": "What became of one of the sessions sent.",
+        "type": "object", "description": "The outcome for one of the sessions sent.",
         "required": ["index", "outcome"],
         "properties": {
             "index": described(integer(Some(0), None), "Which of the sessions sent, from 0."),

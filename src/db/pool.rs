@@ -216,7 +216,6 @@ impl ConnectionPool {
         let (pool, alive) = (Arc::downgrade(self), Arc::clone(&self.alive));
         let (url, timeouts) = (self.url.clone(), self.timeouts);
         let body = move || {
-            let _alive = alive;
             match connection::open(&url, timeouts) {
                 Ok(OpenedConnection { mut connection, clock, process }) => {
                     terminate_lost(&pool, &mut connection);
@@ -226,6 +225,8 @@ impl ConnectionPool {
                 }
                 Err(error) => drop(opened.send(Err(error.to_string()))),
             }
+            // Counted until here.
+            drop(alive);
         };
         thread::Builder::new().name("postgres".to_owned()).spawn(body).map(drop)
     }

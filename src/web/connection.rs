@@ -182,7 +182,7 @@ mod tests {
     /// Writes until an error. Returns it.
     async fn write_until_error(connection: &mut ClientConnection) -> io::ErrorKind {
         loop {
-            if let Err(error) = connection.write_all(&[b'x'; 64 * 1024]).await {
+            if let Err(error) = connection.write_all(&[b'x'; 16 * 1024]).await {
                 return error.kind();
             }
         }

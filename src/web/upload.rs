@@ -35,7 +35,9 @@ const START_MAX: usize = 8 * 1024;
 
 /// The check of the field `clientId`. The route attaches it to the request, because only the handler reads the body.
 #[derive(Clone)]
-pub struct FormClientCheck(Rc<dyn Fn(&str) -> Result<(), AppError>>);
+pub struct FormClientCheck(Rc<CheckText>);
+
+type CheckText = dyn Fn(&str) -> Result<(), AppError>;
 
 impl FormClientCheck {
     /// `check` gets the value of the field, or an empty text.

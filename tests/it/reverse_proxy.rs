@@ -51,7 +51,7 @@ impl Nginx {
             .replace("127.0.0.1:8080", upstream);
         assert!(server.contains(listen) && server.contains(upstream), "{server}");
         let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-        let paths: String = paths.iter().map(|name| format!("{name}_temp_path {name};\n")).collect();
+        let paths = paths.map(|name| format!("{name}_temp_path {name};\n")).concat();
         format!(
             "daemon off;\nmaster_process off;\npid nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{server}\n}}\n"
         )

@@ -51,11 +51,11 @@ pub fn find_column_loosely(name: &str) -> Option<&'static str> {
 /// Why it needs one, as a message for the user.
 pub fn check_header(names: &[String]) -> Result<(), String> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let named = without_trailing_blanks(&names, &[]);
-    if let Some(name) = named.iter().find(|name| find_column_loosely(name).is_none()) {
+    let header = without_trailing_blanks(&names, &[]);
+    if let Some(name) = header.iter().find(|name| find_column_loosely(name).is_none()) {
         return Err(format!("“{name}” is no field of the record"));
     }
-    ColumnPositions::from_names(named, &[]).map(|_positions| ())
+    ColumnPositions::from_names(header, &[]).map(|_positions| ())
 }
 
 /// Checks that these columns form a record. `None` skips a column.

@@ -77,13 +77,11 @@ impl FileCheck {
     /// # Errors
     /// If the bytes so far show that the file cannot be imported.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), UnreadableFile> {
-        match &mut self.text {
-            Some(text) => text.feed(bytes),
-            None => {
-                self.start.extend_from_slice(bytes);
-                if self.start.len() < START_BYTES { Ok(()) } else { self.check_start() }
-            }
+        if let Some(text) = &mut self.text {
+            return text.feed(bytes);
         }
+        self.start.extend_from_slice(bytes);
+        if self.start.len() < START_BYTES { Ok(()) } else { self.check_start() }
     }
 
     /// Ends the file.

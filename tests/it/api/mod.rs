@@ -14,7 +14,7 @@ use std::{
 
 use crate::support::{TestApp, Visitor};
 
-/// A tool from PyPI.
+/// A tool from `PyPI`.
 fn python_tool(name: &str) -> Command {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     Command::new(target.join("schemathesis/bin").join(name))
