@@ -29,6 +29,9 @@ const START_STOP_TIMEOUT: Duration = Duration::from_secs(600);
 /// How often to check whether a start or stop by another process has finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// A process that was killed is gone after this time, even on a busy machine.
+const END_OF_PROCESS: Duration = Duration::from_millis(500);
+
 /// Receives PostgreSQL's output until its logging collector runs.
 const START_LOG: &str = "start.log";
 
@@ -96,15 +99,21 @@ impl Cluster {
             // Somebody has asked it to stop, and it waits for our connections to close.
             Some("stopping") => self.socket.is_listening(),
             // It runs, but its socket was deleted.
-            Some("ready") => {
-                !self.socket.is_listening() && Postmaster::find(self.directory(), self.account).is_some()
-            }
+            Some("ready") => !self.socket.is_listening() && self.is_postmaster_alive(),
             _ => false,
         };
         if must_stop_first {
             self.run_pg_ctl_stop()?;
         }
         self.ensure_running(tuning)
+    }
+
+    /// Whether the server process runs, and goes on running. One that was killed closes its socket a moment before it ends;
+    /// `pg_ctl stop` would wait in vain for it to remove its files.
+    fn is_postmaster_alive(&self) -> bool {
+        let Some(postmaster) = Postmaster::find(self.directory(), self.account) else { return false };
+        thread::sleep(END_OF_PROCESS);
+        postmaster.is_running()
     }
 
     /// Whether PostgreSQL accepts connections. Cheap enough for every second: no process is started.
