@@ -89,7 +89,7 @@ pub(crate) async fn submit(
     let counted = shopper.clone();
     let count = db.run(move |connection| store::count_sessions(connection, &client, &counted)).await?;
     if count == 0 {
-        let message = "No session tells of this shopper. Check how it is written.";
+        let message = "No session mentions this shopper. Check how it is written.";
         return refuse(&signed_in, layout, form, FieldError::new(shopper.field(), message));
     }
     let preview = ErasePreview {

@@ -64,7 +64,7 @@ fn hostile_texts() -> impl Iterator<Item = String> {
     HOSTILE.into_iter().map(str::to_owned).chain(["a".repeat(300)])
 }
 
-/// JSON values of every type, as text, because some numbers fit no type of ours.
+/// JSON values of every type, as text, because some numbers fit no type of Rust.
 fn hostile_json() -> impl Iterator<Item = String> {
     let others =
         ["null", "true", "{}", "[]", "[[\"\\u0000\"]]", "1.5", "-0.0", "1e15", "1e300", "9007199254740993.0"];

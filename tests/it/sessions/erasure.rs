@@ -109,7 +109,7 @@ async fn email_is_matched_ignoring_case_and_repeated_erasure_changes_nothing() {
     erase(&ada, "email", "nora@EXAMPLE.org").await.assert_sent_to("/sessions");
 
     assert_eq!(again.status, 422);
-    assert!(again.html().text(".wrong").starts_with("No session tells of this shopper."));
+    assert!(again.html().text(".wrong").starts_with("No session mentions this shopper."));
     assert_eq!(sessions(&dump_tables(&app)), sessions(&before));
     let counts = "select count(*) || ' ' || max(revision) as answer from session_counters";
     let counted = app.db.query_text(counts);
