@@ -123,7 +123,7 @@ fn remove_unused_in(parent: &Path, id: &str) -> anyhow::Result<UnusedCluster> {
 }
 
 /// The cluster with this ID, which is the name of its directory. Anything else in `parent` is not a cluster, above all no
-/// symlink: whoever may create one there could point it at any directory.
+/// symlink, which could point at any directory.
 fn find_cluster(parent: &Path, id: &str) -> Option<UnusedCluster> {
     let is_id = id.len() == 32 && Uuid::try_parse(id).is_ok();
     let directory = parent.join(id);

@@ -1,4 +1,4 @@
-//! A directory that is told apart from another one at the same path.
+//! A directory that is distinguished from another one at the same path.
 
 use std::{
     fs::{self, File},

@@ -38,7 +38,7 @@ struct Difference {
 /// Adds the sessions that are not counted: those that a version without counts recorded while the migration that
 /// introduced them counted the others.
 ///
-/// Sessions recorded meanwhile are counted by whoever records them, so a difference stays the same until it is added.
+/// A node that records a session meanwhile also counts it, so a difference stays the same until it is added.
 pub(super) fn correct_daily_counts(connection: &mut PgConnection) -> anyhow::Result<()> {
     let differences: Vec<Difference> = sql_query(DIFFERENCES).load(connection)?;
     for of_client in differences.chunk_by(|a, b| a.client_id == b.client_id) {
