@@ -33,12 +33,14 @@ pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, Sess
 pub use import::{
     columns::{ColumnMapping, check_columns, check_header, find_column, find_column_loosely},
     dry_run::DryRunState,
-    encoding::FileEncoding,
-    file_check::{CheckedFile, check_file},
+    file::{
+        check::{CheckedFile, check_file},
+        encoding::FileEncoding,
+        unreadable_file::UnreadableFile,
+    },
     importer::{ImportMode, ImportObserver, ImportSummary, RejectedLine, import},
     layout::FileKind,
     parser::{FileFormat, ParsedLine, ParsedLines, SessionFileParser},
-    unreadable_file::UnreadableFile,
     worker::ImportWorker,
 };
 pub(crate) use import::{

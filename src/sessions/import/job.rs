@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::{columns::find_column, encoding::FileEncoding, importer::ImportSummary, parser::FileFormat};
+use super::{
+    columns::find_column, file::encoding::FileEncoding, importer::ImportSummary, parser::FileFormat,
+};
 use crate::{db::sql::text_enum, ids::ClientId, schema::imports};
 
 /// Identifies an import: its ids are unique per client.

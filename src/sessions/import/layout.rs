@@ -6,10 +6,12 @@ use std::convert::Infallible;
 
 use super::{
     columns::find_column_loosely,
-    encoding::FileEncoding,
+    file::{
+        encoding::FileEncoding,
+        text_decoder::TextDecoder,
+        unreadable_file::{COLUMNS_MAX, UnreadableFile},
+    },
     line_splitter::{LineSplitter, RawLine},
-    text_decoder::TextDecoder,
-    unreadable_file::{COLUMNS_MAX, UnreadableFile},
 };
 
 /// Bytes at the start of a file that show its layout. Must not exceed the first chunk of an upload.

@@ -9,9 +9,7 @@
 pub(super) mod columns;
 pub(super) mod content_id;
 pub(super) mod dry_run;
-pub(super) mod encoding;
-pub(super) mod file_check;
-mod file_signature;
+pub(super) mod file;
 pub(super) mod importer;
 pub(super) mod job;
 pub(super) mod layout;
@@ -20,7 +18,5 @@ pub(crate) mod pages;
 pub(super) mod parser;
 pub(crate) mod rejected_lines;
 pub(super) mod store;
-mod text_decoder;
-pub(super) mod unreadable_file;
 mod upload;
 pub(super) mod worker;

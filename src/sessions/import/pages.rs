@@ -9,12 +9,14 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
-    encoding::FileEncoding,
+    file::{
+        encoding::FileEncoding,
+        unreadable_file::{COLUMNS_MAX, UnreadableFile},
+    },
     importer::ImportSummary,
     job::{ImportId, ImportJob, ImportState, ImportTransition},
     layout::FileStart,
     store::{self, ImportDetails, RejectedField},
-    unreadable_file::{COLUMNS_MAX, UnreadableFile},
     upload::receive_file,
     worker::ImportWorker,
 };

@@ -5,11 +5,9 @@ use chrono::{DateTime, Utc};
 use super::{
     columns::{ColumnMapping, ColumnPositions},
     content_id::ContentIdAssigner,
-    encoding::FileEncoding,
+    file::{encoding::FileEncoding, text_decoder::TextDecoder, unreadable_file::UnreadableFile},
     layout::{CsvDialect, FileStart, START_BYTES},
     line_splitter::{LINE_MAX, LineSplitter, RawLine},
-    text_decoder::TextDecoder,
-    unreadable_file::UnreadableFile,
 };
 use crate::{
     error::FieldError,

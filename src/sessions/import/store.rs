@@ -8,7 +8,7 @@ use diesel::{
 use uuid::Uuid;
 
 use super::{
-    encoding::FileEncoding,
+    file::encoding::FileEncoding,
     importer::{ImportSummary, RejectedLine},
     job::{ImportId, ImportJob, ImportState, ImportTransition},
 };

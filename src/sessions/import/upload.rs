@@ -1,12 +1,14 @@
 //! Receives an uploaded file.
 
 use super::{
-    encoding::FileEncoding,
-    file_check::{CheckedFile, FileCheck},
+    file::{
+        check::{CheckedFile, FileCheck},
+        encoding::FileEncoding,
+        unreadable_file::UnreadableFile,
+    },
     job::{ImportId, ImportState},
     layout::FileKind,
     store::{self, UploadedFile},
-    unreadable_file::UnreadableFile,
 };
 use crate::{db::Db, error::AppError, sessions, web::upload::MultipartFile};
 

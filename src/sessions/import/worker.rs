@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::{
     dry_run::DryRunState,
+    file::unreadable_file::UnreadableFile,
     importer::{ImportMode, ImportSummary, split_rejected},
     job::{ImportId, ImportJob, ImportState},
     parser::{ParsedLines, SessionFileParser},
     store::{self, ChunkResult, REJECTED_FIELDS_MAX},
-    unreadable_file::UnreadableFile,
 };
 use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},

@@ -6,10 +6,12 @@ use std::io::Read;
 use anyhow::Context as _;
 
 use super::{
+    super::{
+        layout::{FileKind, FileStart, START_BYTES},
+        line_splitter::LineCounter,
+    },
     encoding::FileEncoding,
-    file_signature,
-    layout::{FileKind, FileStart, START_BYTES},
-    line_splitter::LineCounter,
+    signature,
     text_decoder::{TextDecoder, detect_utf_16},
     unreadable_file::UnreadableFile,
 };
@@ -105,7 +107,7 @@ impl FileCheck {
 
     fn check_start(&mut self) -> Result<(), UnreadableFile> {
         let start = &self.start[..self.start.len().min(START_BYTES)];
-        if let Some(other) = file_signature::recognise(start) {
+        if let Some(other) = signature::recognise(start) {
             return Err(other);
         }
         let mut text = match detect_utf_16(start) {
