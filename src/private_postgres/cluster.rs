@@ -29,9 +29,6 @@ const START_STOP_TIMEOUT: Duration = Duration::from_secs(600);
 /// How often to check whether a start or stop by another process has finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A process that was killed is gone after this time, even on a busy machine.
-const END_OF_PROCESS: Duration = Duration::from_millis(500);
-
 /// Receives PostgreSQL's output until its logging collector runs.
 const START_LOG: &str = "start.log";
 
@@ -53,6 +50,8 @@ enum PostgresState {
     Stopped,
     /// Starting or stopping.
     Transitioning,
+    /// Runs, but nobody can connect because its socket was deleted.
+    Unreachable,
     Ready,
 }
 
@@ -87,6 +86,10 @@ impl Cluster {
             PostgresState::Ready => {
                 tracing::info!("PostgreSQL is already running in {}", self.directory().display());
             }
+            PostgresState::Unreachable => {
+                self.run_pg_ctl_stop()?;
+                self.start(tuning)?;
+            }
             _ => self.start(tuning)?,
         }
         self.remember_postmaster();
@@ -95,25 +98,11 @@ impl Cluster {
 
     /// Starts PostgreSQL again after it stopped while in use.
     pub(super) fn restart(&self, tuning: DurabilityMode) -> anyhow::Result<()> {
-        let must_stop_first = match self.status().as_deref() {
-            // Somebody has asked it to stop, and it waits for our connections to close.
-            Some("stopping") => self.socket.is_listening(),
-            // It runs, but its socket was deleted.
-            Some("ready") => !self.socket.is_listening() && self.is_postmaster_alive(),
-            _ => false,
-        };
-        if must_stop_first {
+        // Somebody has asked it to stop, and it waits for our connections to close.
+        if self.status().as_deref() == Some("stopping") && self.socket.is_listening() {
             self.run_pg_ctl_stop()?;
         }
         self.ensure_running(tuning)
-    }
-
-    /// Whether the server process runs, and goes on running. One that was killed closes its socket a moment before it ends;
-    /// `pg_ctl stop` would wait in vain for it to remove its files.
-    fn is_postmaster_alive(&self) -> bool {
-        let Some(postmaster) = Postmaster::find(self.directory(), self.account) else { return false };
-        thread::sleep(END_OF_PROCESS);
-        postmaster.is_running()
     }
 
     /// Whether PostgreSQL accepts connections. Cheap enough for every second: no process is started.
@@ -205,7 +194,7 @@ impl Cluster {
         let mut options = format!(
             "-c listen_addresses= -c port={PORT} -c unix_socket_directories={} \
              -c log_parameter_max_length=0 -c log_parameter_max_length_on_error=0 -c log_error_verbosity=terse",
-            self.socket.directory.display()
+            self.socket.directory_setting().display()
         );
         if tuning == DurabilityMode::ForTests {
             options.push_str(
@@ -215,7 +204,7 @@ impl Cluster {
         options
     }
 
-    /// Waits until the state is either `Stopped` or `Ready`.
+    /// Waits until the state is not `Transitioning`.
     fn wait_until_settled(&self) -> anyhow::Result<PostgresState> {
         let deadline = Instant::now() + START_STOP_TIMEOUT;
         loop {
@@ -247,6 +236,10 @@ impl Cluster {
         let is_ours =
             if pid.is_empty() { Some(false) } else { works_in(pid, self.directory(), self.account) };
         match is_ours {
+            // The socket of a server that was killed, and takes a moment to end, still has its file.
+            Some(true) if read_status(&contents) == "ready" && !self.socket.exists() => {
+                Ok(PostgresState::Unreachable)
+            }
             Some(true) => Ok(PostgresState::Transitioning),
             Some(false) => {
                 // Safe even if backends of the old server still run: PostgreSQL then refuses to start because

@@ -49,6 +49,17 @@ impl UnixSocket {
         UnixStream::connect(socket_file(&self.directory)).is_ok()
     }
 
+    /// `false` once the file was deleted. The file of a killed server remains.
+    pub(super) fn exists(&self) -> bool {
+        socket_file(&self.directory).exists()
+    }
+
+    /// Value of PostgreSQL's `unix_socket_directories`. Relative to the cluster if possible: a server whose cluster was
+    /// deleted removes its socket when it ends, and must not remove that of a new one at the same path.
+    pub(super) fn directory_setting(&self) -> &Path {
+        if self.is_outside_cluster { &self.directory } else { Path::new(".") }
+    }
+
     /// Removes the lock file next to the socket. It contains the same process ID as `postmaster.pid`, so if that is
     /// stale, PostgreSQL would refuse to start because of either.
     pub(super) fn remove_lock_file(&self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::{
 use nix::unistd::geteuid;
 use uptok::private_postgres::{PrivatePostgres, SupervisionTimes};
 
-use super::support::{DataDir, is_running, psql};
+use super::support::{DataDir, is_running, psql, wait_until};
 
 fn run_clusters(arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
@@ -29,6 +29,16 @@ fn find_in_list(directory: &Path) -> Option<String> {
 fn delete(path: &Path) {
     // A running server may be creating files.
     while fs::remove_dir_all(path).is_err() {}
+}
+
+/// Keeps the server running when its files are deleted. It would fail soon if a background process were still starting, or
+/// had to create a file of the write-ahead log.
+fn prepare_for_deletion(postgres: &PrivatePostgres) {
+    let sql =
+        "select count(*) from pg_stat_activity where wait_event in ('AutoVacuumMain', 'LogicalLauncherMain')";
+    wait_until("its background processes are idle", || psql(postgres.url(), sql).unwrap() == "2");
+    psql(postgres.url(), "select pg_switch_wal()").unwrap();
+    psql(postgres.url(), "checkpoint").unwrap();
 }
 
 /// A cluster outside its data directory, which only root has. Removed on drop, whatever the test did.
@@ -87,8 +97,10 @@ fn a_new_server_in_the_place_of_a_deleted_one_keeps_running() {
     let data_dir = DataDir::new();
     let old = data_dir.start().unwrap();
     let old_pid = data_dir.server_pid();
+    prepare_for_deletion(&old);
     delete(&data_dir.path);
     let new = data_dir.start().unwrap();
+    assert!(is_running(&old_pid), "the old server should run until it is stopped");
 
     old.stop().unwrap();
 

@@ -50,7 +50,8 @@ fn break_settings(data_dir: &DataDir) -> String {
 fn a_server_is_restarted_however_it_was_ended() {
     let data_dir = DataDir::new();
     let mut postgres = data_dir.start().unwrap();
-    psql(postgres.url(), "create table saved as select 42 as answer").unwrap();
+    // Servers for tests do not wait for the disk, and a killed one would lose the table.
+    psql(postgres.url(), "set synchronous_commit = on; create table saved as select 42 as answer").unwrap();
     let mut failure = postgres.supervise(PATIENT).unwrap();
     for signal in ["KILL", "TERM", "INT", "QUIT"] {
         let mut connection = open_connection(&postgres);
@@ -77,6 +78,25 @@ fn a_server_whose_socket_was_deleted_is_restarted() {
     fs::remove_file(data_dir.cluster().join(".s.PGSQL.5432")).unwrap();
 
     wait_until("a connection succeeds", || psql(postgres.url(), "select 1").is_ok());
+}
+
+#[test]
+fn a_server_whose_socket_was_deleted_is_stopped_with_its_last_process_or_replaced_at_the_next_start() {
+    let data_dir = DataDir::new();
+    let first = data_dir.start().unwrap();
+    let socket = data_dir.cluster().join(".s.PGSQL.5432");
+    let pid = data_dir.server_pid();
+    fs::remove_file(&socket).unwrap();
+
+    let second = data_dir.start().unwrap();
+
+    assert!(!is_running(&pid));
+    assert_eq!(psql(second.url(), "select 1").unwrap(), "1");
+    let pid = data_dir.server_pid();
+    fs::remove_file(&socket).unwrap();
+    drop(first);
+    second.stop().unwrap();
+    assert!(!is_running(&pid));
 }
 
 #[test]
