@@ -11,9 +11,9 @@ use crate::{api_keys::PresentedKey, error::AppError, web::body};
 /// Size of a body, in bytes, above which the batch is large.
 const LARGE_BODY: usize = 64 * 1024;
 /// Maximum number of large bodies in memory, of up to 1 MiB each.
-const BODIES_MAX: usize = 32;
+const BODIES_MAX: usize = 24;
 /// Maximum number of large batches that are parsed and stored at a time.
-const BATCHES_MAX: usize = 4;
+const BATCHES_MAX: usize = 3;
 /// How long a batch waits for each of the two. Longer than for a connection: the batches ahead of it take a while.
 const WAIT: Duration = Duration::from_secs(30);
 
