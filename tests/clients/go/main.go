@@ -24,7 +24,7 @@ func body() []api.SessionToRecord {
 	for index, amount := range []int64{4990, 9007199254740991, 0, -3_000_000_000} {
 		status := []api.SessionStatus{api.COMPLETED, api.MISSED}[index%2]
 		created := begin.Add(time.Duration(index) * time.Microsecond)
-		session := api.NewSessionToRecord(status, api.VIDEO, created, begin.Add(5*time.Minute))
+		session := api.NewSessionToRecord(api.VIDEO, created, begin.Add(5*time.Minute), status)
 		session.SetExternalId(fmt.Sprintf("call-%d", index))
 		if amount != 0 {
 			session.SetOrderValueMinor(amount)
