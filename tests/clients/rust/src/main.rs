@@ -16,7 +16,7 @@ fn body() -> Vec<SessionToRecord> {
         let status = if index % 2 == 1 { SessionStatus::Missed } else { SessionStatus::Completed };
         let created = format!("2026-10-01T10:00:00.00000{index}Z").parse().unwrap();
         let ended = "2026-10-01T10:05:00Z".parse().unwrap();
-        let mut session = SessionToRecord::new(status, Channel::Video, created, ended);
+        let mut session = SessionToRecord::new(Channel::Video, created, ended, status);
         // The outer `Option` says whether the field is sent, the inner one whether it is null.
         session.external_id = Some(Some(format!("call-{index}")));
         session.order_value_minor = Some(amount);
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         list_sessions(&client, None, None, None, None, None, None, missed, None, None, since, None).await?;
     let (order, status) = (Some("asc"), Some("missed"));
     let form =
-        export_sessions(&client, None, Some(2), Some(3), None, order, None, None, status, None, None, None);
+        export_sessions(&client, None, None, None, None, None, order, Some(2), Some(3), status, None, None);
     assert_eq!((missed.total_sessions, form.await?.total_sessions), (2, 2));
     let file = download_sessions_csv(&client, None, None, None, None, None, None, None).await?;
     assert_eq!(file.lines().count(), 5);
