@@ -122,7 +122,8 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> SessionFieldReader<F> {
     /// still run. `None` if the field is required.
     fn read<T: ParseValue>(&mut self, field: &SessionField) -> Option<T> {
         let value = match self.fields.text(field.name) {
-            Some(text) => T::parse_value(text, field, self.now),
+            Some(text) if field.field_type.is_free_text() => T::parse_value(text, field, self.now),
+            Some(text) => T::parse_value(text.trim(), field, self.now),
             None => T::absent(),
         };
         value

@@ -9,6 +9,9 @@ use crate::web::csv::CsvCell;
 /// Maximum length of a text field without a limit of its own, in characters.
 const TEXT_MAX: usize = 10_000;
 
+/// Maximum length of a name that an index contains, in characters. PostgreSQL refuses index rows above 2.7 kB.
+const NAME_MAX: usize = 255;
+
 const TEXT: FieldType = FieldType::Text { max: TEXT_MAX };
 const URL: FieldType = FieldType::Text { max: 2048 };
 const SECONDS: FieldType = FieldType::Integer { min: Some(0), max: None, unit: Some("seconds") };
@@ -48,7 +51,7 @@ macro_rules! session_fields {
                 queue_name: Option<String> =
                     field("queueName", TEXT, "The queue the call waited in.").or_null("none");
                 agent_name: Option<String> =
-                    field("agentName", TEXT, "The agent who answered.").or_null("none");
+                    field("agentName", FieldType::Text { max: NAME_MAX }, "The agent who answered.").or_null("none");
                 agent_email: Option<String> =
                     field("agentEmail", TEXT, "The agent’s e-mail.").or_null("none");
                 shopper_id: Option<String>, personal =

@@ -71,6 +71,57 @@ fn count_sessions(app: &TestApp) -> String {
     app.db.query_text("select count(*)::text as answer from sessions")
 }
 
+/// Ideographs of three bytes each, too irregular to be compressed.
+fn random_text(length: usize) -> String {
+    let mut state = 1_u32;
+    let ideograph = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_u32(0x4e00 + (state >> 18)).unwrap()
+    };
+    (0..length).map(ideograph).collect()
+}
+
+#[actix_web::test]
+async fn longest_texts_are_recorded_and_longer_ones_refused() {
+    let app = TestApp::start().await;
+    let sender = Sender::sign_up(&app, "ada").await;
+    let mut longest = build_session(&random_text(255));
+    for (field, length) in [("source", 64), ("queueName", 10_000), ("agentName", 255), ("agentEmail", 10_000)]
+    {
+        longest[field] = random_text(length).into();
+    }
+    for field in ["shopperId", "shopperName", "shopperEmail", "ratingComment", "notes", "orderId"] {
+        longest[field] = random_text(10_000).into();
+    }
+
+    assert_eq!(read_counts(&sender.send(&longest).await), [1, 0, 0, 0]);
+    longest["agentName"] = random_text(256).into();
+    assert_eq!(sender.send(&longest).await.status, 422);
+}
+
+#[actix_web::test]
+async fn second_sixty_belongs_to_the_next_minute() {
+    let app = TestApp::start().await;
+    let sender = Sender::sign_up(&app, "ada").await;
+    let times = json!({
+        "createdAt": "2016-12-31T23:59:60.5Z", "startedAt": null, "endedAt": "2017-01-01T00:00:00.6Z",
+        "durationSeconds": null,
+    });
+    let session = build_changed_session("a", times);
+
+    assert_eq!(read_counts(&sender.send(&session).await), [1, 0, 0, 0]);
+    assert_eq!(read_counts(&sender.send(&session).await), [0, 0, 1, 0]);
+
+    for (from, to, expected) in [("2016-12-31", "2017-01-01", 0), ("2017-01-01", "2017-01-02", 1)] {
+        let reply = app.export(&[("clientKey", sender.key.as_str()), ("from", from), ("to", to)]).await;
+        let json = reply.json();
+        assert_eq!(
+            (json["totalSessions"].as_u64(), json["data"].as_array().unwrap().len()),
+            (Some(expected), usize::try_from(expected).unwrap())
+        );
+    }
+}
+
 #[actix_web::test]
 async fn object_array_and_ndjson_are_recorded() {
     let app = TestApp::start().await;
