@@ -73,11 +73,11 @@ impl FromRequest for UploadRequest {
 pub struct MultipartFile {
     fields: Vec<(String, String)>,
     name: String,
-    file: Field,
-    // `file` reads from it.
-    _parts: Multipart,
+    /// `None` at its end.
+    file: Option<Field>,
+    /// `file` reads from it.
+    parts: Multipart,
     rest: BytesMut,
-    is_at_end: bool,
     deadline: Instant,
     limit: usize,
 }
@@ -112,16 +112,10 @@ impl MultipartFile {
                 let name = part.content_disposition().and_then(|it| it.get_filename()).unwrap_or_default();
                 let name = name.to_owned();
                 let rest = BytesMut::new();
-                return Ok(Self {
-                    fields,
-                    name,
-                    file: part,
-                    _parts: parts,
-                    rest,
-                    is_at_end: false,
-                    deadline,
-                    limit,
-                });
+                return Ok(Self { fields, name, file: Some(part), parts, rest, deadline, limit });
+            }
+            if fields.iter().any(|(name, _)| *name == field) {
+                return Err(AppError::Malformed("The form has a field twice. Send each field once.".into()));
             }
             fields.push((field, read_text(part, deadline, limit).await?));
         }
@@ -143,18 +137,33 @@ impl MultipartFile {
     /// The next [`CHUNK_BYTES`] of the file. Returns `None` at its end.
     ///
     /// # Errors
-    /// 400 if the body is cut off, 408, 413.
+    /// 400 if the body is cut off or has a field after the file, 408, 413.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, AppError> {
-        while self.rest.len() < CHUNK_BYTES && !self.is_at_end {
-            match within(self.deadline, self.file.next()).await? {
+        while self.rest.len() < CHUNK_BYTES
+            && let Some(file) = &mut self.file
+        {
+            match within(self.deadline, file.next()).await? {
                 Some(bytes) => {
                     self.rest.extend_from_slice(&bytes.map_err(|error| upload_error(&error, self.limit))?);
                 }
-                None => self.is_at_end = true,
+                None => self.end_file().await?,
             }
         }
         let length = self.rest.len().min(CHUNK_BYTES);
         Ok((length > 0).then(|| self.rest.split_to(length).freeze()))
+    }
+
+    /// What follows the file would be lost.
+    async fn end_file(&mut self) -> Result<(), AppError> {
+        // The next part can be read only once this one is dropped.
+        self.file = None;
+        match within(self.deadline, self.parts.next()).await? {
+            None => Ok(()),
+            Some(Ok(_part)) => Err(AppError::Malformed(
+                "Something follows the file. Send one file, and the other fields before it.".into(),
+            )),
+            Some(Err(error)) => Err(upload_error(&error, self.limit)),
+        }
     }
 }
 

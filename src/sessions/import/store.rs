@@ -319,6 +319,23 @@ pub(crate) fn save_chunk_result(
     Ok(())
 }
 
+/// Ends an import of `worker` that can never be stored.
+pub(crate) fn fail(
+    connection: &mut PgConnection,
+    import: &ImportId,
+    worker: Uuid,
+    reason: &str,
+) -> QueryResult<()> {
+    connection.transaction(|connection| {
+        let row = imports::table.find((&import.client, import.id)).filter(imports::worker.eq(worker));
+        let change = (imports::state.eq(ImportState::Failed), imports::failure.eq(reason));
+        if diesel::update(row).set(change).execute(connection)? > 0 {
+            end(connection, import)?;
+        }
+        Ok(())
+    })
+}
+
 fn save_rejected(
     connection: &mut PgConnection,
     import: &ImportId,

@@ -29,6 +29,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Old imports are discarded once in this many polls.
 const POLLS_PER_SWEEP: u32 = 300;
 
+/// Why an import ends if the database refuses one of its sessions, which the parser should have rejected.
+const REFUSED: &str = "The database refused a session of this file. The log of the server says why. What was stored \
+                       before it stays; importing the file again changes nothing there.";
+
 /// Each node has one.
 pub struct ImportWorker {
     db: Db,
@@ -122,14 +126,21 @@ impl ImportWorker {
         let chain_key = self.chain_key.clone();
         self.db
             .run(move |connection| {
-                let has_more = connection.transaction(|connection| {
+                let outcome = connection.transaction(|connection| {
                     let has_more = import.process_chunk(connection)?;
                     if import.is_done {
                         import.record_audit_event(connection, &chain_key)?;
                     }
                     Ok::<_, diesel::result::Error>(has_more)
-                })?;
-                Ok::<_, AppError>(has_more.then_some(import))
+                });
+                match outcome {
+                    Err(cause) if violates_constraint(&cause) => {
+                        tracing::error!(?cause, import = %import.import.id, "An import failed");
+                        store::fail(connection, &import.import, import.worker, REFUSED)?;
+                        Ok(None)
+                    }
+                    outcome => Ok::<_, AppError>(outcome?.then_some(import)),
+                }
             })
             .await
     }
@@ -208,6 +219,12 @@ impl ClaimedImport {
         }
         (parsed, result.err())
     }
+}
+
+/// Trying again would fail again.
+fn violates_constraint(error: &diesel::result::Error) -> bool {
+    use diesel::result::{DatabaseErrorKind as Kind, Error};
+    matches!(error, Error::DatabaseError(Kind::CheckViolation | Kind::NotNullViolation, _))
 }
 
 fn after_last_chunk(state: ImportState) -> ImportState {

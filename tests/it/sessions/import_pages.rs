@@ -211,6 +211,43 @@ async fn import_survives_a_dead_node_without_duplicates_or_losses() {
 }
 
 #[actix_web::test]
+async fn import_that_the_database_refuses_fails_and_says_so() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let address = upload_accepted(&ada, "calls.csv", build_csv(3)).await;
+    wait_until_settled(&ada, &address).await;
+    app.db.execute("alter table sessions add constraint no_chats check (channel <> 'chat')");
+
+    ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
+
+    let failed = wait_until_settled(&ada, &address).await;
+    assert!(failed.body.contains("The database refused a session of this file."), "{}", failed.body);
+    assert_eq!(app.db.query_text("select count(*)::text as answer from import_chunks"), "0");
+}
+
+#[actix_web::test]
+async fn upload_with_a_second_file_or_a_repeated_field_is_refused() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let client = ada.client_id().await;
+    let file = |name: &'static str| multipart::Part::bytes(build_csv(1).into_bytes()).file_name(name);
+    let one_file = || multipart::Form::new().text("clientId", client.clone()).part("file", file("a.csv"));
+    let twice = multipart::Form::new().text("clientId", client.clone()).text("clientId", "cl_other");
+    for form in [
+        one_file().part("file", file("b.csv")),
+        one_file().text("encoding", "utf-8"),
+        twice.part("file", file("a.csv")),
+    ] {
+        let request = ada.request(Method::POST, PATH).header("Sec-Fetch-Site", "same-origin").multipart(form);
+
+        let reply = Reply::read(request.send().await.unwrap()).await;
+
+        assert_eq!(reply.status, 400, "{}", reply.body);
+    }
+    assert_eq!(app.db.query_text("select count(*)::text as answer from imports"), "0");
+}
+
+#[actix_web::test]
 async fn erasing_a_shopper_discards_pending_imports() {
     let app = TestApp::start().await;
     let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);

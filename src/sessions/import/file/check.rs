@@ -22,7 +22,7 @@ const READ_BYTES: usize = 256 * 1024;
 const NOT_WINDOWS_1252: [u8; 5] = [0x81, 0x8d, 0x8f, 0x90, 0x9d];
 /// A file with more than one UTF-8 character for this many bytes that are wrong in UTF-8 mixes encodings. In a file of
 /// another encoding, adjacent characters that happen to be valid UTF-8 are much rarer.
-const WRONG_BYTES_PER_CHARACTER: u64 = 8;
+const WRONG_BYTES_PER_CHARACTER: u64 = 64;
 
 /// What the check of a file found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use super::unreadable_file::UnreadableFile;
 
 /// Archives, by bytes at an offset. None of them can be in a text file there.
-const ARCHIVES: [(&str, usize, &[u8]); 15] = [
+const ARCHIVES: [(&str, usize, &[u8]); 16] = [
     ("zip", 0, b"PK\x03\x04"),
     ("zip", 0, b"PK\x05\x06"),
     ("zip", 0, b"PK\x07\x08"),
@@ -21,13 +21,14 @@ const ARCHIVES: [(&str, usize, &[u8]); 15] = [
     ("compress", 0, b"\x1f\x9d"),
     ("compress", 0, b"\x1f\xa0"),
     ("cab", 0, b"MSCF\0\0\0\0"),
-    ("tar", 257, b"ustar"),
+    ("tar", 257, b"ustar\0"),
+    ("tar", 257, b"ustar  \0"),
 ];
 /// Old formats of Microsoft Office, also encrypted ones of today.
 const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 /// The first bytes of other formats that exports come in.
 const DOCUMENTS: [(&str, &[u8]); 3] =
-    [("a PDF", b"%PDF-"), ("a Parquet file", b"PAR1"), ("an SQLite database", b"SQLite format 3\0")];
+    [("a PDF", b"%PDF-"), ("a Parquet file", b"PAR1\x15"), ("an SQLite database", b"SQLite format 3\0")];
 /// The beginnings of XML and HTML, in lower case.
 const MARKUP: [(&str, &[u8]); 7] = [
     ("XML", b"<?xml"),
@@ -152,10 +153,13 @@ mod tests {
             "7z,b",
             "<id>,status",
             "{\"a\":1}",
+            "PAR1,status",
             "",
             "P",
         ] {
             assert_eq!(recognise(text.as_bytes()), None, "{text}");
         }
+        let mustard = format!("{}Mustard on the tie", "x".repeat(256));
+        assert_eq!(recognise(mustard.as_bytes()), None);
     }
 }
