@@ -51,6 +51,15 @@ impl ClusterLocation {
         self.data_dir.is_in_place()
     }
 
+    /// `false` once the data directory no longer contains `cluster` or a link to it. If that cannot be checked, the answer
+    /// is `true`.
+    pub(super) fn contains(&self, cluster: &Path) -> bool {
+        match self.cluster_dir().canonicalize() {
+            Ok(found) => found == cluster,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        }
+    }
+
     /// May be a symlink to a directory elsewhere.
     pub(super) fn cluster_dir(&self) -> PathBuf {
         self.data_dir().join(CLUSTER)

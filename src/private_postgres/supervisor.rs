@@ -140,18 +140,18 @@ impl ClusterWatch {
     }
 
     fn refuse_deleted_data_dir(&self) -> anyhow::Result<()> {
-        if self.location.is_in_place() {
+        if self.location.is_in_place() && self.location.contains(self.cluster.directory()) {
             return Ok(());
         }
         let data_dir = self.location.data_dir().display();
         if self.cluster.is_in_place() {
             bail!(
-                "The data directory {data_dir} was deleted or moved. Its database is still in {}; see `uptok \
+                "The data directory {data_dir} was deleted, moved or emptied. Its database is still in {}; see `uptok \
                  clusters list`",
                 self.cluster.directory().display()
             );
         }
-        bail!("The data directory {data_dir} was deleted or moved, and the database with it")
+        bail!("The data directory {data_dir} was deleted, moved or emptied, and the database with it")
     }
 
     /// Returns `false` as soon as the supervisor is dropped, else `true` after `time`.

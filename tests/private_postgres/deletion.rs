@@ -70,12 +70,32 @@ fn deleting_the_data_directory_ends_the_server_and_says_so() {
         drop(postgres);
 
         assert!(reason.contains(data_dir.path.to_str().unwrap()), "{reason}");
-        assert!(reason.contains("was deleted or moved"), "{reason}");
+        assert!(reason.contains("was deleted, moved or emptied"), "{reason}");
         if let Some(directory) = &linked.0 {
             assert!(reason.contains(directory.to_str().unwrap()), "{reason}");
         }
         assert!(!is_running(&pid), "the server should end with the last process");
     }
+}
+
+#[test]
+fn emptying_the_data_directory_ends_the_server_and_says_so() {
+    let data_dir = DataDir::private();
+    let mut postgres = data_dir.start().unwrap();
+    let linked = LinkedCluster::from_data_dir(&data_dir);
+    let failure = postgres.supervise(SupervisionTimes::default()).unwrap();
+    let pid = data_dir.server_pid();
+
+    for entry in data_dir.path.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() { delete(&path) } else { fs::remove_file(&path).unwrap() }
+    }
+    let reason = failure.blocking_recv().unwrap().to_string();
+    drop(postgres);
+
+    assert!(reason.contains("was deleted, moved or emptied"), "{reason}");
+    assert!(!is_running(&pid));
+    drop(linked);
 }
 
 #[test]

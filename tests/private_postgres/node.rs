@@ -86,6 +86,6 @@ fn a_node_whose_data_directory_is_deleted_ends_with_an_error_and_its_server() {
 
     let (code, log) = node.wait_for_exit();
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.lines().last().unwrap().contains("was deleted or moved"), "{log}");
+    assert!(log.lines().last().unwrap().contains("was deleted, moved or emptied"), "{log}");
     assert!(!is_running(&server));
 }
