@@ -42,7 +42,7 @@ pub(crate) fn sanitize(text: &str, max: usize) -> String {
 
 /// Control characters (Cc), line and paragraph separators, bidirectional formatting, and invisible characters. They can
 /// make one name look like another.
-fn is_deceptive(character: char) -> bool {
+pub(crate) fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -16,6 +16,7 @@ use crate::{
     ids::{ClientId, MalformedKey, PublicKey, is_base62},
     random,
     secret::{DerivedKeyPurpose, InstallationSecret},
+    text::is_deceptive,
 };
 
 /// The digits of the checksum, in the order of ASCII.
@@ -75,11 +76,10 @@ impl FromStr for ClientKey {
     }
 }
 
-/// Removes what copying leaves around a key: white space, line ends, a byte order mark and quotes.
+/// Removes what copying leaves around a key: white space, line ends, invisible characters and quotes.
 pub(crate) fn trim_pasted_key(text: &str) -> &str {
-    const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
-    const QUOTES: [char; 11] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '‚', '«', '»'];
-    text.trim_matches(|it: char| it.is_whitespace() || INVISIBLE.contains(&it) || QUOTES.contains(&it))
+    const QUOTES: &str = "\"'`“”„‟‘’‚‛«»‹›＂「」″";
+    text.trim_matches(|it: char| it.is_whitespace() || is_deceptive(it) || QUOTES.contains(it))
 }
 
 /// CRC-32 (ISO-HDLC) in base 62, left-padded with `0` to 6 characters.

@@ -19,7 +19,7 @@ pub(crate) const COMMAND_LINE: &str = "the command line";
 pub struct KeyListQuery {
     /// Part of the name (in any case), of the public key, or of the name or e-mail of the creator. Empty matches all.
     pub search: String,
-    /// Only keys that this user created.
+    /// Only keys that this user created, directly or with such a key.
     pub created_by: Option<Uuid>,
     /// `None` is all but the replaced keys whose grace period has ended.
     pub status: Option<KeyStatus>,

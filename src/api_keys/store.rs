@@ -5,6 +5,7 @@ use diesel::{
     prelude::*,
     sql_types::{Bool, Timestamptz},
 };
+use uuid::Uuid;
 
 use super::{
     key::{ApiKey, KeyStatus, WARNED_DAYS},
@@ -72,7 +73,9 @@ fn load_page(
         Some(KeyStatus::Expired) => keys.filter(end.le(now)),
     };
     if let Some(user_id) = query.created_by {
-        keys = keys.filter(api_keys::created_by.eq(user_id));
+        let creators = load_created_by(connection, client, user_id)?;
+        let by_key = api_keys::created_by_key.eq_any(creators);
+        keys = keys.filter(api_keys::created_by.eq(user_id).or(by_key));
     }
     if !query.search.is_empty() {
         let pattern = like_pattern(&query.search);
@@ -93,6 +96,22 @@ fn load_page(
     };
     let (page, per_page) = (i64::from(query.page.max(1)), i64::from(query.per_page));
     keys.limit(per_page).offset((page - 1) * per_page).load(connection)
+}
+
+/// The keys that a user created, those that these keys created, and so on, even if they are deleted.
+fn load_created_by(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    user_id: Uuid,
+) -> QueryResult<Vec<PublicKey>> {
+    let all_keys = api_keys::table.filter(api_keys::client_id.eq(client)).select(api_keys::public_key);
+    let mut found: Vec<PublicKey> = all_keys.filter(api_keys::created_by.eq(user_id)).load(connection)?;
+    let mut newest = found.clone();
+    while !newest.is_empty() {
+        newest = all_keys.filter(api_keys::created_by_key.eq_any(&newest)).load(connection)?;
+        found.extend_from_slice(&newest);
+    }
+    Ok(found)
 }
 
 /// The first [`WARNED_MAX`] keys that are about to expire, and the number of all.

@@ -25,8 +25,9 @@ pub(super) async fn parse_multipart(
     if has_no_part(&body) {
         return Ok(Vec::new());
     }
-    let headers = headers_with_boundary(content_type, &body)?;
-    let mut parts = Multipart::new(&headers, stream::iter([Ok(body)]));
+    let boundary = find_boundary(content_type, &body)?;
+    let body = without_padding(&body, boundary.as_bytes()).map_or(body.clone(), Bytes::from);
+    let mut parts = Multipart::new(&headers_of(&boundary)?, stream::iter([Ok(body)]));
     let mut fields = Vec::new();
     while let Some(part) = parts.next().await {
         let mut part = part.map_err(|error| unreadable(&error))?;
@@ -61,16 +62,41 @@ pub(super) fn headers_with_boundary(
     content_type: Option<&HeaderValue>,
     start: &[u8],
 ) -> Result<HeaderMap, AppError> {
+    headers_of(&find_boundary(content_type, start)?)
+}
+
+fn headers_of(boundary: &str) -> Result<HeaderMap, AppError> {
+    let value = HeaderValue::try_from(format!("multipart/form-data; boundary=\"{boundary}\""));
+    Ok(HeaderMap::from_iter([(CONTENT_TYPE, value.map_err(AppError::broken)?)]))
+}
+
+fn find_boundary(content_type: Option<&HeaderValue>, start: &[u8]) -> Result<String, AppError> {
     let declared = content_type.and_then(|value| declared_boundary(value.as_bytes()));
     let boundary =
         declared.filter(|boundary| is_delimiter_in(start, boundary)).or_else(|| first_boundary(start));
-    let boundary = boundary.and_then(|it| std::str::from_utf8(it).ok()).ok_or(AppError::Malformed(
+    let boundary = boundary.and_then(|it| std::str::from_utf8(it).ok()).map(str::to_owned);
+    boundary.ok_or(AppError::Malformed(
         "The multipart body does not contain the boundary that the Content-Type declares, nor does it begin with one. \
          Let your HTTP client set the Content-Type."
             .into(),
-    ))?;
-    let value = HeaderValue::try_from(format!("multipart/form-data; boundary=\"{boundary}\""));
-    Ok(HeaderMap::from_iter([(CONTENT_TYPE, value.map_err(AppError::broken)?)]))
+    ))
+}
+
+/// The body without spaces and tabs after its boundaries, which RFC 2046 (section 5.1.1) allows and actix-multipart
+/// takes for the end of the form. `None` if there are none.
+fn without_padding(body: &[u8], boundary: &[u8]) -> Option<Vec<u8>> {
+    let mut cleaned = Vec::with_capacity(body.len());
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.trim_ascii_end();
+        let end = line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n")).unwrap_or(line);
+        if text.len() < end.len() && is_delimiter(text, boundary) {
+            cleaned.extend_from_slice(text);
+            cleaned.extend_from_slice(&line[end.len()..]);
+        } else {
+            cleaned.extend_from_slice(line);
+        }
+    }
+    (cleaned.len() != body.len()).then_some(cleaned)
 }
 
 /// The boundary in a `Content-Type`, even if it lacks the quotes that it needs.
@@ -94,10 +120,12 @@ fn first_boundary(start: &[u8]) -> Option<&[u8]> {
 
 /// Whether any line is the boundary between or after parts.
 fn is_delimiter_in(start: &[u8], boundary: &[u8]) -> bool {
-    start.split(|byte| *byte == b'\n').any(|line| {
-        let rest = line.strip_prefix(b"--").and_then(|line| line.strip_prefix(boundary));
-        rest.is_some_and(|rest| matches!(rest.trim_ascii_end(), b"" | b"--"))
-    })
+    start.split(|byte| *byte == b'\n').any(|line| is_delimiter(line.trim_ascii_end(), boundary))
+}
+
+fn is_delimiter(line: &[u8], boundary: &[u8]) -> bool {
+    let rest = line.strip_prefix(b"--").and_then(|line| line.strip_prefix(boundary));
+    matches!(rest, Some(b"" | b"--"))
 }
 
 /// Whether a parameter of a `Content-Type` can hold the boundary between quotes, without escapes.
@@ -162,6 +190,22 @@ mod tests {
         for start in ["", "clientKey=1", "--\r\n", "--a\"b\r\n", "a\r\n--undefinedx\r\n", long.as_str()] {
             assert_eq!(boundary("multipart/form-data; boundary=undefined", start), None, "{start:?}");
         }
+    }
+
+    #[actix_web::test]
+    async fn white_space_after_a_boundary_is_ignored() {
+        let header = HeaderValue::from_static("multipart/form-data; boundary=X");
+        let part = |name: &str| format!("\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n1\r\n");
+        for (first, second, last) in
+            [("--X ", "--X", "--X--"), ("--X", "--X\t ", "--X--"), ("--X", "--X", "--X-- ")]
+        {
+            let body = format!("{first}{}{second}{}{last}\r\n", part("a"), part("b"));
+
+            let fields = parse_multipart(Some(&header), body.into()).await.unwrap();
+
+            assert_eq!(fields, [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "1".to_owned())]);
+        }
+        assert!(without_padding(b"--X\r\n--Y \r\n--X--", b"X").is_none());
     }
 
     #[test]

@@ -77,13 +77,29 @@ pub(crate) async fn log_request(
     };
     tracing::info!(
         parent: &span,
-        %method,
+        method = loggable(&method),
         route = route.as_deref().unwrap_or("-"),
         status = status.as_u16(),
         duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         "Answered"
     );
     outcome
+}
+
+/// A method that HTTP defines (RFC 9110), or `other`: strangers could fill the log with methods of any length.
+fn loggable(method: &Method) -> &str {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    if KNOWN.contains(method) { method.as_str() } else { "other" }
 }
 
 /// Turns a panic in a handler into [`AppError::Broken`], so that it is answered like every other error.

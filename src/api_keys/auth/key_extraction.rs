@@ -1,6 +1,7 @@
 //! Where an API request carries its key, and the checks that all API requests share.
 
 use std::{
+    borrow::Cow,
     future::{Future, Ready, ready},
     ops::Deref,
     pin::Pin,
@@ -163,12 +164,20 @@ fn bearer(request: &HttpRequest) -> Result<Option<SecretString>, AppError> {
         return Err(AppError::Malformed("Send one Authorization header.".into()));
     }
     // Not `to_str`, which refuses a byte order mark.
-    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
+    let text = header_text(header.as_bytes());
     match text.split_once(char::is_whitespace) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => {
             Ok(Some(SecretString::from(trim_pasted_key(token))))
         }
         _ => Err(AppError::UnknownKey),
+    }
+}
+
+/// Some clients encode headers in ISO-8859-1, in which a no-break space or a quote around a key is not UTF-8.
+fn header_text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_not_utf8) => bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
     }
 }
 
