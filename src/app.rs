@@ -30,7 +30,9 @@ use crate::{
     sessions::{BatchQueue, Exporter, ImportWorker, PageCache},
     usage::{self, UsageFlusher, UsageMeter},
     web::{
-        assets, error_responses,
+        assets,
+        compression::compress_page,
+        error_responses,
         health::{self, ShutdownFlag},
         page::PublicSite,
         request_log::{catch_panic, log_request},
@@ -166,7 +168,8 @@ pub fn app(
         .wrap(from_fn(catch_panic))
         .wrap(sign_in_middleware(&state))
         .wrap(from_fn(refuse_cross_site))
-        .wrap(from_fn(error_responses::as_page));
+        .wrap(from_fn(error_responses::as_page))
+        .wrap(from_fn(compress_page));
     App::new()
         .configure(|config| state.provide(config))
         .app_data(Data::new(Exporter::new(&state.db, Arc::clone(&state.page_cache))))

@@ -1,15 +1,24 @@
 //! Static files inside the binary. Their addresses contain a hash of the content, so browsers may cache them forever.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+    sync::LazyLock,
+};
 
 use actix_web::{
-    HttpResponse,
-    http::header::{CACHE_CONTROL, CONTENT_TYPE},
-    web::{Path, ServiceConfig, get, resource},
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::header::{
+        CACHE_CONTROL, CONTENT_TYPE, ContentEncoding, ETag, EntityTag, Header as _, IfNoneMatch, VARY,
+    },
+    web::{Bytes, Path, ServiceConfig, get, resource},
 };
-use rust_embed::{EmbeddedFile, RustEmbed};
+use brotli::enc::BrotliEncoderParams;
+use flate2::{Compression, write::GzEncoder};
+use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
 
+use super::{compression::accepted_encoding, format::hex};
 use crate::error::AppError;
 
 #[derive(RustEmbed)]
@@ -27,24 +36,99 @@ struct StaticFiles;
 #[include = "rust/src/main.rs"]
 struct ExampleFiles;
 
-/// Address → (name, file). The address has the first 8 hex digits of the SHA-256 of the content.
-static BY_ADDRESS: LazyLock<HashMap<String, (String, EmbeddedFile)>> = LazyLock::new(|| {
-    let addressed = |name: String| {
-        let file = StaticFiles::get(&name).or_else(|| ExampleFiles::get(&name))?;
-        let [a, b, c, d, ..] = file.metadata.sha256_hash();
-        let hash = u32::from_be_bytes([a, b, c, d]);
-        let (stem, extension) = name.rsplit_once('.')?;
-        Some((format!("{stem}.{hash:08x}.{extension}"), (name.clone(), file)))
-    };
-    let names = StaticFiles::iter().chain(ExampleFiles::iter());
-    names.filter_map(|name| addressed(name.into_owned())).collect()
+/// The stylesheet of every page: one file for browsers, several to work on.
+const STYLESHEET: &str = "css/uptok.css";
+/// Its parts, in the order of the cascade.
+const STYLESHEET_PARTS: [&str; 4] =
+    ["css/tokens.css", "css/base.css", "css/layout.css", "css/components.css"];
+
+/// Address → file. The address has the first 8 hex digits of the SHA-256 of the content.
+static BY_ADDRESS: LazyLock<HashMap<String, StaticFile>> = LazyLock::new(|| {
+    let names = StaticFiles::iter().filter(|name| !STYLESHEET_PARTS.contains(&name.as_ref()));
+    let names = names.chain(ExampleFiles::iter()).map(std::borrow::Cow::into_owned);
+    let files = names.filter_map(|name| Some((read(&name)?, name)));
+    let files = files.chain([(join_stylesheet().into(), STYLESHEET.to_owned())]);
+    files.map(|(content, name)| StaticFile::new(name, content)).map(|file| (file.address(), file)).collect()
 });
 
 static ADDRESSES: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
-    BY_ADDRESS.iter().map(|(address, (name, _))| (name.as_str(), format!("/static/{address}"))).collect()
+    BY_ADDRESS.iter().map(|(address, file)| (file.name.as_str(), format!("/static/{address}"))).collect()
 });
 
-/// The address of the static file `name` (`css/base.css`).
+/// A file, compressed once.
+struct StaticFile {
+    name: String,
+    /// Of the content, in hexadecimal digits.
+    hash: String,
+    plain: Bytes,
+    brotli: Bytes,
+    gzip: Bytes,
+}
+
+impl StaticFile {
+    fn new(name: String, content: Bytes) -> Self {
+        let hash = hex(&Sha256::digest(&content)[..8]);
+        // Writing to memory cannot fail; if it did, the file would be sent as it is.
+        let brotli = compress_brotli(&content).unwrap_or_else(|_impossible| content.clone());
+        let gzip = compress_gzip(&content).unwrap_or_else(|_impossible| content.clone());
+        Self { name, hash, plain: content, brotli, gzip }
+    }
+
+    fn address(&self) -> String {
+        let (stem, extension) = self.name.rsplit_once('.').unwrap_or((&self.name, "txt"));
+        format!("{stem}.{}.{extension}", &self.hash[..8])
+    }
+
+    /// The content in this encoding, or as it is if that is not shorter.
+    fn encoded(&self, encoding: ContentEncoding) -> (ContentEncoding, &Bytes) {
+        let encoded = match encoding {
+            ContentEncoding::Brotli => &self.brotli,
+            ContentEncoding::Gzip => &self.gzip,
+            _ => &self.plain,
+        };
+        if encoded.len() < self.plain.len() {
+            (encoding, encoded)
+        } else {
+            (ContentEncoding::Identity, &self.plain)
+        }
+    }
+}
+
+fn read(name: &str) -> Option<Bytes> {
+    let file = StaticFiles::get(name).or_else(|| ExampleFiles::get(name))?;
+    Some(file.data.into_owned().into())
+}
+
+/// The parts without comments and indentation.
+fn join_stylesheet() -> String {
+    let parts = STYLESHEET_PARTS.iter().filter_map(|part| read(part));
+    let css: String = parts.map(|part| remove_comments(&String::from_utf8_lossy(&part))).collect();
+    css.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .fold(String::new(), |css, line| css + line + "\n")
+}
+
+/// No string of the stylesheet contains what starts a comment; a test checks that.
+fn remove_comments(css: &str) -> String {
+    let mut parts = css.split("/*");
+    let before = parts.next().unwrap_or_default().to_owned();
+    parts.fold(before, |css, part| css + part.split_once("*/").map_or("", |(_comment, rest)| rest))
+}
+
+fn compress_brotli(content: &[u8]) -> io::Result<Bytes> {
+    let mut compressed = Vec::new();
+    brotli::BrotliCompress(&mut &*content, &mut compressed, &BrotliEncoderParams::default())?;
+    Ok(compressed.into())
+}
+
+fn compress_gzip(content: &[u8]) -> io::Result<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content)?;
+    Ok(encoder.finish()?.into())
+}
+
+/// The address of the static file `name` (`css/uptok.css`).
 ///
 /// # Panics
 /// If there is no such file. The tests render every template, so a wrong name does not get past them.
@@ -53,16 +137,41 @@ pub fn url(name: &str) -> &'static str {
     ADDRESSES.get(name).map_or_else(|| panic!("static/{name} does not exist"), String::as_str)
 }
 
+/// Registers the route, and compresses the files before the first request.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/static/{address:.*}").route(get().to(file)));
+    LazyLock::force(&BY_ADDRESS);
+    config.service(resource("/static/{address:.*}").route(get().to(show_file)));
 }
 
-async fn file(address: Path<String>) -> Result<HttpResponse, AppError> {
-    let (name, file) = BY_ADDRESS.get(address.as_str()).ok_or(AppError::NotFound)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, content_type(name)))
-        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .body(file.data.clone().into_owned()))
+async fn show_file(request: HttpRequest, address: Path<String>) -> Result<HttpResponse, AppError> {
+    let file = BY_ADDRESS.get(address.as_str()).ok_or(AppError::NotFound)?;
+    let (encoding, content) = file.encoded(accepted_encoding(&request));
+    // Strong, so it differs between encodings (RFC 9110, section 8.8.3.3).
+    let tag = EntityTag::new_strong(format!("{}-{}", file.hash, encoding.as_str()));
+    if is_unchanged(&request, &tag) {
+        return Ok(with_cache_headers(HttpResponse::NotModified(), tag).finish());
+    }
+    let mut response = with_cache_headers(HttpResponse::Ok(), tag);
+    response.insert_header((CONTENT_TYPE, content_type(&file.name)));
+    if encoding != ContentEncoding::Identity {
+        response.insert_header(encoding);
+    }
+    Ok(response.body(content.clone()))
+}
+
+fn with_cache_headers(mut response: HttpResponseBuilder, tag: EntityTag) -> HttpResponseBuilder {
+    response.insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"));
+    response.insert_header((VARY, "Accept-Encoding"));
+    response.insert_header(ETag(tag));
+    response
+}
+
+fn is_unchanged(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(tag)),
+        Err(_absent) => false,
+    }
 }
 
 /// Programs are text to read: by its name, a `.ts` would be a video.
@@ -73,5 +182,51 @@ fn content_type(name: &str) -> String {
         format!("{content_type}; charset=utf-8")
     } else {
         content_type.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stylesheet_has_every_rule_and_no_comment() {
+        let css = join_stylesheet();
+
+        assert!(css.starts_with("@layer tokens, base, layout, components;"));
+        assert!(!css.contains("/*") && !css.contains("*/"));
+        for part in STYLESHEET_PARTS {
+            let source = String::from_utf8(read(part).unwrap().to_vec()).unwrap();
+            assert_eq!(source.matches("/*").count(), source.matches("*/").count(), "{part}");
+            assert!(!source.lines().any(|line| line.contains("\"/*") || line.contains("'/*")), "{part}");
+            let rules = remove_comments(&source).matches('{').count();
+            assert!(rules > 2 && rules == remove_comments(&source).matches('}').count(), "{part}");
+        }
+        let of_parts: usize = STYLESHEET_PARTS
+            .iter()
+            .map(|part| remove_comments(&String::from_utf8(read(part).unwrap().to_vec()).unwrap()))
+            .map(|css| css.matches('{').count())
+            .sum();
+        assert_eq!(css.matches('{').count(), of_parts);
+    }
+
+    #[test]
+    fn every_part_of_the_stylesheet_is_joined() {
+        let in_folder = StaticFiles::iter().filter(|name| name.starts_with("css/"));
+        let mut in_folder: Vec<_> = in_folder.map(std::borrow::Cow::into_owned).collect();
+        let mut joined = STYLESHEET_PARTS.to_vec();
+        in_folder.sort();
+        joined.sort_unstable();
+
+        assert_eq!(in_folder, joined);
+    }
+
+    #[test]
+    fn a_file_that_does_not_get_shorter_is_sent_as_it_is() {
+        let file = StaticFile::new("x.txt".to_owned(), Bytes::from_static(b"a"));
+
+        assert_eq!(file.encoded(ContentEncoding::Brotli), (ContentEncoding::Identity, &file.plain));
+        let file = StaticFile::new("x.txt".to_owned(), Bytes::from(vec![b'a'; 1000]));
+        assert_eq!(file.encoded(ContentEncoding::Gzip), (ContentEncoding::Gzip, &file.gzip));
     }
 }

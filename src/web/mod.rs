@@ -4,6 +4,7 @@ pub mod assets;
 pub mod body;
 pub mod chart;
 pub(crate) mod client_address;
+pub mod compression;
 pub mod connection;
 pub mod csv;
 pub mod error_responses;

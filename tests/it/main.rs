@@ -26,3 +26,4 @@ mod sessions;
 mod settings;
 mod support;
 mod usage;
+mod weight;

@@ -1,10 +1,6 @@
 //! Settings → API Keys: the list, and the form that creates a key.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::{form::KeyForm, row::KeyView};
@@ -26,6 +22,7 @@ use crate::{
     random, usage,
     web::{
         body::FormFields,
+        compression::mark_secret,
         format::grouped,
         page::{NavSection, PageLayout, respond, see_other},
     },
@@ -181,7 +178,7 @@ pub(crate) async fn show_new_key(
 ) -> Result<HttpResponse, AppError> {
     let outcome = KeyFormOutcome { new_key: Some(new_key), ..KeyFormOutcome::default() };
     let mut response = show_list(StatusCode::OK, visitor, db, outcome).await?;
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    mark_secret(&mut response);
     Ok(response)
 }
 

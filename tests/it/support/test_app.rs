@@ -133,6 +133,20 @@ impl TestApp {
         export_at(&self.url, fields).await
     }
 
+    /// Makes every key look used: 32 calls in the last days, the last one two minutes ago.
+    pub(crate) fn use_keys(&self) {
+        self.db.execute(
+            "insert into key_last_uses (client_id, public_key, used_at, address, user_agent) \
+             select client_id, public_key, now() - interval '2 minutes', '203.0.113.24', 'warehouse-sync/2.4 (python-requests)' \
+             from api_keys",
+        );
+        self.db.execute(
+            "insert into key_usage (client_id, public_key, hour, endpoint, status_class, requests) \
+             select client_id, public_key, date_trunc('hour', now()) - make_interval(hours => 20 * n), \
+                    'GET /api/sessions', 2, 8 from api_keys, generate_series(0, 3) n",
+        );
+    }
+
     /// Records `count` sessions of the client, one per minute; every third is missed, the others completed.
     pub(crate) fn record(&self, client: &str, count: usize) {
         record_sessions(&mut self.db.connect(), &client.parse().unwrap(), count);
