@@ -39,6 +39,7 @@ use crate::{
         response_body::send_piecewise,
         same_origin::refuse_cross_site,
         security_headers::set_security_headers,
+        theme::apply_theme,
     },
 };
 
@@ -169,6 +170,7 @@ pub fn app(
         .wrap(sign_in_middleware(&state))
         .wrap(from_fn(refuse_cross_site))
         .wrap(from_fn(error_responses::as_page))
+        .wrap(from_fn(apply_theme))
         .wrap(from_fn(compress_page));
     App::new()
         .configure(|config| state.provide(config))

@@ -17,7 +17,7 @@ use crate::{
     questions::question_pages,
     sessions::{erasure_pages, import_pages, rejected_lines_download, session_list_pages},
     usage::usage_pages,
-    web::page::see_other,
+    web::{page::see_other, theme},
 };
 use FormKind::{Empty, OfClient, Plain, UploadOfClient};
 use PageAccess::{Admin, Member, Public, SignedOut};
@@ -85,8 +85,9 @@ const fn post(
 
 /// The routes of the browser, by room.
 #[rustfmt::skip]
-pub const PAGE_ROUTES: [PageRoute; 37] = [
+pub const PAGE_ROUTES: [PageRoute; 38] = [
     get("/", Public, |route| route.to(async || see_other("/sessions"))),
+    post("/theme", Public, Plain, |route| route.to(theme::choose)),
 
     // Accounts
     get("/register", SignedOut, |route| route.to(account_pages::show_register)),

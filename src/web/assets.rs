@@ -36,19 +36,33 @@ struct StaticFiles;
 #[include = "rust/src/main.rs"]
 struct ExampleFiles;
 
-/// The stylesheet of every page: one file for browsers, several to work on.
-const STYLESHEET: &str = "css/uptok.css";
-/// Its parts, in the order of the cascade.
-const STYLESHEET_PARTS: [&str; 4] =
-    ["css/tokens.css", "css/base.css", "css/layout.css", "css/components.css"];
+/// A file for browsers that is several files to work on.
+struct JoinedFile {
+    name: &'static str,
+    /// In the order in which they are joined.
+    parts: &'static [&'static str],
+    /// Removes what browsers do not need.
+    compact: fn(&str) -> String,
+}
+
+/// What every page loads. Each file costs a request with its headers.
+const JOINED_FILES: [JoinedFile; 2] = [
+    JoinedFile {
+        name: "css/uptok.css",
+        parts: &["css/tokens.css", "css/base.css", "css/layout.css", "css/components.css"],
+        compact: compact_css,
+    },
+    JoinedFile { name: "js/uptok.js", parts: &["js/theme.js", "js/forms.js"], compact: compact_script },
+];
 
 /// Address → file. The address has the first 8 hex digits of the SHA-256 of the content.
 static BY_ADDRESS: LazyLock<HashMap<String, StaticFile>> = LazyLock::new(|| {
-    let names = StaticFiles::iter().filter(|name| !STYLESHEET_PARTS.contains(&name.as_ref()));
-    let names = names.chain(ExampleFiles::iter()).map(std::borrow::Cow::into_owned);
-    let files = names.filter_map(|name| Some((read(&name)?, name)));
-    let files = files.chain([(join_stylesheet().into(), STYLESHEET.to_owned())]);
-    files.map(|(content, name)| StaticFile::new(name, content)).map(|file| (file.address(), file)).collect()
+    let is_part = |name: &str| JOINED_FILES.iter().any(|file| file.parts.contains(&name));
+    let names = StaticFiles::iter().filter(|name| !is_part(name)).chain(ExampleFiles::iter());
+    let single = names.filter_map(|name| Some((name.to_string(), read(&name)?)));
+    let joined = JOINED_FILES.iter().map(|file| (file.name.to_owned(), file.join().into()));
+    let files = single.chain(joined).map(|(name, content)| StaticFile::new(name, content));
+    files.map(|file| (file.address(), file)).collect()
 });
 
 static ADDRESSES: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
@@ -99,21 +113,31 @@ fn read(name: &str) -> Option<Bytes> {
     Some(file.data.into_owned().into())
 }
 
-/// The parts without comments and indentation.
-fn join_stylesheet() -> String {
-    let parts = STYLESHEET_PARTS.iter().filter_map(|part| read(part));
-    let css: String = parts.map(|part| remove_comments(&String::from_utf8_lossy(&part))).collect();
-    css.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .fold(String::new(), |css, line| css + line + "\n")
+impl JoinedFile {
+    fn join(&self) -> String {
+        let parts = self.parts.iter().filter_map(|part| read(part));
+        parts.map(|part| (self.compact)(&String::from_utf8_lossy(&part))).collect()
+    }
 }
 
-/// No string of the stylesheet contains what starts a comment; a test checks that.
-fn remove_comments(css: &str) -> String {
+/// Removes comments and indentation. No string of the stylesheet contains what starts a comment; a test checks that.
+fn compact_css(css: &str) -> String {
     let mut parts = css.split("/*");
     let before = parts.next().unwrap_or_default().to_owned();
-    parts.fold(before, |css, part| css + part.split_once("*/").map_or("", |(_comment, rest)| rest))
+    let rest =
+        |part: &str| part.split_once("*/").map_or_else(String::new, |(_comment, rest)| rest.to_owned());
+    trim_lines(&parts.fold(before, |css, part| css + &rest(part)))
+}
+
+/// Removes lines that are comments. The block keeps the names of one script from those of the next.
+fn compact_script(script: &str) -> String {
+    let lines = script.lines().filter(|line| !line.trim_start().starts_with("//"));
+    format!("{{\n{}}}\n", trim_lines(&lines.collect::<Vec<_>>().join("\n")))
+}
+
+fn trim_lines(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 fn compress_brotli(content: &[u8]) -> io::Result<Bytes> {
@@ -189,36 +213,47 @@ fn content_type(name: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_stylesheet_has_every_rule_and_no_comment() {
-        let css = join_stylesheet();
-
-        assert!(css.starts_with("@layer tokens, base, layout, components;"));
-        assert!(!css.contains("/*") && !css.contains("*/"));
-        for part in STYLESHEET_PARTS {
-            let source = String::from_utf8(read(part).unwrap().to_vec()).unwrap();
-            assert_eq!(source.matches("/*").count(), source.matches("*/").count(), "{part}");
-            assert!(!source.lines().any(|line| line.contains("\"/*") || line.contains("'/*")), "{part}");
-            let rules = remove_comments(&source).matches('{').count();
-            assert!(rules > 2 && rules == remove_comments(&source).matches('}').count(), "{part}");
-        }
-        let of_parts: usize = STYLESHEET_PARTS
-            .iter()
-            .map(|part| remove_comments(&String::from_utf8(read(part).unwrap().to_vec()).unwrap()))
-            .map(|css| css.matches('{').count())
-            .sum();
-        assert_eq!(css.matches('{').count(), of_parts);
+    fn source(part: &str) -> String {
+        String::from_utf8(read(part).unwrap().to_vec()).unwrap()
     }
 
     #[test]
-    fn every_part_of_the_stylesheet_is_joined() {
+    fn the_stylesheet_has_every_rule_and_no_comment() {
+        let [JoinedFile { parts, .. }, _] = JOINED_FILES;
+        let css = JOINED_FILES[0].join();
+
+        assert!(css.starts_with("@layer tokens, base, layout, components;"));
+        assert!(!css.contains("/*") && !css.contains("*/"));
+        for part in parts {
+            let source = source(part);
+            assert_eq!(source.matches("/*").count(), source.matches("*/").count(), "{part}");
+            assert!(!source.contains("\"/*") && !source.contains("'/*"), "{part}");
+            assert!(css.contains(&compact_css(&source)), "{part}");
+        }
+        assert_eq!(css.matches('{').count(), css.matches('}').count());
+    }
+
+    #[test]
+    fn every_file_of_the_stylesheet_is_joined() {
         let in_folder = StaticFiles::iter().filter(|name| name.starts_with("css/"));
         let mut in_folder: Vec<_> = in_folder.map(std::borrow::Cow::into_owned).collect();
-        let mut joined = STYLESHEET_PARTS.to_vec();
+        let mut joined = JOINED_FILES[0].parts.to_vec();
         in_folder.sort();
         joined.sort_unstable();
 
         assert_eq!(in_folder, joined);
+    }
+
+    /// A line of a text that spans lines could look like a comment.
+    #[test]
+    fn no_text_of_a_joined_script_spans_lines() {
+        for part in JOINED_FILES[1].parts {
+            assert!(source(part).lines().all(|line| line.matches('`').count() % 2 == 0), "{part}");
+        }
+        assert_eq!(
+            compact_script("// a\nconst x = 1; // b\n\n  f(x);\n"),
+            "{\nconst x = 1; // b\nf(x);\n}\n"
+        );
     }
 
     #[test]

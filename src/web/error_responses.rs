@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{
     page::{LayoutUser, NavSection, PageLayout},
-    request_log,
+    request_log, theme,
 };
 use crate::error::{AppError, FieldError};
 
@@ -81,7 +81,10 @@ async fn render_errors<B: MessageBody + 'static>(
         Err(mut error) => {
             let problem =
                 ProblemDetails::new(Some(&error), error.as_response_error().status_code(), request_id);
-            error.add_response_mapper(move |response| render(response, &problem, None));
+            let theme = theme::current();
+            error.add_response_mapper(move |response| {
+                theme::with_theme(theme, || render(response, &problem, None))
+            });
             Err(error)
         }
     }

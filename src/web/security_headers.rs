@@ -15,8 +15,8 @@ use super::page::PublicSite;
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// API responses are never shown as documents.
-const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+/// Responses of the API and static files are never shown as documents.
+const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /// Sets the headers, but keeps a `Cache-Control` that the handler has set.
 ///
@@ -29,15 +29,16 @@ pub async fn set_security_headers(
     // The path as the routes see it: `/%61pi` is `/api`.
     let path = request.match_info().as_str();
     let is_api = path == "/api" || path.starts_with("/api/");
+    let policy = if is_api || path.starts_with("/static/") { FILE_POLICY } else { PAGE_POLICY };
     let is_https = request.app_data::<Data<PublicSite>>().is_some_and(|site| site.is_https);
     match next.call(request).await {
         Ok(mut response) => {
-            add(response.headers_mut(), is_api, is_https);
+            add(response.headers_mut(), policy, is_api, is_https);
             Ok(response)
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
-                add(response.headers_mut(), is_api, is_https);
+                add(response.headers_mut(), policy, is_api, is_https);
                 response
             });
             Err(error)
@@ -45,10 +46,10 @@ pub async fn set_security_headers(
     }
 }
 
-fn add(headers: &mut HeaderMap, is_api: bool, is_https: bool) {
+fn add(headers: &mut HeaderMap, policy: &'static str, is_api: bool, is_https: bool) {
     let mut set =
         |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_SECURITY_POLICY, if is_api { API_POLICY } else { PAGE_POLICY });
+    set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     // `no-referrer` would make browsers send `Origin: null` with our own forms.

@@ -25,5 +25,6 @@ mod serve;
 mod sessions;
 mod settings;
 mod support;
+mod theme;
 mod usage;
 mod weight;

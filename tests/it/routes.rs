@@ -173,6 +173,7 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
             ("email", owner.email.clone()),
             ("question", text("How are sessions sorted?")),
         ],
+        "/theme" => vec![("theme", text("dark"))],
         "/sessions/erase" => vec![("shopperId", text("S-77"))],
         "/sessions/imports/{import_id}/columns" => vec![("column0", text("externalId"))],
         "/settings/api-keys" => vec![("name", text("phone")), ("formNonce", text("nonce"))],
@@ -404,7 +405,7 @@ fn only_these_forms_name_no_client() {
     let is_without = |route: &PageRoute| matches!(route.method, PageMethod::Post(form) if !matches!(form, FormKind::OfClient | FormKind::UploadOfClient));
     let paths: Vec<_> =
         PAGE_ROUTES.iter().filter(|route| is_without(route)).map(|route| route.path).collect();
-    assert_eq!(paths, ["/register", "/login", "/logout", "/questions"]);
+    assert_eq!(paths, ["/theme", "/register", "/login", "/logout", "/questions"]);
 }
 
 #[actix_web::test]

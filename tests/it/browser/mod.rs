@@ -5,6 +5,7 @@ mod back_forward_cache;
 mod keyboard;
 mod markup;
 mod origins;
+mod theme;
 mod walk;
 mod whole_key;
 

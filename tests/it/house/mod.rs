@@ -1,8 +1,10 @@
 //! Checks of the repository: layout, documents, licences and migrations.
 
 mod docs;
+mod icons;
 mod imports;
 mod layout;
 mod licences;
 mod migration_rules;
 mod migrations;
+mod styles;
