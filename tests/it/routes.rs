@@ -12,6 +12,7 @@ use uptok::{
 use crate::support::{Reply, TestApp, Visitor, test_app::PASSWORD};
 
 mod hostile;
+mod markup;
 
 /// A user who owns one of everything that a path can refer to.
 struct Owner {

@@ -3,6 +3,7 @@
 mod accessibility;
 mod back_forward_cache;
 mod keyboard;
+mod lighthouse;
 mod markup;
 mod origins;
 mod theme;
