@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test bench clients fmt lint
+.PHONY: help run test bench screenshots clients fmt lint
 
 # rustup installs cargo here; a terminal opened before that does not have it on its PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -17,7 +17,11 @@ test: ## Run all checks: format, lints, tests, including those in a real browser
 
 bench: ## Measure exports under load
 	@bin/setup bench
+	@bin/npm-packages tests/browser
 	cargo bench --locked --bench export
+
+screenshots: ## Take the pictures of README and docs again
+	@bin/screenshots
 
 clients: ## Generate clients with openapi-generator, compile and run them
 	@bin/clients

@@ -102,6 +102,24 @@ impl Drop for TempDirectory {
     }
 }
 
+pub(crate) fn connect(url: &str) -> anyhow::Result<PgConnection> {
+    Ok(PgConnection::establish(url)?)
+}
+
+/// Makes the keys of the client look used within the last days.
+pub(crate) fn use_keys(connection: &mut PgConnection, client: &ClientId) -> anyhow::Result<()> {
+    for sql in [
+        "insert into key_last_uses (client_id, public_key, used_at, address, user_agent) \
+         select client_id, public_key, now(), '203.0.113.24', 'warehouse-sync/2.4' from api_keys where client_id = $1",
+        "insert into key_usage (client_id, public_key, hour, endpoint, status_class, requests) \
+         select client_id, public_key, date_trunc('hour', now()) - make_interval(hours => n), 'GET /api/sessions', 2, 8 \
+         from api_keys, generate_series(0, 99) n where client_id = $1",
+    ] {
+        sql_query(sql).bind::<Text, _>(client.as_str()).execute(connection)?;
+    }
+    Ok(())
+}
+
 /// Migrates the database at `url` and generates sessions. A million take about a minute.
 pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<MeasuredClient> {
     Db::migrate(url)?;
@@ -131,8 +149,8 @@ pub(crate) fn fill(url: &str, sessions: u32) -> anyhow::Result<MeasuredClient> {
     sql_query("vacuum analyze").execute(&mut connection)?;
     sql_query("checkpoint").execute(&mut connection)?;
     let recording_client = add_client(&mut connection, "Recording Store")?;
-    let (recorder, _) = add_key(&mut connection, recording_client, Scope::SessionsWrite)?;
-    let (key, credentials) = add_key(&mut connection, client, Scope::SessionsRead)?;
+    let (recorder, _) = add_key(&mut connection, recording_client, "bench", Scope::SessionsWrite)?;
+    let (key, credentials) = add_key(&mut connection, client, "bench", Scope::SessionsRead)?;
     Ok(MeasuredClient { key, recorder, credentials, sessions })
 }
 
@@ -145,13 +163,14 @@ fn add_client(connection: &mut PgConnection, company: &str) -> anyhow::Result<Cl
     accounts::add_user(connection, &trail(), &owner, ClientToJoin::Company(&name), accounts::Role::Owner)
 }
 
-fn trail() -> AuditContext {
+pub(crate) fn trail() -> AuditContext {
     AuditContext::new(&ChainKey::new(&InstallationSecret::new(SECRET.into())), Actor::CommandLine)
 }
 
-fn add_key(
+pub(crate) fn add_key(
     connection: &mut PgConnection,
     client: ClientId,
+    name: &str,
     scope: Scope,
 ) -> anyhow::Result<(ClientKey, KeyCredentials)> {
     let key = ClientKey::generate();
@@ -171,7 +190,7 @@ fn add_key(
     let manager = KeyChangeActor { client: credentials.client.clone(), context: trail() };
     // 0 means no rate limit, which would otherwise cap the measured rate.
     let rights = KeyRights { scopes: vec![scope], requests_per_minute: "0".parse()?, ..KeyRights::default() };
-    let plan = KeySpec { name: "bench".parse()?, lifetime: KeyLifetime::Never, rights };
+    let plan = KeySpec { name: name.parse()?, lifetime: KeyLifetime::Never, rights };
     api_keys::create(connection, &manager, &plan, &new)?;
     Ok((key, credentials))
 }

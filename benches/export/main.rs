@@ -9,6 +9,7 @@ mod import;
 mod load;
 mod memory;
 mod metering;
+mod pages;
 mod process;
 mod procfs;
 mod report;
@@ -28,6 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use database::BenchDatabase;
 use load::{LoadTest, LoadTools};
+use pages::PageLoad;
 use report::Report;
 use scenario::{Metric, Scenario, Threshold};
 use server::{PAGE_CACHE_OFF, ServerProcess};
@@ -93,13 +95,17 @@ async fn bench() -> anyhow::Result<()> {
     server.check_when_ready(&measured_client.key, settings.sessions).await?;
     measure_scenarios(&load, &server, &settings, Scenario::cached(&measured_client), &mut report).await?;
     report.add_metric(memory_metric(&server, "MiB of server memory after the run, page cache on", 128.0)?);
+    print_line("Measuring pages")?;
+    let page_load = PageLoad::start(&database, &server).await?;
+    report.add_metric(page_load.measure_api_keys().await?);
+    let lighthouse_report = page_load.run_lighthouse().await?;
     drop(server);
     print_line("Measuring the cost of counting requests")?;
     report.metering = Some(metering::measure(&database, &measured_client, &load, &settings).await?);
     print_line("Measuring the import")?;
     let client = measured_client.credentials.client.as_str();
     let import_result = import::measure(&database, client, settings.sessions).await?;
-    print_line(&format!("\n{report}\n\n{import_result}\n"))?;
+    print_line(&format!("\n{report}\n\n{import_result}\n\n{lighthouse_report}\n"))?;
     memory::measure(&database, &measured_client, &load, 2 * settings.seconds).await
 }
 
