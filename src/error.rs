@@ -61,6 +61,12 @@ impl FieldErrors {
         self.0.iter().find(|error| error.field == field).map(|error| error.message.as_ref())
     }
 
+    /// The field that was added first.
+    #[must_use]
+    pub fn first_field(&self) -> Option<&str> {
+        self.0.first().map(|error| error.field.as_ref())
+    }
+
     /// `value`, unless a field was wrong.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ use crate::{
         body::FormFields,
         client_address::{client_address, rate_limit_address},
         form::FormState,
+        message::Message,
         page::{NavSection, PageLayout, respond, see_other},
         time,
     },

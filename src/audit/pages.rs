@@ -130,7 +130,8 @@ pub(crate) async fn index(
         pager: query.address.pager(&page, |record| record.sequence.to_string()),
         form: query.form,
     };
-    respond(StatusCode::OK, &page)
+    let is_wrong = page.form.is_wrong();
+    respond(if is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &page)
 }
 
 /// The filtered log as a CSV file.

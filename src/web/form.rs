@@ -43,6 +43,12 @@ impl FormState {
         self.errors.message(name)
     }
 
+    /// Whether the field is the first one with an error. It gets the focus, so add errors in the order of the form.
+    #[must_use]
+    pub fn is_first_wrong(&self, name: &str) -> bool {
+        self.errors.first_field() == Some(name)
+    }
+
     /// Whether any field has an error.
     #[must_use]
     pub fn is_wrong(&self) -> bool {

@@ -14,6 +14,7 @@ pub mod format;
 pub mod health;
 pub mod icon;
 pub mod list;
+pub mod message;
 pub(crate) mod multipart;
 pub(crate) mod number;
 pub mod page;

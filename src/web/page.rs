@@ -1,11 +1,14 @@
 //! The layout of pages, and responses that show or redirect to one.
 
+use std::any::Any;
+
 use actix_web::{
     HttpResponse,
     http::{StatusCode, header::LOCATION},
 };
 use askama::Template;
 
+use super::message::Message;
 use crate::error::AppError;
 
 /// The public address of this installation.
@@ -59,7 +62,7 @@ pub struct PageLayout {
     /// `None` if nobody is signed in.
     pub visitor: Option<LayoutUser>,
     /// A message that the previous page left, shown once.
-    pub flash: Option<String>,
+    pub flash: Option<Message>,
 }
 
 impl PageLayout {
@@ -75,6 +78,12 @@ impl PageLayout {
         self.visitor.as_ref().is_some_and(|visitor| visitor.may_manage)
     }
 
+    /// Whether the previous page left an error, for the title.
+    #[must_use]
+    pub fn has_error(&self) -> bool {
+        self.flash.as_ref().is_some_and(Message::is_error)
+    }
+
     /// Whether `section` is the current one, for `aria-current`.
     #[must_use]
     pub fn is_current(&self, section: NavSection) -> bool {
@@ -82,12 +91,14 @@ impl PageLayout {
     }
 }
 
-/// Renders the page.
+/// Renders the page. If the status is an error, the title says so, because screen readers read it first.
 ///
 /// # Errors
 /// [`AppError::Broken`] if rendering fails.
 pub fn respond(status: StatusCode, page: &impl Template) -> Result<HttpResponse, AppError> {
-    let html = page.render().map_err(AppError::broken)?;
+    let is_refused: &dyn Any = &(status.is_client_error() || status.is_server_error());
+    // A runtime value, so that no page can forget it: `templates/layouts/page.html` reads it.
+    let html = page.render_with_values(&("is_refused", is_refused)).map_err(AppError::broken)?;
     Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html))
 }
 

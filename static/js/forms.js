@@ -11,6 +11,9 @@ function unlock(form) {
   }
 }
 
+// A refused form: go to what has to be corrected.
+document.querySelector("main [aria-invalid=true]")?.focus();
+
 addEventListener("submit", (event) => {
   const form = event.target;
   if (submittedForms.has(form)) {

@@ -12,7 +12,10 @@ use crate::{
     audit::{Actor, AuditContext},
     error::AppError,
     ids::ClientId,
-    web::page::{LayoutUser, NavSection, PageLayout},
+    web::{
+        message::Message,
+        page::{LayoutUser, NavSection, PageLayout},
+    },
 };
 
 /// Entry of the session state with the [`SignInRow`].
@@ -118,7 +121,7 @@ impl SignedIn {
 pub struct MaybeSignedIn {
     /// `None` if the visitor is not signed in.
     pub signed_in: Option<SignedIn>,
-    flash: Option<String>,
+    flash: Option<Message>,
 }
 
 impl MaybeSignedIn {
@@ -154,7 +157,7 @@ impl FromRequest for MaybeSignedIn {
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let session = request.get_session();
         let signed_in = SignedIn::from_request_state(request);
-        let flash = session.get::<String>(FLASH).ok().flatten();
+        let flash = session.get::<Message>(FLASH).ok().flatten();
         if flash.is_some() {
             session.remove(FLASH);
         }
@@ -196,10 +199,10 @@ pub fn sign_in(
     session.insert(SIGNED_IN, row).map_err(AppError::broken)
 }
 
-/// Shows a message once, on the next page.
+/// Shows a message once, on the next page. Plain text is a success.
 ///
 /// # Errors
 /// [`AppError::Broken`] if the session state cannot be written.
-pub fn flash(session: &Session, message: &str) -> Result<(), AppError> {
-    session.insert(FLASH, message).map_err(AppError::broken)
+pub fn flash(session: &Session, message: impl Into<Message>) -> Result<(), AppError> {
+    session.insert(FLASH, message.into()).map_err(AppError::broken)
 }

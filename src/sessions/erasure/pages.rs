@@ -15,6 +15,7 @@ use crate::{
         body::FormFields,
         form::FormState,
         format::grouped,
+        message::Message,
         page::{NavSection, PageLayout, respond, see_other},
     },
 };
@@ -83,7 +84,7 @@ pub(crate) async fn submit(
     if fields.get("confirm").is_some() {
         let context = signed_in.audit_context();
         let count = db.run(move |connection| store::erase(connection, &context, &client, &shopper)).await?;
-        flash(&cookie, &erased_message(count))?;
+        flash(&cookie, erased_message(count))?;
         return Ok(see_other("/sessions"));
     }
     let counted = shopper.clone();
@@ -101,11 +102,11 @@ pub(crate) async fn submit(
     show(StatusCode::OK, &signed_in, layout, form, Some(preview))
 }
 
-fn erased_message(count: usize) -> String {
+fn erased_message(count: usize) -> Message {
     match count {
-        0 => "Nothing was left to erase.".to_owned(),
-        1 => "What 1 session told of the shopper is erased.".to_owned(),
-        _ => format!("What {count} sessions told of the shopper is erased."),
+        0 => Message::warning("Nothing was left to erase."),
+        1 => Message::success("What 1 session told of the shopper is erased."),
+        _ => Message::success(format!("What {count} sessions told of the shopper is erased.")),
     }
 }
 

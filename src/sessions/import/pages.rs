@@ -29,6 +29,7 @@ use crate::{
     web::{
         body::FormFields,
         format::{byte_size, grouped},
+        message::Message,
         page::{NavSection, PageLayout, respond, see_other},
         time::DisplayTime,
         upload::{MultipartFile, UploadRequest},

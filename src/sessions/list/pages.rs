@@ -112,7 +112,8 @@ pub(crate) async fn index(
         share: share.flatten(),
         form: query.form,
     };
-    respond(StatusCode::OK, &page)
+    let is_wrong = page.form.is_wrong();
+    respond(if is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &page)
 }
 
 fn list_request(query: &SessionListQuery, now: DateTime<Utc>) -> SessionListCriteria {
