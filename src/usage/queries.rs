@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use diesel::{
     prelude::*,
     sql_query,
-    sql_types::{BigInt, Bool, Inet, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{BigInt, Bool, Date, Inet, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use ipnet::IpNet;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     ids::{ClientId, PublicKey},
     schema::api_keys,
+    web::time::midnight,
 };
 
 /// Number of keys in the list of those used most.
@@ -103,6 +104,43 @@ impl From<KeyUseRow> for KeyActivity {
         let last = LastUse { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent };
         Self { last: Some(last), requests_last_day: row.last_day, requests_last_week: row.last_week }
     }
+}
+
+/// Number of days in [`load_daily_requests`].
+const DAYS: u32 = 30;
+
+/// The requests with a key on a day in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct DailyRequests {
+    #[diesel(sql_type = Date)]
+    pub day: NaiveDate,
+    #[diesel(sql_type = BigInt)]
+    pub requests: i64,
+}
+
+/// The requests with a key on each of the last 30 days, oldest first, including `today`.
+///
+/// # Errors
+/// If the database fails.
+pub fn load_daily_requests(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    key: &PublicKey,
+    today: NaiveDate,
+) -> QueryResult<Vec<DailyRequests>> {
+    let days: Vec<NaiveDate> =
+        (0..DAYS).rev().filter_map(|ago| today.checked_sub_days(Days::new(ago.into()))).collect();
+    let since = days.first().copied().unwrap_or(today);
+    let counts: Vec<DailyRequests> = sql_query(
+        "select (hour at time zone 'UTC')::date as day, sum(requests)::bigint as requests \
+         from key_usage where client_id = $1 and public_key = $2 and hour >= $3 group by 1",
+    )
+    .bind::<Text, _>(client)
+    .bind::<Text, _>(key)
+    .bind::<Timestamptz, _>(midnight(since))
+    .load(connection)?;
+    let requests_on = |day| counts.iter().find(|count| count.day == day).map_or(0, |count| count.requests);
+    Ok(days.into_iter().map(|day| DailyRequests { day, requests: requests_on(day) }).collect())
 }
 
 #[derive(Clone, Debug)]

@@ -24,6 +24,7 @@ pub mod response_body;
 pub mod same_origin;
 pub mod security_headers;
 pub mod theme;
+pub mod sparkline;
 pub mod throttle;
 pub mod time;
 pub(crate) mod time_parser;

@@ -24,6 +24,8 @@ impl From<DateTime<Utc>> for DisplayTime {
 pub struct RelativeTime {
     /// `3 minutes ago`.
     pub text: String,
+    /// `3 min ago`, for tables.
+    pub short: String,
     pub exact: DisplayTime,
 }
 
@@ -40,7 +42,12 @@ impl RelativeTime {
             1440..43_200 => ago(minutes / 1440, "day"),
             _ => then.format("on %-d %b %Y").to_string(),
         };
-        Self { text, exact: then.into() }
+        let short = match minutes {
+            1..60 => format!("{minutes} min ago"),
+            60..1440 => format!("{} h ago", minutes / 60),
+            _ => text.trim_start_matches("on ").to_owned(),
+        };
+        Self { text, short, exact: then.into() }
     }
 }
 
@@ -108,5 +115,8 @@ mod tests {
             "on 3 Nov 2026",
         ];
         assert_eq!(texts, expected);
+        let short = [0, 120, 7200, 172_800, 2_592_000]
+            .map(|seconds| RelativeTime::new(then, then + chrono::TimeDelta::seconds(seconds)).short);
+        assert_eq!(short, ["just now", "2 min ago", "2 h ago", "2 days ago", "3 Nov 2026"]);
     }
 }
