@@ -132,10 +132,10 @@ fn parse_registration(
 ) -> Option<(DisplayName, DisplayName, EmailAddress, NewPassword)> {
     let [name, company, email] = ["name", "company", "email"].map(|field| fields.text(field));
     let about = [name, company, email];
-    let password = form.check("password", NewPassword::parse(fields.text("password"), &about));
     let name = form.check("name", name.parse());
     let company = form.check("company", company.parse());
     let email = form.check("email", email.parse());
+    let password = form.check("password", NewPassword::parse(fields.text("password"), &about));
     Some((name?, company?, email?, password?))
 }
 

@@ -145,6 +145,17 @@ impl KeyStatus {
         }
     }
 
+    /// The word on pages.
+    #[must_use]
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Expiring => "Expiring",
+            Self::Replaced => "Replaced",
+            Self::Expired => "Expired",
+        }
+    }
+
     /// Returns `None` if there is no such status.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

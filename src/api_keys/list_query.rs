@@ -139,8 +139,8 @@ impl KeySort {
         match self {
             Self::Newest => "Newest first",
             Self::Oldest => "Oldest first",
-            Self::Name => "By name",
-            Self::Expiry => "Ends soonest",
+            Self::Name => "Name",
+            Self::Expiry => "Expires soonest",
         }
     }
 

@@ -29,6 +29,15 @@ impl Scope {
     /// Every scope, in the order of the form.
     pub const ALL: [Self; 3] = [Self::SessionsRead, Self::SessionsWrite, Self::KeysManage];
 
+    /// What a key with this scope may do, for the form.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::SessionsRead => "Read sessions",
+            Self::SessionsWrite => "Record sessions",
+            Self::KeysManage => "Manage API keys",
+        }
+    }
+
     /// The scopes as one text.
     pub(crate) fn join(scopes: &[Self], separator: &str) -> String {
         scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(separator)

@@ -11,8 +11,8 @@ function unlock(form) {
   }
 }
 
-// A refused form: go to what has to be corrected.
-document.querySelector("main [aria-invalid=true]")?.focus();
+// Most pages say what gets the focus; on the others it is what has to be corrected.
+if (!document.querySelector("[autofocus]")) document.querySelector("main [aria-invalid=true]")?.focus();
 
 addEventListener("submit", (event) => {
   const form = event.target;

@@ -1,4 +1,8 @@
-// Copies a newly created key, and removes it when the visitor leaves the page.
+// Copies a newly created key, and removes it when the user leaves the page.
+
+// The browser would send the form again for Back and Reload, so the page gets the address of the list.
+const address = document.querySelector("[data-address]")?.dataset.address;
+if (address) history.replaceState(null, "", address);
 
 const box = document.querySelector("[data-whole-key]");
 const text = box?.querySelector("[data-whole-key-text]");
@@ -18,6 +22,7 @@ async function copy() {
 
 if (box) {
   button.hidden = false;
+  button.focus();
   button.addEventListener("click", async () => {
     const isCopied = await copy();
     if (isCopied) getSelection().removeAllRanges();

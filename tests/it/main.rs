@@ -17,6 +17,7 @@ mod db;
 mod examples;
 mod guide;
 mod house;
+mod messages;
 mod questions;
 mod reverse_proxy;
 mod routes;

@@ -18,12 +18,14 @@ use crate::{
     usage,
     web::{
         body::FormFields,
+        message::Message,
         page::{NavSection, PageLayout, respond, see_other},
     },
 };
 
 /// Maximum number of keys that are deleted at once.
 const KEYS_MAX: usize = 100;
+const ALREADY_DELETED: &str = "These keys had already been deleted.";
 
 #[derive(Template)]
 #[template(path = "api_keys/bulk_delete.html")]
@@ -45,7 +47,7 @@ impl BulkDeletePage {
     }
 }
 
-/// Asks for confirmation. Each ticked box is a `key` in the query.
+/// Asks for confirmation. Each selected key is a `key` in the query.
 pub(crate) async fn confirm_delete(
     request: HttpRequest,
     visitor: MaybeSignedIn,
@@ -55,13 +57,13 @@ pub(crate) async fn confirm_delete(
     let (signed_in, layout) = visitor.required("Delete API keys", NavSection::ApiKeys)?;
     signed_in.require_admin(ADMINS_ONLY)?;
     let pairs = form_urlencoded::parse(request.query_string().as_bytes());
-    let ticked: Vec<String> =
+    let selected: Vec<String> =
         pairs.filter(|(name, _)| name == "key").map(|(_, value)| value.into_owned()).collect();
-    if ticked.is_empty() {
-        flash(&session, "No key is ticked. Tick those to be deleted.")?;
+    if selected.is_empty() {
+        flash(&session, Message::error("No key is selected. Select the keys to delete."))?;
         return Ok(see_other(INDEX));
     }
-    let keys = parse_public_keys(ticked.iter().map(String::as_str))?;
+    let keys = parse_public_keys(selected.iter().map(String::as_str))?;
     let client = signed_in.client();
     let (keys, usage) = db
         .run(move |connection| {
@@ -73,7 +75,7 @@ pub(crate) async fn confirm_delete(
         })
         .await?;
     if keys.is_empty() {
-        flash(&session, "These keys were deleted already.")?;
+        flash(&session, Message::warning(ALREADY_DELETED))?;
         return Ok(see_other(INDEX));
     }
     let row = |key: crate::api_keys::ApiKey| {
@@ -96,11 +98,13 @@ pub(crate) async fn delete(
     let deleted = db.run(move |connection| service::delete_all(connection, &actor, &keys)).await?;
     let now = deleted.iter().filter(|it| matches!(it, KeyDeletion::Now(_))).count();
     let message = match now {
-        0 => "These keys were deleted already.".to_owned(),
-        1 => "1 key is deleted. Programs that use it are refused from now on.".to_owned(),
-        now => format!("{now} keys are deleted. Programs that use them are refused from now on."),
+        0 => Message::warning(ALREADY_DELETED),
+        1 => Message::success("1 key was deleted. Programs that use it are refused from now on."),
+        now => Message::success(format!(
+            "{now} keys were deleted. Programs that use them are refused from now on."
+        )),
     };
-    flash(&session, &message)?;
+    flash(&session, message)?;
     Ok(see_other(INDEX))
 }
 

@@ -28,7 +28,7 @@ impl KeyForm {
             .keep("expiresOn", fields.text("expiresOn"))
             .keep("requestsPerMinute", &or("requestsPerMinute", &RequestsPerMinute::DEFAULT.to_string()))
             .keep("allowedNetworks", fields.text("allowedNetworks"));
-        Self { state, scopes: ticked_scopes(fields) }
+        Self { state, scopes: selected_scopes(fields) }
     }
 
     /// Reads a form that changes a key. Missing fields keep the values of the key.
@@ -40,10 +40,10 @@ impl KeyForm {
             .keep("requestsPerMinute", &or_before("requestsPerMinute"))
             .keep("allowedNetworks", &or_before("allowedNetworks"));
         if state.value("requestsPerMinute").trim().is_empty() {
-            state = state.refuse("requestsPerMinute", "Say how many. 0 means no limit.");
+            state = state.refuse("requestsPerMinute", "Enter a number. 0 means no limit.");
         }
         let has_boxes = sent("chooseScopes").is_some();
-        Self { state, scopes: if has_boxes { ticked_scopes(fields) } else { before.scopes } }
+        Self { state, scopes: if has_boxes { selected_scopes(fields) } else { before.scopes } }
     }
 
     /// The form with the present rights of the key.
@@ -68,7 +68,7 @@ impl KeyForm {
     fn lifetime(&mut self) -> Option<KeyLifetime> {
         let (expires, day) = (self.state.value("expires"), self.state.value("expiresOn"));
         if expires != "date" && !day.is_empty() {
-            let message = "You gave a day: choose “at the end of” for it, or clear it.";
+            let message = "Choose “On” to use this date, or clear it.";
             return self.state.check::<KeyLifetime, _>("expiresOn", Err(message));
         }
         let field = if expires == "date" { "expiresOn" } else { "expires" };
@@ -78,15 +78,14 @@ impl KeyForm {
 
     /// Returns `None` and keeps the errors if any field is wrong.
     pub(crate) fn rights(&mut self) -> Option<KeyRights> {
+        if self.scopes.is_empty() {
+            self.state.check::<(), _>("scopes", Err("Select at least one scope."));
+        }
         let requests_per_minute = self.state.value("requestsPerMinute").parse();
         let networks = self.state.value("allowedNetworks").parse();
         let requests_per_minute = self.state.check("requestsPerMinute", requests_per_minute);
         let networks = self.state.check("allowedNetworks", networks);
-        if self.scopes.is_empty() {
-            self.state.check::<(), _>("scopes", Err("Choose at least one."));
-            return None;
-        }
-        if self.state.error("requestsPerMinute").is_some() {
+        if self.state.error("scopes").is_some() || self.state.error("requestsPerMinute").is_some() {
             return None;
         }
         Some(KeyRights {
@@ -103,9 +102,9 @@ impl KeyForm {
         true
     }
 
-    /// Each scope, and whether its box is ticked.
-    pub(crate) fn scope_boxes(&self) -> [(&'static str, bool); Scope::ALL.len()] {
-        Scope::ALL.map(|scope| (scope.as_str(), self.scopes.contains(&scope)))
+    /// Each scope, and whether its box is checked.
+    pub(crate) fn scope_boxes(&self) -> [(Scope, bool); Scope::ALL.len()] {
+        Scope::ALL.map(|scope| (scope, self.scopes.contains(&scope)))
     }
 
     /// Whether this radio button of the lifetime is chosen.
@@ -129,8 +128,8 @@ impl Default for KeyForm {
     }
 }
 
-/// The ticked boxes. A form without boxes, as a program may send it, means a key that reads.
-fn ticked_scopes<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Vec<Scope> {
+/// The selected scopes. A form without boxes, as a program may send it, means a key that reads.
+fn selected_scopes<const LIMIT: usize>(fields: &FormFields<LIMIT>) -> Vec<Scope> {
     if fields.get("chooseScopes").is_none() {
         return vec![Scope::SessionsRead];
     }

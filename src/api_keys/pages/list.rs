@@ -24,6 +24,7 @@ use crate::{
         body::FormFields,
         compression::mark_secret,
         format::grouped,
+        message::Message,
         page::{NavSection, PageLayout, respond, see_other},
     },
 };
@@ -32,7 +33,9 @@ pub(crate) const INDEX: &str = "/settings/api-keys";
 /// Maximum size of a form about keys, in bytes.
 pub(crate) const FORM_LIMIT: usize = 16 * 1024;
 pub(crate) const ADMINS_ONLY: &str =
-    "Only owners and admins of the client make, change, replace and delete API keys.";
+    "Only owners and admins can create, change, replace and delete API keys.";
+const ALREADY_SENT: &str = "This form has already created a key, which is not shown again. If you have not copied it, replace \
+     it: you get a new key with the same name.";
 
 #[derive(Template)]
 #[template(path = "api_keys/list.html")]
@@ -43,10 +46,10 @@ struct KeyListPage {
     form: KeyForm,
     form_nonce: String,
     may_manage: bool,
-    /// Message about a key that was just created.
-    made: Option<String>,
-    /// The form was sent twice. It created one key, which cannot be shown again.
-    is_repeat: bool,
+    /// The result of the form.
+    message: Option<Message>,
+    /// Whether the table shows a whole key, which leaves no room for its other columns.
+    has_new_key: bool,
     query: KeyListQuery,
     total: String,
     newer: Option<String>,
@@ -64,7 +67,7 @@ impl KeyListPage {
     }
 }
 
-/// What the list shows besides the keys: a refused form, or a new key.
+/// What the list shows besides the keys: a refused form, a new key, or that the form was sent before.
 #[derive(Default)]
 struct KeyFormOutcome {
     form: KeyForm,
@@ -108,22 +111,28 @@ async fn show_list(
             Ok::<_, AppError>((page, expiring, usage))
         })
         .await?;
-    let (new_key, made) = outcome.new_key.map(|new| (new.key, new.message)).unzip();
+    let (new_key, ready) = outcome.new_key.map(|new| (new.key, new.message)).unzip();
     let total = page.total;
     let (newer, older) = page_links(&outcome.query, &page);
     let row = |key: crate::api_keys::ApiKey| {
         let used = usage.get(&key.public_key);
         KeyView::new(key, used).with_whole_key(new_key.as_ref())
     };
+    let keys: Vec<KeyView> = page.keys.into_iter().map(row).collect();
+    let message = if outcome.is_repeat {
+        Some(Message::warning(ALREADY_SENT))
+    } else {
+        ready.map(|ready| Message::success(new_key_text(&ready, &keys)))
+    };
     let page = KeyListPage {
         layout,
-        keys: page.keys.into_iter().map(row).collect(),
+        keys,
         client_id: signed_in.client().to_string(),
         form: outcome.form,
         form_nonce: generate_form_nonce(),
         may_manage: signed_in.is_admin(),
-        made,
-        is_repeat: outcome.is_repeat,
+        message,
+        has_new_key: new_key.is_some(),
         query: outcome.query,
         total: grouped(total),
         newer,
@@ -132,6 +141,12 @@ async fn show_list(
         expiring: expiring.keys.into_iter().map(row).collect(),
     };
     respond(status, &page)
+}
+
+/// The message above a new key, which the response shows this once.
+fn new_key_text(ready: &str, keys: &[KeyView]) -> String {
+    let end = keys.iter().find(|key| key.whole_key.is_some()).map(|key| format!(" It {}.", key.end));
+    format!("{ready}{} Copy it now. It is shown only once.", end.unwrap_or_default())
 }
 
 /// Links to the pages before and after this one.

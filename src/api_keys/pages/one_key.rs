@@ -14,7 +14,7 @@ use super::{
         ADMINS_ONLY, FORM_LIMIT, INDEX, KeyToShow, generate_form_nonce, key_actor, run_change, show_new_key,
         show_repeat_or_fail,
     },
-    row::KeyView,
+    row::{KeyView, draw_sparkline},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn, flash},
@@ -28,10 +28,12 @@ use crate::{
     db::Db,
     error::AppError,
     ids::PublicKey,
-    usage,
+    usage::{self, DailyRequests},
     web::{
         body::FormFields,
+        message::Message,
         page::{NavSection, PageLayout, respond, see_other},
+        sparkline::Sparkline,
     },
 };
 
@@ -40,6 +42,7 @@ use crate::{
 struct OneKeyPage {
     layout: PageLayout,
     key: KeyView,
+    sparkline: Sparkline,
     form: KeyForm,
     may_manage: bool,
 }
@@ -58,6 +61,14 @@ struct ReplaceKeyPage {
     key: KeyView,
     form_nonce: String,
     graces: [GracePeriod; GracePeriod::ALL.len()],
+    /// The one that is preselected.
+    grace: GracePeriod,
+}
+
+impl OneKeyPage {
+    fn new(layout: PageLayout, found: FoundKey, form: KeyForm, may_manage: bool) -> Self {
+        Self { layout, key: found.row, sparkline: draw_sparkline(&found.days), form, may_manage }
+    }
 }
 
 pub(crate) async fn show(
@@ -66,10 +77,9 @@ pub(crate) async fn show(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
-    let (key, row) = find_key(&signed_in, &public_key, &db).await?;
-    let page =
-        OneKeyPage { layout, form: KeyForm::from_key(&key), key: row, may_manage: signed_in.is_admin() };
-    respond(StatusCode::OK, &page)
+    let found = find_key(&signed_in, &public_key, &db).await?;
+    let form = KeyForm::from_key(&found.key);
+    respond(StatusCode::OK, &OneKeyPage::new(layout, found, form, signed_in.is_admin()))
 }
 
 pub(crate) async fn change(
@@ -81,17 +91,16 @@ pub(crate) async fn change(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let (before, row) = find_key(&signed_in, &public_key, &db).await?;
+    let before = find_key(&signed_in, &public_key, &db).await?;
     let key = parse_public_key(&public_key)?;
-    let mut form = KeyForm::from_changes(&fields, &before);
+    let mut form = KeyForm::from_changes(&fields, &before.key);
     let Some(rights) = form.rights() else {
-        let page = OneKeyPage { layout, key: row, form, may_manage: true };
-        return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        return respond(StatusCode::UNPROCESSABLE_ENTITY, &OneKeyPage::new(layout, before, form, true));
     };
     let actor = key_actor(&signed_in);
     let changed = db.run(move |connection| service::change(connection, &actor, &key, &rights)).await?;
     let after = changed.after;
-    let message = format!("The key “{}” is changed. That holds from its next request on.", after.name);
+    let message = format!("The key “{}” was saved. The changes apply from its next request.", after.name);
     flash(&session, &message)?;
     Ok(see_other(&format!("{INDEX}/{}", after.public_key)))
 }
@@ -103,7 +112,7 @@ pub(crate) async fn confirm_delete(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Delete API key", NavSection::ApiKeys)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let (_key, key) = find_key(&signed_in, &public_key, &db).await?;
+    let key = find_key(&signed_in, &public_key, &db).await?.row;
     respond(StatusCode::OK, &DeleteKeyPage { layout, key })
 }
 
@@ -118,12 +127,15 @@ pub(crate) async fn delete(
     let actor = key_actor(&signed_in);
     let deleted = db.run(move |connection| service::delete(connection, &actor, &key)).await?;
     let message = match deleted {
-        KeyDeletion::Now(key) => {
-            format!("The key “{}” is deleted. Programs that use it are refused from now on.", key.name)
+        KeyDeletion::Now(key) => Message::success(format!(
+            "The key “{}” was deleted. Programs that use it are refused from now on.",
+            key.name
+        )),
+        KeyDeletion::Before(key) => {
+            Message::warning(format!("The key “{}” had already been deleted.", key.name))
         }
-        KeyDeletion::Before(key) => format!("The key “{}” was deleted already.", key.name),
     };
-    flash(&session, &message)?;
+    flash(&session, message)?;
     Ok(see_other(INDEX))
 }
 
@@ -135,15 +147,21 @@ pub(crate) async fn confirm_replacement(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Replace API key", NavSection::ApiKeys)?;
     signed_in.require_admin(ADMINS_ONLY)?;
-    let (_key, key) = find_key(&signed_in, &public_key, &db).await?;
+    let key = find_key(&signed_in, &public_key, &db).await?.row;
     if let Some(by) = &key.replaced_by {
-        flash(&session, &format!("This key was replaced already, by {by}."))?;
+        flash(&session, Message::warning(format!("This key has already been replaced by {by}.")))?;
         return Ok(see_other(&format!("{INDEX}/{}", key.public_key)));
     }
-    respond(
-        StatusCode::OK,
-        &ReplaceKeyPage { layout, key, form_nonce: generate_form_nonce(), graces: GracePeriod::ALL },
-    )
+    let is_used = key.used.as_ref().is_some_and(|used| used.is_of_this_week);
+    let page = ReplaceKeyPage {
+        layout,
+        key,
+        form_nonce: generate_form_nonce(),
+        graces: GracePeriod::ALL,
+        // A program that uses the key needs time to get the new one.
+        grace: if is_used { GracePeriod::Day } else { GracePeriod::None },
+    };
+    respond(StatusCode::OK, &page)
 }
 
 pub(crate) async fn replace(
@@ -183,18 +201,23 @@ fn replacement_message(old: &ApiKey) -> String {
     }
 }
 
-/// The key in the path, and how the page shows it.
-async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<(ApiKey, KeyView), AppError> {
+/// The key in the path, and how pages show it.
+struct FoundKey {
+    key: ApiKey,
+    row: KeyView,
+    days: Vec<DailyRequests>,
+}
+
+async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<FoundKey, AppError> {
     let key = parse_public_key(public_key)?;
     let client = signed_in.client();
-    let (key, usage) = db
-        .run(move |connection| {
-            let found = store::find(connection, &client, &key)?;
-            let usage = usage::load_key_use(connection, &client, &key)?;
-            Ok::<_, AppError>((found, usage))
-        })
-        .await?;
-    Ok((key.clone(), KeyView::new(key, Some(&usage))))
+    db.run(move |connection| {
+        let found = store::find(connection, &client, &key)?;
+        let usage = usage::load_key_use(connection, &client, &key)?;
+        let days = usage::load_daily_requests(connection, &client, &key, found.as_of.date_naive())?;
+        Ok::<_, AppError>(FoundKey { row: KeyView::new(found.clone(), Some(&usage)), key: found, days })
+    })
+    .await
 }
 
 fn parse_public_key(public_key: &str) -> Result<PublicKey, AppError> {

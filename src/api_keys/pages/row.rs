@@ -1,6 +1,6 @@
 //! A key as pages show it.
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 
 use crate::{
     api_keys::{
@@ -9,18 +9,24 @@ use crate::{
         list_query::COMMAND_LINE,
         rights::Scope,
     },
-    usage::KeyActivity,
+    usage::{DailyRequests, KeyActivity},
     web::{
-        format::{grouped, plural, rounded_duration},
+        format::{compact_number, grouped, plural, rounded_duration},
+        sparkline::Sparkline,
         time::{DisplayTime, RelativeTime},
     },
 };
+
+/// `23 Nov 2026`.
+const DAY_FORMAT: &str = "%-d %b %Y";
 
 pub(crate) struct KeyView {
     pub(crate) name: String,
     pub(crate) public_key: String,
     pub(crate) client_id: String,
     pub(crate) created: DisplayTime,
+    /// `23 Nov 2026`.
+    pub(crate) created_day: String,
     /// Who created it: the name of a user, a public key, or the command line.
     pub(crate) creator: String,
     pub(crate) scopes: String,
@@ -43,10 +49,14 @@ pub(crate) struct KeyUseSummary {
     pub(crate) address: String,
     /// Its `User-Agent`, if it sent one.
     pub(crate) program: Option<String>,
+    /// `2 min ago · 32 calls`, the calls of the last 7 days.
+    pub(crate) short: String,
     /// `1,204 calls in 24 h, 9,310 in 7 days`.
     pub(crate) calls: String,
     /// Whether it was used within the last 24 hours.
     pub(crate) is_recent: bool,
+    /// Whether it was used within the last 7 days.
+    pub(crate) is_of_this_week: bool,
 }
 
 impl KeyView {
@@ -60,6 +70,7 @@ impl KeyView {
             end: end_text(status, key.time_left()),
             ends_at: key.expires_at.map(DisplayTime::from),
             used: usage.and_then(|usage| KeyUseSummary::new(usage, &key)),
+            created_day: key.created_at.format(DAY_FORMAT).to_string(),
             created: key.created_at.into(),
             name: key.name.to_string(),
             public_key: key.public_key.to_string(),
@@ -88,14 +99,32 @@ impl KeyUseSummary {
         let last = usage.last.as_ref()?;
         let of_day = plural(usage.requests_last_day, "call");
         let (day, week) = (grouped(usage.requests_last_day), grouped(usage.requests_last_week));
+        let when = RelativeTime::new(last.at, key.as_of);
         Some(Self {
-            when: RelativeTime::new(last.at, key.as_of),
+            short: short_use(&when, usage.requests_last_week),
+            is_of_this_week: key.as_of - last.at < TimeDelta::days(7),
+            when,
             address: last.address.to_string(),
             program: last.user_agent.clone(),
             calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),
             is_recent: usage.requests_last_day > 0,
         })
     }
+}
+
+/// The calls are left out if there are none in the last 7 days.
+fn short_use(when: &RelativeTime, calls: i64) -> String {
+    if calls == 0 {
+        return when.short.clone();
+    }
+    format!("{} · {} {}", when.short, compact_number(calls.into()), plural(calls, "call"))
+}
+
+/// The requests of the last days.
+pub(crate) fn draw_sparkline(days: &[DailyRequests]) -> Sparkline {
+    let label = |day: NaiveDate| day.format("%-d %b").to_string();
+    let points: Vec<_> = days.iter().map(|count| (label(count.day), count.requests)).collect();
+    Sparkline::new("calls", &points)
 }
 
 fn creator_text(key: &ApiKey) -> String {
@@ -109,8 +138,8 @@ fn creator_text(key: &ApiKey) -> String {
 
 fn limit_text(requests_per_minute: i32) -> String {
     match requests_per_minute {
-        0 => "no limit".to_owned(),
-        number => format!("{} {} a minute", grouped(number), plural(number, "request")),
+        0 => "No limit".to_owned(),
+        number => format!("{} {} per minute", grouped(number), plural(number, "request")),
     }
 }
 
@@ -127,6 +156,17 @@ fn end_text(status: KeyStatus, left: Option<TimeDelta>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_use_is_one_line() {
+        let then: chrono::DateTime<chrono::Utc> = "2026-11-03T10:45:06Z".parse().unwrap();
+        let short =
+            |minutes, calls| short_use(&RelativeTime::new(then, then + TimeDelta::minutes(minutes)), calls);
+        assert_eq!(short(2, 32), "2 min ago · 32 calls");
+        assert_eq!(short(0, 1), "just now · 1 call");
+        assert_eq!(short(180, 1_250_000), "3 h ago · 1.2M calls");
+        assert_eq!(short(60 * 24 * 12, 0), "12 days ago");
+    }
 
     #[test]
     fn an_end_says_what_becomes_of_the_key() {

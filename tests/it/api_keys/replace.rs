@@ -26,7 +26,7 @@ async fn both_keys_work_until_the_grace_period_ends() {
         assert_eq!(app.export(&[("clientKey", key)]).await.status, 200);
     }
     let table = ada.get(INDEX).await.html().texts("tbody td[data-label=Status]");
-    assert_eq!(table, ["active expires in 90 days", "replaced ends in 24 hours"]);
+    assert_eq!(table, ["Active expires in 90 days", "Replaced ends in 24 hours"]);
     app.db.execute("update api_keys set expires_at = now() where replaced_by is not null");
     app.export(&[("clientKey", &old)]).await.assert_problem(401, "invalid_key");
     assert_eq!(app.export(&[("clientKey", &new)]).await.status, 200);
@@ -50,13 +50,15 @@ async fn replacement_shows_when_the_old_key_ends_and_links_its_successor() {
     let new = reply.html().text("[data-whole-key-text]");
     let page = ada.get(&key_path(&old)).await.html();
     assert_eq!(page.attribute(".facts a", "href"), key_path(&new));
-    assert_eq!(page.texts("main a[href$=delete]"), ["End now"]);
+    assert_eq!(page.texts("main a[href$=delete]"), ["Delete"]);
     assert!(page.texts("main a[href$=replacement]").is_empty(), "it is replaced once");
     let again = ada.post(&replacement_path(&old), &[("graceSeconds", "3600")]).await;
     assert_eq!(again.status, 409);
     assert!(again.body.contains(&format!("was replaced already, by {}", public_part(&new))));
     ada.get(&replacement_path(&old)).await.assert_sent_to(&key_path(&old));
-    assert!(ada.get(&key_path(&old)).await.html().text("[role=status]").contains("was replaced already"));
+    assert!(
+        ada.get(&key_path(&old)).await.html().text("[role=status]").contains("has already been replaced by")
+    );
 }
 
 #[actix_web::test]
@@ -92,7 +94,7 @@ async fn delete_page_warns_about_recent_use_and_offers_replacement() {
     let idle = ada.get(&delete_path(&key)).await.html();
     assert_eq!(
         (idle.texts(".notice-warn").len(), idle.texts(".facts dd").last().unwrap().as_str()),
-        (0, "never")
+        (0, "Never")
     );
     app.db.execute(
         "insert into key_last_uses (client_id, public_key, used_at, address, user_agent) \
@@ -105,17 +107,58 @@ async fn delete_page_warns_about_recent_use_and_offers_replacement() {
 
     let page = ada.get(&delete_path(&key)).await.html();
 
-    let warning = page.text(".notice-warn");
-    assert!(
-        warning
-            .contains("used 3 minutes ago from 203.0.113.7 (curl/8): 1,204 calls in 24 h, 1,204 in 7 days"),
-        "{warning}"
+    assert!(page.text(".notice-warn").contains("It was last used 3 minutes ago."));
+    assert_eq!(
+        page.texts(".facts dd").last().unwrap(),
+        "3 minutes ago from 203.0.113.7 (curl/8): 1,204 calls in 24 h, 1,204 in 7 days"
     );
     assert_eq!(page.attribute(".notice-warn a", "href"), replacement_path(&key));
     let cell = ada.get(INDEX).await.html().cell("laptop", "Last used");
-    assert_eq!(cell, "3 minutes ago 1,204 calls in 24 h, 1,204 in 7 days from 203.0.113.7 (curl/8)");
+    assert_eq!(cell, "3 min ago · 1,204 calls");
     app.db.execute("update api_keys set expires_at = now()");
     assert!(ada.get(&delete_path(&key)).await.html().texts(".notice-warn").is_empty(), "it is dead already");
+}
+
+#[actix_web::test]
+async fn grace_period_of_a_day_is_preselected_for_a_key_used_in_the_last_7_days() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let key = ada.generate("laptop").await;
+    app.db.execute(
+        "insert into key_last_uses (client_id, public_key, used_at, address) \
+         select client_id, public_key, now(), '203.0.113.7' from api_keys",
+    );
+    for (age, preselected) in [("6 days 23 hours", "86400"), ("7 days 1 hour", "0")] {
+        app.db.execute(&format!("update key_last_uses set used_at = now() - interval '{age}'"));
+
+        let page = ada.get(&replacement_path(&key)).await.html();
+
+        assert_eq!(page.attribute("input[name=graceSeconds][checked]", "value"), preselected, "{age}");
+    }
+}
+
+#[actix_web::test]
+async fn page_of_a_key_shows_its_status_and_its_use_on_each_of_30_days() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let key = ada.generate("laptop").await;
+    let unused = ada.get(&key_path(&key)).await.html();
+    assert_eq!(unused.text("h1"), "laptop Active");
+    assert_eq!(unused.attribute(".sparkline", "aria-label"), "0 calls in 30 days");
+    assert_eq!(unused.texts("[aria-labelledby=usage] .facts dd"), ["Never"]);
+    app.db.execute(
+        "insert into key_usage (client_id, public_key, hour, endpoint, status_class, requests) \
+         select client_id, public_key, date_trunc('hour', now()) - days * interval '1 day', 'GET /api/sessions', \
+         2, requests from api_keys, (values (0, 3), (29, 1200), (30, 5000)) counts (days, requests)",
+    );
+
+    let page = ada.get(&key_path(&key)).await.html();
+
+    assert!(
+        page.attribute(".sparkline", "aria-label").starts_with("1,203 calls in 30 days, at most 1,200 on ")
+    );
+    assert_eq!(page.texts(".sparkline rect").len(), 30);
+    assert!(page.texts(".sparkline rect title")[29].ends_with(": 3"));
 }
 
 #[actix_web::test]
@@ -132,7 +175,7 @@ async fn list_warns_about_keys_that_expire_soon() {
 
     let page = ada.get(INDEX).await.html();
 
-    assert_eq!(page.text(".notice-warn strong"), "6 keys expire within 14 days.");
+    assert_eq!(page.text(".notice-warn strong"), "6 keys expire within 14 days");
     let listed = page.texts(".notice-warn li");
     assert_eq!((listed.len(), listed[0].as_str()), (5, "key 3 expires in 24 hours. Replace the key key 3"));
     let all = ada.get(&page.attribute(".notice-warn p a", "href")).await.html();
@@ -158,13 +201,13 @@ async fn selected_keys_are_confirmed_and_deleted() {
     assert_eq!(app.export(&[("clientKey", &keys[0])]).await.status, 200, "asking deletes nothing");
     ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
     let page = ada.get(INDEX).await.html();
-    assert!(page.text("[role=status]").contains("2 keys are deleted"));
+    assert!(page.text("[role=status]").contains("2 keys were deleted"));
     assert_eq!(page.texts("tbody th"), ["b"]);
     for (key, status) in keys.iter().zip([401, 200, 401]) {
         assert_eq!(app.export(&[("clientKey", key)]).await.status, status);
     }
     ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
-    assert!(ada.get(INDEX).await.html().text("[role=status]").contains("were deleted already"));
+    assert!(ada.get(INDEX).await.html().text("[role=status]").contains("had already been deleted"));
     let with_live_key = ada.get(&format!("{confirmation_path}&key={}", public_part(&keys[1]))).await.html();
     assert_eq!(with_live_key.texts("main li bdi"), ["b"], "what somebody else deleted meanwhile is left out");
     ada.get(&confirmation_path).await.assert_sent_to(INDEX);
@@ -184,7 +227,7 @@ async fn bulk_deletion_with_a_foreign_key_deletes_nothing() {
     assert_eq!(app.export(&[("clientKey", &own)]).await.status, 200);
     assert_eq!(app.export(&[("clientKey", &foreign)]).await.status, 200);
     eve.get(&format!("{INDEX}/delete")).await.assert_sent_to(INDEX);
-    assert!(eve.get(INDEX).await.html().text("[role=status]").contains("No key is ticked"));
+    assert!(eve.get(INDEX).await.html().text("[role=alert]").contains("No key is selected"));
 }
 
 #[actix_web::test]

@@ -141,7 +141,7 @@ async fn keys_are_accessible_in_every_status() {
     inspection.visit(&page(&keys[0], ""), "replaced").await;
     inspection.visit(&page(&keys[1], ""), "to be changed").await;
     inspection.browser.run("document.querySelector('[name=requestsPerMinute]').value = 'x'").await;
-    inspection.browser.press("Save").await;
+    inspection.browser.press("Save changes").await;
     inspection.browser.see(".wrong", "").await;
     inspection.inspect("an API key, a change refused").await;
     inspection.visit(&page(&keys[1], "/delete"), "in use").await;

@@ -51,7 +51,8 @@ async fn keyboard_reaches_everything_from_login_to_deleting_a_key() {
     tab_to(&browser, ".generate button").await;
     browser.keys(Key::Enter).await;
     browser.see("[role=status]", "The key “Warehouse” is ready.").await;
-    tab_to(&browser, "[data-copy]").await;
+    assert!(has_focus(&browser, "[data-copy]").await, "Copy is next");
+    assert_focus_is_visible(&browser).await;
     browser.keys(Key::Enter).await;
     browser.see("[data-copied]", "Copied").await;
     tab_to(&browser, ".actions summary").await;

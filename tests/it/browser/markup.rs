@@ -68,7 +68,7 @@ async fn key_names_are_shown_literally() {
         assert_nothing_ran(&browser, payload).await;
 
         browser.press("Delete").await;
-        browser.see("[role=status]", &format!("The key “{payload}” is deleted.")).await;
+        browser.see("[role=status]", &format!("The key “{payload}” was deleted.")).await;
         assert_nothing_ran(&browser, payload).await;
     }
 }

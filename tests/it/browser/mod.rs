@@ -7,6 +7,8 @@ mod lighthouse;
 mod markup;
 mod origins;
 mod theme;
+mod selection;
+mod tables;
 mod walk;
 mod whole_key;
 

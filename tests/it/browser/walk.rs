@@ -18,7 +18,7 @@ async fn key_is_generated_copied_used_and_deleted() {
     browser.see("h1", "Delete this API key?").await;
     browser.press("Delete").await;
 
-    browser.see("[role=status]", "“Warehouse” is deleted").await;
+    browser.see("[role=status]", "“Warehouse” was deleted").await;
     assert_eq!(copied, key);
     assert_eq!((reply.status.as_u16(), &reply.json()["totalSessions"]), (200, &0.into()));
     assert_eq!(browser.count("tbody tr").await, 0);
@@ -45,7 +45,7 @@ async fn key_is_selected_replaced_and_deleted_without_javascript() {
     assert_eq!(app.export(&[("clientKey", &new)]).await.json()["totalSessions"], 0);
     choose_action(&browser, "Delete").await;
     browser.press("Delete").await;
-    browser.see("[role=status]", "“Warehouse” is deleted").await;
+    browser.see("[role=status]", "“Warehouse” was deleted").await;
     assert_eq!(app.export(&[("clientKey", &new)]).await.status, 401);
 }
 
@@ -55,10 +55,10 @@ async fn key_gets_a_lifetime_and_is_replaced_with_grace_without_javascript() {
     let browser = Browser::open_without_javascript().await;
 
     browser.sign_up(&app.url, "ada").await;
-    assert_eq!(browser.text(".send .hint").await, "It expires in 90 days.");
+    assert_eq!(browser.text(".send .hint").await, "Expires in 90 days");
     browser.click(".more > summary").await;
     browser.click("input[name=expires][value='30']").await;
-    assert_eq!(browser.text(".send .hint").await, "It expires in 30 days.");
+    assert_eq!(browser.text(".send .hint").await, "Expires in 30 days");
     let old = browser.generate("Warehouse").await;
     browser.see("[role=status]", "It expires in 30 days.").await;
     choose_action(&browser, "Replace").await;
@@ -72,10 +72,10 @@ async fn key_gets_a_lifetime_and_is_replaced_with_grace_without_javascript() {
     }
     browser.go(&format!("{}/settings/api-keys?status=replaced", app.url)).await;
     browser.click("input[name=key]").await;
-    browser.press("Delete selected").await;
+    browser.press("Delete selected keys").await;
     browser.see("h1", "Delete this API key?").await;
     browser.press("Delete").await;
-    browser.see("[role=status]", "1 key is deleted.").await;
+    browser.see("[role=status]", "1 key was deleted.").await;
     assert_eq!(app.export(&[("clientKey", &old)]).await.status, 401);
     assert_eq!(app.export(&[("clientKey", &new)]).await.status, 200);
 }

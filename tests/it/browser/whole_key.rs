@@ -70,24 +70,9 @@ async fn secret_is_wiped_before_the_page_enters_the_back_forward_cache() {
     assert_eq!(browser.count("body").await, 0);
 }
 
+/// The history has the list instead of the form, so Back does not ask whether to send the form again.
 #[actix_web::test]
-async fn reload_shows_no_secret_and_creates_no_second_key() {
-    let app = TestApp::start().await;
-    let browser = Browser::open().await;
-    browser.sign_up(&app.url, "ada").await;
-    let key = browser.generate("Warehouse").await;
-
-    // WebDriver's reload confirms the browser's question whether to submit the form again.
-    browser.driver().refresh().await.unwrap();
-
-    browser.see("[role=status]", "This form has made its key already.").await;
-    assert_no_secret(&browser, &key, "after a reload").await;
-    assert_eq!(browser.count("tbody tr").await, 1);
-    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
-}
-
-#[actix_web::test]
-async fn resubmitting_after_back_shows_no_secret_and_creates_no_second_key() {
+async fn back_after_generate_shows_the_list() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
@@ -96,9 +81,76 @@ async fn resubmitting_after_back_shows_no_secret_and_creates_no_second_key() {
     browser.see("h1", "Sessions").await;
 
     browser.driver().back().await.unwrap();
+
+    browser.see("tbody th", "Warehouse").await;
+    assert_no_secret(&browser, &key, "after Back").await;
+    assert_eq!(browser.count("tbody tr").await, 1);
+}
+
+#[actix_web::test]
+async fn back_after_replace_shows_the_list() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+    browser.sign_up(&app.url, "ada").await;
+    browser.generate("Warehouse").await;
+    super::choose_action(&browser, "Replace").await;
+    browser.press("Replace").await;
+    let key = browser.text("[data-whole-key-text]").await;
+    assert_eq!(browser.path().await, INDEX);
+    browser.follow("Sessions").await;
+    browser.see("h1", "Sessions").await;
+
+    browser.driver().back().await.unwrap();
+
+    browser.see("tbody th", "Warehouse").await;
+    assert_no_secret(&browser, &key, "after Back").await;
+    assert_eq!((browser.path().await.as_str(), browser.count("tbody tr").await), (INDEX, 1));
+}
+
+#[actix_web::test]
+async fn reload_shows_the_list_without_the_secret() {
+    let app = TestApp::start().await;
+    let browser = Browser::open().await;
+    browser.sign_up(&app.url, "ada").await;
+    let key = browser.generate("Warehouse").await;
+
     browser.driver().refresh().await.unwrap();
 
-    browser.see("[role=status]", "This form has made its key already.").await;
+    browser.see("tbody th", "Warehouse").await;
+    assert_no_secret(&browser, &key, "after a reload").await;
+    assert_eq!(browser.count("tbody tr").await, 1);
+    assert_eq!(browser.count("main [role=status], main [role=alert]").await, 0);
+}
+
+#[actix_web::test]
+async fn reload_without_javascript_shows_no_secret_and_creates_no_second_key() {
+    let app = TestApp::start().await;
+    let browser = Browser::open_without_javascript().await;
+    browser.sign_up(&app.url, "ada").await;
+    let key = browser.generate("Warehouse").await;
+
+    // WebDriver's reload confirms the browser's question whether to submit the form again.
+    browser.driver().refresh().await.unwrap();
+
+    browser.see("[role=status]", "This form has already created a key").await;
+    assert_no_secret(&browser, &key, "after a reload").await;
+    assert_eq!(browser.count("tbody tr").await, 1);
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn resubmitting_after_back_shows_no_secret_and_creates_no_second_key() {
+    let app = TestApp::start().await;
+    let browser = Browser::open_without_javascript().await;
+    browser.sign_up(&app.url, "ada").await;
+    let key = browser.generate("Warehouse").await;
+    browser.follow("Sessions").await;
+    browser.see("h1", "Sessions").await;
+
+    browser.driver().back().await.unwrap();
+    browser.driver().refresh().await.unwrap();
+
+    browser.see("[role=status]", "This form has already created a key").await;
     assert_no_secret(&browser, &key, "after Back and a reload").await;
     assert_eq!(browser.count("tbody tr").await, 1);
 }

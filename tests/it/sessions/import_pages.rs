@@ -23,14 +23,14 @@ async fn upload(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> Repl
 }
 
 /// Uploads a file and returns the path of its import.
-pub(super) async fn upload_accepted(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> String {
+pub(crate) async fn upload_accepted(visitor: &Visitor, name: &str, file: impl Into<Vec<u8>>) -> String {
     let reply = upload(visitor, name, file).await;
     assert_eq!(reply.status, 303, "{}", reply.body);
     reply.header("location").to_owned()
 }
 
 /// Reloads the page until no node is working on the import.
-pub(super) async fn wait_until_settled(visitor: &Visitor, address: &str) -> Reply {
+pub(crate) async fn wait_until_settled(visitor: &Visitor, address: &str) -> Reply {
     loop {
         let page = visitor.get(address).await;
         if !page.body.contains("http-equiv=\"refresh\"") {

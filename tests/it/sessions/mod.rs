@@ -5,7 +5,7 @@ mod import;
 mod import_files;
 mod import_input;
 mod import_of_export;
-mod import_pages;
+pub(crate) mod import_pages;
 mod list;
 mod pipeline;
 mod recording;
