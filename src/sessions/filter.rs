@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::fields::{Channel, SessionStatus};
+use super::{
+    erasure::shopper::ShopperIdentifier,
+    fields::{Channel, SessionStatus},
+};
 use crate::web::{
     form::FieldReader,
     time::midnight,
@@ -18,22 +21,35 @@ pub struct SessionFilter {
     pub to: Option<DateTime<Utc>>,
     pub status: Option<SessionStatus>,
     pub channel: Option<Channel>,
-    /// Matches the whole name, with its case.
-    pub agent_name: Option<String>,
+    /// Whole names, with their case; a session of any of them matches. Empty: every agent.
+    pub agent_names: Vec<String>,
     /// Lower limit of `updatedAt`, inclusive; by our clock, not the sender's.
     pub updated_since: Option<DateTime<Utc>>,
+    /// Words that the session contains, or its `sessionId`. Only pages search.
+    pub search: Option<String>,
+    /// Only pages filter by shopper.
+    pub shopper: Option<ShopperIdentifier>,
 }
 
 impl SessionFilter {
+    /// Whether no index has the matching sessions. They are then searched in pieces, so that the cost of each statement
+    /// is bounded.
+    pub(crate) fn needs_scan(&self) -> bool {
+        self.search.is_some() || self.shopper.is_some()
+    }
+
     /// Parses the fields of the filter by their API names.
     pub(crate) fn read<'a>(reader: &mut FieldReader<impl Fn(&str) -> Option<&'a str>>) -> Self {
+        let agent_name = reader.read("agentName", |text| Ok::<_, String>(text.to_owned()));
         Self {
             from: reader.read("from", parse_time),
             to: reader.read("to", parse_time),
             status: reader.read("status", str::parse),
             channel: reader.read("channel", str::parse),
-            agent_name: reader.read("agentName", |text| Ok::<_, String>(text.to_owned())),
+            agent_names: agent_name.into_iter().collect(),
             updated_since: reader.read("updatedSince", parse_time),
+            search: None,
+            shopper: None,
         }
     }
 }

@@ -46,6 +46,7 @@ pub use import::{
 pub(crate) use import::{
     pages as import_pages, rejected_lines as rejected_lines_download, worker::import_finished,
 };
+pub use list::agents::AGENT_NAMES_SQL;
 pub(crate) use list::pages as session_list_pages;
 pub use record::{IncomingSession, SessionRecord};
 pub(crate) use recording::handlers as recording_handlers;

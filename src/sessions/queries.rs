@@ -3,15 +3,29 @@
 //! The table `session_days` has the number of sessions for each whole day.
 
 use chrono::{Days, NaiveDate};
-use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::BigInt};
+use diesel::{
+    dsl::sql,
+    pg::Pg,
+    prelude::*,
+    sql_types::{BigInt, Bool, Text},
+};
 use uuid::Uuid;
 
-use super::{filter::SessionFilter, session::Session};
+use super::{erasure::shopper::ShopperIdentifier, filter::SessionFilter, session::Session};
 use crate::{
+    db::sql::{like_pattern, lower},
     ids::ClientId,
     schema::{session_counters, session_days, sessions},
     web::time::{is_midnight, midnight},
 };
+
+/// Maximum number of sequences that one statement searches for words or a shopper. It bounds the cost of the statement.
+pub(crate) const SEARCHED_AT_ONCE: i64 = 100_000;
+/// Maximum number of words. Further words are ignored.
+const WORDS_MAX: usize = 8;
+/// The searched columns. A word may begin anywhere in them.
+const CONTAINS_SQL: &str = "concat_ws(' ', external_id, agent_name, agent_email, shopper_id, shopper_name, \
+     shopper_email, shopper_phone, order_id, queue_name, notes) ilike ";
 
 pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a SessionFilter) -> sessions::BoxedQuery<'a, Pg> {
     let mut query = sessions::table.into_boxed().filter(sessions::client_id.eq(client));
@@ -27,13 +41,34 @@ pub(crate) fn filtered<'a>(client: &'a ClientId, filter: &'a SessionFilter) -> s
     if let Some(channel) = filter.channel {
         query = query.filter(sessions::channel.eq(channel));
     }
-    if let Some(agent_name) = &filter.agent_name {
-        query = query.filter(sessions::agent_name.eq(agent_name));
+    match filter.agent_names.as_slice() {
+        [] => {}
+        // With a single name, the index by agent has the sessions in the order recorded.
+        [agent_name] => query = query.filter(sessions::agent_name.eq(agent_name)),
+        agent_names => query = query.filter(sessions::agent_name.eq_any(agent_names)),
     }
     if let Some(updated_since) = filter.updated_since {
         query = query.filter(sessions::updated_at.ge(updated_since));
     }
-    query
+    match &filter.shopper {
+        None => {}
+        Some(ShopperIdentifier::Id(id)) => query = query.filter(sessions::shopper_id.eq(id)),
+        Some(ShopperIdentifier::Email(email)) => {
+            query = query.filter(lower(sessions::shopper_email).eq(lower(email)));
+        }
+    }
+    match &filter.search {
+        None => query,
+        Some(text) => containing(query, text),
+    }
+}
+
+fn containing<'a>(query: sessions::BoxedQuery<'a, Pg>, text: &str) -> sessions::BoxedQuery<'a, Pg> {
+    let contains = |word: &str| sql::<Bool>(CONTAINS_SQL).bind::<Text, _>(like_pattern(word));
+    if let Ok(session_id) = text.parse::<Uuid>() {
+        return query.filter(sessions::session_id.eq(session_id).or(contains(text)));
+    }
+    text.split_whitespace().take(WORDS_MAX).fold(query, |query, word| query.filter(contains(word)))
 }
 
 /// A session of the client, for a member. Fails with `NotFound` if the client has no session with this id.
@@ -50,7 +85,8 @@ pub(crate) fn find_for_member(
 
 /// Number of sessions that match the filter. Without a filter it is read from the counter. With a filter on
 /// time, status or channel, whole days are summed from `session_days`, and only the partial days at both ends
-/// are counted. With a filter on the agent or the last change, sessions are counted by index.
+/// are counted. With a filter on the agent or the last change, sessions are counted by index; with a search or a
+/// filter on the shopper, all are read.
 ///
 /// Call it in the snapshot of the page that shows the total, so that the two agree.
 pub(crate) fn count_matching(
@@ -82,7 +118,7 @@ struct WholeDaySpan {
 impl WholeDaySpan {
     /// Returns `None` if `session_days` cannot answer this filter, or the filter contains no midnight.
     fn from_filter(filter: &SessionFilter) -> Option<Self> {
-        if filter.agent_name.is_some() || filter.updated_since.is_some() {
+        if !filter.agent_names.is_empty() || filter.updated_since.is_some() || filter.needs_scan() {
             return None;
         }
         let first = match filter.from {
@@ -181,7 +217,7 @@ mod tests {
         );
         assert_eq!(
             WholeDaySpan::from_filter(&SessionFilter {
-                agent_name: Some("Ada".to_owned()),
+                agent_names: vec!["Ada".to_owned()],
                 ..SessionFilter::default()
             }),
             None

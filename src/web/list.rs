@@ -124,6 +124,14 @@ impl ListAddress {
         address(self.path, &others, None)
     }
 
+    /// The list with its filters, but with `values` in place of those named in `names`.
+    #[must_use]
+    pub fn link_replacing(&self, names: &[&str], values: &[(&'static str, String)]) -> String {
+        let kept = self.filters.iter().filter(|(known, _)| !names.contains(known));
+        let filters: Vec<_> = kept.chain(values).cloned().collect();
+        address(self.path, &filters, None)
+    }
+
     /// The links to the pages around this one; `cursor` is how an address names a row.
     pub fn pager<T>(&self, page: &KeysetPage<T>, cursor: impl Fn(&T) -> String) -> Pager {
         let link = |name: &str, row: &T| self.link_with(name, &cursor(row));
@@ -181,6 +189,7 @@ mod tests {
         assert_eq!(list.query(), "?a=x+y&b=2");
         assert_eq!(list.link_with("before", "3"), "/list?a=x+y&b=2&before=3");
         assert_eq!(list.link_without("a"), "/list?b=2");
+        assert_eq!(list.link_replacing(&["a", "c"], &[("c", "5".to_owned())]), "/list?b=2&c=5");
         assert_eq!(list.direction(|text| text.parse().ok()), PageDirection::Older(Some(7)));
         let bare = ListAddress::parse("/list", "after=x", ["a"]);
         assert_eq!((bare.query(), bare.link_without("a")), (String::new(), "/list".to_owned()));

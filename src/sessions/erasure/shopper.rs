@@ -1,12 +1,12 @@
 //! The shopper whose personal fields are to be erased.
 
-use crate::error::FieldError;
+use crate::{error::FieldError, sessions::session::Session};
 
 /// Maximum length of an id or e-mail in characters, as in a session.
 const TEXT_MAX: usize = 10_000;
 
 /// How a shopper is identified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ShopperIdentifier {
     /// The sender's id of the shopper, matched exactly.
     Id(String),
@@ -24,8 +24,8 @@ impl ShopperIdentifier {
         let shopper = match (shopper_id.is_empty(), email.is_empty()) {
             (false, true) => Self::Id(shopper_id.to_owned()),
             (true, false) => Self::Email(email.to_owned()),
-            (true, true) => return Err(FieldError::new("shopperId", "Give the shopper’s ID or e-mail.")),
-            (false, false) => return Err(FieldError::new("email", "Give the ID or the e-mail, not both.")),
+            (true, true) => return Err(FieldError::new("shopperId", "Enter the shopper’s ID or email.")),
+            (false, false) => return Err(FieldError::new("email", "Enter the ID or the email, not both.")),
         };
         if shopper.text().chars().any(char::is_control) {
             return Err(FieldError::new(shopper.field(), "Remove the control characters."));
@@ -34,6 +34,12 @@ impl ShopperIdentifier {
             return Err(FieldError::new(shopper.field(), format!("Use at most {TEXT_MAX} characters.")));
         }
         Ok(shopper)
+    }
+
+    /// The shopper of a session: by the ID, or by the e-mail if there is no ID. Returns `None` if there is neither.
+    pub(crate) fn from_session(session: &Session) -> Option<Self> {
+        let id = session.shopper_id.clone().map(Self::Id);
+        id.or_else(|| session.shopper_email.clone().map(Self::Email))
     }
 
     /// The id or the e-mail.

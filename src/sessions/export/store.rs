@@ -148,7 +148,7 @@ fn page_sequences(
     total: i64,
 ) -> QueryResult<Vec<i64>> {
     let mut query = select_beyond(client, request, request.cursor);
-    if total <= SORTED_MAX && request.filter.agent_name.is_none() {
+    if total <= SORTED_MAX && request.filter.agent_names.is_empty() {
         // No index has this order, so PostgreSQL finds the few matches by the filter and sorts them.
         let unindexed = sessions::sequence + 0_i64;
         query = match request.order {

@@ -27,7 +27,11 @@ use crate::{
     api_keys::{AuthorizedReply, KeyCredentials, PipelineReply, PresentedKey},
     db::Db,
     error::AppError,
-    sessions::{filter::SessionFilter, queries::count_matching},
+    sessions::{
+        filter::SessionFilter,
+        queries::{SEARCHED_AT_ONCE, count_matching},
+        session::Session,
+    },
     web::response_body::log_broken_stream,
 };
 
@@ -138,6 +142,26 @@ impl ExportStreamState {
     fn new(reader: ExportPrincipal, format: ExportFormat, request: SessionPageRequest, newest: i64) -> Self {
         Self { reader, format, request, newest, cursor: None, has_begun: false }
     }
+
+    /// The range of the next chunk. A search goes on in ascending order, a piece at a time.
+    fn next_range(&self, count: i64) -> ChunkRange {
+        let searched_to = self.cursor.unwrap_or(0).saturating_add(SEARCHED_AT_ONCE);
+        let newest =
+            if self.request.filter.needs_scan() { self.newest.min(searched_to) } else { self.newest };
+        ChunkRange { cursor: self.cursor, newest, count }
+    }
+
+    /// The state after these sessions, which were found in the range; `None` after the last chunk.
+    fn after_chunk(mut self, range: ChunkRange, sessions: &[Session]) -> Option<Self> {
+        let is_full = i64::try_from(sessions.len()).is_ok_and(|found| found >= range.count);
+        self.cursor = match sessions.last() {
+            Some(last) if is_full => Some(last.sequence),
+            _ if range.newest < self.newest => Some(range.newest),
+            _ => return None,
+        };
+        self.has_begun = true;
+        Some(self)
+    }
 }
 
 fn chunks(db: Data<Db>, state: ExportStreamState) -> impl Stream<Item = Result<Bytes, AppError>> {
@@ -148,37 +172,34 @@ fn chunks(db: Data<Db>, state: ExportStreamState) -> impl Stream<Item = Result<B
             drop::<Option<ChunkReservation>>(sent);
             let Some(state) = state else { return Ok(None) };
             let reservation = ChunkReservation::new(&session_size);
-            let (bytes, state) = next_chunk(&db, state, reservation.sessions).await?;
-            session_size.update(bytes.len(), reservation.sessions);
-            Ok(Some((bytes, (state, Some(reservation)))))
+            let chunk = next_chunk(&db, state, reservation.sessions).await?;
+            session_size.update(chunk.bytes.len(), chunk.sessions);
+            Ok(Some((chunk.bytes, (chunk.next, Some(reservation)))))
         }
     })
 }
 
-/// A chunk of up to `count` sessions, and the state after it unless it is the last.
-async fn next_chunk(
-    db: &Db,
-    mut state: ExportStreamState,
-    count: i64,
-) -> Result<(Bytes, Option<ExportStreamState>), AppError> {
-    let current = state.clone();
-    let found = db.run(move |connection| {
-        let ExportStreamState { reader, request, cursor, newest, .. } = current;
-        store::load_chunk(connection, &reader, &request, ChunkRange { cursor, newest, count })
-    });
+struct EncodedChunk {
+    bytes: Bytes,
+    /// Number of sessions in it.
+    sessions: i64,
+    /// `None` after the last chunk.
+    next: Option<ExportStreamState>,
+}
+
+/// A chunk of up to `count` sessions. Within a search it may be empty.
+async fn next_chunk(db: &Db, state: ExportStreamState, count: i64) -> Result<EncodedChunk, AppError> {
+    let range = state.next_range(count);
+    let (reader, request) = (state.reader.clone(), state.request.clone());
+    let found = db.run(move |connection| store::load_chunk(connection, &reader, &request, range));
     let sessions = found.await?.ok_or(AppError::UnknownKey)?;
     let mut bytes = if state.has_begun { Vec::new() } else { state.format.head()? };
     bytes.extend(state.format.lines(&sessions)?);
-    state.has_begun = true;
-    let is_last = i64::try_from(sessions.len()).is_ok_and(|found| found < count);
-    let next = match sessions.last() {
-        Some(last) if !is_last => {
-            state.cursor = Some(last.sequence);
-            Some(state)
-        }
-        _ => None,
-    };
-    Ok((bytes.into(), next))
+    Ok(EncodedChunk {
+        bytes: bytes.into(),
+        sessions: i64::try_from(sessions.len()).unwrap_or(i64::MAX),
+        next: state.after_chunk(range, &sessions),
+    })
 }
 
 /// Number of chunks that are encoded while one is sent.

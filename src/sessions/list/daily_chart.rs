@@ -32,7 +32,7 @@ pub(crate) struct ChartDays {
 
 /// The days to show for a filtered list. Returns `None` if the daily counts cannot answer this filter.
 pub(crate) fn days_to_show(filter: &SessionFilter, now: DateTime<Utc>) -> Option<ChartDays> {
-    if filter.agent_name.is_some() || filter.updated_since.is_some() {
+    if !filter.agent_names.is_empty() || filter.updated_since.is_some() || filter.needs_scan() {
         return None;
     }
     if !filter.from.into_iter().chain(filter.to).all(is_midnight) {
@@ -59,8 +59,9 @@ pub(crate) fn chart(filter: &SessionFilter, days: &[DayCount]) -> Option<(Chart,
     let chart = Chart::bars("Sessions per day", "Day", "sessions", SERIES, &points);
     // With a filter for one status the share would be 0 or 100.
     let share = percent(answered, all).filter(|_| filter.status.is_none()).map(|share| {
-        let sessions = plural(all, "session");
-        format!("{share} % of {} {sessions} in these {} days were answered.", grouped(all), days.len())
+        let (sessions, count) = (plural(all, "session"), days.len());
+        let days = plural(i64::try_from(count).unwrap_or(i64::MAX), "day");
+        format!("{share}% of {} {sessions} in {count} {days} were answered.", grouped(all))
     });
     Some((chart, share))
 }
@@ -151,7 +152,7 @@ mod tests {
     fn the_share_is_given_unless_a_status_is_chosen() {
         let days = [DayCount { day: NaiveDate::MIN, answered: 2, others: 1 }];
         let (_, share) = chart(&SessionFilter::default(), &days).unwrap();
-        assert_eq!(share.unwrap(), "67 % of 3 sessions in these 1 days were answered.");
+        assert_eq!(share.unwrap(), "67% of 3 sessions in 1 day were answered.");
         let missed = SessionFilter { status: Some(SessionStatus::Missed), ..SessionFilter::default() };
         assert_eq!(chart(&missed, &days).unwrap().1, None);
         assert!(chart(&SessionFilter::default(), &[]).is_none());

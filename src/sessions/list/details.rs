@@ -4,9 +4,39 @@ use chrono::{DateTime, Utc};
 
 use super::row::{DurationText, order_value};
 use crate::{
-    sessions::{fields::SessionStatus, session::Session},
+    sessions::{
+        erasure::shopper::ShopperIdentifier,
+        fields::{Channel, SessionStatus},
+        session::Session,
+    },
     web::time::{DisplayTime, rfc3339},
 };
+
+/// What the session was and with whom: `Missed audio call`, `Luca Moretti`.
+pub(crate) struct SessionHeading {
+    pub(crate) kind: String,
+    /// Name or ID.
+    pub(crate) shopper: Option<String>,
+}
+
+impl SessionHeading {
+    pub(crate) fn new(session: &Session) -> Self {
+        let status = match session.status {
+            SessionStatus::Completed => "Completed",
+            SessionStatus::Missed => "Missed",
+            SessionStatus::Abandoned => "Abandoned",
+            SessionStatus::Declined => "Declined",
+            SessionStatus::Failed => "Failed",
+        };
+        let channel = match session.channel {
+            Channel::Video => "video call",
+            Channel::Audio => "audio call",
+            Channel::Chat => "chat",
+        };
+        let shopper = session.shopper_name.as_ref().or(session.shopper_id.as_ref());
+        Self { kind: format!("{status} {channel}"), shopper: shopper.cloned() }
+    }
+}
 
 /// A heading and its rows.
 pub(crate) struct DetailSection {
@@ -17,6 +47,13 @@ pub(crate) struct DetailSection {
 pub(crate) struct DetailRow {
     pub(crate) name: &'static str,
     pub(crate) value: DetailValue,
+    /// A link to all sessions with this value.
+    pub(crate) sessions: Option<SessionsLink>,
+}
+
+pub(crate) struct SessionsLink {
+    pub(crate) address: String,
+    pub(crate) text: &'static str,
 }
 
 pub(crate) enum DetailValue {
@@ -26,7 +63,7 @@ pub(crate) enum DetailValue {
     Span(DurationText),
     /// Shown as a badge.
     Status(SessionStatus),
-    /// An id or the like, for copying.
+    /// An id, with a button that copies it.
     Code(String),
     /// A web address.
     Link(String),
@@ -35,11 +72,11 @@ pub(crate) enum DetailValue {
 /// The sections that have any rows.
 pub(crate) fn sections(session: &Session) -> Vec<DetailSection> {
     [
-        ("The call", call(session)),
-        ("The shopper", shopper(session)),
-        ("The order", order(session)),
-        ("What was said about it", feedback(session)),
-        ("Technical", technical(session)),
+        ("Call", call(session)),
+        ("Shopper", shopper(session)),
+        ("Order", order(session)),
+        ("Feedback", feedback(session)),
+        ("Record", record(session)),
     ]
     .into_iter()
     .map(|(title, rows)| DetailSection { title, rows: rows.into_iter().flatten().collect() })
@@ -48,7 +85,7 @@ pub(crate) fn sections(session: &Session) -> Vec<DetailSection> {
 }
 
 fn fact(name: &'static str, value: DetailValue) -> DetailRow {
-    DetailRow { name, value }
+    DetailRow { name, value, sessions: None }
 }
 
 fn text(name: &'static str, text: Option<&String>) -> Option<DetailRow> {
@@ -79,13 +116,14 @@ fn call(session: &Session) -> Vec<Option<DetailRow>> {
         Some(fact("Channel", DetailValue::Text(session.channel.to_string()))),
         text("Source", session.source.as_ref()),
         text("Queue", session.queue_name.as_ref()),
-        text("Agent", session.agent_name.as_ref()),
-        text("Agent’s e-mail", session.agent_email.as_ref()),
+        text("Agent", session.agent_name.as_ref())
+            .map(|row| DetailRow { sessions: session.agent_name.as_deref().map(agent_sessions), ..row }),
+        text("Agent email", session.agent_email.as_ref()),
         time("Created", Some(session.created_at)),
         time("Started", session.started_at),
         time("Ended", Some(session.ended_at)),
-        session.wait_seconds.map(|seconds| fact("Waited", DetailValue::Span(Some(seconds).into()))),
-        session.duration_seconds.map(|seconds| fact("Lasted", DetailValue::Span(Some(seconds).into()))),
+        session.wait_seconds.map(|seconds| fact("Wait", DetailValue::Span(Some(seconds).into()))),
+        session.duration_seconds.map(|seconds| fact("Duration", DetailValue::Span(Some(seconds).into()))),
         session.wrap_up_seconds.map(|seconds| fact("Wrap-up", DetailValue::Span(Some(seconds).into()))),
         link("Page", session.page_url.as_ref()),
         link("Recording", session.recording_url.as_ref()),
@@ -93,14 +131,30 @@ fn call(session: &Session) -> Vec<Option<DetailRow>> {
 }
 
 fn shopper(session: &Session) -> Vec<Option<DetailRow>> {
-    vec![
-        time("Erased", session.erased_at),
+    let mut rows = vec![
         text("Name", session.shopper_name.as_ref()),
-        code("ID", session.shopper_id.as_ref()),
-        text("E-mail", session.shopper_email.as_ref()),
+        code("Shopper ID", session.shopper_id.as_ref()),
+        text("Email", session.shopper_email.as_ref()),
         text("Phone", session.shopper_phone.as_ref()),
         text("Country", session.shopper_country.as_ref()),
-    ]
+        time("Erased", session.erased_at),
+    ];
+    if let Some(first) = rows.iter_mut().flatten().next() {
+        first.sessions = ShopperIdentifier::from_session(session).map(|_| shopper_sessions(session));
+    }
+    rows
+}
+
+fn agent_sessions(name: &str) -> SessionsLink {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("agentName", name);
+    SessionsLink { address: format!("/sessions?{}", query.finish()), text: "All sessions of this agent" }
+}
+
+/// The address has the id of this session instead of the shopper’s, so that no history or log names a shopper.
+fn shopper_sessions(session: &Session) -> SessionsLink {
+    let address = format!("/sessions?shopper={}", session.session_id);
+    SessionsLink { address, text: "All sessions of this shopper" }
 }
 
 fn order(session: &Session) -> Vec<Option<DetailRow>> {
@@ -118,14 +172,14 @@ fn feedback(session: &Session) -> Vec<Option<DetailRow>> {
     ]
 }
 
-fn technical(session: &Session) -> Vec<Option<DetailRow>> {
+fn record(session: &Session) -> Vec<Option<DetailRow>> {
     let tags = Some(session.tags.join(", ")).filter(|tags| !tags.is_empty());
     vec![
         Some(fact("Session ID", DetailValue::Code(session.session_id.to_string()))),
         code("External ID", session.external_id.as_ref()),
-        Some(fact("Sequence", DetailValue::Code(session.sequence.to_string()))),
+        Some(fact("Sequence", DetailValue::Text(session.sequence.to_string()))),
         text("Tags", tags.as_ref()),
         time("Recorded", Some(session.recorded_at)),
-        time("Changed", Some(session.updated_at)),
+        time("Updated", Some(session.updated_at)),
     ]
 }

@@ -7,15 +7,20 @@ use actix_web::{
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
+use diesel::PgConnection;
 use uuid::Uuid;
 
 use super::{
     daily_chart,
-    details::{self, DetailValue},
+    details::{self, DetailValue, SessionHeading},
+    empty_reason,
+    neighbours::load_with_neighbours,
+    page_filter::resolve_filter,
+    presets::{DatePreset, date_presets},
     query::{AppliedFilter, SessionListQuery},
-    row::{DurationText, SessionListRow},
-    search::{SEARCHED_AT_ONCE, SHOWN_MAX},
-    store::{self, SearchRequest, SessionListCriteria, SessionListResult},
+    row::SessionListRow,
+    store::{self, SessionListCriteria},
+    summary::summary,
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -23,9 +28,13 @@ use crate::{
     db::Db,
     error::AppError,
     sessions::{
-        export::{query::ExportFormat, store::ExportPrincipal, stream},
+        erasure::shopper::ShopperIdentifier,
+        export::{
+            query::{ExportFormat, SessionPageRequest},
+            store::ExportPrincipal,
+            stream,
+        },
         fields::{Channel, SessionStatus},
-        queries,
     },
     web::{
         chart::Chart,
@@ -53,8 +62,17 @@ struct SessionListPage {
     channels: &'static [&'static str],
     form: FormState,
     applied: Vec<AppliedFilter>,
-    /// The filters as a query string, empty or with its `?`. `None` for a search, which cannot be downloaded.
+    presets: Vec<DatePreset>,
+    /// Names to suggest for the filter by agent.
+    agent_names: Vec<String>,
+    /// The filters as a query string, empty or with its `?`. `None` if a filter is wrong.
     download: Option<String>,
+    /// The query string of the link to a session, by which its page knows the list.
+    session_query: String,
+    /// Why no session matches.
+    empty_reason: Option<String>,
+    /// The list without its limits of time, if it has any.
+    any_date: Option<String>,
     pager: Pager,
     /// Where the search continues.
     older_search: Option<String>,
@@ -68,12 +86,16 @@ struct SessionListPage {
 struct SessionDetailsPage {
     layout: PageLayout,
     session_id: String,
+    heading: SessionHeading,
     created: DisplayTime,
-    wait: DurationText,
-    duration: DurationText,
     erased: Option<DisplayTime>,
     may_erase: bool,
     sections: Vec<details::DetailSection>,
+    /// The list that the neighbours belong to.
+    list: String,
+    is_filtered: bool,
+    newer: Option<String>,
+    older: Option<String>,
 }
 
 pub(crate) async fn index(
@@ -92,8 +114,8 @@ pub(crate) async fn index(
         list.sessions = KeysetPage::single(Vec::new());
         list.days.clear();
     }
+    let reason = list.empty_facts.and_then(|facts| empty_reason::explain(query.filter(), &facts, now));
     let (chart, share) = daily_chart::chart(query.filter(), &list.days).unzip();
-    let is_list = !query.form.is_wrong() && query.search().is_none();
     let page = SessionListPage {
         layout,
         rows: list.sessions.rows.iter().map(|session| SessionListRow::new(session, now)).collect(),
@@ -104,9 +126,14 @@ pub(crate) async fn index(
         may_erase: signed_in.is_admin(),
         statuses: SessionStatus::NAMES,
         channels: Channel::NAMES,
-        applied: query.applied_filters(),
-        download: is_list.then(|| query.address.query()),
+        applied: query.applied_filters(list.shopper.as_ref()),
+        presets: date_presets(&query.address, now.date_naive()),
+        download: (!query.form.is_wrong()).then(|| query.address.query()),
+        session_query: query.session_query(),
+        empty_reason: reason.filter(|_| list.searched_to == 0),
+        any_date: query.any_date_link(),
         pager: query.pager(&list.sessions),
+        agent_names: list.agent_names,
         older_search: (list.searched_to > 0).then(|| query.older_search_link(list.searched_to)),
         chart,
         share: share.flatten(),
@@ -117,40 +144,18 @@ pub(crate) async fn index(
 }
 
 fn list_request(query: &SessionListQuery, now: DateTime<Utc>) -> SessionListCriteria {
-    let search =
-        query.search().map(|text| SearchRequest { text: text.to_owned(), newest: query.search_from });
-    let days = if search.is_none() { daily_chart::days_to_show(query.filter(), now) } else { None };
-    SessionListCriteria { filter: query.filter().clone(), direction: query.direction, search, days }
-}
-
-fn summary(query: &SessionListQuery, list: &SessionListResult) -> String {
-    if query.search().is_some() {
-        return search_summary(list, query.search_from.is_some());
-    }
-    match (query.is_filtered(), query.form.is_wrong()) {
-        (_, true) => String::new(),
-        (true, false) if list.matching == 1 => "1 matches.".to_owned(),
-        (true, false) => format!("{} match.", grouped(list.matching)),
-        (false, false) => "The newest first.".to_owned(),
+    let days = if query.is_search() { None } else { daily_chart::days_to_show(query.filter(), now) };
+    SessionListCriteria {
+        chosen: query.chosen_filter(),
+        direction: query.direction,
+        search_from: query.search_from,
+        days,
     }
 }
 
-fn search_summary(list: &SessionListResult, is_continued: bool) -> String {
-    let searched = match (is_continued, list.searched_to > 0) {
-        (false, false) => "all sessions".to_owned(),
-        (false, true) => format!("the last {} sessions recorded", grouped(SEARCHED_AT_ONCE)),
-        (true, true) => format!("the {} sessions before", grouped(SEARCHED_AT_ONCE)),
-        (true, false) => "the oldest sessions".to_owned(),
-    };
-    if list.is_truncated {
-        return format!(
-            "The last {SHOWN_MAX} that match in {searched}. Add a word or a filter to see others."
-        );
-    }
-    format!("{} found in {searched}.", grouped(list.matching))
-}
-
+/// Shows a session. The query string is that of the list it was opened from, and decides what Previous and Next are.
 pub(crate) async fn show(
+    request: HttpRequest,
     visitor: MaybeSignedIn,
     session_id: Path<String>,
     db: Data<Db>,
@@ -158,17 +163,25 @@ pub(crate) async fn show(
     let (signed_in, layout) = visitor.required("Session", NavSection::Sessions)?;
     let session_id = session_id.parse::<Uuid>().map_err(|_malformed| AppError::NotFound)?;
     let client = signed_in.client();
-    let session = db.run(move |connection| queries::find_for_member(connection, &client, session_id)).await?;
-    let has_shopper = session.shopper_id.is_some() || session.shopper_email.is_some();
+    let query = SessionListQuery::parse(request.query_string())?;
+    let list = list_request(&query, time::now());
+    let load =
+        move |connection: &mut PgConnection| load_with_neighbours(connection, &client, session_id, &list);
+    let (session, neighbours) = db.run(load).await?;
+    let list_query = query.session_query();
+    let link = |session_id: Uuid| format!("/sessions/{session_id}{list_query}");
     let page = SessionDetailsPage {
         layout,
         session_id: session_id.to_string(),
+        heading: SessionHeading::new(&session),
         created: session.created_at.into(),
-        wait: session.wait_seconds.into(),
-        duration: session.duration_seconds.into(),
         erased: session.erased_at.map(DisplayTime::from),
-        may_erase: has_shopper && signed_in.is_admin(),
+        may_erase: ShopperIdentifier::from_session(&session).is_some() && signed_in.is_admin(),
         sections: details::sections(&session),
+        list: format!("/sessions{list_query}"),
+        is_filtered: query.is_filtered(),
+        newer: neighbours.newer.map(link),
+        older: neighbours.older.map(link),
     };
     respond(StatusCode::OK, &page)
 }
@@ -197,15 +210,12 @@ async fn download(
     format: ExportFormat,
 ) -> Result<HttpResponse, AppError> {
     let query = SessionListQuery::parse(request.query_string())?;
-    if query.search().is_some() {
-        return Err(AppError::invalid(
-            "q",
-            "What a search finds is not a file. Narrow the list with filters instead.",
-        ));
-    }
     if query.form.is_wrong() {
         return Err(query.form.into_errors().into());
     }
+    let (client, chosen) = (signed_in.client(), query.chosen_filter());
+    let resolved = db.run(move |connection| resolve_filter(connection, &client, &chosen)).await?;
+    let request = SessionPageRequest { filter: resolved.filter, ..query.request };
     let reader = ExportPrincipal::Member { client: signed_in.client(), user_id: signed_in.user_id };
-    stream::stream_for_member(reader, format, query.request, db).await
+    stream::stream_for_member(reader, format, request, db).await
 }

@@ -1,25 +1,31 @@
 //! The query string of the list: filters, search and position.
 
-use super::store::SessionListCursor;
+use chrono::{DateTime, Days, Utc};
+use uuid::Uuid;
+
+use super::{page_filter::PageFilter, presets::DATE_FILTERS, store::SessionListCursor};
 use crate::{
     error::{AppError, FieldError},
     sessions::{export::query::SessionPageRequest, filter::SessionFilter, session::Session},
     web::{
         form::FormState,
         list::{KeysetPage, ListAddress, PageDirection, Pager},
-        time::rfc3339,
-        time_parser::parse_instant,
+        time::{midnight, rfc3339},
+        time_parser::{parse_day, parse_instant},
     },
 };
 
 const PATH: &str = "/sessions";
-/// The filters with their labels, in the order of the form. The names are those of the API; `q` is the search.
-const FILTERS: [(&str, &str); 6] = [
+/// The filters with their labels, in the order of the form. The names are those of the API, except `q` (the search),
+/// `shopper` (a session of the shopper) and `through` (the last day, inclusive; `to` is exclusive, as in the API).
+const FILTERS: [(&str, &str); 8] = [
     ("q", "Search"),
     ("status", "Status"),
     ("channel", "Channel"),
     ("agentName", "Agent"),
+    ("shopper", "Shopper"),
     ("from", "From"),
+    ("through", "To"),
     ("to", "Before"),
 ];
 /// Maximum length of a search, in characters.
@@ -29,6 +35,8 @@ pub(crate) struct SessionListQuery {
     pub(crate) address: ListAddress,
     /// Without filters if one of them is wrong.
     pub(crate) request: SessionPageRequest,
+    /// Selects the sessions of the same shopper as this session.
+    shopper_of: Option<Uuid>,
     /// The filters as they were typed. If one is wrong, nothing is shown rather than everything.
     pub(crate) form: FormState,
     pub(crate) direction: PageDirection<SessionListCursor>,
@@ -49,19 +57,27 @@ impl SessionListQuery {
         let mut form = address.form();
         form.extend(text_errors(&address));
         let request = SessionPageRequest::parse(|name| address.filter(name));
-        let request = request.map_err(|errors| form.extend(errors)).ok().filter(|_| !form.is_wrong());
-        let request = match request {
-            Some(request) => request,
+        let request = request.map_err(|errors| form.extend(errors)).ok();
+        let end = address.filter("through").and_then(|text| form.check("through", parse_last_day(text)));
+        let shopper_of =
+            address.filter("shopper").and_then(|text| form.check("shopper", parse_session_id(text)));
+        let request = match request.filter(|_| !form.is_wrong()) {
+            Some(mut request) => {
+                request.filter.search = address.filter("q").map(str::to_owned);
+                request.filter.to = request.filter.to.into_iter().chain(end).min();
+                request
+            }
             None => SessionPageRequest::parse(|_| None).map_err(AppError::Invalid)?,
         };
         let direction = address.direction(parse_cursor);
         let search_from = address.parameter("back", |text| text.parse().ok()).filter(|back| *back >= 1);
-        Ok(Self { address, request, form, direction, search_from })
+        let shopper_of = shopper_of.filter(|_| !form.is_wrong());
+        Ok(Self { address, request, shopper_of, form, direction, search_from })
     }
 
-    /// The words to search for. Returns `None` if the list is only filtered.
-    pub(crate) fn search(&self) -> Option<&str> {
-        self.address.filter("q").filter(|_| !self.form.is_wrong())
+    /// Whether sessions are searched in pieces, by words or by their shopper.
+    pub(crate) fn is_search(&self) -> bool {
+        self.request.filter.needs_scan() || self.shopper_of.is_some()
     }
 
     pub(crate) fn is_filtered(&self) -> bool {
@@ -70,6 +86,23 @@ impl SessionListQuery {
 
     pub(crate) fn filter(&self) -> &SessionFilter {
         &self.request.filter
+    }
+
+    /// The filters before the agent and the shopper are looked up.
+    pub(crate) fn chosen_filter(&self) -> PageFilter {
+        PageFilter { filter: self.filter().clone(), shopper_of: self.shopper_of }
+    }
+
+    /// The filters as a query string, for the page of a session in this list.
+    pub(crate) fn session_query(&self) -> String {
+        let Some(search_from) = self.search_from else { return self.address.query() };
+        self.older_search_link(search_from).split_off(PATH.len())
+    }
+
+    /// The list without its limits of time. Returns `None` if it has none.
+    pub(crate) fn any_date_link(&self) -> Option<String> {
+        let is_limited = DATE_FILTERS.iter().any(|name| self.address.filter(name).is_some());
+        is_limited.then(|| self.address.link_replacing(&DATE_FILTERS, &[]))
     }
 
     pub(crate) fn pager(&self, page: &KeysetPage<Session>) -> Pager {
@@ -82,12 +115,13 @@ impl SessionListQuery {
         self.address.link_with("back", &sequence.to_string())
     }
 
-    pub(crate) fn applied_filters(&self) -> Vec<AppliedFilter> {
+    /// `shopper` is the name shown for the filter by shopper.
+    pub(crate) fn applied_filters(&self, shopper: Option<&String>) -> Vec<AppliedFilter> {
         let label =
             |name: &str| FILTERS.iter().find(|(known, _)| *known == name).map_or("", |(_, label)| label);
         let applied = |(name, text): &(&'static str, String)| AppliedFilter {
             label: label(name),
-            text: text.clone(),
+            text: shopper.filter(|_| *name == "shopper").unwrap_or(text).clone(),
             without: self.address.link_without(name),
         };
         self.address.filters().iter().map(applied).collect()
@@ -105,6 +139,22 @@ fn text_errors(address: &ListAddress) -> Vec<FieldError> {
         errors.push(FieldError::new("q", format!("Use at most {SEARCH_MAX} characters.")));
     }
     errors
+}
+
+/// The end of the day, exclusive.
+fn parse_last_day(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    let next_day = parse_day(text).and_then(|day| day.checked_add_days(Days::new(1)));
+    next_day.map(midnight).ok_or("Write the date like 2026-11-23.")
+}
+
+fn parse_session_id(text: &str) -> Result<Uuid, &'static str> {
+    text.parse()
+        .map_err(|_malformed: uuid::Error| "Open a session and follow its link to the shopper’s sessions.")
+}
+
+/// The type of the input for a limit of time: a link may contain an instant, which an input for dates cannot show.
+pub(crate) fn date_input_type(value: &str) -> &'static str {
+    if value.is_empty() || parse_day(value).is_some() { "date" } else { "text" }
 }
 
 /// `2026-11-23T10:45:06Z~17`: a time and a sequence.
@@ -131,7 +181,7 @@ mod tests {
     fn each_filter_can_be_taken_away_alone() {
         let query = SessionListQuery::parse("q=nora+l&status=missed&from=&other=x").unwrap();
         let applied: Vec<_> =
-            query.applied_filters().into_iter().map(|it| (it.label, it.text, it.without)).collect();
+            query.applied_filters(None).into_iter().map(|it| (it.label, it.text, it.without)).collect();
         assert_eq!(
             applied,
             [
@@ -141,5 +191,30 @@ mod tests {
         );
         assert_eq!(query.address.query(), "?q=nora+l&status=missed");
         assert_eq!(query.older_search_link(7), "/sessions?q=nora+l&status=missed&back=7");
+        assert_eq!(query.session_query(), "?q=nora+l&status=missed");
+        let continued = SessionListQuery::parse("q=nora&back=7").unwrap();
+        assert_eq!(continued.session_query(), "?q=nora&back=7");
+    }
+
+    #[test]
+    fn the_last_day_is_included_and_to_keeps_its_meaning() {
+        let end = |query: &str| {
+            let query = SessionListQuery::parse(query).unwrap();
+            (query.filter().to.map(rfc3339).unwrap_or_default(), query.form.is_wrong())
+        };
+        let midnight = |day: &str| (format!("{day}T00:00:00Z"), false);
+        assert_eq!(end("through=2026-11-30"), midnight("2026-12-01"));
+        assert_eq!(end("to=2026-11-30"), midnight("2026-11-30"));
+        assert_eq!(end("to=2026-11-30&through=2026-11-30"), midnight("2026-11-30"), "both limits apply");
+        assert_eq!(end("to=2026-12-24&through=2026-11-30"), midnight("2026-12-01"));
+        for wrong in ["2026-11-31", "2026-11-30T10:00:00Z", "-9999-01-01", "tomorrow"] {
+            assert_eq!(end(&format!("through={wrong}")), (String::new(), true), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_instant_is_shown_as_text() {
+        let types = ["", "2026-11-23", "2026-11-23T10:45:06Z", "x"].map(date_input_type);
+        assert_eq!(types, ["date", "date", "text", "text"]);
     }
 }

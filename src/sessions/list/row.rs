@@ -13,21 +13,18 @@ use crate::{
     },
 };
 
-/// Shown for an absent value.
-const ABSENT: &str = "–";
-
 pub(crate) struct SessionListRow {
     pub(crate) session_id: String,
     pub(crate) created: DisplayTime,
     pub(crate) status: SessionStatus,
     pub(crate) channel: Channel,
-    pub(crate) agent: String,
-    pub(crate) shopper: String,
-    pub(crate) queue: String,
+    pub(crate) agent: Option<String>,
+    pub(crate) shopper: Option<String>,
+    pub(crate) queue: Option<String>,
     pub(crate) wait: DurationText,
     pub(crate) duration: DurationText,
     pub(crate) rating: Option<i16>,
-    pub(crate) order: String,
+    pub(crate) order: Option<String>,
     pub(crate) sequence: i64,
 }
 
@@ -47,20 +44,20 @@ impl From<Option<i32>> for DurationText {
 impl SessionListRow {
     /// `now` decides which sessions are of today and yesterday.
     pub(crate) fn new(session: &Session, now: DateTime<Utc>) -> Self {
-        let or_dash = |text: Option<&String>| text.cloned().unwrap_or_else(|| ABSENT.to_owned());
+        let erased = session.erased_at.map(|_| "erased".to_owned());
         let shopper = session.shopper_name.as_ref().or(session.shopper_id.as_ref());
         Self {
             session_id: session.session_id.to_string(),
             created: relative_day(session.created_at, now),
             status: session.status,
             channel: session.channel,
-            agent: or_dash(session.agent_name.as_ref()),
-            shopper: if session.erased_at.is_some() { "erased".to_owned() } else { or_dash(shopper) },
-            queue: or_dash(session.queue_name.as_ref()),
+            agent: session.agent_name.clone(),
+            shopper: erased.or_else(|| shopper.cloned()),
+            queue: session.queue_name.clone(),
             wait: session.wait_seconds.into(),
             duration: session.duration_seconds.into(),
             rating: session.rating,
-            order: order_value(session).unwrap_or_else(|| ABSENT.to_owned()),
+            order: order_value(session),
             sequence: session.sequence,
         }
     }

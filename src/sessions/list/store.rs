@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, prelude::*};
 
 use super::{
+    agents,
     daily_chart::{self, ChartDays, DayCount},
+    empty_reason::{self, EmptyListFacts},
+    page_filter::{PageFilter, resolve_filter},
     search,
 };
 use crate::{
@@ -26,18 +29,12 @@ pub(crate) struct SessionListCursor {
 }
 
 pub(crate) struct SessionListCriteria {
-    pub(crate) filter: SessionFilter,
+    pub(crate) chosen: PageFilter,
     pub(crate) direction: PageDirection<SessionListCursor>,
-    pub(crate) search: Option<SearchRequest>,
+    /// The sequence at which a search starts, going back; without one, the last recorded.
+    pub(crate) search_from: Option<i64>,
     /// `None` if there is no chart.
     pub(crate) days: Option<ChartDays>,
-}
-
-pub(crate) struct SearchRequest {
-    /// One or more words.
-    pub(crate) text: String,
-    /// The sequence at which the search starts, going back; without one, the last recorded.
-    pub(crate) newest: Option<i64>,
 }
 
 pub(crate) struct SessionListResult {
@@ -51,6 +48,28 @@ pub(crate) struct SessionListResult {
     /// The search has not covered this sequence and those before it; 0 if it covered all.
     pub(crate) searched_to: i64,
     pub(crate) days: Vec<DayCount>,
+    /// Names to suggest for the filter by agent.
+    pub(crate) agent_names: Vec<String>,
+    /// Name, ID or e-mail of the shopper, if the list is limited to one.
+    pub(crate) shopper: Option<String>,
+    /// `None` unless no session matches the filter.
+    pub(crate) empty_facts: Option<EmptyListFacts>,
+}
+
+impl SessionListResult {
+    fn new(sessions: KeysetPage<Session>, matching: i64) -> Self {
+        Self {
+            sessions,
+            matching,
+            total: 0,
+            is_truncated: false,
+            searched_to: 0,
+            days: Vec::new(),
+            agent_names: Vec::new(),
+            shopper: None,
+            empty_facts: None,
+        }
+    }
 }
 
 pub(crate) fn load_list(
@@ -59,13 +78,21 @@ pub(crate) fn load_list(
     request: &SessionListCriteria,
 ) -> QueryResult<SessionListResult> {
     connection.build_transaction().read_only().repeatable_read().run(|connection| {
-        let mut page = match &request.search {
-            Some(search) => search_page(connection, client, &request.filter, search)?,
-            None => load_page(connection, client, request)?,
+        let resolved = resolve_filter(connection, client, &request.chosen)?;
+        let filter = &resolved.filter;
+        let mut page = if filter.needs_scan() {
+            search_page(connection, client, filter, request.search_from)?
+        } else {
+            load_page(connection, client, filter, request.direction)?
         };
         page.total = count_matching(connection, client, &SessionFilter::default())?;
+        page.agent_names = agents::suggest_names(connection, client)?;
+        page.shopper = resolved.shopper;
+        if page.matching == 0 && *filter != SessionFilter::default() {
+            page.empty_facts = Some(empty_reason::load_facts(connection, client, filter)?);
+        }
         if let Some(days) = request.days {
-            page.days = daily_chart::load_days(connection, client, &request.filter, days)?;
+            page.days = daily_chart::load_days(connection, client, filter, days)?;
         }
         Ok(page)
     })
@@ -74,25 +101,20 @@ pub(crate) fn load_list(
 fn load_page(
     connection: &mut PgConnection,
     client: &ClientId,
-    request: &SessionListCriteria,
+    filter: &SessionFilter,
+    direction: PageDirection<SessionListCursor>,
 ) -> QueryResult<SessionListResult> {
-    let query = filtered(client, &request.filter).limit(LOAD_LIMIT);
-    let rows = match request.direction {
+    let query = filtered(client, filter).limit(LOAD_LIMIT);
+    let rows = match direction {
         PageDirection::Older(cursor) => load_older(connection, query, cursor)?,
         PageDirection::Newer(cursor) => load_newer(connection, query, cursor)?,
     };
-    Ok(SessionListResult {
-        sessions: KeysetPage::new(rows, &request.direction),
-        total: 0,
-        matching: count_matching(connection, client, &request.filter)?,
-        is_truncated: false,
-        searched_to: 0,
-        days: Vec::new(),
-    })
+    let matching = count_matching(connection, client, filter)?;
+    Ok(SessionListResult::new(KeysetPage::new(rows, &direction), matching))
 }
 
 /// Newest first.
-fn load_older(
+pub(super) fn load_older(
     connection: &mut PgConnection,
     mut query: sessions::BoxedQuery<'_, Pg>,
     cursor: Option<SessionListCursor>,
@@ -109,7 +131,7 @@ fn load_older(
 }
 
 /// Oldest first.
-fn load_newer(
+pub(super) fn load_newer(
     connection: &mut PgConnection,
     query: sessions::BoxedQuery<'_, Pg>,
     SessionListCursor { created_at, sequence }: SessionListCursor,
@@ -126,15 +148,10 @@ fn search_page(
     connection: &mut PgConnection,
     client: &ClientId,
     filter: &SessionFilter,
-    request: &SearchRequest,
+    search_from: Option<i64>,
 ) -> QueryResult<SessionListResult> {
-    let result = search::search(connection, client, filter, &request.text, request.newest)?;
-    Ok(SessionListResult {
-        matching: i64::try_from(result.sessions.len()).unwrap_or(i64::MAX),
-        sessions: KeysetPage::single(result.sessions),
-        total: 0,
-        is_truncated: result.is_truncated,
-        searched_to: result.searched_to,
-        days: Vec::new(),
-    })
+    let result = search::search(connection, client, filter, search_from)?;
+    let found = i64::try_from(result.sessions.len()).unwrap_or(i64::MAX);
+    let page = SessionListResult::new(KeysetPage::single(result.sessions), found);
+    Ok(SessionListResult { is_truncated: result.is_truncated, searched_to: result.searched_to, ..page })
 }

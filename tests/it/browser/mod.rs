@@ -9,6 +9,7 @@ mod origins;
 mod theme;
 mod selection;
 mod tables;
+mod phone;
 mod walk;
 mod whole_key;
 

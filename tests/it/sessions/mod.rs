@@ -7,6 +7,8 @@ mod import_input;
 mod import_of_export;
 pub(crate) mod import_pages;
 mod list;
+mod list_filters;
 mod pipeline;
 mod recording;
 mod recording_store;
+mod session_page;
