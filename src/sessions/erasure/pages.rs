@@ -22,7 +22,7 @@ use crate::{
 
 /// Maximum size of the form in bytes.
 const FORM_LIMIT: usize = 64 * 1024;
-const ADMINS_ONLY: &str = "Only owners and admins of the client erase shoppers.";
+const ADMINS_ONLY: &str = "Only owners and admins of the client can erase shoppers.";
 
 #[derive(Template)]
 #[template(path = "sessions/erasure/erase.html")]
@@ -57,10 +57,9 @@ pub(crate) async fn show_form(
         let client = signed_in.client();
         let session =
             db.run(move |connection| queries::find_for_member(connection, &client, session_id)).await?;
-        form = match (session.shopper_id, session.shopper_email) {
-            (Some(id), _) => form.keep("shopperId", &id),
-            (None, email) => form.keep("email", &email.unwrap_or_default()),
-        };
+        if let Some(shopper) = ShopperIdentifier::from_session(&session) {
+            form = form.keep(shopper.field(), shopper.text());
+        }
     }
     show(StatusCode::OK, &signed_in, layout, form, None)
 }
@@ -90,7 +89,7 @@ pub(crate) async fn submit(
     let counted = shopper.clone();
     let count = db.run(move |connection| store::count_sessions(connection, &client, &counted)).await?;
     if count == 0 {
-        let message = "No session mentions this shopper. Check how it is written.";
+        let message = "No session has this shopper. Check the spelling.";
         return refuse(&signed_in, layout, form, FieldError::new(shopper.field(), message));
     }
     let preview = ErasePreview {
@@ -104,9 +103,9 @@ pub(crate) async fn submit(
 
 fn erased_message(count: usize) -> Message {
     match count {
-        0 => Message::warning("Nothing was left to erase."),
-        1 => Message::success("What 1 session told of the shopper is erased."),
-        _ => Message::success(format!("What {count} sessions told of the shopper is erased.")),
+        0 => Message::warning("Nothing to erase: the shopper is already gone."),
+        1 => Message::success("Shopper erased from 1 session."),
+        _ => Message::success(format!("Shopper erased from {count} sessions.")),
     }
 }
 

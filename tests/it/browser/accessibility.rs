@@ -163,16 +163,17 @@ async fn session_and_question_pages_are_accessible() {
     inspection.visit("/sessions?status=declined", "no match").await;
     inspection.visit("/sessions?q=session-1&status=missed", "searched and filtered").await;
     inspection.visit("/sessions?from=x", "a filter refused").await;
+    inspection.visit("/sessions?from=2026-10-05&through=2026-10-04", "an empty range").await;
     app.db.change_sessions(
         "update sessions set shopper_id = 'S-77', erased_at = now(), notes = 'Grey', rating = 4",
     );
     inspection.visit("/sessions?q=session-11", "before a session").await;
     inspection.browser.click(".table tbody th a").await;
-    inspection.browser.see("h1", "Session of").await;
+    inspection.browser.see("h1", "call · S-77").await;
     inspection.inspect("/sessions, one").await;
     inspection.visit("/sessions/erase", "asked").await;
     inspection.browser.fill("Shopper ID", "S-77").await;
-    inspection.browser.press("Look for sessions").await;
+    inspection.browser.press("Find sessions").await;
     inspection.browser.see("h1", "Erase this shopper?").await;
     inspection.inspect("/sessions/erase, found").await;
     inspection.visit("/docs", "for a user").await;
