@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod back_forward_cache;
+mod copy_id;
 mod keyboard;
 mod lighthouse;
 mod markup;
