@@ -9,7 +9,7 @@ use actix_web::{
     body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::Next,
 };
 use askama::Template;
@@ -38,7 +38,17 @@ struct ProblemDetails {
 #[template(path = "errors/failed.html")]
 struct ErrorPage<'a> {
     layout: PageLayout,
+    heading: &'static str,
     problem: &'a ProblemDetails,
+    /// Whether to point out that the browser still has what was typed.
+    has_form: bool,
+}
+
+/// What an error page shows besides the error.
+struct PageContext {
+    visitor: Option<LayoutUser>,
+    /// Whether the request was a form.
+    has_form: bool,
 }
 
 /// Renders errors as `application/problem+json`.
@@ -66,15 +76,16 @@ pub async fn as_page(
 async fn render_errors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    render: fn(HttpResponse, &ProblemDetails, Option<LayoutUser>) -> HttpResponse,
+    render: fn(HttpResponse, &ProblemDetails, PageContext) -> HttpResponse,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let request_id = request_log::request_id(request.request()).map(|id| id.to_string()).unwrap_or_default();
+    let has_form = request.method() == Method::POST;
     match next.call(request).await {
         Ok(response) if is_unrendered_error(&response) => {
             let (request, response) = response.into_parts();
-            let visitor = request.extensions().get().cloned();
+            let context = PageContext { visitor: request.extensions().get().cloned(), has_form };
             let problem = ProblemDetails::new(response.error(), response.status(), request_id);
-            let rendered = render(response.drop_body().map_body(|_, ()| BoxBody::new(())), &problem, visitor);
+            let rendered = render(response.drop_body().map_body(|_, ()| BoxBody::new(())), &problem, context);
             Ok(ServiceResponse::new(request, rendered).map_into_right_body())
         }
         Ok(response) => Ok(response.map_into_left_body()),
@@ -83,7 +94,7 @@ async fn render_errors<B: MessageBody + 'static>(
                 ProblemDetails::new(Some(&error), error.as_response_error().status_code(), request_id);
             let theme = theme::current();
             error.add_response_mapper(move |response| {
-                theme::with_theme(theme, || render(response, &problem, None))
+                theme::with_theme(theme, || render(response, &problem, PageContext { visitor: None, has_form }))
             });
             Err(error)
         }
@@ -165,24 +176,40 @@ fn code_for_status(status: StatusCode) -> &'static str {
 fn detail_for_status(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "There is nothing at this address.",
-        StatusCode::METHOD_NOT_ALLOWED => "This address does not take this method. See the Allow header.",
+        StatusCode::METHOD_NOT_ALLOWED => "This address does not support this method. See the Allow header.",
         status if status.is_client_error() => "The request cannot be read.",
-        _ => "Something went wrong on our side. Try again; if it happens again, tell us the request id.",
+        _ => "Something went wrong on our side. Try again. If it keeps happening, send us the request ID.",
     }
 }
 
-fn problem_json(
-    response: HttpResponse,
-    problem: &ProblemDetails,
-    _visitor: Option<LayoutUser>,
-) -> HttpResponse {
+/// The heading of an error page. Returns `None` where the name of the status says enough.
+fn heading_for_status(status: u16) -> Option<&'static str> {
+    match status {
+        400 => Some("This request cannot be read"),
+        403 => Some("You do not have access"),
+        404 => Some("Page not found"),
+        409 => Some("This has changed in the meantime"),
+        413 => Some("This is too large"),
+        429 => Some("Too many attempts"),
+        500 => Some("Something went wrong"),
+        503 => Some("Uptok is busy"),
+        _ => None,
+    }
+}
+
+fn problem_json(response: HttpResponse, problem: &ProblemDetails, _context: PageContext) -> HttpResponse {
     let body = serde_json::to_string(problem).unwrap_or_default();
     with_body(response, problem, "application/problem+json", body)
 }
 
-fn html_page(response: HttpResponse, problem: &ProblemDetails, visitor: Option<LayoutUser>) -> HttpResponse {
-    let layout = PageLayout { visitor, ..PageLayout::signed_out(problem.title, NavSection::None) };
-    let body = ErrorPage { layout, problem }.render().unwrap_or_else(|_unrenderable| problem.detail.clone());
+fn html_page(response: HttpResponse, problem: &ProblemDetails, context: PageContext) -> HttpResponse {
+    let heading = heading_for_status(problem.status).unwrap_or(problem.title);
+    let layout = PageLayout { visitor: context.visitor, ..PageLayout::signed_out(heading, NavSection::None) };
+    // After a 404 there is nothing to send the form to.
+    let has_form = context.has_form && problem.status != StatusCode::NOT_FOUND.as_u16();
+    let body = ErrorPage { layout, heading, problem, has_form }
+        .render()
+        .unwrap_or_else(|_unrenderable| problem.detail.clone());
     with_body(response, problem, "text/html; charset=utf-8", body)
 }
 

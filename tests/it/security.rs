@@ -76,6 +76,26 @@ async fn when_the_sign_in_store_is_down_the_answer_is_calm_and_secured() {
 }
 
 #[actix_web::test]
+async fn error_pages_mention_what_was_typed_only_after_a_form() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    app.db.execute("update memberships set role = 'member'");
+    let form = [("name", "laptop")];
+    let mut pages = vec![
+        ada.get("/settings/audit").await,
+        ada.post("/settings/api-keys", &form).await,
+        ada.post("/nothing", &form).await,
+    ];
+    app.db.execute("alter table sign_ins rename to sign_ins_elsewhere");
+    pages.extend([ada.get("/sessions").await, ada.post("/settings/api-keys", &form).await]);
+
+    let has_hint = |page: &Reply| page.body.contains("what you typed is still there");
+    let hints: Vec<(u16, bool)> = pages.iter().map(|page| (page.status.as_u16(), has_hint(page))).collect();
+
+    assert_eq!(hints, [(403, false), (403, true), (404, false), (503, false), (503, true)]);
+}
+
+#[actix_web::test]
 async fn a_failure_of_ours_says_nothing_about_its_cause() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
