@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::log::record::AuditRecord;
 use crate::{
-    ids::ClientId,
-    schema::{audit_log, memberships, users},
+    ids::{ClientId, PublicKey},
+    schema::{api_keys, audit_log, memberships, users},
     web::list::{KeysetPage, LOAD_LIMIT, PageDirection},
 };
 
@@ -99,19 +99,22 @@ pub(crate) fn load_members(
     Ok(members.into_iter().map(|(user_id, name)| (user_id.to_string(), name)).collect())
 }
 
-/// The names of the users in these records by their ids, including former members.
-pub(crate) fn load_user_names(
+/// The names of the users and API keys in these records, by id and public key. Includes former members and deleted keys.
+pub(crate) fn load_names(
     connection: &mut PgConnection,
+    client: &ClientId,
     records: &[AuditRecord],
 ) -> QueryResult<HashMap<String, String>> {
-    let ids: Vec<Uuid> = records
-        .iter()
-        .flat_map(|record| [&record.actor, &record.target])
-        .filter_map(|id| id.as_deref()?.parse().ok())
-        .collect();
-    let names = users::table
-        .filter(users::user_id.eq_any(ids))
+    let ids = || records.iter().flat_map(|record| [&record.actor, &record.target]).flatten();
+    let user_ids: Vec<Uuid> = ids().filter_map(|id| id.parse().ok()).collect();
+    let public_keys: Vec<&String> = ids().filter(|id| id.parse::<PublicKey>().is_ok()).collect();
+    let users = users::table
+        .filter(users::user_id.eq_any(user_ids))
         .select((users::user_id, users::name))
         .load::<(Uuid, String)>(connection)?;
-    Ok(names.into_iter().map(|(user_id, name)| (user_id.to_string(), name)).collect())
+    let keys = api_keys::table
+        .filter(api_keys::client_id.eq(client).and(api_keys::public_key.eq_any(public_keys)))
+        .select((api_keys::public_key, api_keys::name))
+        .load::<(String, String)>(connection)?;
+    Ok(users.into_iter().map(|(user_id, name)| (user_id.to_string(), name)).chain(keys).collect())
 }

@@ -9,6 +9,7 @@ mod list;
 mod log;
 pub(crate) mod pages;
 mod query;
+mod sentence;
 mod verify;
 
 pub use log::{

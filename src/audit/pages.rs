@@ -1,7 +1,5 @@
 //! Settings → Audit log, for owners and admins.
 
-use std::collections::HashMap;
-
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
@@ -9,36 +7,35 @@ use super::{
     csv, list,
     log::{event::EventKind, record::AuditRecord},
     query::AuditQuery,
+    sentence::{AuditSentence, EntityNames, SentencePart},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
     db::Db,
     error::AppError,
-    ids::PublicKey,
     web::{
         form::FormState,
         list::{KeysetPage, Pager},
         page::{NavSection, PageLayout, respond},
-        time::rfc3339,
+        time::{DisplayTime, rfc3339_micros},
     },
 };
 
 const INDEX: &str = "/settings/audit";
-/// Actors that are no user of this client: the word in a record and its label.
-const ACTORS: [(&str, &str); 4] = [
-    ("key", "A program, with an API key"),
-    ("command_line", "The command line"),
-    ("system", "Uptok itself"),
-    ("visitor", "Somebody not logged in"),
+/// Actors that are no user of this client: the word in a record, its label in a row and in the filter.
+const ACTORS: [(&str, &str, &str); 4] = [
+    ("key", "API key", "Any API key"),
+    ("command_line", "Command line", "Command line"),
+    ("system", "Uptok", "Uptok"),
+    ("visitor", "Not signed in", "Not signed in"),
 ];
-const ADMINS_ONLY: &str = "Only owners and admins of the client see the audit log.";
+const ADMINS_ONLY: &str = "Only owners and admins can see the audit log.";
 
 #[derive(Template)]
 #[template(path = "audit/index.html")]
 struct AuditLogPage {
     layout: PageLayout,
     rows: Vec<AuditListRow>,
-    event_kinds: Vec<&'static str>,
     /// Value and label.
     actors: Vec<(String, String)>,
     form: FormState,
@@ -50,54 +47,53 @@ struct AuditLogPage {
 
 struct AuditListRow {
     sequence: i64,
-    /// RFC 3339.
-    time: String,
-    /// `23 Nov 2026, 10:45:06 UTC`.
-    time_text: String,
-    event_kind: String,
-    actor: AuditEntity,
-    target: AuditEntity,
-    related: AuditEntity,
-    details: Vec<(String, String)>,
+    time: DisplayTime,
+    actor: SentencePart,
+    sentence: AuditSentence,
+    /// The record as indented JSON.
+    json: String,
     address: String,
 }
 
-/// A user or a key.
-#[derive(Default)]
-struct AuditEntity {
-    text: String,
-    is_key: bool,
-}
-
-impl AuditEntity {
-    fn new(id: Option<&str>, names: &HashMap<String, String>) -> Self {
-        let id = id.unwrap_or_default();
-        let text = names.get(id).map_or(id, String::as_str).to_owned();
-        Self { text, is_key: id.parse::<PublicKey>().is_ok() }
-    }
-}
-
 impl AuditListRow {
-    fn new(record: &AuditRecord, names: &HashMap<String, String>) -> Self {
-        let mut actor = AuditEntity::new(record.actor.as_deref(), names);
-        if let Some((_, name)) = ACTORS.iter().find(|(kind, _)| *kind == record.actor_kind && !actor.is_key) {
-            (*name).clone_into(&mut actor.text);
-        }
-        let details: HashMap<String, String> = serde_json::from_str(&record.details).unwrap_or_default();
-        let mut details: Vec<_> = details.into_iter().collect();
-        details.sort();
+    fn new(record: &AuditRecord, names: &EntityNames) -> Self {
         Self {
             sequence: record.sequence,
-            time: rfc3339(record.at),
-            time_text: record.at.format("%-d %b %Y, %H:%M:%S UTC").to_string(),
-            event_kind: record.act.clone(),
-            actor,
-            target: AuditEntity::new(record.target.as_deref(), names),
-            related: AuditEntity::new(record.related.as_deref(), names),
-            details,
-            address: record.address.map(|network| network.addr().to_string()).unwrap_or_default(),
+            time: record.at.into(),
+            actor: describe_actor(record, names),
+            sentence: AuditSentence::new(record, names),
+            json: format_json(record),
+            address: format_address(record),
         }
     }
+}
+
+fn describe_actor(record: &AuditRecord, names: &EntityNames) -> SentencePart {
+    match (&record.actor, ACTORS.iter().find(|(kind, ..)| *kind == record.actor_kind)) {
+        (Some(id), _) => SentencePart::entity(id, names),
+        (None, Some((_, label, _))) => SentencePart::Words(label),
+        (None, None) => SentencePart::Code { text: record.actor_kind.clone(), link: None },
+    }
+}
+
+/// The columns of the CSV file without the hashes, empty ones left out.
+fn format_json(record: &AuditRecord) -> String {
+    let details: serde_json::Value =
+        serde_json::from_str(&record.details).unwrap_or_else(|_| record.details.clone().into());
+    let address = record.address.map(|_| format_address(record));
+    let mut columns = serde_json::json!({
+        "sequence": record.sequence, "at": rfc3339_micros(record.at), "act": record.act,
+        "actorKind": record.actor_kind, "actor": record.actor, "target": record.target,
+        "related": record.related, "details": details, "address": address, "requestId": record.request_id,
+    });
+    if let Some(columns) = columns.as_object_mut() {
+        columns.retain(|_, value| !value.is_null());
+    }
+    format!("{columns:#}")
+}
+
+fn format_address(record: &AuditRecord) -> String {
+    record.address.map(|network| network.addr().to_string()).unwrap_or_default()
 }
 
 pub(crate) async fn index(
@@ -112,18 +108,17 @@ pub(crate) async fn index(
     let (mut page, names, mut actors) = db
         .run(move |connection| {
             let page = list::load_page(connection, &client, &filter, direction)?;
-            let names = list::load_user_names(connection, &page.rows)?;
+            let names = list::load_names(connection, &client, &page.rows)?;
             list::load_members(connection, &client).map(|members| (page, names, members))
         })
         .await?;
     if query.form.is_wrong() {
         page = KeysetPage::single(Vec::new());
     }
-    actors.extend(ACTORS.map(|(kind, label)| (kind.to_owned(), label.to_owned())));
+    actors.extend(ACTORS.map(|(kind, _, label)| (kind.to_owned(), label.to_owned())));
     let page = AuditLogPage {
         layout,
         rows: page.rows.iter().map(|record| AuditListRow::new(record, &names)).collect(),
-        event_kinds: EventKind::ALL.map(EventKind::as_str).to_vec(),
         actors,
         is_filtered: !query.address.filters().is_empty(),
         query: query.address.query(),
@@ -143,7 +138,7 @@ pub(crate) async fn download(
     signed_in.require_admin(ADMINS_ONLY)?;
     let query = AuditQuery::parse(INDEX, request.query_string());
     if query.form.is_wrong() {
-        return Err(AppError::invalid("from", "Write days as YYYY-MM-DD."));
+        return Err(AppError::invalid("from", "Enter the date as YYYY-MM-DD."));
     }
     Ok(csv::download(signed_in, query.filter, db))
 }

@@ -26,7 +26,7 @@ impl AuditQuery {
         let mut form = address.form();
         let mut parse_day = |name: &'static str| {
             let day = time_parser::parse_day(address.filter(name)?);
-            form.check(name, day.ok_or("Write the day as YYYY-MM-DD.")).map(midnight)
+            form.check(name, day.ok_or("Enter the date as YYYY-MM-DD.")).map(midnight)
         };
         let (from, to) = (parse_day("from"), parse_day("to"));
         // No record has a control character, and PostgreSQL rejects NUL.

@@ -19,7 +19,7 @@ pub enum EventKind {
     KeyExpired,
     /// A user logged in.
     SignInSucceeded,
-    /// A login with the e-mail of a user failed.
+    /// A login with the email of a user failed.
     SignInFailed,
     /// A user logged out.
     SignInEnded,
@@ -72,6 +72,31 @@ impl EventKind {
             Self::MemberRemoved => "member.removed",
             Self::ImportFinished => "import.finished",
             Self::ShopperErased => "shopper.erased",
+        }
+    }
+
+    /// The kind with this name. Records of a newer version may have others.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The kind as pages show it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::KeyCreated => "Key created",
+            Self::KeyReplaced => "Key replaced",
+            Self::KeyChanged => "Key changed",
+            Self::KeyDeleted => "Key deleted",
+            Self::KeyRevoked => "Key revoked",
+            Self::KeyExpired => "Key expired",
+            Self::SignInSucceeded => "Signed in",
+            Self::SignInFailed => "Sign-in failed",
+            Self::SignInEnded => "Signed out",
+            Self::MemberAdded => "Member added",
+            Self::MemberChanged => "Member changed",
+            Self::MemberRemoved => "Member removed",
+            Self::ImportFinished => "Sessions imported",
+            Self::ShopperErased => "Shopper erased",
         }
     }
 }
@@ -138,8 +163,10 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_name() {
-        let names: std::collections::BTreeSet<_> =
-            EventKind::ALL.map(EventKind::as_str).into_iter().collect();
-        assert_eq!(names.len(), EventKind::ALL.len());
+        for name in [EventKind::as_str, EventKind::label] {
+            let names: std::collections::BTreeSet<_> = EventKind::ALL.map(name).into_iter().collect();
+            assert_eq!(names.len(), EventKind::ALL.len());
+        }
+        assert!(EventKind::ALL.into_iter().all(|kind| EventKind::from_name(kind.as_str()) == Some(kind)));
     }
 }

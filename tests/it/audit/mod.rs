@@ -479,16 +479,21 @@ async fn owners_view_filter_and_download_only_their_own_log() {
     let key = ada.generate("=laptop").await[..18].to_owned();
 
     let page = ada.get("/settings/audit").await.html();
-    let kinds = page.texts("tbody td[data-label=Act]");
-    assert_eq!(kinds, ["key.created", "sign_in.succeeded", "member.added"]);
-    assert_eq!(page.texts("tbody td[data-label=Who]"), ["ada", "ada", "ada"]);
+    let sentences = page.texts("tbody .event p");
+    let expected = ["Created key =laptop · read access · 90 days", "Signed in", "Added member ada · owner"];
+    assert_eq!(sentences, expected);
+    assert_eq!(page.texts("tbody td[data-label=By]"), ["ada", "ada", "ada"]);
+    assert_eq!(page.attribute(".event a", "href"), format!("/settings/api-keys/{key}/usage"));
     let filtered =
         ada.get(&format!("/settings/audit?key={key}&act=key.created&from=2026-01-01")).await.html();
-    assert_eq!(filtered.texts("tbody td[data-label=About]"), [key.as_str()]);
+    assert_eq!(filtered.texts("tbody .event strong"), ["=laptop"]);
+    let json: serde_json::Value = serde_json::from_str(&filtered.text(".raw pre")).unwrap();
+    assert_eq!((&json["target"], &json["details"]["name"]), (&key.as_str().into(), &"=laptop".into()));
+    assert_eq!(page.attribute("#act option[value='key.created']", "value"), "key.created");
     assert_eq!(ada.get("/settings/audit?actor=system").await.html().texts("tbody tr").len(), 0);
     for day in ["x", "-9999-01-01", "-9999-1-1", "%2B12345-1-1", "262142-12-31"] {
         let refused = ada.get(&format!("/settings/audit?from={day}")).await;
-        assert!(refused.body.contains("Write the day as YYYY-MM-DD."), "{day}");
+        assert!(refused.body.contains("Enter the date as YYYY-MM-DD."), "{day}");
         assert_eq!(ada.get(&format!("/settings/audit.csv?to={day}")).await.status, 400, "{day}");
     }
     assert_eq!(ada.get("/settings/audit?from=2026-1-5").await.html().texts("tbody tr").len(), 3);
@@ -503,6 +508,66 @@ async fn owners_view_filter_and_download_only_their_own_log() {
     app.db.execute("update memberships set role = 'member'");
     assert_eq!(ada.get("/settings/audit").await.status, 403);
     assert_eq!(ada.get("/settings/audit.csv").await.status, 403);
+}
+
+#[actix_web::test]
+async fn hostile_text_in_records_is_shown_as_text() {
+    const NAME: &str = r#"</strong><script>alert(1)</script> · never expires "x""#;
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let client: ClientId = ada.client_id().await.parse().unwrap();
+    let events = [
+        AuditEvent::new(EventKind::KeyDeleted).on("uptok_000000000000").with("name", NAME),
+        AuditEvent::new(EventKind::KeyDeleted).on("javascript:alert(1)").with("name", NAME),
+        AuditEvent::new(EventKind::MemberChanged).on(NAME).with("changed", NAME),
+        AuditEvent::new(EventKind::KeyCreated)
+            .on("uptok_000000000001")
+            .with("scopes", "<script>alert(2)</script>"),
+        AuditEvent::new(EventKind::ImportFinished).on("../../logout").with("created", "-1"),
+    ];
+    for event in &events {
+        audit::record(&mut app.db.connect(), &client, &audit_context(), event).unwrap();
+    }
+
+    let page = ada.get("/settings/audit").await;
+
+    assert!(!page.body.contains("<script>alert"));
+    assert_eq!(page.html().texts(".event script").len(), 0);
+    let sentences = page.html().texts(".event p");
+    assert_eq!(
+        sentences[..5],
+        [
+            "Imported 0 sessions".to_owned(),
+            "Created key uptok_000000000001 · <script>alert(2)</script>".to_owned(),
+            format!("Changed member {NAME} · {NAME}"),
+            "Deleted key javascript:alert(1)".to_owned(),
+            format!("Deleted key {NAME}"),
+        ]
+    );
+    let links = "/settings/api-keys/uptok_000000000001/usage";
+    assert_eq!(page.html().attribute(".event a", "href"), links);
+    assert_eq!(page.html().texts(".event a").len(), 2, "only what is the id of a key is a link");
+}
+
+#[actix_web::test]
+async fn actors_and_keys_are_shown_by_name() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let client: ClientId = ada.client_id().await.parse().unwrap();
+    let key: uptok::ids::PublicKey = ada.generate("Deploy bot").await[..18].parse().unwrap();
+    for actor in [Actor::Key(key.clone()), Actor::CommandLine, Actor::System, Actor::Visitor] {
+        let context = audit_context().by(actor);
+        let event = AuditEvent::new(EventKind::KeyRevoked).on(&key).with("name", "Deploy bot");
+        audit::record(&mut app.db.connect(), &client, &context, &event).unwrap();
+    }
+
+    let page = ada.get("/settings/audit?act=key.revoked").await.html();
+
+    let actors = page.texts("tbody td[data-label=By]");
+    assert_eq!(actors, ["Not signed in", "Uptok", "Command line", "Deploy bot"]);
+    assert_eq!(page.texts(".event p")[0], "Revoked key Deploy bot · by a call with the key itself");
+    let times = page.texts("tbody time");
+    assert!(times.iter().all(|time| time.ends_with(" UTC") && time.matches(':').count() == 1), "{times:?}");
 }
 
 #[actix_web::test]
