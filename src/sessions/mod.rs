@@ -31,7 +31,7 @@ pub use export::{
 };
 pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, SessionStatus};
 pub use import::{
-    columns::{ColumnMapping, check_columns, check_header, find_column, find_column_loosely},
+    columns::{ColumnMapping, check_columns, find_column, find_column_loosely, needs_mapping},
     dry_run::DryRunState,
     file::{
         check::{CheckedFile, check_file},

@@ -45,33 +45,37 @@ pub fn find_column_loosely(name: &str) -> Option<&'static str> {
     COLUMNS.into_iter().find(|column| normalize_name(column) == normalize_name(name))
 }
 
-/// Checks that a file with columns of these names needs no mapping.
-///
-/// # Errors
-/// Why it needs one, as a message for the user.
-pub fn check_header(names: &[String]) -> Result<(), String> {
+/// Whether the columns of a file have to be mapped, because these names do not form a record.
+#[must_use]
+pub fn needs_mapping(names: &[String]) -> bool {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let header = without_trailing_blanks(&names, &[]);
-    if let Some(name) = header.iter().find(|name| find_column_loosely(name).is_none()) {
-        return Err(format!("“{name}” is no field of the record"));
-    }
-    ColumnPositions::from_names(header, &[]).map(|_positions| ())
+    ColumnPositions::from_names(&names, &[]).is_err()
 }
 
 /// Checks that these columns form a record. `None` skips a column.
 ///
 /// # Errors
-/// A message about a column that is missing or appears twice.
+/// A message about all columns that are missing or appear twice.
 pub fn check_columns(columns: &[Option<&'static str>]) -> Result<(), String> {
     ColumnPositions::from_columns(columns).map(|_positions| ())
 }
 
-fn normalize_name(name: &str) -> String {
+pub(super) fn normalize_name(name: &str) -> String {
     name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn unknown_column(name: &str) -> String {
-    format!("there is no column “{name}”. The columns are {}", COLUMNS.join(", "))
+    format!("there is no field “{name}”. The fields are {}", COLUMNS.join(", "))
+}
+
+/// `the column “status” is`, `the columns “status” and “channel” are`.
+fn columns_are(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("“{name}”")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => format!("the column {last} is"),
+        Some((last, others)) => format!("the columns {} and {last} are", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// The names up to the last one that is not blank or has a mapping. Trailing delimiters make columns without a name.
@@ -90,36 +94,57 @@ pub(crate) struct ColumnPositions {
 }
 
 impl ColumnPositions {
-    /// A column without an entry in `mappings` is found by its name. The error is a message about a column
-    /// that is unknown, missing or appears twice.
+    /// A column without an entry in `mappings` is found by its name. The error is a message about all columns that are
+    /// unknown, missing or appear twice.
     pub(crate) fn from_names(names: &[&str], mappings: &[ColumnMapping]) -> Result<Self, String> {
-        if let Some(missing) = mappings.iter().find(|it| !names.iter().any(|name| it.matches(name))) {
-            return Err(format!("the file has no column “{}”", missing.theirs));
+        let is_absent = |mapping: &&ColumnMapping| !names.iter().any(|name| mapping.matches(name));
+        if let Some(absent) = mappings.iter().find(is_absent) {
+            return Err(format!("the file has no column “{}”", absent.theirs));
         }
-        let column = |name: &&str| match mappings.iter().find(|it| it.matches(name)) {
-            Some(mapping) => Ok(mapping.ours),
-            None => find_column_loosely(name).map(Some).ok_or_else(|| unknown_column(name.trim())),
+        // `None`: the name is unknown. `Some(None)`: the column is skipped.
+        let field = |name: &str| match mappings.iter().find(|it| it.matches(name)) {
+            Some(mapping) => Some(mapping.ours),
+            None => find_column_loosely(name).map(Some),
         };
         let names = without_trailing_blanks(names, mappings);
-        Self::from_columns(&names.iter().map(column).collect::<Result<Vec<_>, _>>()?)
+        let is_unknown = |name: &&str| field(name).is_none();
+        let unknown: Vec<&str> = names.iter().copied().filter(is_unknown).map(str::trim).collect();
+        let columns: Vec<_> = names.iter().map(|name| field(name).flatten()).collect();
+        let mut problems = Vec::new();
+        if !unknown.is_empty() {
+            problems.push(format!("{} not known", columns_are(&unknown)));
+        }
+        let positions = Self::from_columns(&columns).map_err(|problem| problems.push(problem));
+        match positions {
+            Ok(positions) if problems.is_empty() => Ok(positions),
+            _ if unknown.is_empty() => Err(problems.join("; ")),
+            _ => Err(format!("{}. The fields are {}", problems.join("; "), COLUMNS.join(", "))),
+        }
     }
 
-    /// `None` skips a column. The error is a message about a column that is missing or appears twice.
+    /// `None` skips a column. The error is a message about all columns that are missing or appear twice.
     pub(crate) fn from_columns(columns: &[Option<&'static str>]) -> Result<Self, String> {
         let mut positions = HashMap::new();
+        let mut repeated = Vec::new();
         for (position, column) in columns.iter().enumerate() {
             if let Some(column) = column
                 && positions.insert(*column, position).is_some()
+                && !repeated.contains(column)
             {
-                return Err(format!("the column “{column}” is there twice"));
+                repeated.push(*column);
             }
         }
-        let is_missing = |name: &str| !positions.contains_key(name);
-        if let Some(missing) = SESSION_FIELDS.iter().find(|field| field.is_required && is_missing(field.name))
-        {
-            return Err(format!("the column “{}” is missing", missing.name));
+        let required = SESSION_FIELDS.iter().filter(|field| field.is_required).map(|field| field.name);
+        let missing: Vec<&str> = required.filter(|name| !positions.contains_key(name)).collect();
+        let problems = [(repeated, "there twice"), (missing, "missing")];
+        let problems = problems.into_iter().filter(|(names, _)| !names.is_empty());
+        let problems: Vec<String> =
+            problems.map(|(names, problem)| format!("{} {problem}", columns_are(&names))).collect();
+        if problems.is_empty() {
+            Ok(Self { positions, width: columns.len() })
+        } else {
+            Err(problems.join("; "))
         }
-        Ok(Self { positions, width: columns.len() })
     }
 
     /// The cell of a column; empty if the file has no such column or the line is too short.
@@ -158,7 +183,7 @@ mod tests {
         let names = [&NAMES[..], &["", " "]].concat();
         assert_eq!(ColumnPositions::from_names(&names, &[]).unwrap().width, 5);
         let owned: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(check_header(&owned), Ok(()));
+        assert!(!needs_mapping(&owned));
         let skipped = ["=".parse().unwrap()];
         assert_eq!(ColumnPositions::from_names(&names, &skipped).unwrap().width, 7);
         let mapped = ["=notes".parse().unwrap()];
@@ -170,8 +195,16 @@ mod tests {
     }
 
     #[test]
-    fn a_column_is_neither_missing_nor_there_twice() {
-        assert!(ColumnPositions::from_names(&["status", "Status"], &[]).unwrap_err().contains("twice"));
-        assert!(ColumnPositions::from_names(&NAMES[..3], &[]).unwrap_err().contains("“endedAt” is missing"));
+    fn all_columns_that_are_unknown_missing_or_there_twice_are_named() {
+        let error = |names: &[&str]| ColumnPositions::from_names(names, &[]).unwrap_err();
+        assert_eq!(
+            error(&["status", "Status", "channel"]),
+            "the column “status” is there twice; the columns “createdAt” and “endedAt” are missing"
+        );
+        assert_eq!(error(&NAMES[..3]), "the column “endedAt” is missing");
+        let unknown = error(&["State", "Kind", "createdAt", "endedAt"]);
+        let expected = "the columns “State” and “Kind” are not known; the columns “status” and “channel” are \
+                        missing. The fields are sessionId, sequence, ";
+        assert!(unknown.starts_with(expected), "{unknown}");
     }
 }

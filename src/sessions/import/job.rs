@@ -39,17 +39,31 @@ text_enum! {
 }
 
 impl ImportState {
-    /// The state as pages show it.
+    /// The state in the list of imports.
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::Uploading => "coming in",
-            Self::Mapping => "needs its columns",
-            Self::Checking => "being checked",
-            Self::Checked => "waits for you",
-            Self::Importing => "being imported",
-            Self::Done => "imported",
-            Self::Failed => "unreadable",
-            Self::Discarded => "discarded",
+            Self::Uploading => "Uploading",
+            Self::Mapping => "Needs columns",
+            Self::Checking => "Checking",
+            Self::Checked => "Needs review",
+            Self::Importing => "Importing",
+            Self::Done => "Imported",
+            Self::Failed => "Failed",
+            Self::Discarded => "Discarded",
+        }
+    }
+
+    /// The heading of the page of an import.
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            Self::Uploading => "Uploading the file",
+            Self::Mapping => "Match your columns",
+            Self::Checking => "Checking the file",
+            Self::Checked => "Review the import",
+            Self::Importing => "Importing sessions",
+            Self::Done => "Sessions imported",
+            Self::Failed => "Import failed",
+            Self::Discarded => "Import discarded",
         }
     }
 

@@ -18,5 +18,6 @@ pub(crate) mod pages;
 pub(super) mod parser;
 pub(crate) mod rejected_lines;
 pub(super) mod store;
+mod synonyms;
 mod upload;
 pub(super) mod worker;

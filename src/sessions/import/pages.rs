@@ -17,6 +17,7 @@ use super::{
     job::{ImportId, ImportJob, ImportState, ImportTransition},
     layout::FileStart,
     store::{self, ImportDetails, RejectedField},
+    synonyms::guess_fields,
     upload::receive_file,
     worker::ImportWorker,
 };
@@ -25,7 +26,7 @@ use crate::{
     config::Settings,
     db::Db,
     error::AppError,
-    sessions::{self, fields::COLUMNS},
+    sessions::{self, SESSION_FIELDS, SessionField},
     web::{
         body::FormFields,
         format::{byte_size, grouped},
@@ -49,7 +50,7 @@ const NAME_MAX: usize = 255;
 /// Allowance for the other fields and the part headers, in bytes.
 const FORM_BYTES: usize = 16 * 1024;
 
-const ADMINS_ONLY: &str = "Only owners and admins of this client import sessions.";
+const ADMINS_ONLY: &str = "Only owners and admins can import sessions.";
 
 #[derive(Template)]
 #[template(path = "sessions/import/index.html")]
@@ -76,18 +77,21 @@ struct ImportListRow {
 impl ImportListRow {
     /// The counts by their columns. Forecasts are left out.
     fn counts(&self) -> [(&'static str, String); 5] {
-        let ImportSummary { created, updated, unchanged, rejected, skipped } = self.summary;
-        let counts = [
-            ("Created", created),
-            ("Updated", updated),
-            ("Unchanged", unchanged),
-            ("Rejected", rejected),
-            ("Skipped", skipped),
-        ];
-        counts.map(|(name, count)| {
-            (name, if self.state.has_stored() { count.to_string() } else { "–".to_owned() })
-        })
+        let counts = label_counts(&self.summary);
+        if self.state.has_stored() { counts } else { counts.map(|(name, _)| (name, "–".to_owned())) }
     }
+}
+
+fn label_counts(summary: &ImportSummary) -> [(&'static str, String); 5] {
+    let ImportSummary { created, updated, unchanged, rejected, skipped } = *summary;
+    let counts = [
+        ("Created", created),
+        ("Updated", updated),
+        ("Unchanged", unchanged),
+        ("Rejected", rejected),
+        ("Skipped", skipped),
+    ];
+    counts.map(|(name, count)| (name, grouped(count)))
 }
 
 /// Why a file is not imported.
@@ -107,7 +111,7 @@ impl UploadRefusal {
 
     fn too_large(limit_mib: u32, chosen: FileEncoding) -> Self {
         let message = format!(
-            "The file is larger than {limit_mib} MiB. Divide it, or import it on the server with uptok import."
+            "The file is larger than {limit_mib} MiB. Split it, or run `uptok import` on the server."
         );
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, message, encoding: chosen }
     }
@@ -190,7 +194,7 @@ fn parse_encoding(text: &str) -> Result<FileEncoding, AppError> {
 
 fn file_name(upload: &MultipartFile) -> String {
     let name = upload.file_name().chars().filter(|it| !it.is_control()).take(NAME_MAX).collect::<String>();
-    if name.trim().is_empty() { "without a name".to_owned() } else { name }
+    if name.trim().is_empty() { "Unnamed file".to_owned() } else { name }
 }
 
 #[derive(Template)]
@@ -202,14 +206,14 @@ struct ImportDetailsPage {
     state: ImportState,
     created: DisplayTime,
     size: String,
-    summary: ImportSummary,
+    counts: [(&'static str, String); 5],
     rejected: Vec<RejectedField>,
     /// The number of errors, if not all of them are shown.
     rejected_total: Option<String>,
     columns: Vec<FileColumn>,
-    /// Why the columns have to be mapped, as a sentence.
-    mapping_reason: Option<String>,
-    fields: &'static [&'static str],
+    fields: &'static [SessionField],
+    /// The required fields for which no column was found.
+    missing_fields: Vec<&'static str>,
     error: Option<String>,
     may_import: bool,
 }
@@ -251,20 +255,22 @@ async fn show_with(
         (rejected.len() > REJECTED_SHOWN).then(|| grouped(i64::try_from(rejected.len()).unwrap_or(i64::MAX)));
     rejected.truncate(REJECTED_SHOWN);
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let chosen = refused.as_ref().map(|refused| refused.fields.as_slice());
+    let (chosen, error) = refused.map(|refused| (refused.fields, refused.message)).unzip();
+    let chosen = chosen.unwrap_or_else(|| guess_fields(&names));
+    let is_missing = |field: &&SessionField| field.is_required && !chosen.contains(&Some(field.name));
     let page = ImportDetailsPage {
-        layout,
+        layout: PageLayout { title: import.state.heading(), ..layout },
         client_id: signed_in.client().to_string(),
         state: import.state,
         created: import.created_at.into(),
         size: byte_size(import.bytes),
-        summary: import.summary(),
-        mapping_reason: sessions::check_header(&names).err(),
-        columns: column_choices(names, &samples, chosen),
-        fields: &COLUMNS,
+        counts: label_counts(&import.summary()),
+        missing_fields: SESSION_FIELDS.iter().filter(is_missing).map(|field| field.name).collect(),
+        columns: column_choices(names, &samples, &chosen),
+        fields: SESSION_FIELDS,
         rejected,
         rejected_total,
-        error: refused.map(|refused| refused.message),
+        error,
         may_import: signed_in.is_admin(),
         import,
     };
@@ -277,18 +283,17 @@ fn columns_to_map(details: &ImportDetails) -> (Vec<String>, Vec<Vec<String>>) {
     start.and_then(|start| start.columns(SAMPLE_LINES)).unwrap_or_default()
 }
 
-/// The columns with the `chosen` fields, or by default with the fields of similar names.
+/// The columns with their samples and the `chosen` fields.
 fn column_choices(
     names: Vec<String>,
     rows: &[Vec<String>],
-    chosen: Option<&[Option<&'static str>]>,
+    chosen: &[Option<&'static str>],
 ) -> Vec<FileColumn> {
     let column = |(index, name): (usize, String)| {
         let samples = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.is_empty());
         let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
-        let guessed = sessions::find_column_loosely(&name);
-        let field = chosen.map_or(guessed, |chosen| chosen.get(index).copied().flatten());
-        FileColumn { name, samples: samples.join(" · "), field: field.unwrap_or_default() }
+        let field = chosen.get(index).copied().flatten().unwrap_or_default();
+        FileColumn { name, samples: samples.join(" · "), field }
     };
     names.into_iter().enumerate().map(column).collect()
 }
@@ -311,7 +316,7 @@ pub(crate) async fn map_columns(
     let (names, _) = columns_to_map(&details);
     let fields = parse_mapping(&form, names.len());
     if let Err(message) = sessions::check_columns(&fields) {
-        let message = format!("Choose again: {message}.");
+        let message = format!("Change your choices: {message}.");
         return show_with(visitor, import.id, &db, Some(RefusedMapping { fields, message })).await;
     }
     let mapping = Some(fields.into_iter().map(|field| field.unwrap_or_default().to_owned()).collect());

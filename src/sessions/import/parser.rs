@@ -196,9 +196,10 @@ impl SessionFileParser {
         header: &ColumnPositions,
         line: &RawLine,
     ) -> Result<IncomingSession, Vec<FieldError>> {
-        let cells = line.cells().ok_or_else(|| line_error("The line is not text."))?;
+        let cells = line.cells().ok_or_else(|| line_error("This line is not text."))?;
         if cells.iter().skip(header.width).any(|cell| !cell.trim().is_empty()) {
-            let message = format!("The line has {} cells, the header has {}.", line.width(), header.width);
+            let message =
+                format!("This line has {} cells, but the header has {}.", line.width(), header.width);
             return Err(line_error(message));
         }
         SessionRecord::parse(self.now, |name| unescape_formula(header.cell(&cells, name)))
@@ -223,11 +224,11 @@ fn parse_header(format: &FileFormat, line: &RawLine) -> Result<ColumnPositions, 
 fn check_complete(line: &RawLine) -> Result<(), Vec<FieldError>> {
     if line.is_unclosed {
         return Err(line_error(
-            "A quote is opened in this line and never closed, so the rest of the file is in it.",
+            "A quote opens on this line and never closes, so it contains the rest of the file.",
         ));
     }
     if line.is_too_long {
-        return Err(line_error(format!("The line is longer than {} MiB.", LINE_MAX / (1024 * 1024))));
+        return Err(line_error(format!("This line is longer than {} MiB.", LINE_MAX / (1024 * 1024))));
     }
     Ok(())
 }

@@ -45,6 +45,6 @@ pub(super) async fn receive_file(
 
 /// Whether the file can be checked at once, or its columns have to be mapped first.
 fn state_after_upload(file: &CheckedFile) -> ImportState {
-    let needs_mapping = file.kind == FileKind::Csv && sessions::check_header(&file.column_names).is_err();
+    let needs_mapping = file.kind == FileKind::Csv && sessions::needs_mapping(&file.column_names);
     if needs_mapping { ImportState::Mapping } else { ImportState::Checking }
 }

@@ -3,6 +3,7 @@
 mod accessibility;
 mod back_forward_cache;
 mod copy_id;
+mod drop_zone;
 mod keyboard;
 mod lighthouse;
 mod markup;

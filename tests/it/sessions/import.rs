@@ -481,7 +481,7 @@ fn ndjson_is_imported_and_bad_lines_are_reported() {
 
     assert_eq!(summary, ImportSummary { skipped: 1, ..counts(2, 0, 0, 3) }, "one line is blank");
     assert_eq!(progress.rejected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5]);
-    for (file, word) in [("[{}]", "one object a line"), ("\u{feff}[", "one object a line")] {
+    for (file, word) in [("[{}]", "one object per line"), ("\u{feff}[", "one object per line")] {
         let error = import_file(
             &db,
             client,
@@ -560,7 +560,7 @@ fn command_line_import_reports_counts_and_fails_on_rejected_lines() {
     assert!(code == 1 && error.contains("“Call”"), "{error}");
     assert_eq!(
         read_output(&dry).1,
-        "Nothing is stored. It would be 10 created, 0 updated, 0 unchanged, 0 rejected, 1 skipped\n"
+        "Nothing is stored. The import would be: 10 created, 0 updated, 0 unchanged, 0 rejected, 1 skipped\n"
     );
     assert_eq!((dry.status.code(), none.as_str()), (Some(0), "0"));
     assert_eq!(

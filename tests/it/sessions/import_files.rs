@@ -69,7 +69,7 @@ async fn check_in_browser(visitor: &Visitor, encoding: &str, file: &[u8]) -> Res
 fn check_on_command_line(app: &TestApp, client: &str, encoding: &str, path: &str) -> Result<Counts, String> {
     let output = run_import(&app.db, &[path, "--client", client, "--encoding", encoding, "--dry-run"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let Some(counts) = text.strip_prefix("Nothing is stored. It would be ") else {
+    let Some(counts) = text.strip_prefix("Nothing is stored. The import would be: ") else {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), text.as_str()), (Some(1), ""), "{error}");
         let error = error.trim().strip_prefix("uptok: ").unwrap();
@@ -169,7 +169,7 @@ async fn files_that_are_no_text_are_named() {
         ),
         (b"\x00\x01\xff,\x02\n", "utf-8", Err("The file is not text. Choose a CSV or NDJSON file.")),
         (b"", "utf-8", Err("The file is empty. Choose another.")),
-        (b"[{}]", "utf-8", Err("The file is a JSON array. Write one object a line (NDJSON).")),
+        (b"[{}]", "utf-8", Err("The file is a JSON array. Write one object per line (NDJSON).")),
         (
             b"<!DOCTYPE html>\n<table>",
             "utf-8",

@@ -67,7 +67,7 @@ async fn file_is_checked_and_then_imported() {
     let address = upload_accepted(&ada, "calls.csv", file.clone()).await;
     let checked = wait_until_settled(&ada, &address).await;
 
-    assert_eq!(read_counts(&checked), ["6000", "0", "0", "1", "1"]);
+    assert_eq!(read_counts(&checked), ["6,000", "0", "0", "1", "1"]);
     assert_eq!(
         checked.html().texts("tbody tr"),
         ["6002statusUse one of completed, missed, abandoned, declined, failed."]
@@ -78,14 +78,14 @@ async fn file_is_checked_and_then_imported() {
     assert!(done.html().text(".notice-good").contains("Imported"), "{}", done.body);
     assert_eq!(
         (read_counts(&done), count_sessions(&app)),
-        (["6000", "0", "0", "1", "1"].map(str::to_owned).to_vec(), "6000".into())
+        (["6,000", "0", "0", "1", "1"].map(str::to_owned).to_vec(), "6000".into())
     );
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
     assert_eq!(app.db.query_text("select count(*)::text as answer from import_chunks"), "0");
     let again = upload_accepted(&ada, "calls.csv", file).await;
-    assert_eq!(read_counts(&wait_until_settled(&ada, &again).await), ["0", "0", "6000", "1", "1"]);
+    assert_eq!(read_counts(&wait_until_settled(&ada, &again).await), ["0", "0", "6,000", "1", "1"]);
     ada.post(&format!("{again}/discard"), &[]).await.assert_sent_to(&again);
-    assert!(ada.get(&again).await.body.contains("Discarded"));
+    assert!(ada.get(&again).await.body.contains("Import discarded"));
     let list = ada.get(PATH).await.html();
     assert_eq!(
         (list.texts("tbody tr").len(), list.texts("td[data-label=By]")),
@@ -104,7 +104,7 @@ async fn page_shows_the_first_rejected_lines_and_the_download_all() {
 
     assert!(rejected > 100, "{rejected}");
     assert_eq!(checked.texts("tbody tr").len(), 100);
-    assert!(checked.text("main").contains(&format!("These are the first 100 of {rejected}.")));
+    assert!(checked.text("main").contains(&format!("Showing the first 100 of {rejected}.")));
     let file = ada.get(&checked.attribute("a[download]", "href")).await;
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"bad-lines.csv\"");
     let lines: Vec<&str> = file.body.lines().collect();
@@ -113,7 +113,7 @@ async fn page_shows_the_first_rejected_lines_and_the_download_all() {
     assert_eq!(eve.get(&format!("{address}/bad-lines.csv")).await.status, 404);
     app.visitor().get(&format!("{address}/bad-lines.csv")).await.assert_sent_to("/login");
     let list = ada.get(PATH).await.html();
-    assert_eq!(list.texts("td[data-label=State]"), ["waits for you"]);
+    assert_eq!(list.texts("td[data-label=Status]"), ["Needs review"]);
     assert_eq!(list.texts("td[data-label=Created]"), ["–"], "nothing is stored yet");
 }
 
@@ -140,13 +140,31 @@ async fn unknown_columns_are_mapped_by_the_user() {
     let checked = wait_until_settled(&ada, &address).await;
 
     assert_eq!(page.texts("tbody td[data-label='First values']")[1], "missed");
-    assert_eq!(page.attribute("#column2 option[selected]", "value"), "channel");
+    let guessed = page.texts("tbody option[selected]");
+    let expected = ["status (required)", "channel (required)", "createdAt (required)", "endedAt (required)"];
+    assert_eq!(guessed, expected, "Call and Junk may be anything");
     assert_eq!(incomplete.status, 422);
-    assert!(incomplete.html().text(".notice-bad").contains("“status” is missing"));
+    let missing = "the columns “status”, “channel”, “createdAt” and “endedAt” are missing";
+    assert!(incomplete.html().text(".notice-bad").contains(missing), "{}", incomplete.body);
     assert_eq!(read_counts(&checked), ["1", "0", "0", "0", "1"]);
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
     wait_until_settled(&ada, &address).await;
     assert_eq!(app.db.query_text("select external_id || status as answer from sessions"), "amissed");
+}
+
+#[actix_web::test]
+async fn required_fields_without_a_column_are_named_at_once() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+
+    let address = upload_accepted(&ada, "calls.csv", "Kind,Operator,Start\nchat,Ada,2026-01-01\n").await;
+    let page = ada.get(&address).await.html();
+
+    assert_eq!(page.text("h1"), "Match your columns");
+    assert_eq!(page.text(".notice-warn"), "No column found for status, endedAt. Choose one below.");
+    let guessed = page.texts("tbody option[selected]");
+    assert_eq!(guessed, ["channel (required)", "agentName", "createdAt (required)"]);
+    assert_eq!(page.texts("#column0 option").iter().filter(|it| it.ends_with("(required)")).count(), 4);
 }
 
 #[actix_web::test]
@@ -179,7 +197,7 @@ async fn import_survives_a_dead_node_without_duplicates_or_losses() {
     let file: String = build_lines(9000).replace("id-", "");
     let file = format!("notes,status,channel,createdAt,endedAt,ratingComment\n{file}");
     let address = upload_accepted(&ada, "calls.csv", file).await;
-    assert_eq!(read_counts(&wait_until_settled(&ada, &address).await), ["9000", "0", "0", "0", "1"]);
+    assert_eq!(read_counts(&wait_until_settled(&ada, &address).await), ["9,000", "0", "0", "0", "1"]);
     // A node that imported one chunk and died still holds the import.
     let chain_key = ChainKey::new(&InstallationSecret::new(SECRET.into()));
     let timeouts = DatabaseTimeouts { wait: Duration::from_secs(2), statement: Duration::from_secs(10) };
@@ -198,7 +216,7 @@ async fn import_survives_a_dead_node_without_duplicates_or_losses() {
     app.db.execute("update imports set heartbeat_at = now() - interval '1 minute'");
     let done = wait_until_settled(&ada, &address).await;
 
-    assert_eq!(read_counts(&done), ["9000", "0", "0", "0", "1"]);
+    assert_eq!(read_counts(&done), ["9,000", "0", "0", "0", "1"]);
     assert_eq!(count_sessions(&app), "9000");
     assert!(dead_worker.step(remaining.unwrap()).await.unwrap().is_none(), "who lost the import stops");
     assert_eq!(count_sessions(&app), "9000");
@@ -262,7 +280,7 @@ async fn erasing_a_shopper_discards_pending_imports() {
 
     let chunks = "select coalesce(string_agg(distinct file_name, ','), '') || count(*) as answer from import_chunks join imports using (client_id, import_id)";
     assert_eq!(app.db.query_text(chunks), "calls.csv1");
-    assert!(ada.get(&ada_import).await.body.contains("Discarded."));
+    assert!(ada.get(&ada_import).await.body.contains("Import discarded"));
     assert_eq!(read_counts(&eve.get(&eve_import).await), ["3", "0", "0", "0", "1"]);
 }
 
@@ -284,6 +302,6 @@ async fn other_clients_and_members_cannot_import() {
         assert_eq!(ada.post(&format!("{address}/{step}"), &[]).await.status, 403, "{step}");
     }
     assert_eq!(upload(&ada, "calls.csv", build_csv(3)).await.status, 403);
-    assert_eq!(ada.get(PATH).await.html().texts("form.generate").len(), 0);
+    assert_eq!(ada.get(PATH).await.html().texts("form.upload").len(), 0);
     assert_eq!((count_sessions(&app).as_str(), ada.get(&address).await.status.as_u16()), ("0", 200));
 }

@@ -53,13 +53,13 @@ pub enum UnreadableFile {
     #[error("The file is not text. Choose a CSV or NDJSON file.")]
     Binary,
     /// It is JSON, but not one object per line.
-    #[error("The file is a JSON array. Write one object a line (NDJSON).")]
+    #[error("The file is a JSON array. Write one object per line (NDJSON).")]
     JsonArray,
     /// Its first line does not name columns.
     #[error("The file has no header. Its first line must name the columns: status, channel, createdAt …")]
     NoHeader,
     /// It has more than [`COLUMNS_MAX`] columns: this many.
-    #[error("The file has {0} columns. Remove those that are not needed, down to {max}.", max = COLUMNS_MAX)]
+    #[error("The file has {0} columns. Remove some: the limit is {max}.", max = COLUMNS_MAX)]
     TooManyColumns(usize),
     /// Its columns do not form a record.
     #[error("Line {line}: {message}.")]
