@@ -94,58 +94,58 @@ pub enum AppError {
     #[error("{0}")]
     Malformed(Cow<'static, str>),
     /// 400: some fields are invalid.
-    #[error("Some fields are wrong. Correct them and try again.")]
+    #[error("Some fields are invalid. Correct them and try again.")]
     Invalid(Vec<FieldError>),
     /// 401: one sentence for all cases, so that it does not reveal whether a key exists.
     #[error("This API key is missing, malformed, unknown, expired or deleted.")]
     UnknownKey,
     /// 303 to the login page: the page needs a user who is signed in.
-    #[error("Please log in.")]
+    #[error("Log in to continue.")]
     SignedOut,
     /// 403: the key is active, but does not have this scope.
-    #[error("This key lacks the scope {0}. Give it to the key, or use one that has it.")]
+    #[error("This key does not have the scope {0}. Add it to the key, or use another key.")]
     MissingScope(&'static str),
     /// 403: the key is active, but its networks do not contain this address.
-    #[error("This key may not be used from {0}. Call from one of its networks, or add this one to them.")]
+    #[error("This key cannot be used from {0}. Call from an allowed network, or add this address to them.")]
     AddressNotAllowed(IpAddr),
     /// 403: the user is signed in, but has no permission.
     #[error("{0}")]
     Forbidden(&'static str),
     /// 403: the form was sent from another site (CSRF).
-    #[error("This request came from another site, so it was refused. Open the page here and try again.")]
+    #[error("This request came from another site and was refused. Open the page here and try again.")]
     CrossSite,
     /// 404, also for objects of other clients, so that their ids cannot be probed.
     #[error("There is nothing at this address.")]
     NotFound,
     /// 408: the body did not arrive within this number of seconds.
-    #[error("The request body took longer than {0} seconds. Send it in one go.")]
+    #[error("The request body took longer than {0} seconds. Send it without pauses.")]
     TooSlow(u64),
     /// 409: the request conflicts with the current state.
     #[error("{0}")]
     Conflict(Cow<'static, str>),
     /// 413: the body is larger than this number of bytes.
-    #[error("The request body is larger than {0} bytes.")]
+    #[error("The request body is larger than {0} bytes. Send less at a time.")]
     TooLarge(usize),
     /// 415 from endpoints that accept forms and JSON.
     #[error(
-        "Send the body as multipart/form-data, application/x-www-form-urlencoded or application/json, not compressed."
+        "Send the body as multipart/form-data, application/x-www-form-urlencoded or application/json, uncompressed."
     )]
     UnsupportedType,
     /// 415 from endpoints that accept JSON and NDJSON.
-    #[error("Send the body as application/json or application/x-ndjson, not compressed.")]
+    #[error("Send the body as application/json or application/x-ndjson, uncompressed.")]
     UnsupportedJson,
     /// 415 from endpoints that only accept one JSON object.
-    #[error("Send the body as application/json, not compressed.")]
+    #[error("Send the body as application/json, uncompressed.")]
     UnsupportedObject,
     /// 409: a request with the same `Idempotency-Key` is still running.
-    #[error("A request with this Idempotency-Key is still being carried out. Send it again in a moment.")]
+    #[error("A request with this Idempotency-Key is still running. Try again in a moment.")]
     InProgress,
     /// 422: the same `Idempotency-Key` was used for a different request.
-    #[error("This Idempotency-Key came with another request before. Use a new one for a new request.")]
+    #[error("This Idempotency-Key was used for another request. Use a new one for each request.")]
     IdempotencyKeyReused,
     /// 422: some items of a batch are invalid, and nothing was stored.
     #[error(
-        "Some sessions are wrong, so none was stored. Correct them and send all again, or use ?partial=true."
+        "Some sessions are invalid, so none was stored. Correct them and send all again, or use ?partial=true."
     )]
     Unprocessable(Vec<FieldError>),
     /// 429 with `Retry-After` in seconds.
@@ -153,9 +153,9 @@ pub enum AppError {
     TooMany(u64),
     /// 429 with `Retry-After`: the key has reached its rate limit.
     #[error(
-        "This key may be used {} {} a minute. Try again in {} {}.",
+        "This key is limited to {} {} a minute. Try again in {} {}.",
         per_minute,
-        plural(*per_minute, "time"),
+        plural(*per_minute, "request"),
         seconds,
         plural(*seconds, "second")
     )]
@@ -173,7 +173,7 @@ pub enum AppError {
     #[error("The service is busy. Try again in a moment.")]
     Unavailable(#[source] BoxError),
     /// 500: an unexpected error. The cause is only logged.
-    #[error("Something went wrong on our side. Try again; if it happens again, tell us the request id.")]
+    #[error("Something went wrong on our side. Try again. If it keeps happening, send us the request ID.")]
     Broken(#[source] BoxError),
 }
 

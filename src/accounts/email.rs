@@ -44,7 +44,7 @@ impl FromStr for EmailAddress {
         if is_plain && is_address && text.len() <= 254 {
             Ok(Self(text))
         } else {
-            Err("Write an e-mail address like name@example.org.")
+            Err("Enter an email address like name@example.org.")
         }
     }
 }

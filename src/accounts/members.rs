@@ -62,7 +62,7 @@ pub fn remove_member(
 ) -> anyhow::Result<Uuid> {
     connection.transaction(|connection| {
         let (user_id, role) = lock_and_find_user(connection, client, email)?;
-        let role = role.with_context(|| format!("{email} is no member of {client}"))?;
+        let role = role.with_context(|| format!("{email} is not a member of {client}"))?;
         if role == Role::Owner {
             refuse_only_owner(connection, client, email)?;
         }
@@ -143,6 +143,6 @@ fn refuse_only_owner(
         .select(count_star())
         .first::<i64>(connection)?;
     // Disabled owners do not count: they cannot log in.
-    ensure!(others > 0, "{email} is the only owner of {client}; make somebody else an owner first");
+    ensure!(others > 0, "{email} is the only owner of {client}; make someone else an owner first");
     Ok(())
 }

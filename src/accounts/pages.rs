@@ -36,7 +36,7 @@ use crate::{
 /// Maximum size of a form, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
 /// The same sentence for an unknown e-mail and a wrong password, so that nobody learns which e-mails have an account.
-const WRONG_LOGIN: &str = "This e-mail and password do not belong together.";
+const WRONG_LOGIN: &str = "Wrong email or password.";
 
 #[derive(Template)]
 #[template(path = "accounts/register.html")]
@@ -119,7 +119,7 @@ pub(crate) async fn register(
             services.respond_to_login(&request, &email, &password_hash)
         }
         Err(RegisterError::EmailTaken) => {
-            let form = form.refuse("email", "This e-mail has an account already. Log in instead.");
+            let form = form.refuse("email", "This email already has an account. Log in instead.");
             RegisterPage::respond(StatusCode::UNPROCESSABLE_ENTITY, form, true)
         }
         Err(_closed) => RegisterPage::respond(StatusCode::FORBIDDEN, FormState::default(), false),

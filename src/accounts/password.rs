@@ -31,13 +31,13 @@ static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Fewer than [`LENGTH_MIN`] characters.
-    #[error("Use at least {LENGTH_MIN} characters. A few words in a row are easy to remember.")]
+    #[error("Use at least {LENGTH_MIN} characters. A few random words are easy to remember.")]
     TooShort,
     /// More than [`LENGTH_MAX`] characters.
     #[error("Use at most {LENGTH_MAX} characters.")]
     TooLong,
     /// One of the first that an attacker would try.
-    #[error("This password is too easy to guess. Use a few words that do not belong together.")]
+    #[error("This password is too easy to guess. Use a few unrelated words.")]
     Common,
 }
 

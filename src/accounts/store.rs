@@ -111,7 +111,7 @@ pub fn add_user(
         anyhow::ensure!(client_exists(connection, &client)?, "there is no client {client}");
         let user_id = create_user(connection, user).map_err(|error| match error {
             error if crate::db::violates(&error, EMAIL_UNIQUE) => {
-                anyhow::anyhow!("{} has an account already", user.email)
+                anyhow::anyhow!("{} already has an account", user.email)
             }
             error => error.into(),
         })?;

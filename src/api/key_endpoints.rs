@@ -117,7 +117,7 @@ fn list_keys() -> Value {
         parameter(
             "query",
             "q",
-            "Part of the name, of the public key, or of the name or e-mail of the creator.",
+            "Part of the name, of the public key, or of the name or email of the creator.",
             &json!({"type": "string"})
         ),
         parameter("query", "status", "Only keys with this status.", &reference("KeyStatus")),
@@ -153,7 +153,7 @@ fn change_key() -> Value {
 fn delete_key() -> Value {
     with_public_key(json!({
         "operationId": "deleteKey", "tags": ["Keys"], "summary": "Delete a key",
-        "description": "Ends a key of the client at once.",
+        "description": "Deletes a key of the client at once.",
         "responses": {"204": {"description": "The key no longer works."}}
     }))
 }

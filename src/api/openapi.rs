@@ -49,7 +49,7 @@ impl OpenApiDocument {
                 "title": "Uptok",
                 "version": env!("CARGO_PKG_VERSION"),
                 "description": format!(
-                    "Reads and records the sessions of a client, and manages its API keys. {origin}/docs explains it."
+                    "Read and record the sessions of a client, and manage its API keys. Documentation: {origin}/docs."
                 ),
                 "contact": {"name": "Questions", "url": format!("{origin}/docs#question")},
                 "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"}
@@ -134,18 +134,18 @@ fn add_rate_limit_headers(operation: &mut Value) {
 /// One reusable response per error status, named by the status: `#/components/responses/404`.
 fn problem_responses() -> Value {
     let problems = [
-        (400, "A field is wrong, or the request cannot be read."),
+        (400, "A field is invalid, or the request cannot be read."),
         (401, "The key is missing, malformed, unknown, expired or deleted."),
-        (403, "The key is good, but lacks the scope or is used from elsewhere than its networks."),
+        (403, "The key lacks the scope, or the call came from outside its allowed networks."),
         (404, "The client has nothing at this address."),
         (408, "The body did not arrive in time."),
-        (409, "What is there now does not let this happen."),
+        (409, "The current state does not allow this."),
         (413, "The body is too large."),
-        (415, "The body is of another type, or compressed."),
-        (422, "Items are wrong, or the Idempotency-Key came with another request."),
-        (429, "The key or the address has used up its limit."),
-        (500, "Our fault."),
-        (503, "Too much at once, or the database is away."),
+        (415, "The body has an unsupported type, or is compressed."),
+        (422, "Items are invalid, or the Idempotency-Key was used for another request."),
+        (429, "The key or the address reached its rate limit."),
+        (500, "An internal error."),
+        (503, "Uptok is overloaded, or the database is unreachable."),
     ];
     let mut responses = Map::new();
     for (status, description) in problems {
@@ -169,7 +169,7 @@ fn response_headers() -> Value {
             "schema": {"type": "string"}, "example": "\"key\";q=600;w=60"
         },
         "RateLimit": {
-            "description": "What is left of it (r), and in how many seconds all of it is back (t).",
+            "description": "Requests left (r), and seconds until all are back (t).",
             "schema": {"type": "string"}, "example": "\"key\";r=599;t=1"
         }
     })

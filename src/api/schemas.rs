@@ -22,8 +22,8 @@ pub(super) fn schemas() -> Value {
         "RecordOutcome": choice(&["created", "updated", "unchanged", "rejected"], "The outcome for a session."),
         "RecordedSession": recorded_session(),
         "RecordSessionsResult": record_sessions_result(),
-        "Scope": choice(&Scope::ALL.map(Scope::as_str), "What a key may do."),
-        "KeyStatus": choice(&["active", "expiring", "replaced", "expired"], "How long a key still works."),
+        "Scope": choice(&Scope::ALL.map(Scope::as_str), "A right of a key."),
+        "KeyStatus": choice(&["active", "expiring", "replaced", "expired"], "The status of a key."),
         "Key": key(),
         "KeyPage": page_of("Key", "totalKeys"),
         "CreatedKey": created_key(),
@@ -74,12 +74,12 @@ pub(super) fn filter_fields() -> Vec<RequestField> {
     let order = json!({"type": "string", "enum": ["asc", "desc"]});
     let agent_name = json!({"type": "string", "maxLength": 255});
     let fields = [
-        ("order", "In the order recorded, or the latest first. Absent: asc.", order),
+        ("order", "Oldest or newest first. Absent: asc.", order),
         ("from", "Only sessions with createdAt at this time or later.", time()),
         ("to", "Only sessions with createdAt before this time.", time()),
         ("status", "Only sessions with this status.", reference("SessionStatus")),
-        ("channel", "Only sessions over this channel.", reference("Channel")),
-        ("agentName", "Only sessions of the agent of exactly this name.", agent_name),
+        ("channel", "Only sessions on this channel.", reference("Channel")),
+        ("agentName", "Only sessions of the agent with exactly this name.", agent_name),
         ("updatedSince", "Only sessions with updatedAt at this time or later.", time()),
     ];
     fields.map(|(name, description, schema)| (name, description.to_owned(), schema)).to_vec()
@@ -87,10 +87,9 @@ pub(super) fn filter_fields() -> Vec<RequestField> {
 
 /// The fields that choose a page of sessions.
 pub(super) fn page_fields() -> Vec<RequestField> {
-    let per_page = format!(
-        "Sessions per page; more than {PER_PAGE_MAX} is taken as {PER_PAGE_MAX}. Absent: {PER_PAGE_DEFAULT}."
-    );
-    let cursor = "The nextCursor of the previous answer, to continue after it.".to_owned();
+    let per_page =
+        format!("Sessions per page; higher values count as {PER_PAGE_MAX}. Absent: {PER_PAGE_DEFAULT}.");
+    let cursor = "The nextCursor of the previous response, to continue after it.".to_owned();
     let mut fields = vec![
         ("page", "From 1. Not together with cursor.".to_owned(), integer(Some(1), None)),
         ("perPage", per_page, integer(Some(1), None)),
@@ -132,12 +131,12 @@ fn problem() -> Value {
             "status": integer(Some(400), Some(599)),
             "detail": {"type": "string", "description": "A sentence for people."},
             "code": {"type": "string", "description": "The reason, for programs."},
-            "requestId": {"type": "string", "description": "Names the request in the log of the server."},
+            "requestId": {"type": "string", "description": "Identifies the request in the server log."},
             "errors": {"type": "array", "items": reference("FieldError")}
         },
         "examples": [{
             "type": "/docs#missing_scope", "title": "Forbidden", "status": 403,
-            "detail": "This key lacks the scope sessions:write. Give it to the key, or use one that has it.",
+            "detail": "This key does not have the scope sessions:write. Add it to the key, or use another key.",
             "code": "missing_scope", "requestId": "01a20931-7c05-7e12-9d53-2f6b8a40c1e7"
         }]
     })
@@ -146,12 +145,12 @@ fn problem() -> Value {
 fn field_error() -> Value {
     json!({
         "type": "object",
-        "description": "What is wrong with a field.",
+        "description": "An invalid field.",
         "required": ["field", "message"],
         "properties": {
-            "index": described(integer(Some(0), None), "Which of the sessions sent, from 0."),
+            "index": described(integer(Some(0), None), "Index of the session in the request, from 0."),
             "field": {"type": "string"},
-            "message": {"type": "string", "description": "What to write."}
+            "message": {"type": "string", "description": "How to correct it."}
         }
     })
 }
@@ -225,7 +224,7 @@ fn recorded_session() -> Value {
         "type": "object", "description": "The outcome for one of the sessions sent.",
         "required": ["index", "outcome"],
         "properties": {
-            "index": described(integer(Some(0), None), "Which of the sessions sent, from 0."),
+            "index": described(integer(Some(0), None), "Index of the session in the request, from 0."),
             "externalId": or_null(json!({"type": "string"})),
             "sessionId": {"type": "string", "format": "uuid", "description": "Absent if the session was rejected."},
             "outcome": reference("RecordOutcome"),

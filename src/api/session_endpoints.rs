@@ -127,7 +127,7 @@ fn show_session() -> Value {
         "operationId": "getSession", "tags": ["Sessions"], "summary": "Get a session",
         "description": "Returns one session.",
         "parameters": [
-            parameter("path", "sessionId", "Our id of the session.", &json!({"type": "string", "format": "uuid"})),
+            parameter("path", "sessionId", "The session’s ID in Uptok.", &json!({"type": "string", "format": "uuid"})),
             if_none_match()
         ],
         "responses": {"200": session, "304": {"description": "The caller's version is current."}}

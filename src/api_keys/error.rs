@@ -9,13 +9,13 @@ use crate::{error::AppError, ids::PublicKey, web::time::DisplayTime};
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyChangeError {
-    #[error("This form has made its key already.")]
+    #[error("This form has already created a key.")]
     FormUsed,
     /// The name of a valid key.
-    #[error("A key has this name already. Choose another, or replace that key.")]
+    #[error("A key with this name already exists. Choose another name, or replace that key.")]
     NameTaken,
     /// The name of an expired key.
-    #[error("A key that has expired has this name. Replace or delete it, or choose another name.")]
+    #[error("An expired key has this name. Replace or delete it, or choose another name.")]
     NameOfExpired,
     /// The client has [`LIVE_KEYS_MAX`] keys.
     #[error("This client has {LIVE_KEYS_MAX} keys, which is the limit. Delete one first.")]
@@ -23,24 +23,24 @@ pub enum KeyChangeError {
     #[error(transparent)]
     Lifetime(#[from] LifetimeError),
     /// The acting key does not have the right that it would give, in this field.
-    #[error("A key gives no more than it has itself. Choose less, or use a key that has it.")]
+    #[error("A key cannot grant more than it has itself. Choose less, or use a key that has it.")]
     BeyondActor(&'static str),
     /// The acting key ends at this time, before the key that it would create.
-    #[error("The key that acts ends on {}, and makes none that outlives it. Ask for less, or use a key that lives longer.", DisplayTime::from(*.0).text)]
+    #[error("The calling key expires on {} and cannot create one that outlives it. Choose an earlier end, or use a key that lasts longer.", DisplayTime::from(*.0).text)]
     OutlivesActor(DateTime<Utc>),
     /// The key to be replaced has rights that the acting key lacks.
-    #[error("This key may do more than the one that acts. Use a key that may do as much.")]
+    #[error("This key has more rights than the calling key. Use one with at least the same rights.")]
     StrongerThanActor,
     /// The acting key is deleted or has expired.
-    #[error("The key that acts is deleted or has expired.")]
+    #[error("The calling key was deleted or has expired.")]
     ActorGone,
     /// The client has no such key.
     #[error("There is nothing at this address.")]
     NotFound,
-    #[error("This key was deleted already. Generate a new one.")]
+    #[error("This key has already been deleted. Generate a new one.")]
     Gone,
     /// Replaced by the key with this public key.
-    #[error("This key was replaced already, by {0}.")]
+    #[error("This key has already been replaced by {0}.")]
     Replaced(PublicKey),
     #[error(transparent)]
     Database(diesel::result::Error),

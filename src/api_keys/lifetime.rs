@@ -84,15 +84,15 @@ impl FromStr for KeyLifetime {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
-    #[error("Say a number of days, a day like 2027-01-31, or never.")]
+    #[error("Enter a number of days, a date like 2027-01-31, or never.")]
     Unknown,
     /// 0 days, or more than [`KeyLifetime::DAYS_MAX`].
-    #[error("Use 1 to {} days, or a day within them.", KeyLifetime::DAYS_MAX)]
+    #[error("Use 1 to {} days, or a date within that time.", KeyLifetime::DAYS_MAX)]
     TooLong,
     /// The form chose a date and sent none.
-    #[error("Write the day as YYYY-MM-DD.")]
+    #[error("Enter the date as YYYY-MM-DD.")]
     Day,
-    #[error("This day is over. Choose today or a later one.")]
+    #[error("This date is in the past. Choose today or later.")]
     Past,
 }
 

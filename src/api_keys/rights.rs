@@ -14,7 +14,7 @@ use ipnet::{IpNet, Ipv4Net};
 use crate::{db::sql::text_enum, web::number::trim_zero_fraction};
 
 text_enum! {
-    /// What a key may do. The text is the same in the form, the database and the API.
+    /// A right of a key. The text is the same in the form, the database and the API.
     Scope {
         /// Reads sessions.
         SessionsRead = "sessions:read",
@@ -254,7 +254,7 @@ fn echo(text: &str) -> String {
 pub enum NetworkError {
     /// Neither an address nor a network.
     #[error(
-        "“{0}” is neither an address nor a network. Write them like 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32."
+        "“{0}” is not an address or network. Write them like 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32."
     )]
     NoNetwork(String),
     /// An address with bits beyond its prefix: either the address or the network was meant.

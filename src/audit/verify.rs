@@ -41,17 +41,17 @@ pub enum Tampering {
 impl fmt::Display for Tampering {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed => formatter.write_str("is not as it was written"),
+            Self::Changed => formatter.write_str("was changed after it was written"),
             Self::Missing => formatter.write_str("is missing"),
             Self::Moved(from) => write!(formatter, "was written as record {from} and moved"),
             Self::Copied(from) => write!(formatter, "was copied from {from}"),
-            Self::Cut => formatter.write_str("is missing, and so is what came after it"),
-            Self::NotFirst => formatter.write_str("is not the first one: what came before it is missing"),
-            Self::Surplus => formatter.write_str("was put there by somebody else"),
+            Self::Cut => formatter.write_str("and all later records are missing"),
+            Self::NotFirst => formatter.write_str("is not the first: earlier records are missing"),
+            Self::Surplus => formatter.write_str("was not written by Uptok"),
             Self::Head => formatter.write_str(
-                "may not be the last one: its row in audit_heads is not as it was written, so what came after it may be missing",
+                "may not be the last: its row in audit_heads was changed, so later records may be missing",
             ),
-            Self::OtherThanBefore => formatter.write_str("is not the one of the checkpoint"),
+            Self::OtherThanBefore => formatter.write_str("differs from the checkpoint"),
         }
     }
 }

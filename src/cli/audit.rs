@@ -61,12 +61,12 @@ pub(super) fn run(settings: &Settings, command: AuditCommand) -> anyhow::Result<
     }
     if tampered_clients > 0 {
         print_line(&format!(
-            "{tampered_clients} of {} clients are not as they were written.",
+            "The logs of {tampered_clients} of {} clients were tampered with.",
             clients.len()
         ))?;
         return Ok(ExitCode::FAILURE);
     }
-    print_line(&format!("{records} records of {} clients are as they were written.", clients.len()))?;
+    print_line(&format!("{records} records of {} clients are intact.", clients.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 

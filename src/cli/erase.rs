@@ -22,7 +22,7 @@ pub(super) struct EraseCommand {
     /// The sender's ID for the shopper, exactly as sent
     #[arg(long)]
     shopper_id: Option<String>,
-    /// The shopper's e-mail; case does not matter
+    /// The shopper's email; case does not matter
     #[arg(long)]
     email: Option<String>,
     /// Only count the sessions
@@ -38,10 +38,10 @@ impl EraseCommand {
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
         let message = if self.dry_run {
             let count = sessions::count_sessions(connection, &self.client, &shopper)?;
-            format!("{count} sessions tell of this shopper. Nothing was erased.")
+            format!("Found {count} sessions of this shopper. Nothing was erased.")
         } else {
             let count = sessions::erase(connection, context, &self.client, &shopper)?;
-            format!("{count} sessions were erased of what they told of this shopper.")
+            format!("Erased this shopper from {count} sessions.")
         };
         Ok(writeln!(io::stdout(), "{message}")?)
     }

@@ -88,7 +88,7 @@ impl ImportCommand {
         if !self.dry_run {
             audit::record(connection, &self.client, context, &sessions::import_finished(&summary))?;
         }
-        let prefix = if self.dry_run { "Nothing is stored. It would be " } else { "" };
+        let prefix = if self.dry_run { "Nothing is stored. The import would be: " } else { "" };
         writeln!(io::stdout(), "{prefix}{}", summary_text(&summary))?;
         Ok(if summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -102,7 +102,7 @@ impl ImportCommand {
             FileKind::Ndjson => {
                 ensure!(
                     self.column_mappings.is_empty(),
-                    "--map is for a CSV; in NDJSON the names are those of the record"
+                    "--map works only with CSV; NDJSON uses the names of the session record"
                 );
                 Ok(FileFormat::Ndjson)
             }

@@ -24,7 +24,7 @@ pub(super) enum KeysCommand {
         /// The client that owns the keys
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
         client: ClientId,
-        /// Only keys that the user with this e-mail created
+        /// Only keys that the user with this email created
         #[arg(long, value_name = "EMAIL", value_parser = |text: &str| text.parse::<EmailAddress>().map_err(str::to_owned))]
         created_by: Option<EmailAddress>,
     },
@@ -100,7 +100,7 @@ pub(super) fn print_active_keys(
     keys.retain(|key| key.status() != KeyStatus::Expired);
     if !keys.is_empty() {
         print_line(&format!(
-            "Keys of {client} that this user created stay active. Delete those that must not:"
+            "Keys of {client} that this user created stay active. Delete those no longer needed:"
         ))?;
     }
     keys.iter().try_for_each(|key| print_line(&format_key(key)))
@@ -150,7 +150,7 @@ fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Res
     match api_keys::delete(&mut connection, &actor, key) {
         Ok(KeyDeletion::Now(deleted)) => print_line(&format!("{key} ({}) is deleted", deleted.name)),
         Ok(KeyDeletion::Before(deleted)) => {
-            print_line(&format!("{key} ({}) was deleted already", deleted.name))
+            print_line(&format!("{key} ({}) was already deleted", deleted.name))
         }
         Err(api_keys::KeyChangeError::NotFound) => {
             bail!("{} never had a key {key}", actor.client)

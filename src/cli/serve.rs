@@ -24,7 +24,7 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
         let db = Db::new(&database.url, 1, settings.database_timeouts())?;
         if let Some(demo) = seeds::create_demo_account(&mut *db.connect()?, &context, time::now())? {
             print_line(&format!(
-                "\n  Demo user   {}\n  Password    {}   (printed this once)\n  Client ID   {}\n",
+                "\n  Demo user   {}\n  Password    {}   (shown only once)\n  Client ID   {}\n",
                 demo.email, demo.password, demo.client
             ))?;
         }

@@ -109,7 +109,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
             let is_set =
                 accounts::set_password(&mut *db.connect()?, &audit_context(settings)?, &email, &hash)?;
             ensure!(is_set, "there is no user {email}");
-            print_line(&format!("The password of {email} is set, and the user's sign-ins are over"))
+            print_line(&format!("The password of {email} is set, and all the user's sign-ins have ended"))
         }
         UserCommand::Role { email, client, role } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
@@ -121,7 +121,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
         UserCommand::Enable { email } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::set_enabled(&mut *db.connect()?, &audit_context(settings)?, &email, true)?;
-            print_line(&format!("{email} may log in"))
+            print_line(&format!("{email} can log in"))
         }
         UserCommand::List => list(settings),
     }
@@ -132,7 +132,7 @@ fn remove(settings: &Settings, client: &ClientId, email: &EmailAddress) -> anyho
     let mut connection = db.connect()?;
     let context = audit_context(settings)?;
     let user_id = accounts::remove_member(&mut connection, &context, client, email)?;
-    print_line(&format!("{email} is no member of {client} any more"))?;
+    print_line(&format!("{email} is no longer a member of {client}"))?;
     keys::print_active_keys(&mut connection, client, user_id)
 }
 
@@ -140,7 +140,7 @@ fn disable(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     accounts::set_enabled(&mut connection, &audit_context(settings)?, email, false)?;
-    print_line(&format!("{email} may not log in any more, and the user's sign-ins are over"))?;
+    print_line(&format!("{email} can no longer log in, and all the user's sign-ins have ended"))?;
     let Some(user_id) = accounts::find_user_id(&mut connection, email)? else { return Ok(()) };
     for client in accounts::list_clients(&mut connection, user_id)? {
         keys::print_active_keys(&mut connection, &client, user_id)?;
@@ -173,7 +173,7 @@ fn parse_email(text: &str) -> Result<EmailAddress, String> {
 }
 
 /// Reads the first line of standard input, because an argument would be visible in the list of processes. Refuses
-/// `personal_data`, such as the user's e-mail, as a password: it is easy to guess.
+/// `personal_data`, such as the user's email, as a password: it is easy to guess.
 fn read_password(personal_data: &[&str]) -> anyhow::Result<NewPassword> {
     if io::stdin().is_terminal() {
         let _ignored = write!(io::stderr(), "Password: ");

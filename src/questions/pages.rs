@@ -121,14 +121,14 @@ fn parse_question(text: &str) -> Result<String, &'static str> {
         return Err("Write your question.");
     }
     if text.chars().count() > QUESTION_MAX {
-        return Err("Use at most 5000 characters.");
+        return Err("Use at most 5,000 characters.");
     }
     if text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) {
         return Err("Remove the control characters.");
     }
     let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
     if words.into_iter().any(|word| word.parse::<ClientKey>().is_ok()) {
-        return Err("There is a whole API key in your question. Take it out, and replace that key.");
+        return Err("Your question contains a whole API key. Remove it, and replace that key.");
     }
     Ok(text.to_owned())
 }

@@ -23,8 +23,9 @@ pub(crate) fn parse(now: DateTime<Utc>, value: &Value) -> Result<IncomingSession
         return Err(vec![FieldError::new("", "Send an object with the fields of the session record.")]);
     };
     let unknown = fields.keys().filter(|name| !COLUMNS.contains(&name.as_str()));
-    let mut errors: Vec<FieldError> =
-        unknown.map(|name| FieldError::new(sanitize(name, NAME_MAX), "There is no such field.")).collect();
+    let mut errors: Vec<FieldError> = unknown
+        .map(|name| FieldError::new(sanitize(name, NAME_MAX), "This field does not exist. Remove it."))
+        .collect();
     let mut texts = Vec::new();
     for field in SESSION_FIELDS {
         match field_text(field, fields) {
@@ -70,7 +71,7 @@ fn join_tags(tags: &[Value]) -> Result<String, &'static str> {
     let texts: Option<Vec<&str>> = tags.iter().map(Value::as_str).collect();
     let texts = texts.ok_or("Send a list of text.")?;
     if texts.iter().any(|tag| tag.contains(';') || tag.trim().is_empty()) {
-        return Err("A tag is not empty and holds no semicolon.");
+        return Err("Tags cannot be empty or contain a semicolon.");
     }
     Ok(texts.join(";"))
 }

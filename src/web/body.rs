@@ -68,7 +68,9 @@ fn content_length(request: &HttpRequest) -> Option<usize> {
 
 async fn read_whole(mut payload: Payload, mut body: BytesMut, limit: usize) -> Result<Bytes, AppError> {
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_cut_off| AppError::Malformed("The request body was cut off.".into()))?;
+        let chunk = chunk.map_err(|_cut_off| {
+            AppError::Malformed("The request body is incomplete. Send it again.".into())
+        })?;
         if body.len() + chunk.len() > limit {
             return Err(AppError::TooLarge(limit));
         }
@@ -187,7 +189,7 @@ impl<'de> Visitor<'de> for FlatObject {
 fn refuse_repeated(fields: &[(String, String)]) -> Result<(), AppError> {
     for (index, (name, _)) in fields.iter().enumerate() {
         if fields[..index].iter().any(|(earlier, _)| earlier == name) {
-            let message: Cow<'static, str> = "This field is there twice. Send it once.".into();
+            let message: Cow<'static, str> = "This field is repeated. Send it once.".into();
             return Err(AppError::Invalid(vec![FieldError::new(name.clone(), message)]));
         }
     }

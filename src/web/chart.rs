@@ -199,7 +199,7 @@ fn description(unit: &str, series: [Series; 2], points: &[Point]) -> String {
     let of = |index: usize| grouped(points.iter().map(|point| values(point)[index]).sum::<i128>());
     let total: i128 = points.iter().map(sum).sum();
     let most = points.iter().rev().max_by_key(|point| sum(point)).filter(|point| sum(point) > 0);
-    let most = most.map(|point| format!(" The most: {} at {}.", grouped(sum(point)), point.label));
+    let most = most.map(|point| format!(" Peak: {} at {}.", grouped(sum(point)), point.label));
     format!(
         "From {} to {}: {} {unit}; {}: {}; {}: {}.{}",
         first.label,
@@ -380,10 +380,10 @@ mod tests {
         let description = chart([[1000, 1], [2000, 204], [5, 0]]).description;
         assert_eq!(
             description,
-            "From day 0 to day 2: 3,210 calls; Good: 3,005; Bad: 205. The most: 2,204 at day 1."
+            "From day 0 to day 2: 3,210 calls; Good: 3,005; Bad: 205. Peak: 2,204 at day 1."
         );
         assert_eq!(chart([]).description, "No calls.");
-        assert!(!chart([[0, 0]]).description.contains("most"));
+        assert!(!chart([[0, 0]]).description.contains("Peak"));
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl MultipartFile {
             }
             fields.push((field, read_text(part, deadline, limit).await?));
         }
-        Err(AppError::Malformed("The form has no file. Choose one and send it again.".into()))
+        Err(AppError::Malformed("The form has no file. Choose one and try again.".into()))
     }
 
     /// A field that came before the file, or an empty text.

@@ -217,7 +217,7 @@ async fn check_failures_end_with_one_sentence(export: Export) {
     let weak = export.visitor.post("/settings/api-keys", &boxes).await.html().text("[data-whole-key-text]");
 
     let refused = export.fail(&url, &weak).await;
-    assert!(refused.contains("This key lacks the scope sessions:read (HTTP 403)"), "{refused}");
+    assert!(refused.contains("This key does not have the scope sessions:read (HTTP 403)"), "{refused}");
     assert!(export.fail(&url, "uptok_x\u{e9}").await.contains("UPTOK_API_KEY"));
     assert!(export.fail(&url, "").await.contains("UPTOK_API_KEY"));
     assert!(export.fail("http://127.0.0.1:1", &export.key).await.contains("cannot be reached"));

@@ -465,10 +465,10 @@ fn keys_are_created_listed_and_deleted_on_the_command_line() {
         "60{127.0.0.1/32,10.0.0.0/8}true"
     );
     for (wrong, sentence) in [
-        (vec!["create", "--name", "cron job"], "has this name already"),
+        (vec!["create", "--name", "cron job"], "with this name already exists"),
         (vec!["create", "--name", "x", "--scope", "all"], "use one of sessions:read"),
         (vec!["create", "--name", "x", "--allow", "10.0.0.1/8"], "Write 10.0.0.0/8"),
-        (vec!["create", "--name", "x", "--expires", "2020-01-01"], "This day is over"),
+        (vec!["create", "--name", "x", "--expires", "2020-01-01"], "This date is in the past"),
         (vec!["delete", key], "a public key is uptok_ and 12 characters"),
         (vec!["delete", "uptok_000000000000"], "never had a key"),
     ] {
@@ -477,6 +477,6 @@ fn keys_are_created_listed_and_deleted_on_the_command_line() {
         assert!(!message.contains(&key[19..]), "a secret is said again: {message}");
     }
     assert!(keys(&["delete", public]).1.contains("(cron job) is deleted"));
-    assert!(keys(&["delete", public]).1.contains("was deleted already"));
+    assert!(keys(&["delete", public]).1.contains("was already deleted"));
     assert_eq!(keys(&["list"]), (true, String::new()));
 }

@@ -259,7 +259,7 @@ async fn pages_show_the_counted_requests() {
     let ada = app.sign_up("ada").await;
     let (busy, idle) = (ada.generate("busy").await, ada.generate("idle").await);
     let empty = ada.get("/settings/usage").await;
-    assert!(empty.body.contains("No requests in this time."));
+    assert!(empty.body.contains("No requests in this period."));
     for _ in 0..3 {
         get(&app, &busy, "/api/sessions").await;
     }
@@ -270,13 +270,13 @@ async fn pages_show_the_counted_requests() {
         let page = ada.get(&format!("/settings/usage{query}")).await.html();
         assert_eq!(page.texts(".sums dd"), ["4", "1", "25 %"], "{query}");
         assert_eq!(page.text(".chart desc").matches("Succeeded: 3; Errors: 1.").count(), 1);
-        assert_eq!(page.texts("[aria-label='Keys used most'] tbody th"), ["busy"]);
+        assert_eq!(page.texts("[aria-label='Most used keys'] tbody th"), ["busy"]);
         assert_eq!(
-            page.texts("[aria-label='What was asked'] tbody :is(th, td)"),
+            page.texts("[aria-label='Endpoints'] tbody :is(th, td)"),
             ["GET /api/sessions", "3", "0", "GET /api/sessions/{sessionId}", "1", "1"]
         );
         assert_eq!(
-            page.texts("[aria-label='Last errors'] tbody :is(th, td)"),
+            page.texts("[aria-label='Recent errors'] tbody :is(th, td)"),
             [
                 "just now",
                 "busy",
@@ -290,10 +290,10 @@ async fn pages_show_the_counted_requests() {
     assert_eq!(busy_page.text("h1"), "Usage of busy");
     assert_eq!(
         busy_page.texts(".facts dd"),
-        ["just now from 127.0.0.1", "It did not say what it is.", "4 requests", "4 requests"]
+        ["just now from 127.0.0.1", "Unknown", "4 requests", "4 requests"]
     );
     let idle_page = ada.get(&format!("/settings/api-keys/{}/usage", &idle[..18])).await.html();
-    assert_eq!(idle_page.texts(".facts dd"), ["never"]);
+    assert_eq!(idle_page.texts(".facts dd"), ["Never"]);
 }
 
 #[actix_web::test]
@@ -310,7 +310,7 @@ async fn deleted_key_keeps_its_usage_history() {
     assert!(page.text(".page-head p").contains("deleted"));
     assert_eq!(page.texts(".sums dd"), ["1", "0", "0 %"]);
     assert_eq!(
-        ada.get("/settings/usage").await.html().texts("[aria-label='Keys used most'] tbody th"),
+        ada.get("/settings/usage").await.html().texts("[aria-label='Most used keys'] tbody th"),
         ["laptop deleted"]
     );
 }
@@ -325,7 +325,7 @@ async fn other_clients_cannot_see_the_usage() {
     wait_until(&app.db, COUNTED_REQUESTS, "2").await;
     let eve = app.sign_up("eve").await;
 
-    assert!(eve.get("/settings/usage").await.body.contains("No requests in this time."));
+    assert!(eve.get("/settings/usage").await.body.contains("No requests in this period."));
     assert!(!eve.get("/settings/usage").await.body.contains("laptop"));
     for path in [format!("/settings/api-keys/{}/usage", &key[..18]), "/settings/api-keys/x/usage".to_owned()]
     {

@@ -109,7 +109,7 @@ impl KeyBody {
         let name =
             self.read_field("name", |value| match value.map(|it| it.as_str().map(str::parse::<KeyName>)) {
                 Some(Some(name)) => name.map(Some).map_err(|error| error.to_string().into()),
-                _ => Err("Say what the key is called.".into()),
+                _ => Err("Enter a name for the key.".into()),
             });
         let scopes = self
             .read_field("scopes", |value| value.map_or(Err(CHOOSE_SCOPE.into()), |it| scopes(it).map(Some)));
@@ -164,7 +164,7 @@ impl KeyBody {
     fn finish(&mut self) -> Result<(), AppError> {
         for name in self.fields.keys() {
             // The name is untrusted, so the error repeats only its beginning.
-            self.errors.add(sanitize(name, 64), "There is no such field.");
+            self.errors.add(sanitize(name, 64), "This field does not exist. Remove it.");
         }
         std::mem::take(&mut self.errors).finish(()).map_err(AppError::Invalid)
     }

@@ -79,7 +79,7 @@ impl<const LIMIT: usize> FromRequest for ApiForm<LIMIT> {
 fn one_key(bearer: Option<SecretString>, field: Option<&str>) -> Result<Option<SecretString>, AppError> {
     match (bearer, field) {
         (Some(bearer), Some(field)) if bearer.expose_secret() != field => {
-            Err(AppError::invalid(KEY_FIELD, "Another key is in the Authorization header. Send one of them."))
+            Err(AppError::invalid(KEY_FIELD, "The Authorization header has a different key. Send only one."))
         }
         (Some(bearer), _) => Ok(Some(bearer)),
         (None, field) => Ok(field.map(SecretString::from)),
@@ -150,7 +150,7 @@ fn refuse_key_in_query(query: &str) -> Result<(), AppError> {
     if holds_key {
         return Err(AppError::invalid(
             KEY_FIELD,
-            "Never put a key into an address. Send it in the body or as Authorization: Bearer, and replace this one.",
+            "Never put a key in a URL. Send it in the body or as Authorization: Bearer, and replace this key.",
         ));
     }
     Ok(())

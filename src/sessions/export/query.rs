@@ -103,7 +103,7 @@ impl ExportQuery {
         format: ExportFormat,
     ) -> Result<Self, AppError> {
         let is_other = field("format").is_some_and(|text| ExportFormat::parse(text) != Ok(format));
-        let refusal = || FieldError::new("format", "The address names the format. Leave this field out.");
+        let refusal = || FieldError::new("format", "The URL sets the format. Remove this field.");
         Self::new(field, if is_other { Err(refusal()) } else { Ok(format) })
     }
 
@@ -182,7 +182,7 @@ fn parse_order(text: &str) -> Result<SortOrder, String> {
 
 fn parse_cursor(text: &str) -> Result<i64, String> {
     let sequence = text.strip_prefix('s').filter(|digits| is_digits(digits)).and_then(|it| it.parse().ok());
-    sequence.ok_or_else(|| "Send the nextCursor of the answer before, unchanged.".to_owned())
+    sequence.ok_or_else(|| "Send the nextCursor of the previous response, unchanged.".to_owned())
 }
 
 #[cfg(test)]

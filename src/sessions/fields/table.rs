@@ -25,7 +25,7 @@ macro_rules! session_fields {
     ($define:ident) => {
         $define! {
             assigned_first {
-                session_id: Uuid = field("sessionId", FieldType::Uuid, "Our id of the session.");
+                session_id: Uuid = field("sessionId", FieldType::Uuid, "The session’s ID in Uptok.");
                 sequence: i64 = field(
                     "sequence",
                     FieldType::Integer { min: Some(1), max: None, unit: None },
@@ -53,13 +53,13 @@ macro_rules! session_fields {
                 agent_name: Option<String> =
                     field("agentName", FieldType::Text { max: NAME_MAX }, "The agent who answered.").or_null("none");
                 agent_email: Option<String> =
-                    field("agentEmail", TEXT, "The agent’s e-mail.").or_null("none");
+                    field("agentEmail", TEXT, "The agent’s email.").or_null("none");
                 shopper_id: Option<String>, personal =
-                    field("shopperId", TEXT, "The shopper in the sender’s system.").or_null("not given, or erased");
+                    field("shopperId", TEXT, "The shopper’s ID in the sender’s system.").or_null("not given, or erased");
                 shopper_name: Option<String>, personal =
                     field("shopperName", TEXT, "The shopper’s name.").or_null("not given, or erased");
                 shopper_email: Option<String>, personal =
-                    field("shopperEmail", TEXT, "The shopper’s e-mail.").or_null("not given, or erased");
+                    field("shopperEmail", TEXT, "The shopper’s email.").or_null("not given, or erased");
                 shopper_phone: Option<String>, personal =
                     field("shopperPhone", FieldType::Phone, "The shopper’s phone: +4930123456.")
                         .or_null("not given, or erased");
@@ -79,34 +79,34 @@ macro_rules! session_fields {
                 duration_seconds: Option<i32> =
                     field("durationSeconds", SECONDS, "From startedAt to endedAt.").or_null("never connected");
                 wrap_up_seconds: Option<i32> =
-                    field("wrapUpSeconds", SECONDS, "The agent’s work on the call after it ended.").or_null("unknown");
+                    field("wrapUpSeconds", SECONDS, "The agent’s work after the call.").or_null("unknown");
                 rating: Option<i16> = field(
                     "rating",
                     FieldType::Integer { min: Some(1), max: Some(5), unit: None },
-                    "Stars the shopper gave.",
+                    "The shopper’s rating in stars.",
                 ).or_null("not given");
                 rating_comment: Option<String>, personal =
-                    field("ratingComment", TEXT, "What the shopper said about it.").or_null("none");
+                    field("ratingComment", TEXT, "The shopper’s comment on the rating.").or_null("none");
                 notes: Option<String>, personal =
-                    field("notes", TEXT, "What the agent noted.").or_null("none");
+                    field("notes", TEXT, "The agent’s notes.").or_null("none");
                 order_id: Option<String> =
-                    field("orderId", TEXT, "The order that came of the call.").or_null("no order known");
+                    field("orderId", TEXT, "The order placed in the call.").or_null("no order");
                 order_value_minor: Option<i64> = field(
                     "orderValueMinor",
                     FieldType::Integer { min: None, max: None, unit: Some("minor units") },
-                    "Value of the order in cents or the like, never a fraction.",
-                ).or_null("no order known");
+                    "Value of the order in minor units, such as cents.",
+                ).or_null("no order");
                 currency: Option<String> =
-                    field("currency", FieldType::Currency, "Currency of the order: EUR.").or_null("no order known");
+                    field("currency", FieldType::Currency, "Currency of the order: EUR.").or_null("no order");
                 recording_url: Option<String>, personal =
-                    field("recordingUrl", URL, "Where the recording is.").or_null("none");
+                    field("recordingUrl", URL, "URL of the recording.").or_null("none");
                 tags: Vec<String> =
                     field("tags", FieldType::Tags, "Labels; in CSV separated by semicolons.");
             }
             assigned_last {
                 recorded_at: DateTime<Utc> =
-                    field("recordedAt", FieldType::Time, "We stored the session.").set_by_us();
-                updated_at: DateTime<Utc> = field("updatedAt", FieldType::Time, "We last changed it.");
+                    field("recordedAt", FieldType::Time, "Uptok stored the session.").set_by_us();
+                updated_at: DateTime<Utc> = field("updatedAt", FieldType::Time, "Uptok last changed the session.");
                 erased_at: Option<DateTime<Utc>> = field(
                     "erasedAt",
                     FieldType::Time,

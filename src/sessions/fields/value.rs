@@ -144,7 +144,7 @@ impl ParseValue for DateTime<Utc> {
             .and_then(|time| time.with_nanosecond(time.nanosecond() / 1000 * 1000))
             .ok_or("Write the time like 2026-11-23T10:45:06Z (RFC 3339).")?;
         if time > now + TimeDelta::days(1) {
-            return Err("This time is in the future. Send what has happened.".into());
+            return Err("This time is in the future. Send only past times.".into());
         }
         if time < DateTime::UNIX_EPOCH {
             return Err("This time is before 1970.".into());
@@ -153,7 +153,7 @@ impl ParseValue for DateTime<Utc> {
     }
 
     fn absent() -> Result<Self, ValueError> {
-        Err("Give the time, like 2026-11-23T10:45:06Z.".into())
+        Err("Add the time, like 2026-11-23T10:45:06Z.".into())
     }
 }
 
@@ -174,7 +174,7 @@ impl FormatValue for DateTime<Utc> {
 impl ParseValue for Uuid {
     fn parse_value(text: &str, _field: &SessionField, _now: DateTime<Utc>) -> Result<Self, ValueError> {
         let id = Self::parse_str(text).ok().filter(|id| id.get_version_num() == 7);
-        id.ok_or_else(|| "Leave it out, or send the one that an export gave.".into())
+        id.ok_or_else(|| "Remove it, or send the one from an export.".into())
     }
 }
 

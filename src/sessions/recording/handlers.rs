@@ -99,7 +99,7 @@ fn read_idempotency_key(
     let key = header.to_str().unwrap_or_default().trim();
     if !(1..=255).contains(&key.len()) {
         return Err(AppError::Malformed(
-            "Use 1 to 255 printable characters of ASCII as Idempotency-Key.".into(),
+            "Use 1 to 255 printable ASCII characters as Idempotency-Key.".into(),
         ));
     }
     let mut hash = Sha256::new();
@@ -124,7 +124,8 @@ fn split_items(media_type: &str, body: &[u8]) -> Result<Vec<Value>, AppError> {
         _ => return Err(AppError::UnsupportedJson),
     };
     if items.len() > BATCH_MAX {
-        let message = format!("Send at most {BATCH_MAX} sessions at a time; these are {}.", items.len());
+        let message =
+            format!("Send at most {BATCH_MAX} sessions at a time; this request has {}.", items.len());
         return Err(AppError::Malformed(message.into()));
     }
     Ok(items)

@@ -28,7 +28,7 @@ pub enum RecordOutcome {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordedSession {
-    /// Our id of the session.
+    /// The session’s ID in Uptok.
     pub session_id: Uuid,
     /// What happened to the record.
     pub outcome: RecordOutcome,

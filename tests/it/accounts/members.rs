@@ -93,13 +93,13 @@ async fn removed_member_is_signed_out_with_the_next_request() {
     app.db.execute("update memberships set role = 'admin'");
     let removed = read_output(&remove());
     assert!(
-        removed.starts_with(&format!("ada@example.org is no member of {client} any more\n")),
+        removed.starts_with(&format!("ada@example.org is no longer a member of {client}\n")),
         "{removed}"
     );
 
     ada.get("/settings/api-keys").await.assert_sent_to("/login");
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200, "keys stay");
-    assert!(read_output(&remove()).contains("is no member of"));
+    assert!(read_output(&remove()).contains("is not a member of"));
     assert_eq!(list_member_events(&app), r#"member.removed {"role":"admin"}"#);
     assert_eq!(read_output(&run_user_command(&app, &["list"])), "ada@example.org\t-\t-\n");
 
@@ -161,7 +161,7 @@ async fn active_keys_of_a_user_who_goes_are_listed() {
     let mut expected = [keys[4].clone(), elsewhere];
     expected.sort();
     assert_eq!(of_eve, expected, "{disabled}");
-    assert_eq!(enabled, "eve@example.org may log in\n");
+    assert_eq!(enabled, "eve@example.org can log in\n");
 }
 
 #[actix_web::test]
@@ -172,7 +172,7 @@ async fn a_user_without_active_keys_goes_without_a_list() {
 
     let removed = run_user_command(&app, &["remove", "--email", "ada@example.org", "--client", &client]);
 
-    assert_eq!(read_output(&removed), format!("ada@example.org is no member of {client} any more\n"));
+    assert_eq!(read_output(&removed), format!("ada@example.org is no longer a member of {client}\n"));
 }
 
 #[actix_web::test]

@@ -110,7 +110,7 @@ async fn registration_can_be_closed() {
     let reply = register(&app.visitor(), ("", "")).await;
 
     assert_eq!(reply.status, 403);
-    assert!(app.visitor().get("/register").await.body.contains("Registering is closed"));
+    assert!(app.visitor().get("/register").await.body.contains("Registration is closed"));
 }
 
 #[actix_web::test]

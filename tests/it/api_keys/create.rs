@@ -91,11 +91,11 @@ async fn invalid_input_is_explained_at_its_field_and_kept() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
     for (field, value, sentence) in [
-        ("expires", "soon", "Say a number of days"),
+        ("expires", "soon", "Enter a number of days"),
         ("expires", "date", "YYYY-MM-DD"),
         ("requestsPerMinute", "many", "digits only"),
         ("requestsPerMinute", "1000001", "at most 1000000"),
-        ("allowedNetworks", "10.0.0.0/8\nlocalhost", "“localhost” is neither"),
+        ("allowedNetworks", "10.0.0.0/8\nlocalhost", "“localhost” is not an address"),
         ("allowedNetworks", "10.0.0.1/8", "Write 10.0.0.0/8 for the network"),
         ("chooseScopes", "yes", "Select at least one"),
     ] {
@@ -103,7 +103,7 @@ async fn invalid_input_is_explained_at_its_field_and_kept() {
         assert!(message.contains(sentence), "{field}: {message}");
     }
     let past = [("name", "laptop"), ("expires", "date"), ("expiresOn", "2020-01-01")];
-    assert!(post_invalid(&ada, &past).await.contains("This day is over"));
+    assert!(post_invalid(&ada, &past).await.contains("This date is in the past"));
     let page = ada.post(INDEX, &past).await.html();
     assert_eq!(page.attribute("input[name=expiresOn]", "value"), "2020-01-01");
     assert_eq!(page.attribute("input[name=expires][checked]", "value"), "date");
@@ -134,7 +134,7 @@ async fn expired_key_is_refused_and_marked_in_the_table() {
     let page = ada.get(INDEX).await.html();
     assert!(page.cell("laptop", "Status").starts_with("Expired ended"), "{}", page.cell("laptop", "Status"));
     let taken = ada.post(INDEX, &[("name", "laptop")]).await.html();
-    assert!(taken.text("#key-name-hint").contains("that has expired has this name"));
+    assert!(taken.text("#key-name-hint").contains("An expired key has this name"));
 }
 
 #[actix_web::test]

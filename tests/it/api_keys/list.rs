@@ -135,7 +135,7 @@ async fn name_can_be_reused_after_deletion() {
     ada.post(&delete_path(&key), &[]).await.assert_sent_to(INDEX);
 
     assert_eq!(taken.status, 422);
-    assert!(taken.html().text("#key-name-hint").contains("has this name already"));
+    assert!(taken.html().text("#key-name-hint").contains("with this name already exists"));
     ada.generate("laptop").await;
 }
 

@@ -28,7 +28,7 @@ async fn every_carrier_and_endpoint_counts_once() {
     for (name, request) in build_carriers(&app, &key) {
         let reply = Reply::read(request.send().await.unwrap()).await;
         reply.assert_problem(429, "too_many_requests");
-        assert!(reply.body.contains("12 times a minute"), "{name}: {}", reply.body);
+        assert!(reply.body.contains("12 requests a minute"), "{name}: {}", reply.body);
         let wait: u64 = reply.header("retry-after").parse().unwrap();
         assert!((1..=5).contains(&wait), "{name}: {wait}");
         assert_eq!(

@@ -54,7 +54,7 @@ async fn replacement_shows_when_the_old_key_ends_and_links_its_successor() {
     assert!(page.texts("main a[href$=replacement]").is_empty(), "it is replaced once");
     let again = ada.post(&replacement_path(&old), &[("graceSeconds", "3600")]).await;
     assert_eq!(again.status, 409);
-    assert!(again.body.contains(&format!("was replaced already, by {}", public_part(&new))));
+    assert!(again.body.contains(&format!("has already been replaced by {}", public_part(&new))));
     ada.get(&replacement_path(&old)).await.assert_sent_to(&key_path(&old));
     assert!(
         ada.get(&key_path(&old)).await.html().text("[role=status]").contains("has already been replaced by")

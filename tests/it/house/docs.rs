@@ -362,13 +362,14 @@ async fn the_pages_of_the_api_have_the_fields_of_the_code_and_one_record() {
         rows(table).iter().flat_map(|row| code_words(row[0])).filter(|it| !it.is_empty()).collect();
     let app = TestApp::start().await;
     let guide = app.visitor().get("/docs").await.html();
-    let of_guide: BTreeSet<String> = guide.texts("[aria-label=Fields] tbody th code").into_iter().collect();
+    let of_guide: BTreeSet<String> =
+        guide.texts("[aria-label=Parameters] tbody th code").into_iter().collect();
     assert_eq!((&of_page, &of_guide), (&of_code, &of_code));
 
     let record = page.split("## The session record").nth(1).unwrap().split("## Errors").next().unwrap();
     let cells: Vec<String> =
         rows(record).concat()[4..].iter().map(|cell| cell.trim_matches([' ', '`']).to_owned()).collect();
-    assert_eq!(cells, guide.texts("[aria-label='The session record'] tbody :is(th, td)"));
+    assert_eq!(cells, guide.texts("[aria-label='Session record'] tbody :is(th, td)"));
 }
 
 #[test]

@@ -8,3 +8,4 @@ mod licences;
 mod migration_rules;
 mod migrations;
 mod styles;
+mod wording;

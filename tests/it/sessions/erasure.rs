@@ -178,10 +178,10 @@ async fn command_line_erases_and_its_dry_run_counts() {
     let stdout = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
 
     let dry = run_erase(&app, &["--client", &client, "--shopper-id", "S-77", "--dry-run"]);
-    assert_eq!(stdout(&dry), "3 sessions tell of this shopper. Nothing was erased.\n");
+    assert_eq!(stdout(&dry), "Found 3 sessions of this shopper. Nothing was erased.\n");
     assert_eq!(count_identifiable(&app), "3");
     let real = run_erase(&app, &["--client", &client, "--email", "NORA@example.org"]);
-    assert_eq!(stdout(&real), "3 sessions were erased of what they told of this shopper.\n");
+    assert_eq!(stdout(&real), "Erased this shopper from 3 sessions.\n");
     assert_eq!(count_identifiable(&app), "0");
     for wrong in [
         vec!["--client", &client],
