@@ -94,7 +94,9 @@ async fn render_errors<B: MessageBody + 'static>(
                 ProblemDetails::new(Some(&error), error.as_response_error().status_code(), request_id);
             let theme = theme::current();
             error.add_response_mapper(move |response| {
-                theme::with_theme(theme, || render(response, &problem, PageContext { visitor: None, has_form }))
+                theme::with_theme(theme, || {
+                    render(response, &problem, PageContext { visitor: None, has_form })
+                })
             });
             Err(error)
         }

@@ -8,10 +8,10 @@ mod keyboard;
 mod lighthouse;
 mod markup;
 mod origins;
-mod theme;
+mod phone;
 mod selection;
 mod tables;
-mod phone;
+mod theme;
 mod walk;
 mod whole_key;
 
