@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn description_names_the_highest_bar() {
         let chart = sparkline(&[1000, 4, 1000]);
-        assert_eq!(chart.description, "2,004 requests in 3 days, at most 1,000 on 3 Nov");
+        assert_eq!(chart.description, "2,004 requests in 3 days, at most 1,000 on 1 Nov");
         assert_eq!((chart.bars[0].label.as_str(), chart.width), ("1 Nov: 1,000", 11));
         assert_eq!(sparkline(&[0]).description, "0 requests in 1 day");
         assert_eq!(sparkline(&[]).bars, []);
