@@ -24,6 +24,7 @@ use crate::{
     config::{CorsOrigin, MeteringMode, Settings},
     db::Db,
     error::AppError,
+    mail::{MailSender, Outbox},
     pages,
     questions::QuestionThrottle,
     secret::{DerivedKeyPurpose, InstallationSecret},
@@ -63,6 +64,8 @@ pub struct AppState {
     pub import_worker: Data<ImportWorker>,
     pub usage_flusher: Arc<UsageFlusher>,
     pub expiry_job: Arc<ExpiryJob>,
+    pub mail_sender: Arc<MailSender>,
+    outbox: Data<Outbox>,
     pub drain_state: Data<ShutdownFlag>,
 }
 
@@ -80,6 +83,8 @@ impl AppState {
             tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
         }
         Ok(Self {
+            mail_sender: Arc::new(MailSender::new(&settings, db.clone(), secret)?),
+            outbox: Data::new(Outbox::new(&settings, secret)),
             expiry_job: Arc::new(ExpiryJob::new(db.clone(), &chain_key)),
             import_worker: Data::new(ImportWorker::new(db.clone(), chain_key.clone())),
             chain_key: Data::new(chain_key),
@@ -129,6 +134,7 @@ impl AppState {
             .app_data(self.password_hasher.clone())
             .app_data(self.login_throttles.clone())
             .app_data(self.device_cookie_key.clone())
+            .app_data(self.outbox.clone())
             .app_data(self.question_throttle.clone())
             .app_data(self.batch_queue.clone())
             .app_data(self.usage_meter.clone())
@@ -222,7 +228,11 @@ fn cors(settings: &Settings) -> Cors {
 fn sign_in_middleware(state: &AppState) -> SessionMiddleware<SignInStore> {
     let is_https = state.public_site.is_https;
     let lifetime = PersistentSession::default().session_ttl(time::Duration::days(7));
-    let store = SignInStore::new(state.db.as_ref().clone(), state.chain_key.as_ref().clone());
+    let store = SignInStore::new(
+        state.db.as_ref().clone(),
+        state.chain_key.as_ref().clone(),
+        state.outbox.as_ref().clone(),
+    );
     SessionMiddleware::builder(store, (*state.cookie_key).clone())
         .cookie_name(cookie_name(is_https).to_owned())
         .cookie_secure(is_https)

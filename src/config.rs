@@ -6,6 +6,7 @@ use std::{env, ffi::OsStr, net::SocketAddr, num::NonZeroU32, path::PathBuf, str:
 
 use clap::{Args, Command, ValueEnum};
 use ipnet::IpNet;
+use lettre::{Address, message::Mailbox};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -92,6 +93,19 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_IMPORT_MIB", default_value = "256", value_parser = parse_number::<u32, 1, 4096>, global = true)]
     pub import_mib: u32,
 
+    /// The SMTP server: `smtps://user:password@host` (TLS), `smtp://user:password@host?tls=required` (STARTTLS) or
+    /// `smtp://host`. If unset, no mail is sent, and links are shown on pages and by the command line
+    #[arg(long, env = "UPTOK_SMTP_URL", hide_env_values = true, value_parser = parse_smtp_url, global = true)]
+    pub smtp_url: Option<SecretString>,
+
+    /// Sender of all mail, such as `Uptok <keys@example.org>`. Required with `UPTOK_SMTP_URL`
+    #[arg(long, env = "UPTOK_MAIL_FROM", value_parser = parse_mailbox, global = true)]
+    pub mail_from: Option<Mailbox>,
+
+    /// Where questions from `/docs` are sent, besides being stored
+    #[arg(long, env = "UPTOK_OPERATOR_EMAIL", value_parser = parse_mail_address, global = true)]
+    pub operator_email: Option<Address>,
+
     /// Format of log lines
     #[arg(long, env = "UPTOK_LOG_FORMAT", value_enum, default_value = "text", global = true)]
     pub log_format: LogFormat,
@@ -106,6 +120,12 @@ impl Settings {
     #[must_use]
     pub fn database_url(&self) -> Option<&SecretString> {
         self.database_url.as_ref().filter(|url| !url.expose_secret().is_empty())
+    }
+
+    /// Treats an empty value as unset.
+    #[must_use]
+    pub fn smtp_url(&self) -> Option<&SecretString> {
+        self.smtp_url.as_ref().filter(|url| !url.expose_secret().is_empty())
     }
 
     /// The time limits of connections to PostgreSQL.
@@ -257,6 +277,38 @@ fn parse_secret(text: &str) -> Result<SecretString, String> {
     Ok(secret)
 }
 
+fn parse_smtp_url(text: &str) -> Result<SecretString, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(SecretString::default());
+    }
+    let format = || "write smtps://user:password@host, smtp://host?tls=required or smtp://host".to_owned();
+    let url = Url::parse(text).map_err(|_not_a_url| format())?;
+    let tls = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned());
+    let is_encrypted = match (url.scheme(), tls.as_deref()) {
+        ("smtps", None) | ("smtp", Some("required")) => true,
+        ("smtp", None | Some("opportunistic")) => false,
+        _ => return Err(format()),
+    };
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(format)?;
+    if url.username().is_empty() == url.password().is_some() {
+        return Err("name both a user and a password, or neither".to_owned());
+    }
+    let is_local = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+    if url.password().is_some() && !is_encrypted && !is_local {
+        return Err("a password needs TLS: write smtps:// or ?tls=required".to_owned());
+    }
+    Ok(SecretString::from(text.to_owned()))
+}
+
+fn parse_mailbox(text: &str) -> Result<Mailbox, String> {
+    text.trim().parse().map_err(|_invalid| "write an address like Uptok <keys@example.org>".to_owned())
+}
+
+fn parse_mail_address(text: &str) -> Result<Address, String> {
+    text.trim().parse().map_err(|_invalid| "write an address like help@example.org".to_owned())
+}
+
 fn parse_network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse::<IpNet>()
@@ -307,6 +359,33 @@ mod tests {
             );
         }
         assert!(parse_positive_number("0").is_err() && parse_positive_number("10").is_ok());
+    }
+
+    #[test]
+    fn an_smtp_url_is_refused_without_repeating_it() {
+        for text in [
+            "",
+            "smtp://localhost:2525",
+            "smtp://mail.example.org?tls=opportunistic",
+            "smtp://uptok:hunter2@localhost",
+            "smtp://uptok:hunter2@mail.example.org?tls=required",
+            " smtps://uptok:hunter2@mail.example.org:465 ",
+        ] {
+            assert_eq!(parse_smtp_url(text).unwrap().expose_secret(), text.trim());
+        }
+        for text in [
+            "mail.example.org",
+            "http://hunter2",
+            "smtp://",
+            "smtp://hunter2@localhost",
+            "smtp://:hunter2@localhost",
+            "smtp://uptok:hunter2@mail.example.org",
+            "smtp://uptok:hunter2@mail.example.org?tls=opportunistic",
+            "smtp://mail.example.org?tls=hunter2",
+        ] {
+            let error = parse_smtp_url(text).unwrap_err();
+            assert!(!error.contains("hunter2"), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod db;
 pub mod error;
 mod guide;
 pub mod ids;
+pub mod mail;
 pub mod pages;
 pub mod private_postgres;
 mod questions;

@@ -1,6 +1,21 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    /// Single-use links for users who may not be logged in. A link that is used is deleted.
+    account_links (token_digest) {
+        /// SHA-256 of the token in the link, 32 bytes.
+        token_digest -> Bytea,
+        /// What the link does: password_reset or email_change.
+        kind -> Text,
+        user_id -> Uuid,
+        /// The email that the link confirms, 3 to 254 characters; null: the link resets the password.
+        new_email -> Nullable<Text>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// The client of each public key. Rows are never changed or deleted, because a public key is never reused.
     api_key_directory (public_key) {
         public_key -> Text,
@@ -242,6 +257,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Mail to be sent, stored in the transaction of the event it reports. Rows are deleted after 30 days.
+    outbox (mail_id) {
+        mail_id -> Uuid,
+        kind -> Text,
+        /// Email address, 3 to 254 characters.
+        recipient -> Text,
+        /// Subject and bodies, encrypted with a key derived from UPTOK_SECRET; null once sent.
+        content -> Nullable<Bytea>,
+        created_at -> Timestamptz,
+        /// Number of attempts so far. A result is stored only by the node that made the last one.
+        attempts -> Int4,
+        /// When a node may try next. An attempt moves it into the future, so that no other node sends the mail meanwhile.
+        next_attempt_at -> Timestamptz,
+        /// When the mail is given up: a day after it was stored or retried.
+        give_up_at -> Timestamptz,
+        /// When the link in the mail expires and sending it is useless; null: never.
+        expires_at -> Nullable<Timestamptz>,
+        /// Why the last attempt failed, at most 500 characters; null: it did not.
+        last_error -> Nullable<Text>,
+        sent_at -> Nullable<Timestamptz>,
+        /// When the mail was given up; null: not given up.
+        failed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     /// Questions from the form on /docs, to be answered within a business day.
     questions (question_id) {
         question_id -> Uuid,
@@ -351,6 +392,12 @@ diesel::table! {
         last_seen_at -> Timestamptz,
         /// When the sign-in ends at the latest: 7 days after the login.
         ends_at -> Timestamptz,
+        /// The address of the browser at the login; null: the sign-in is from before this column.
+        address -> Nullable<Inet>,
+        /// The User-Agent of the browser at the login, at most 300 characters; null: unknown.
+        user_agent -> Nullable<Text>,
+        /// A form that was sent after an earlier sign-in had ended, without secrets, as JSON, until it is shown; null: none.
+        lost_form -> Nullable<Text>,
     }
 }
 
@@ -381,6 +428,7 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(account_links -> users (user_id));
 diesel::joinable!(api_keys -> clients (client_id));
 diesel::joinable!(audit_log -> audit_heads (client_id));
 diesel::joinable!(idempotency_keys -> clients (client_id));
@@ -391,6 +439,7 @@ diesel::joinable!(session_days -> clients (client_id));
 diesel::joinable!(sign_ins -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    account_links,
     api_key_directory,
     api_keys,
     audit_heads,
@@ -404,6 +453,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     key_last_uses,
     key_usage,
     memberships,
+    outbox,
     questions,
     session_counters,
     session_days,

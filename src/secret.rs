@@ -25,6 +25,8 @@ pub enum DerivedKeyPurpose {
     ApiKeys,
     /// Keyed hashes that chain the records of the audit log.
     AuditLog,
+    /// Encrypts mail in the outbox.
+    Outbox,
 }
 
 /// `UPTOK_SECRET`: at least 32 characters.
@@ -69,6 +71,7 @@ impl InstallationSecret {
             DerivedKeyPurpose::DeviceCookie => b"uptok device cookie v1",
             DerivedKeyPurpose::ApiKeys => b"uptok api keys v1",
             DerivedKeyPurpose::AuditLog => b"uptok audit log v1",
+            DerivedKeyPurpose::Outbox => b"uptok outbox v1",
         };
         let mut key = [0; 64];
         Hkdf::<Sha256>::new(None, self.0.expose_secret().as_bytes())

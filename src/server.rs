@@ -45,6 +45,8 @@ pub fn start(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> 
     actix_web::rt::spawn(async move { usage_flusher.run().await });
     let expiry_job = Arc::clone(&state.expiry_job);
     actix_web::rt::spawn(async move { expiry_job.run().await });
+    let mail_sender = Arc::clone(&state.mail_sender);
+    actix_web::rt::spawn(async move { mail_sender.run().await });
     let import_worker = state.import_worker.clone();
     actix_web::rt::spawn(async move { import_worker.run().await });
     Ok(server)

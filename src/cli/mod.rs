@@ -1,5 +1,5 @@
-//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `database-url`,
-//! `clusters …`.
+//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `mail …`,
+//! `questions`, `database-url`, `clusters …`.
 
 mod argument_error;
 mod audit;
@@ -9,6 +9,7 @@ mod erase;
 mod import;
 mod keys;
 mod log_output;
+mod mail;
 mod questions;
 mod serve;
 mod user;
@@ -28,6 +29,7 @@ use command_context::{DatabaseHandle, audit_context, print_line};
 use erase::EraseCommand;
 use import::ImportCommand;
 use keys::KeysCommand;
+use mail::MailCommand;
 use user::UserCommand;
 
 /// API keys for recorded sessions: a dashboard to make them, an endpoint to use them.
@@ -69,6 +71,11 @@ enum CliCommand {
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
+    },
+    /// List and retry the mail in the outbox, and test the SMTP server
+    Mail {
+        #[command(subcommand)]
+        command: MailCommand,
     },
     /// Print the latest questions from the API documentation's form
     Questions {
@@ -141,6 +148,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         CliCommand::User { command } => user::run(&settings, command)?,
         CliCommand::Keys { command } => keys::run(&settings, command)?,
         CliCommand::Audit { command } => return audit::run(&settings, command),
+        CliCommand::Mail { command } => mail::run(&settings, command)?,
         CliCommand::Questions { last } => questions::run(&settings, last)?,
         CliCommand::DatabaseUrl => {
             ensure!(

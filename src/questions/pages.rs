@@ -24,7 +24,9 @@ use crate::{
     config::Settings,
     db::Db,
     error::AppError,
+    mail::Outbox,
     web::{
+        app_data::app_data,
         body::FormFields,
         client_address::{client_address, rate_limit_address},
         form::FormState,
@@ -60,7 +62,7 @@ pub(crate) async fn create(
     _counted: QuestionRateLimit,
     visitor: MaybeSignedIn,
     fields: FormFields<FORM_LIMIT>,
-    db: Data<Db>,
+    services: QuestionServices,
 ) -> Result<HttpResponse, AppError> {
     let layout = visitor.layout("Question", NavSection::Documentation);
     let mut page = QuestionPage { layout, form: keep_values(&fields), is_thanks: true, has_failed: false };
@@ -72,7 +74,11 @@ pub(crate) async fn create(
         page.is_thanks = false;
         return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
-    match db.run(move |connection| store::create(connection, &question)).await {
+    let QuestionServices { db, outbox, settings } = services;
+    let operator = settings.operator_email.as_ref().map(ToString::to_string);
+    let stored =
+        db.run(move |connection| store::create(connection, &outbox, operator.as_deref(), &question)).await;
+    match stored {
         Ok(()) => respond(StatusCode::OK, &page),
         Err(error) => {
             tracing::error!(cause = ?error, "A question was not stored");
@@ -82,6 +88,24 @@ pub(crate) async fn create(
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             Ok(response)
         }
+    }
+}
+
+/// Extractor of what storing and sending a question needs.
+pub(crate) struct QuestionServices {
+    db: Data<Db>,
+    outbox: Data<Outbox>,
+    settings: Data<Settings>,
+}
+
+impl FromRequest for QuestionServices {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready((|| {
+            Ok(Self { db: app_data(request)?, outbox: app_data(request)?, settings: app_data(request)? })
+        })())
     }
 }
 

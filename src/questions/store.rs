@@ -4,7 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use crate::{accounts::EmailAddress, schema::questions};
+use crate::{
+    accounts::EmailAddress,
+    mail::{MailKind, MailMessage, Outbox, OutgoingMail},
+    schema::questions,
+};
 
 #[derive(Debug)]
 pub(super) struct NewQuestion {
@@ -13,7 +17,28 @@ pub(super) struct NewQuestion {
     pub(super) question: String,
 }
 
-pub(super) fn create(connection: &mut PgConnection, new: &NewQuestion) -> QueryResult<()> {
+/// Stores the question, and sends it to `operator` if there is one.
+pub(super) fn create(
+    connection: &mut PgConnection,
+    outbox: &Outbox,
+    operator: Option<&str>,
+    new: &NewQuestion,
+) -> QueryResult<()> {
+    connection.transaction(|connection| {
+        insert(connection, new)?;
+        operator.map_or(Ok(()), |operator| outbox.enqueue(connection, &question_mail(operator, new)))
+    })
+}
+
+/// An answer to the mail goes to the reader.
+fn question_mail(operator: &str, new: &NewQuestion) -> OutgoingMail {
+    let message = MailMessage::new(format!("Question from {}", new.name))
+        .text(format!("{} <{}> asks:", new.name, new.email))
+        .quote(&new.question);
+    OutgoingMail::new(MailKind::Question, operator, message).reply_to(new.email.as_str())
+}
+
+fn insert(connection: &mut PgConnection, new: &NewQuestion) -> QueryResult<()> {
     diesel::insert_into(questions::table)
         .values((
             questions::question_id.eq(Uuid::now_v7()),

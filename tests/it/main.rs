@@ -18,6 +18,7 @@ mod examples;
 mod guide;
 mod house;
 mod messages;
+mod mail;
 mod questions;
 mod reverse_proxy;
 mod routes;

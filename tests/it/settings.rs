@@ -145,6 +145,10 @@ fn a_malformed_setting_is_named_with_the_problem() {
         ("UPTOK_DATABASE_CONNECTIONS", "101", "a whole number from 1 to 100"),
         ("UPTOK_WORKERS", "hunter2", "a whole number from 1 to 256"),
         ("UPTOK_LOGINS_PER_MINUTE", "0", "a whole number from 1 to 4294967295"),
+        ("UPTOK_SMTP_URL", "mail.example.org", "smtps://user:password@host"),
+        ("UPTOK_SMTP_URL", "smtp://uptok:hunter2@mail.example.org", "a password needs TLS"),
+        ("UPTOK_MAIL_FROM", "hunter2", "Uptok <keys@example.org>"),
+        ("UPTOK_OPERATOR_EMAIL", "hunter2", "help@example.org"),
         ("UPTOK_LOG", "=hunter2=", "log filter"),
     ] {
         let (is_successful, text) = run_migrate(|command| _ = command.env(variable, value));

@@ -6,6 +6,7 @@ pub(crate) mod faulty_proxy;
 pub(crate) mod html;
 pub(crate) mod other_site;
 pub(crate) mod postgres_proxy;
+pub(crate) mod smtp_server;
 pub(crate) mod test_app;
 pub(crate) mod test_db;
 
@@ -14,5 +15,6 @@ pub(crate) use cacheable_proxy::CacheableProxy;
 pub(crate) use faulty_proxy::{FaultyProxy, ProxyAction};
 pub(crate) use other_site::OtherSite;
 pub(crate) use postgres_proxy::PostgresProxy;
+pub(crate) use smtp_server::SmtpServer;
 pub(crate) use test_app::{Reply, TestApp, Visitor, export_at};
 pub(crate) use test_db::TestDb;
