@@ -117,6 +117,11 @@ pub enum AppError {
     /// 404, also for objects of other clients, so that their ids cannot be probed.
     #[error("There is nothing at this address.")]
     NotFound,
+    /// 404: one sentence for all single-use links that do not work, so that it does not reveal whether there was one.
+    #[error(
+        "This link does not work. It was used, has expired or was withdrawn, or a part of it is missing. Ask for a new one."
+    )]
+    DeadLink,
     /// 408: the body did not arrive within this number of seconds.
     #[error("The request body took longer than {0} seconds. Send it without pauses.")]
     TooSlow(u64),
@@ -204,7 +209,7 @@ impl AppError {
             Self::AddressNotAllowed(_) => "address_not_allowed",
             Self::Forbidden(_) => "forbidden",
             Self::CrossSite => "cross_site",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::DeadLink => "not_found",
             Self::TooSlow(_) => "body_too_slow",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "body_too_large",
@@ -228,7 +233,7 @@ impl ResponseError for AppError {
             Self::MissingScope(_) | Self::AddressNotAllowed(_) | Self::Forbidden(_) | Self::CrossSite => {
                 StatusCode::FORBIDDEN
             }
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::DeadLink => StatusCode::NOT_FOUND,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) | Self::InProgress => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

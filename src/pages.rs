@@ -10,7 +10,11 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::{account_pages, require_form_client, require_upload_client},
+    accounts::{
+        account_delete_pages, account_email_pages, account_pages, own_account_pages, own_sign_in_pages,
+        password_reset_pages, require_form_client, require_sign_in, require_sign_in_for_form,
+        require_upload_client,
+    },
     api_keys::{bulk_delete_pages, key_list_pages, one_key_pages},
     audit::audit_pages,
     guide::guide_pages,
@@ -85,7 +89,7 @@ const fn post(
 
 /// The routes of the browser, by room.
 #[rustfmt::skip]
-pub const PAGE_ROUTES: [PageRoute; 38] = [
+pub const PAGE_ROUTES: [PageRoute; 52] = [
     get("/", Public, |route| route.to(async || see_other("/sessions"))),
     post("/theme", Public, Plain, |route| route.to(theme::choose)),
 
@@ -94,7 +98,25 @@ pub const PAGE_ROUTES: [PageRoute; 38] = [
     post("/register", SignedOut, Plain, |route| route.to(account_pages::register)),
     get("/login", SignedOut, |route| route.to(account_pages::show_login)),
     post("/login", SignedOut, Plain, |route| route.to(account_pages::login)),
+    get("/login/continue", Member, |route| route.to(account_pages::show_lost_form)),
     post("/logout", Member, Empty, |route| route.to(account_pages::logout)),
+
+    // Accounts: forgotten passwords
+    get("/password/forgot", Public, |route| route.to(password_reset_pages::show_forgot)),
+    post("/password/forgot", Public, Plain, |route| route.to(password_reset_pages::send_link)),
+    get("/password/reset/{token}", Public, |route| route.to(password_reset_pages::show_reset)),
+    post("/password/reset/{token}", Public, Plain, |route| route.to(password_reset_pages::reset)),
+
+    // Accounts: the user's own account
+    get("/account", Member, |route| route.to(own_account_pages::show)),
+    post("/account", Member, Plain, |route| route.to(own_account_pages::change)),
+    get("/account/delete", Member, |route| route.to(account_delete_pages::show)),
+    post("/account/delete", Member, Plain, |route| route.to(account_delete_pages::delete)),
+    get("/account/sign-ins", Member, |route| route.to(own_sign_in_pages::index)),
+    post("/account/sign-ins/end", Member, Plain, |route| route.to(own_sign_in_pages::end)),
+    post("/account/sign-ins/end-others", Member, Empty, |route| route.to(own_sign_in_pages::end_others)),
+    get("/email/confirm/{email_token}", Public, |route| route.to(account_email_pages::show)),
+    post("/email/confirm/{email_token}", Public, Empty, |route| route.to(account_email_pages::confirm)),
 
     // Sessions: the list, one session, erasing a shopper
     get("/sessions", Member, |route| route.to(session_list_pages::index)),
@@ -155,6 +177,17 @@ pub fn register(config: &mut ServiceConfig) {
 
 impl PageRoute {
     fn to_actix(self) -> Route {
+        let route = self.without_sign_in_check();
+        match (self.access, self.method) {
+            (Public | SignedOut, _) => route,
+            (Member | Admin, PageMethod::Post(OfClient | Plain)) => {
+                route.wrap(from_fn(require_sign_in_for_form))
+            }
+            (Member | Admin, _) => route.wrap(from_fn(require_sign_in)),
+        }
+    }
+
+    fn without_sign_in_check(self) -> Route {
         match self.method {
             PageMethod::Get => (self.handler)(web::get()),
             PageMethod::Post(Empty | Plain) => (self.handler)(web::post()),

@@ -3,30 +3,48 @@
 //! A *sign-in* is a random id in the cookie, and its SHA-256 in the table `sign_ins`. Every request joins it with the
 //! user and the membership, so that a removed member has no access from the next request on.
 
+mod account;
 mod device_cookie;
+mod device_name;
 mod display_name;
 mod email;
 mod hash_memory;
+mod link_token;
+mod links;
+mod login_return;
 mod login_throttles;
+mod lost_form;
+mod lost_sign_in;
 mod members;
+mod messages;
 pub(crate) mod pages;
 mod password;
+mod password_reset;
 mod role;
 mod sign_in;
 mod store;
 
+pub use account::{OnlyOwnerOf, delete_account};
+pub(crate) use account::{
+    delete_pages as account_delete_pages, email_pages as account_email_pages, pages as own_account_pages,
+    sign_in_pages as own_sign_in_pages,
+};
 pub(crate) use device_cookie::DeviceCookieKey;
 pub use display_name::DisplayName;
 pub use email::EmailAddress;
+pub use link_token::LinkToken;
 pub use login_throttles::LoginThrottles;
+pub(crate) use lost_sign_in::{require_sign_in, require_sign_in_for_form};
 pub use members::{remove_member, set_enabled, set_role};
 pub(crate) use pages as account_pages;
 pub use password::{NewPassword, PasswordHasher};
+pub(crate) use password_reset::pages as password_reset_pages;
+pub use password_reset::service::{create_reset_link, report_new_password};
 pub use role::Role;
 pub(crate) use sign_in::form_client::{require_form_client, require_upload_client};
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
-    extractor::{MaybeSignedIn, SignedIn, flash, sign_in},
+    extractor::{MaybeSignedIn, SignInOrigin, SignedIn, flash, sign_in},
 };
 pub use store::{
     ClientToJoin, NewUser, add_user, any_user, client_exists, create_first, find_user_id, is_member,

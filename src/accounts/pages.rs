@@ -10,10 +10,12 @@ use super::{
     device_cookie::{self, DeviceCookieKey},
     display_name::DisplayName,
     email::EmailAddress,
+    login_return::{HOME, LoginReturn},
     login_throttles::{DeviceAttempt, LoginThrottles},
+    lost_form::{FieldView, LostForm},
     password::{NewPassword, PasswordHasher},
     sign_in::{
-        extractor::{MaybeSignedIn, sign_in},
+        extractor::{MaybeSignedIn, SignInOrigin, sign_in},
         table,
     },
     store::{self, LoginCandidate, NewUser, RegisterError},
@@ -23,10 +25,13 @@ use crate::{
     config::{Settings, SignUpPolicy},
     db::Db,
     error::AppError,
+    mail::Outbox,
     web::{
+        app_data::app_data,
         body::FormFields,
         client_address::{client_address, rate_limit_address},
         form::FormState,
+        local_path::LocalPath,
         message::Message,
         page::{NavSection, PageLayout, respond, see_other},
         time,
@@ -35,6 +40,10 @@ use crate::{
 
 /// Maximum size of a form, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
+/// Maximum size of the login form, in bytes: it may carry another form.
+const LOGIN_LIMIT: usize = 96 * 1024;
+/// Maximum number of fields of the login form.
+const LOGIN_FIELDS_MAX: usize = 272;
 /// The same sentence for an unknown e-mail and a wrong password, so that nobody learns which e-mails have an account.
 const WRONG_LOGIN: &str = "Wrong email or password.";
 
@@ -62,6 +71,29 @@ struct LoginPage {
     layout: PageLayout,
     form: FormState,
     can_register: bool,
+    /// Whether to say that the visitor was logged out.
+    was_logged_out: bool,
+    hidden_fields: Vec<(String, String)>,
+}
+
+impl LoginPage {
+    fn new(layout: PageLayout, can_register: bool, login_return: &LoginReturn) -> Self {
+        let wants_page = login_return.path.is_some() || login_return.form.is_some();
+        Self {
+            layout,
+            form: FormState::default(),
+            can_register,
+            was_logged_out: login_return.was_logged_in && wants_page,
+            hidden_fields: login_return.hidden_fields(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/continue.html")]
+struct ContinuePage {
+    layout: PageLayout,
+    form: LostForm,
 }
 
 pub(crate) async fn show_register(
@@ -70,7 +102,7 @@ pub(crate) async fn show_register(
     settings: Data<Settings>,
 ) -> Result<HttpResponse, AppError> {
     if visitor.signed_in.is_some() {
-        return Ok(see_other("/settings/api-keys"));
+        return Ok(see_other(HOME));
     }
     let is_open = can_register(&db, settings.sign_up).await?;
     RegisterPage::respond(StatusCode::OK, FormState::default(), is_open)
@@ -115,8 +147,8 @@ pub(crate) async fn register(
     });
     match stored.await? {
         Ok((user_id, client)) => {
-            sign_in(&session, user_id, &client, &audit_context)?;
-            services.respond_to_login(&request, &email, &password_hash)
+            sign_in(&session, user_id, &client, &SignInOrigin::new(&request, &audit_context))?;
+            services.mark_browser(see_other(HOME), &request, &email, &password_hash)
         }
         Err(RegisterError::EmailTaken) => {
             let form = form.refuse("email", "This email already has an account. Log in instead.");
@@ -140,25 +172,49 @@ fn parse_registration(
 }
 
 pub(crate) async fn show_login(
+    request: HttpRequest,
     visitor: MaybeSignedIn,
     db: Data<Db>,
     settings: Data<Settings>,
 ) -> Result<HttpResponse, AppError> {
+    let login_return = LoginReturn::from_query(&request, settings.public_url.is_https());
     if visitor.signed_in.is_some() {
-        return Ok(see_other("/settings/api-keys"));
+        return Ok(see_other(login_return.path.as_ref().map_or(HOME, LocalPath::as_str)));
     }
     let can_register = can_register(&db, settings.sign_up).await?;
     let layout = visitor.layout("Log in", NavSection::None);
-    respond(StatusCode::OK, &LoginPage { layout, form: FormState::default(), can_register })
+    respond(StatusCode::OK, &LoginPage::new(layout, can_register, &login_return))
+}
+
+/// The login page as the answer to a form whose sign-in has ended. 403, because the form was not accepted.
+pub(super) async fn show_login_again(
+    services: &AccountServices,
+    login_return: LoginReturn,
+) -> Result<HttpResponse, AppError> {
+    let can_register = can_register(&services.db, services.settings.sign_up).await?;
+    let layout = PageLayout::signed_out("Log in", NavSection::None);
+    respond(StatusCode::FORBIDDEN, &LoginPage::new(layout, can_register, &login_return))
+}
+
+/// Shows a form again, filled in, that was sent after the sign-in had ended. Without one, leads on.
+pub(crate) async fn show_lost_form(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+    let (signed_in, layout) = visitor.required("Send your form", NavSection::None)?;
+    let id_hash = signed_in.id_hash().to_vec();
+    let stored = db.run(move |connection| table::take_lost_form(connection, &id_hash)).await?;
+    match stored.and_then(|json| serde_json::from_str::<LostForm>(&json).ok()) {
+        Some(form) => respond(StatusCode::OK, &ContinuePage { layout, form }),
+        None => Ok(see_other(HOME)),
+    }
 }
 
 pub(crate) async fn login(
     request: HttpRequest,
     session: Session,
-    fields: FormFields<FORM_LIMIT>,
+    fields: FormFields<LOGIN_LIMIT, LOGIN_FIELDS_MAX>,
     services: AccountServices,
     audit_context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
+    let login_return = LoginReturn::from_fields(&request, services.is_https(), &fields.iter());
     let email = fields.text("email").parse::<EmailAddress>().ok();
     let (candidate, device_attempt) = services.count_and_find(&request, email.as_ref()).await?;
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
@@ -172,17 +228,21 @@ pub(crate) async fn login(
     let may_log_in = may_log_in?;
     match (email, candidate) {
         (Some(email), Some(candidate)) if may_log_in => {
-            sign_in(&session, candidate.user_id, &candidate.client_id, &audit_context)?;
-            services.respond_to_login(&request, &email, &candidate.password_hash)
+            let origin = SignInOrigin::new(&request, &audit_context)
+                .from_new_device(services.is_new_device(&request, &email));
+            sign_in(&session, candidate.user_id, &candidate.client_id, &origin)?;
+            let response = see_other(&login_return.finish(&session)?);
+            services.mark_browser(response, &request, &email, &candidate.password_hash)
         }
         (_, candidate) => {
             if let Some(candidate) = candidate {
                 record_failed_login(&services.db, candidate, audit_context);
             }
-            let form = FormState::default().keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
             let can_register = can_register(&services.db, services.settings.sign_up).await?;
             let layout = PageLayout::signed_out("Log in", NavSection::None);
-            respond(StatusCode::UNPROCESSABLE_ENTITY, &LoginPage { layout, form, can_register })
+            let mut page = LoginPage::new(layout, can_register, &login_return);
+            page.form = page.form.keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
+            respond(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }
@@ -209,19 +269,20 @@ pub(crate) async fn logout(session: Session) -> HttpResponse {
 
 /// Extractor of what registration and login share.
 pub(crate) struct AccountServices {
-    db: Data<Db>,
-    passwords: Data<PasswordHasher>,
-    throttles: Data<LoginThrottles>,
+    pub(super) db: Data<Db>,
+    pub(super) passwords: Data<PasswordHasher>,
+    pub(super) throttles: Data<LoginThrottles>,
     device_cookie_key: Data<DeviceCookieKey>,
-    settings: Data<Settings>,
+    pub(super) settings: Data<Settings>,
+    pub(super) outbox: Data<Outbox>,
 }
 
 impl AccountServices {
-    fn client_address(&self, request: &HttpRequest) -> IpAddr {
+    pub(super) fn client_address(&self, request: &HttpRequest) -> IpAddr {
         rate_limit_address(client_address(request, &self.settings.trusted_proxies))
     }
 
-    fn is_https(&self) -> bool {
+    pub(super) fn is_https(&self) -> bool {
         self.settings.public_url.is_https()
     }
 
@@ -253,16 +314,22 @@ impl AccountServices {
         Ok((candidate, attempt))
     }
 
-    /// Redirects a user who has just logged in, and marks the browser for the next login to this account.
-    fn respond_to_login(
+    /// Whether the browser has not logged in to this account within a year.
+    fn is_new_device(&self, request: &HttpRequest, email: &EmailAddress) -> bool {
+        let cookie = device_cookie::read_cookie(request, self.is_https());
+        self.device_cookie_key.find_entry(&cookie, email, today()).is_none()
+    }
+
+    /// Marks the browser for the next login to this account.
+    pub(super) fn mark_browser(
         &self,
+        mut response: HttpResponse,
         request: &HttpRequest,
         email: &EmailAddress,
         password_hash: &str,
     ) -> Result<HttpResponse, AppError> {
         let before = device_cookie::read_cookie(request, self.is_https());
         let value = self.device_cookie_key.add_entry(&before, email, password_hash, today());
-        let mut response = see_other("/settings/api-keys");
         response
             .add_cookie(&device_cookie::build_cookie(value, self.is_https()))
             .map_err(|error| AppError::broken(error.to_string()))?;
@@ -280,19 +347,14 @@ impl actix_web::FromRequest for AccountServices {
     type Future = std::future::Ready<Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut actix_web::dev::Payload) -> Self::Future {
-        fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>, AppError> {
-            request
-                .app_data()
-                .cloned()
-                .ok_or_else(|| AppError::broken("app.rs does not provide what a page needs"))
-        }
         std::future::ready((|| {
             Ok(Self {
-                db: data(request)?,
-                passwords: data(request)?,
-                throttles: data(request)?,
-                device_cookie_key: data(request)?,
-                settings: data(request)?,
+                db: app_data(request)?,
+                passwords: app_data(request)?,
+                throttles: app_data(request)?,
+                device_cookie_key: app_data(request)?,
+                settings: app_data(request)?,
+                outbox: app_data(request)?,
             })
         })())
     }

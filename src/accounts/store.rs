@@ -10,7 +10,7 @@ use crate::{
     schema::{clients, memberships, session_counters, sign_ins, users},
 };
 
-const EMAIL_UNIQUE: &str = "users_email_unique";
+pub(super) const EMAIL_UNIQUE: &str = "users_email_unique";
 /// Advisory lock while only the first user may register.
 const FIRST_USER_LOCK: i64 = 0x0066_6972_7374;
 

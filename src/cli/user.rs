@@ -2,20 +2,22 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{
     Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use diesel::Connection as _;
 
 use super::{
-    command_context::{DatabaseHandle, audit_context, print_line},
+    command_context::{DatabaseHandle, audit_context, load_secret, print_line},
     keys,
 };
 use crate::{
     accounts::{self, ClientToJoin, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role},
     config::Settings,
     ids::ClientId,
+    mail::Outbox,
 };
 
 #[derive(Subcommand)]
@@ -41,6 +43,18 @@ pub(super) enum UserCommand {
     },
     /// Set a user's password, read from standard input, and end the user's sign-ins
     Password {
+        /// What the user signs in with
+        #[arg(long, value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// Print a link with which a user sets a new password; it works once within an hour
+    ResetLink {
+        /// What the user signs in with
+        #[arg(long, value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// Delete a user's account, unless the user is the only owner of a client. The user's API keys stay
+    Delete {
         /// What the user signs in with
         #[arg(long, value_parser = parse_email)]
         email: EmailAddress,
@@ -103,14 +117,9 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
             )?;
             print_line(&format!("{} is {role} of {client}", user.email))
         }
-        UserCommand::Password { email } => {
-            let hash = PasswordHasher::hash_now(&read_password(&[email.as_str()])?)?;
-            let (_database, db) = DatabaseHandle::connect(settings)?;
-            let is_set =
-                accounts::set_password(&mut *db.connect()?, &audit_context(settings)?, &email, &hash)?;
-            ensure!(is_set, "there is no user {email}");
-            print_line(&format!("The password of {email} is set, and all the user's sign-ins have ended"))
-        }
+        UserCommand::Password { email } => set_password(settings, &email),
+        UserCommand::ResetLink { email } => print_reset_link(settings, &email),
+        UserCommand::Delete { email } => delete(settings, &email),
         UserCommand::Role { email, client, role } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::set_role(&mut *db.connect()?, &audit_context(settings)?, &client, &email, role)?;
@@ -124,6 +133,43 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
             print_line(&format!("{email} can log in"))
         }
         UserCommand::List => list(settings),
+    }
+}
+
+fn set_password(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
+    let hash = PasswordHasher::hash_now(&read_password(&[email.as_str()])?)?;
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let (context, outbox) = (audit_context(settings)?, Outbox::new(settings, &load_secret(settings)?));
+    let is_set = db.connect()?.transaction(|connection| {
+        let is_set = accounts::set_password(connection, &context, email, &hash)?;
+        if is_set {
+            accounts::report_new_password(connection, &outbox, email)?;
+        }
+        Ok::<_, anyhow::Error>(is_set)
+    })?;
+    ensure!(is_set, "there is no user {email}");
+    print_line(&format!("The password of {email} is set, and all the user's sign-ins have ended"))
+}
+
+fn print_reset_link(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let path = accounts::create_reset_link(&mut *db.connect()?, &audit_context(settings)?, email)?;
+    let path = path.with_context(|| {
+        format!("there is no user {email}, or the user is disabled or has had five links within the hour")
+    })?;
+    print_line(&format!("{}{path}", settings.public_url.origin()))
+}
+
+fn delete(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let mut connection = db.connect()?;
+    let user_id = accounts::find_user_id(&mut connection, email)?;
+    let user_id = user_id.with_context(|| format!("there is no user {email}"))?;
+    match accounts::delete_account(&mut connection, &audit_context(settings)?, user_id)? {
+        Ok(()) => print_line(&format!("{email} is deleted")),
+        Err(names) => {
+            bail!("{email} is the only owner of {}; make somebody else an owner first", names.join(", "))
+        }
     }
 }
 

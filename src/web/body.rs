@@ -114,7 +114,7 @@ impl<const LIMIT: usize, const FIELDS: usize> FormFields<LIMIT, FIELDS> {
     }
 
     /// All fields with their values, in the order sent.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

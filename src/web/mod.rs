@@ -1,5 +1,6 @@
 //! Code that the pages and endpoints of all rooms share. Must not import a room.
 
+pub(crate) mod app_data;
 pub mod assets;
 pub mod body;
 pub mod chart;
@@ -13,7 +14,9 @@ pub mod form;
 pub mod format;
 pub mod health;
 pub mod icon;
+pub(crate) mod link_path;
 pub mod list;
+pub(crate) mod local_path;
 pub mod message;
 pub(crate) mod multipart;
 pub(crate) mod number;

@@ -2,6 +2,9 @@
 //!
 //! Browsers send the relation of the sending site in `Sec-Fetch-Site` (Fetch Metadata). On plain http beyond localhost
 //! they leave it out; then `Origin` must be the origin of the public URL. Without both, the request is refused.
+//!
+//! Pages of mailed links send no referrer, so browsers send `Origin: null` with their forms. That is accepted there: the
+//! token in the path shows that the form is ours, because another site does not know it.
 
 use actix_web::{
     Error,
@@ -12,7 +15,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::page::PublicSite;
+use super::{link_path::is_link_path, page::PublicSite};
 use crate::error::AppError;
 
 /// Refuses every request with an unsafe method that does not come from the same origin.
@@ -24,20 +27,22 @@ pub async fn refuse_cross_site(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let origin = request.app_data::<Data<PublicSite>>().map(|site| site.origin.clone()).unwrap_or_default();
-    if request.method().is_safe() || is_same_origin(request.headers(), &origin) {
+    let is_link = is_link_path(request.match_info().as_str());
+    let own_origins: &[&str] = if is_link { &[&origin, "null"] } else { &[&origin] };
+    if request.method().is_safe() || is_same_origin(request.headers(), own_origins) {
         return next.call(request).await;
     }
     Err(AppError::CrossSite.into())
 }
 
 /// No browser sends one of these headers twice, so a repeated one is refused: it is unclear which of them to believe.
-fn is_same_origin(headers: &HeaderMap, own_origin: &str) -> bool {
+fn is_same_origin(headers: &HeaderMap, own_origins: &[&str]) -> bool {
     let texts = |name: &'static str| -> Vec<&str> {
         headers.get_all(name).map(|value| value.to_str().unwrap_or_default()).collect()
     };
     match (texts("Sec-Fetch-Site").as_slice(), texts(ORIGIN.as_str()).as_slice()) {
         ([site], [] | [_]) => matches!(*site, "same-origin" | "none"),
-        ([], [origin]) => *origin == own_origin,
+        ([], [origin]) => own_origins.contains(origin),
         _ => false,
     }
 }
@@ -53,7 +58,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        is_same_origin(&headers, "http://localhost:8080")
+        is_same_origin(&headers, &["http://localhost:8080"])
     }
 
     #[test]

@@ -9,7 +9,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::page::PublicSite;
+use super::{link_path::is_link_path, page::PublicSite};
 
 /// No inline code, nothing from other origins, no framing.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -29,16 +29,22 @@ pub async fn set_security_headers(
     // The path as the routes see it: `/%61pi` is `/api`.
     let path = request.match_info().as_str();
     let is_api = path == "/api" || path.starts_with("/api/");
-    let policy = if is_api || path.starts_with("/static/") { FILE_POLICY } else { PAGE_POLICY };
+    let is_file = is_api || path.starts_with("/static/");
+    let policies = Policies {
+        content: if is_file { FILE_POLICY } else { PAGE_POLICY },
+        // The address of a link contains a token. `same_origin` accepts the `Origin: null` that browsers then send with
+        // the form; elsewhere it would refuse our own forms.
+        referrer: if is_link_path(path) { "no-referrer" } else { "same-origin" },
+    };
     let is_https = request.app_data::<Data<PublicSite>>().is_some_and(|site| site.is_https);
     match next.call(request).await {
         Ok(mut response) => {
-            add(response.headers_mut(), policy, is_api, is_https);
+            add(response.headers_mut(), &policies, is_api, is_https);
             Ok(response)
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
-                add(response.headers_mut(), policy, is_api, is_https);
+                add(response.headers_mut(), &policies, is_api, is_https);
                 response
             });
             Err(error)
@@ -46,14 +52,18 @@ pub async fn set_security_headers(
     }
 }
 
-fn add(headers: &mut HeaderMap, policy: &'static str, is_api: bool, is_https: bool) {
+struct Policies {
+    content: &'static str,
+    referrer: &'static str,
+}
+
+fn add(headers: &mut HeaderMap, policies: &Policies, is_api: bool, is_https: bool) {
     let mut set =
         |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_SECURITY_POLICY, policy);
+    set(header::CONTENT_SECURITY_POLICY, policies.content);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    // `no-referrer` would make browsers send `Origin: null` with our own forms.
-    set(header::REFERRER_POLICY, "same-origin");
+    set(header::REFERRER_POLICY, policies.referrer);
     set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     set(
         HeaderName::from_static("cross-origin-resource-policy"),

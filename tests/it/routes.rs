@@ -1,6 +1,8 @@
 //! Tests that hold for every route: each goes through the tables of pages and API endpoints. They fail for a
 //! route whose path or form they cannot fill in, so no route can be added without being tested.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use reqwest::{Method, multipart};
 use serde_json::{Value, json};
 use uptok::{
@@ -22,6 +24,9 @@ struct Owner {
     public_key: String,
     session_id: String,
     import_id: String,
+    /// Links that belong to another user, so that using one changes nothing of this user.
+    reset_token: String,
+    email_token: String,
 }
 
 impl Owner {
@@ -39,7 +44,18 @@ impl Owner {
             let of_client = format!("from {table} where client_id = '{client_id}' order by 1 limit 1");
             app.db.query_text(&format!("select {column}::text as answer {of_client}"))
         };
+        let (reset_token, email_token) = (format!("{name:R>32}"), format!("{name:E>32}"));
+        app.db.execute(&format!(
+            "with other as (insert into users (user_id, email, name, password_hash) \
+                 values (gen_random_uuid(), 'forgot-{name}@example.org', 'Forgetful', 'none') returning user_id) \
+             insert into account_links (token_digest, kind, user_id, new_email, expires_at) \
+             select sha256('{reset_token}'), 'password_reset', user_id, null, now() + interval '1 hour' from other \
+             union all select sha256('{email_token}'), 'email_change', user_id, 'new-{name}@example.org', \
+                 now() + interval '1 hour' from other"
+        ));
         Self {
+            reset_token,
+            email_token,
             email: format!("{name}@example.org"),
             public_key: visitor.generate("laptop").await[..18].to_owned(),
             session_id: first("sessions", "session_id"),
@@ -55,6 +71,8 @@ impl Owner {
             "public_key" | "publicKey" => self.public_key.clone(),
             "session_id" | "sessionId" => self.session_id.clone(),
             "import_id" => self.import_id.clone(),
+            "token" => self.reset_token.clone(),
+            "email_token" => self.email_token.clone(),
             other => panic!("the tests of all routes have no value for {{{other}}}"),
         }
     }
@@ -169,6 +187,10 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
             ("password", text(PASSWORD)),
         ],
         "/login" => vec![("email", owner.email.clone()), ("password", text(PASSWORD))],
+        "/password/forgot" => vec![("email", owner.email.clone())],
+        "/password/reset/{token}" => vec![("newPassword", text("another long password"))],
+        "/account" => vec![("name", text("Ada")), ("email", owner.email.clone())],
+        "/account/sign-ins/end" => vec![("signIn", "0".repeat(64))],
         "/questions" => vec![
             ("name", text("Ada")),
             ("email", owner.email.clone()),
@@ -180,7 +202,7 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
         "/settings/api-keys" => vec![("name", text("phone")), ("formNonce", text("nonce"))],
         "/settings/api-keys/delete" => vec![("keys", owner.public_key.clone())],
         "/settings/api-keys/{public_key}" => vec![("requestsPerMinute", text("60"))],
-        "/settings/api-keys/{public_key}/delete" => vec![],
+        "/account/delete" | "/settings/api-keys/{public_key}/delete" => vec![],
         "/settings/api-keys/{public_key}/replacement" => vec![("graceSeconds", text("3600"))],
         other => panic!("the tests of all routes do not know the form of {other}"),
     };
@@ -190,8 +212,13 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
     fields
 }
 
-/// The user's browser, or a new one for a route that logs a user in or out.
+/// The user's browser, a new one for a route that logs a user in or out, or that of another user for the one that deletes
+/// the account.
 async fn browser_for(route: &PageRoute, app: &TestApp, owner: &Owner) -> Visitor {
+    static LEAVERS: AtomicU32 = AtomicU32::new(0);
+    if route.path == "/account/delete" {
+        return app.sign_up(&format!("leaver{}", LEAVERS.fetch_add(1, Ordering::Relaxed))).await;
+    }
     if route.access == PageAccess::SignedOut || route.path == "/logout" {
         return app.log_in(owner.email.trim_end_matches("@example.org")).await;
     }
@@ -329,6 +356,10 @@ async fn forms_from_another_site_are_refused() {
     for route in PAGE_ROUTES.iter().filter(|route| route.method != PageMethod::Get) {
         let request = PageRequest::new(route, &ada);
         for headers in sets {
+            // Pages of links send no referrer; the token in their path shows that the form is ours.
+            if headers == [("Origin", "null")] && route.path.contains("token}") {
+                continue;
+            }
             let reply = request.send_with(&ada.visitor, headers).await;
             assert_eq!(reply.status, 403, "{} {headers:?}", request.text());
             assert!(reply.body.contains("came from another site"));
@@ -406,7 +437,23 @@ fn only_these_forms_name_no_client() {
     let is_without = |route: &PageRoute| matches!(route.method, PageMethod::Post(form) if !matches!(form, FormKind::OfClient | FormKind::UploadOfClient));
     let paths: Vec<_> =
         PAGE_ROUTES.iter().filter(|route| is_without(route)).map(|route| route.path).collect();
-    assert_eq!(paths, ["/theme", "/register", "/login", "/logout", "/questions"]);
+    assert_eq!(
+        paths,
+        [
+            "/theme",
+            "/register",
+            "/login",
+            "/logout",
+            "/password/forgot",
+            "/password/reset/{token}",
+            "/account",
+            "/account/delete",
+            "/account/sign-ins/end",
+            "/account/sign-ins/end-others",
+            "/email/confirm/{email_token}",
+            "/questions"
+        ]
+    );
 }
 
 #[actix_web::test]
@@ -436,8 +483,11 @@ async fn a_form_that_is_not_utf8_is_refused_and_changes_nothing() {
     for route in &PAGE_ROUTES {
         let PageMethod::Post(FormKind::OfClient | FormKind::Plain) = route.method else { continue };
         let request = PageRequest::new(route, &ada);
-        let visitor = browser_for(route, &app, &ada).await;
         let names: Vec<_> = request.fields.iter().map(|(name, _)| *name).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let visitor = browser_for(route, &app, &ada).await;
         for wrong in names {
             let field = |(name, value): &(&'static str, String)| {
                 let value = if *name == wrong { "a%C0%AFb%FF%FE".to_owned() } else { percent_encoded(value) };

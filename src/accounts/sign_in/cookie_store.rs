@@ -10,12 +10,13 @@ use actix_web::cookie::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    extractor::{FLASH, ORIGIN, SIGNED_IN, SignInRow},
+    extractor::{FLASH, LOST_FORM, ORIGIN, SIGNED_IN, SignInOrigin, SignInRow},
     table::{self, NewSignIn},
 };
 use crate::{
     audit::{Actor, AuditContext, ChainKey},
     db::Db,
+    mail::Outbox,
     random,
 };
 
@@ -35,13 +36,14 @@ pub fn cookie_name(is_https: bool) -> &'static str {
 pub struct SignInStore {
     db: Db,
     chain_key: ChainKey,
+    outbox: Outbox,
 }
 
 impl SignInStore {
-    /// A store that also records sign-ins in the audit log.
+    /// A store that also records sign-ins in the audit log, and reports those from new devices by mail.
     #[must_use]
-    pub fn new(db: Db, chain_key: ChainKey) -> Self {
-        Self { db, chain_key }
+    pub fn new(db: Db, chain_key: ChainKey, outbox: Outbox) -> Self {
+        Self { db, chain_key, outbox }
     }
 }
 
@@ -79,18 +81,27 @@ impl SessionStore for SignInStore {
             .and_then(|json| {
                 serde_json::from_str(json).map_err(|error| SaveError::Serialization(error.into()))
             })?;
-        let origin = state.get(ORIGIN).and_then(|json| serde_json::from_str(json).ok());
-        let (address, request_id) = origin.unwrap_or_default();
+        let origin = state.get(ORIGIN).and_then(|json| serde_json::from_str::<SignInOrigin>(json).ok());
+        let origin = origin.unwrap_or_default();
         let actor = Actor::User(row.user_id);
-        let context = AuditContext::new(&self.chain_key, actor).from_place(address, request_id);
+        let context = AuditContext::new(&self.chain_key, actor).from_place(origin.address, origin.request_id);
         let flash = read_flash(&state);
+        let lost_form = state.get(LOST_FORM).cloned();
+        let outbox = self.outbox.clone();
         let key = SessionKey::try_from(random::alphanumeric(ID_LENGTH))
             .map_err(|error| SaveError::Other(error.into()))?;
         let id_hash = hash_id(&key);
         self.db
             .run(move |connection| {
-                let new = NewSignIn { user_id: row.user_id, client: row.client(), flash };
-                table::create(connection, &context, &id_hash, &new)
+                let new = NewSignIn {
+                    id_hash,
+                    user_id: row.user_id,
+                    client: row.client(),
+                    origin,
+                    flash,
+                    lost_form,
+                };
+                table::create(connection, &context, &outbox, &new)
             })
             .await
             .map_err(|error| SaveError::Other(error.into()))?;

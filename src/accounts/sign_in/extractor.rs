@@ -1,14 +1,17 @@
 //! The extractors for the visitor of a page.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    net::IpAddr,
+};
 
 use actix_session::{Session, SessionExt as _};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::header::USER_AGENT};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    accounts::role::Role,
+    accounts::{device_name::USER_AGENT_MAX, role::Role},
     audit::{Actor, AuditContext},
     error::AppError,
     ids::ClientId,
@@ -20,8 +23,10 @@ use crate::{
 
 /// Entry of the session state with the [`SignInRow`].
 pub(crate) const SIGNED_IN: &str = "signed_in";
-/// Entry of the session state with the address and request id of a login, for the audit log.
-pub(crate) const ORIGIN: &str = "place";
+/// Entry of the session state with the [`SignInOrigin`] of a login.
+pub(crate) const ORIGIN: &str = "origin";
+/// Entry of the session state with a form that was lost with an earlier sign-in.
+pub(crate) const LOST_FORM: &str = "lost_form";
 /// Entry of the session state with the message for the next page.
 pub(crate) const FLASH: &str = "flash";
 
@@ -38,6 +43,38 @@ pub(crate) struct SignInRow {
     pub(crate) client_id: ClientId,
     pub(crate) client_name: String,
     pub(crate) role: Role,
+    /// The key of the sign-in in its table. It signs nobody in.
+    pub(crate) id_hash: Vec<u8>,
+    /// Whether the user logged in within the last hour, which counts as a confirmation of the password.
+    pub(crate) is_recent: bool,
+}
+
+/// Where a login came from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SignInOrigin {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) request_id: Option<Uuid>,
+    pub(crate) user_agent: String,
+    /// Whether the user is told by mail, because the browser had not logged in to the account before.
+    pub(crate) is_new_device: bool,
+}
+
+impl SignInOrigin {
+    /// The origin of this request.
+    #[must_use]
+    pub fn new(request: &HttpRequest, context: &AuditContext) -> Self {
+        let (address, request_id) = context.place();
+        let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let user_agent = user_agent.unwrap_or_default().chars().take(USER_AGENT_MAX).collect();
+        Self { address, request_id, user_agent, is_new_device: false }
+    }
+
+    /// The same origin, reported by mail if the device is new.
+    #[must_use]
+    pub fn from_new_device(mut self, is_new_device: bool) -> Self {
+        self.is_new_device = is_new_device;
+        self
+    }
 }
 
 impl SignInRow {
@@ -72,6 +109,22 @@ impl SignedIn {
     #[must_use]
     pub fn role(&self) -> Role {
         self.row.role
+    }
+
+    /// The user's email.
+    #[must_use]
+    pub fn email(&self) -> &str {
+        &self.row.email
+    }
+
+    /// Whether the user logged in within the last hour.
+    pub(crate) fn is_recent(&self) -> bool {
+        self.row.is_recent
+    }
+
+    /// The key of this sign-in in its table.
+    pub(crate) fn id_hash(&self) -> &[u8] {
+        &self.row.id_hash
     }
 
     /// Whether the user is an owner or admin of the active client.
@@ -182,7 +235,7 @@ pub fn sign_in(
     session: &Session,
     user_id: Uuid,
     client: &ClientId,
-    context: &AuditContext,
+    origin: &SignInOrigin,
 ) -> Result<(), AppError> {
     session.clear();
     session.renew();
@@ -194,8 +247,10 @@ pub fn sign_in(
         email: String::new(),
         client_name: String::new(),
         role: Role::Member,
+        id_hash: Vec::new(),
+        is_recent: true,
     };
-    session.insert(ORIGIN, context.place()).map_err(AppError::broken)?;
+    session.insert(ORIGIN, origin).map_err(AppError::broken)?;
     session.insert(SIGNED_IN, row).map_err(AppError::broken)
 }
 

@@ -3,4 +3,5 @@
 pub(super) mod cookie_store;
 pub(super) mod extractor;
 pub(super) mod form_client;
+pub(super) mod own_list;
 pub(super) mod table;

@@ -21,14 +21,16 @@ pub enum EventKind {
     SignInSucceeded,
     /// A login with the email of a user failed.
     SignInFailed,
-    /// A user logged out.
+    /// A user logged out, or ended a sign-in.
     SignInEnded,
     /// A user became a member of the client.
     MemberAdded,
-    /// A member's role or password was changed.
+    /// A member's role, name, email or password was changed, or the user was enabled or disabled.
     MemberChanged,
     /// A user is no longer a member.
     MemberRemoved,
+    /// A link to reset a user's password was created.
+    ResetLinkCreated,
     /// Sessions were imported.
     ImportFinished,
     /// The personal data of a shopper was erased.
@@ -37,7 +39,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, in the order of the form.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::KeyCreated,
         Self::KeyReplaced,
         Self::KeyChanged,
@@ -50,6 +52,7 @@ impl EventKind {
         Self::MemberAdded,
         Self::MemberChanged,
         Self::MemberRemoved,
+        Self::ResetLinkCreated,
         Self::ImportFinished,
         Self::ShopperErased,
     ];
@@ -70,6 +73,7 @@ impl EventKind {
             Self::MemberAdded => "member.added",
             Self::MemberChanged => "member.changed",
             Self::MemberRemoved => "member.removed",
+            Self::ResetLinkCreated => "reset_link.created",
             Self::ImportFinished => "import.finished",
             Self::ShopperErased => "shopper.erased",
         }

@@ -4,8 +4,12 @@ use reqwest::Method;
 
 use crate::support::{TestApp, Visitor, test_app::PASSWORD};
 
+mod account;
 mod device_cookie;
+mod lost_sign_in;
 mod members;
+mod password_reset;
+mod sign_ins;
 
 async fn register(visitor: &Visitor, replacement: (&str, &str)) -> crate::support::Reply {
     let mut fields = vec![

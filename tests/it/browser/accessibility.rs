@@ -4,7 +4,7 @@
 use reqwest::Method;
 
 use crate::{
-    support::{Browser, TestApp},
+    support::{Browser, SmtpServer, TestApp},
     usage,
 };
 
@@ -77,6 +77,38 @@ async fn public_pages_are_accessible() {
     inspection.inspect("/register, refused").await;
     inspection.visit("/docs", "for everybody").await;
     inspection.visit("/nowhere", "for everybody").await;
+
+    inspection.assert_clean();
+}
+
+#[actix_web::test]
+async fn account_pages_are_accessible() {
+    let smtp = SmtpServer::start();
+    let app = TestApp::start_with(&smtp.settings()).await;
+    let mut inspection = Inspection::new(&app).await;
+
+    inspection.visit("/password/forgot", "empty").await;
+    inspection.browser.fill("Email", "nobody@example.org").await;
+    inspection.browser.press("Send link").await;
+    inspection.inspect("/password/forgot, sent").await;
+    inspection.visit("/password/reset/unknown", "a link that does not work").await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+    app.log_in("ada").await;
+    app.db.execute(
+        "update users set name = 'A person with a name as long as names can be, which goes on and on'",
+    );
+    inspection.visit("/account", "filled in").await;
+    inspection.browser.fill("New password", "too short, it is").await;
+    inspection.browser.press("Save").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.inspect("/account, refused").await;
+    inspection.visit("/account/sign-ins", "two").await;
+    inspection.visit("/account/delete", "the only owner").await;
+    app.db.execute("update memberships set role = 'member'");
+    app.db.execute("update sign_ins set created_at = now() - interval '2 hours'");
+    inspection.visit("/account/delete", "asked").await;
+    app.db.execute("delete from sign_ins");
+    inspection.visit("/account", "logged out").await;
 
     inspection.assert_clean();
 }

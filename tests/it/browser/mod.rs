@@ -1,6 +1,7 @@
 //! Tests in a real Chromium.
 
 mod accessibility;
+mod accounts;
 mod back_forward_cache;
 mod copy_id;
 mod drop_zone;

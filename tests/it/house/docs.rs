@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uptok::{
     api,
     api_keys::{EndpointAccess, KeyChangeError},
+    audit::EventKind,
     config::Settings,
     error::AppError,
     sessions,
@@ -166,10 +167,19 @@ fn the_readme_shows_how_to_run_and_test() {
 }
 
 #[test]
+fn the_operations_page_explains_every_kind_of_audit_event() {
+    let page = read("docs/operations.md");
+    let table = between(&page, "## Audit log\n", "\n## ")[0].to_owned();
+    for kind in EventKind::ALL {
+        assert!(table.contains(&format!("`{}`", kind.as_str())), "{}", kind.as_str());
+    }
+}
+
+#[test]
 fn the_commands_page_lists_every_command() {
     let page = read("docs/commands.md");
     for command in commands(&[]) {
-        let has_subcommands = ["audit", "clusters", "keys", "user"].contains(&command.as_str());
+        let has_subcommands = ["audit", "clusters", "keys", "mail", "user"].contains(&command.as_str());
         let subcommands = if has_subcommands { commands(&[&command]) } else { vec![String::new()] };
         for subcommand in subcommands {
             let whole = format!("`uptok {command} {subcommand}");

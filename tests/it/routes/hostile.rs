@@ -143,8 +143,9 @@ async fn start_app() -> TestApp {
 
 async fn find_failures(visitor: &Visitor, key: Option<&str>, requests: Vec<HostileRequest>) -> Vec<String> {
     // Few passwords are hashed at once, and a request that waits too long for it gets 503.
-    let has_password =
-        requests.iter().any(|request| ["/login", "/register"].contains(&request.path.as_str()));
+    let has_password = requests.iter().any(|request| {
+        ["/login", "/register", "/account", "/password"].iter().any(|path| request.path.starts_with(path))
+    });
     let parallel = if has_password { 1 } else { PARALLEL };
     let answers = stream::iter(requests).map(|request| request.find_failure(visitor, key));
     answers.buffer_unordered(parallel).filter_map(ready).collect().await
@@ -173,9 +174,16 @@ fn query_parameters(path: &str) -> &'static [&'static str] {
         "/settings/audit" | "/settings/audit.csv" => {
             &["act", "actor", "key", "from", "to", "after", "before"]
         }
+        "/login" => &["next"],
         "/"
         | "/register"
-        | "/login"
+        | "/login/continue"
+        | "/password/forgot"
+        | "/password/reset/{token}"
+        | "/account"
+        | "/account/delete"
+        | "/account/sign-ins"
+        | "/email/confirm/{email_token}"
         | "/sessions/{session_id}"
         | "/sessions/import"
         | "/sessions/imports/{import_id}"
@@ -193,6 +201,9 @@ fn query_parameters(path: &str) -> &'static [&'static str] {
 /// The fields that the form may have besides those of a valid request.
 fn optional_fields(path: &str) -> &'static [&'static str] {
     match path {
+        "/login" => &["next", "lostAction", "lostBack", "lost:name"],
+        "/account" => &["currentPassword", "newPassword"],
+        "/account/delete" => &["currentPassword"],
         "/questions" => &["website"],
         "/sessions/erase" => &["email", "confirm"],
         "/sessions/imports/{import_id}/columns" => &["column1"],

@@ -28,6 +28,13 @@ impl Html {
         element.and_then(|it| it.attr(name)).unwrap_or_else(|| panic!("no {name} of {selector}")).to_owned()
     }
 
+    /// Returns an attribute of every element that matches `selector`.
+    pub(crate) fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).unwrap();
+        let elements = self.0.select(&selector);
+        elements.map(|it| it.attr(name).unwrap_or_default().to_owned()).collect()
+    }
+
     /// Returns the cell under `column` in the row whose first cell is `row`.
     #[track_caller]
     pub(crate) fn cell(&self, row: &str, column: &str) -> String {

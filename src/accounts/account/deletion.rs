@@ -1,0 +1,79 @@
+//! Deleting a user's account.
+
+use diesel::{
+    dsl::{exists, not},
+    prelude::*,
+};
+use uuid::Uuid;
+
+use crate::{
+    accounts::{role::Role, store::list_clients},
+    audit::{self, AuditContext, AuditEvent, EventKind},
+    ids::ClientId,
+    schema::{clients, memberships, users},
+};
+
+/// The names of the clients that would be left without an owner.
+pub type OnlyOwnerOf = Vec<String>;
+
+/// The names of the clients whose only owner is this user. Owners who are disabled do not count: they cannot log in.
+pub(super) fn find_only_owned(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<OnlyOwnerOf> {
+    let (other_memberships, other_users) =
+        diesel::alias!(memberships as other_memberships, users as other_users);
+    let other_owner = other_memberships
+        .inner_join(
+            other_users
+                .on(other_users.field(users::user_id).eq(other_memberships.field(memberships::user_id))),
+        )
+        .filter(other_memberships.field(memberships::client_id).eq(memberships::client_id))
+        .filter(other_memberships.field(memberships::user_id).ne(user_id))
+        .filter(other_memberships.field(memberships::role).eq(Role::Owner))
+        .filter(other_users.field(users::disabled_at).is_null())
+        .select(other_users.field(users::user_id));
+    memberships::table
+        .inner_join(clients::table.on(clients::client_id.eq(memberships::client_id)))
+        .filter(memberships::user_id.eq(user_id).and(memberships::role.eq(Role::Owner)))
+        .filter(not(exists(other_owner)))
+        .order((clients::name, clients::client_id))
+        .select(clients::name)
+        .load(connection)
+}
+
+/// Deletes the user with its memberships and sign-ins. Its API keys stay. Returns the clients that it is the only owner
+/// of; then nothing is deleted.
+///
+/// # Errors
+/// If the database fails.
+pub fn delete_account(
+    connection: &mut PgConnection,
+    context: &AuditContext,
+    user_id: Uuid,
+) -> QueryResult<Result<(), OnlyOwnerOf>> {
+    connection.transaction(|connection| {
+        let of_user = list_clients(connection, user_id)?;
+        lock_clients(connection, &of_user)?;
+        let only_owned = find_only_owned(connection, user_id)?;
+        if !only_owned.is_empty() {
+            return Ok(Err(only_owned));
+        }
+        let roles = memberships::table
+            .filter(memberships::user_id.eq(user_id))
+            .order(memberships::client_id)
+            .select((memberships::client_id, memberships::role))
+            .load::<(ClientId, Role)>(connection)?;
+        diesel::delete(users::table.find(user_id)).execute(connection)?;
+        for (client, role) in roles {
+            let event = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
+            audit::record(connection, &client, context, &event.with("reason", "account deleted"))?;
+        }
+        Ok(Ok(()))
+    })
+}
+
+/// Two changes at once could leave a client without an owner.
+fn lock_clients(connection: &mut PgConnection, of_user: &[ClientId]) -> QueryResult<()> {
+    for client in of_user {
+        clients::table.find(client).select(clients::client_id).for_update().execute(connection)?;
+    }
+    Ok(())
+}

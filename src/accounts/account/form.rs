@@ -1,0 +1,52 @@
+//! The form of the account page.
+
+use super::service::Account;
+use crate::{
+    accounts::{display_name::DisplayName, email::EmailAddress, password::NewPassword},
+    web::{body::FormFields, form::FormState},
+};
+
+/// Maximum size of a form, in bytes.
+pub(super) const FORM_LIMIT: usize = 16 * 1024;
+
+/// The form as sent, with what it changes. A field that is absent changes nothing.
+#[derive(Default)]
+pub(super) struct AccountForm {
+    pub(super) state: FormState,
+    pub(super) name: Option<DisplayName>,
+    pub(super) email: Option<EmailAddress>,
+    pub(super) password: Option<NewPassword>,
+}
+
+impl AccountForm {
+    /// The form before the user changes it.
+    pub(super) fn new(account: &Account) -> Self {
+        let state = FormState::default();
+        let state = state.keep("name", account.name.as_str()).keep("email", account.email.as_str());
+        Self { state, ..Self::default() }
+    }
+
+    pub(super) fn parse(fields: &FormFields<FORM_LIMIT>, account: &Account) -> Self {
+        let has = |name: &str| fields.iter().any(|(field, _)| field == name);
+        let text = |name: &str, present: &str| {
+            if has(name) { fields.text(name).to_owned() } else { present.to_owned() }
+        };
+        let name = text("name", account.name.as_str());
+        let email = text("email", account.email.as_str());
+        let mut state = FormState::default().keep("name", &name).keep("email", &email);
+        let new_name = state.check("name", name.parse::<DisplayName>());
+        let new_email = state.check("email", email.parse::<EmailAddress>());
+        let password = fields.get("newPassword").and_then(|password| {
+            state.check("newPassword", NewPassword::parse(password, &[name.as_str(), email.as_str()]))
+        });
+        if fields.get("newPassword").is_none() && fields.get("currentPassword").is_some() && !has("email") {
+            state = state.refuse("newPassword", "Enter a new password.");
+        }
+        Self {
+            state,
+            name: new_name.filter(|name| *name != account.name),
+            email: new_email.filter(|email| *email != account.email),
+            password,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a login leads: to the page that the visitor wanted, or to the form that was lost.
+
+use actix_session::Session;
+use actix_web::HttpRequest;
+
+use super::{
+    lost_form::LostForm,
+    sign_in::{
+        cookie_store::cookie_name,
+        extractor::{LOST_FORM, flash},
+    },
+};
+use crate::{
+    error::AppError,
+    web::{local_path::LocalPath, urlencoded::parse_pairs},
+};
+
+/// The page after a login that wanted no other.
+pub(super) const HOME: &str = "/settings/api-keys";
+/// The page that shows a lost form again.
+pub(super) const CONTINUE: &str = "/login/continue";
+/// The field and the query parameter with the path that the visitor wanted.
+const NEXT: &str = "next";
+/// Tells users why they had to log in.
+const LOGGED_OUT: &str = "You had been logged out, and are back on the page you wanted.";
+
+/// What the login page carries to the end of the login.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LoginReturn {
+    pub(super) path: Option<LocalPath>,
+    pub(super) form: Option<LostForm>,
+    /// Whether the browser was logged in before: it still has the cookie.
+    pub(super) was_logged_in: bool,
+}
+
+impl LoginReturn {
+    /// From the query string of the login page.
+    pub(super) fn from_query(request: &HttpRequest, is_https: bool) -> Self {
+        let pairs = parse_pairs(request.query_string().as_bytes()).unwrap_or_default();
+        let path = pairs.iter().find(|(name, _)| name == NEXT).and_then(|(_, value)| value.parse().ok());
+        Self { path, form: None, was_logged_in: has_sign_in_cookie(request, is_https) }
+    }
+
+    /// From the fields of the login form.
+    pub(super) fn from_fields<'a>(
+        request: &HttpRequest,
+        is_https: bool,
+        fields: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
+    ) -> Self {
+        let next = fields.clone().find(|(name, _)| *name == NEXT);
+        Self {
+            path: next.and_then(|(_, value)| value.parse().ok()),
+            form: LostForm::from_carried(fields),
+            was_logged_in: has_sign_in_cookie(request, is_https),
+        }
+    }
+
+    /// Names and values of hidden fields.
+    pub(super) fn hidden_fields(&self) -> Vec<(String, String)> {
+        let path = self.path.iter().map(|path| (NEXT.to_owned(), path.to_string()));
+        path.chain(self.form.iter().flat_map(LostForm::carried_fields)).collect()
+    }
+
+    /// Leaves a note or the form for the next page, and returns its path. Call it after the sign-in.
+    pub(super) fn finish(self, session: &Session) -> Result<String, AppError> {
+        if let Some(form) = self.form.filter(LostForm::has_visible_fields) {
+            session.insert(LOST_FORM, form).map_err(AppError::broken)?;
+            return Ok(CONTINUE.to_owned());
+        }
+        let Some(path) = self.path else { return Ok(HOME.to_owned()) };
+        if self.was_logged_in {
+            flash(session, LOGGED_OUT)?;
+        }
+        Ok(path.to_string())
+    }
+}
+
+/// Whether the browser sends a sign-in, which may have ended.
+pub(super) fn has_sign_in_cookie(request: &HttpRequest, is_https: bool) -> bool {
+    request.cookie(cookie_name(is_https)).is_some()
+}
