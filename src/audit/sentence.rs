@@ -85,6 +85,7 @@ impl AuditSentence {
             Some(EventKind::MemberAdded) => event.on_user("Added member").fact(event.text("role")),
             Some(EventKind::MemberChanged) => event.describe_member_change(),
             Some(EventKind::MemberRemoved) => event.on_user("Removed member").fact(event.text("role")),
+            Some(EventKind::ResetLinkCreated) => event.on_user("Created a password reset link for"),
             Some(EventKind::ImportFinished) => event.describe_import(),
             Some(EventKind::ShopperErased) => event.describe_erasure(),
         }
@@ -200,6 +201,8 @@ impl<'a> RecordedEvent<'a> {
                 self.on_user("Changed role of").fact(roles)
             }
             "password" => self.on_user("Changed password of"),
+            "name" => self.on_user("Changed name of"),
+            "email" => self.on_user("Changed email of"),
             "enabled" => self.on_user("Enabled"),
             "disabled" => self.on_user("Disabled"),
             other => self.on_user("Changed member").fact(other),

@@ -99,6 +99,7 @@ impl EventKind {
             Self::MemberAdded => "Member added",
             Self::MemberChanged => "Member changed",
             Self::MemberRemoved => "Member removed",
+            Self::ResetLinkCreated => "Reset link created",
             Self::ImportFinished => "Sessions imported",
             Self::ShopperErased => "Shopper erased",
         }
