@@ -91,7 +91,7 @@ pub(crate) async fn end_others(
     let this = signed_in.id_hash().to_vec();
     let ended = db.run(move |connection| own_list::end_others(connection, &context, user_id, &this)).await?;
     let count = i128::try_from(ended).unwrap_or_default();
-    flash(&session, &format!("{ended} other {} ended.", plural(count, "sign-in")))?;
+    flash(&session, format!("{ended} other {} ended.", plural(count, "sign-in")))?;
     Ok(see_other(SIGN_INS))
 }
 
