@@ -105,7 +105,7 @@ async fn filters_and_navigation_open_without_javascript() {
     browser.press("Apply").await;
     browser.see(".list-head p", "20 sessions match.").await;
     browser.see(".filter-count", "1").await;
-    browser.click(".menu-button").await;
+    browser.click(".panel-button").await;
     browser.follow("Usage").await;
 
     browser.see("h1", "Usage").await;

@@ -29,7 +29,8 @@ const OVERFLOW: &str = "
         for (const cell of table.querySelectorAll('th, td')) {
             if (cell.scrollWidth > cell.clientWidth + 1) found.push(`${name}: ${cell.textContent}`);
             for (const part of cell.querySelectorAll('*')) {
-                const isCut = getComputedStyle(part).overflowX !== 'visible' && part.clientWidth > 1
+                const isCut = part.checkVisibility({ contentVisibilityAuto: true })
+                    && getComputedStyle(part).overflowX !== 'visible' && part.clientWidth > 1
                     && (part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight + 2);
                 if (isCut && !part.closest('[title]')) found.push(`${name}: cut without a title: ${part.textContent}`);
             }

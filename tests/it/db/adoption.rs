@@ -17,6 +17,9 @@ const DUMPS: [&str; 2] = [include_str!("dumps/993a6a0.sql"), include_str!("dumps
 /// Columns that migrations after the initial ones add. The dumps do not have them.
 const LATER_COLUMNS: &str = "{skipped,encoding}";
 
+/// Tables that migrations after the initial ones create.
+const LATER_TABLES: &str = "{outbox,account_links}";
+
 /// How many migrations a new database has. An adoption records the initial ones, and the others run.
 fn count_migrations() -> usize {
     MigrationSource::<Pg>::migrations(&MIGRATIONS).unwrap().len()
@@ -28,12 +31,13 @@ fn restore(dump: &str) -> TestDb {
     db
 }
 
-/// The rows of all tables as JSON, without columns that are null or newer than the dumps.
+/// The rows of the tables that the dumps have, as JSON, without columns that are null or newer.
 fn load_rows(db: &TestDb) -> String {
-    let tables = db.query_text(
+    let tables = db.query_text(&format!(
         "select string_agg(relname, ' ' order by relname) as answer from pg_class \
-         where relkind = 'r' and relnamespace = 'public'::regnamespace and relname not like '\\_\\_%'",
-    );
+         where relkind = 'r' and relnamespace = 'public'::regnamespace and relname not like '\\_\\_%' \
+         and relname <> all ('{LATER_TABLES}')",
+    ));
     let rows_of = |table: &str| {
         let rows = db.query_text(&format!(
             "select coalesce(string_agg(line, E'\\n' order by line), '') as answer \
