@@ -319,20 +319,13 @@ pub(crate) fn save_chunk_result(
     Ok(())
 }
 
-/// Ends an import of `worker` that can never be stored.
-pub(crate) fn fail(
-    connection: &mut PgConnection,
-    import: &ImportId,
-    worker: Uuid,
-    reason: &str,
-) -> QueryResult<()> {
+/// Ends an import that can never be stored.
+pub(crate) fn fail(connection: &mut PgConnection, import: &ImportId, reason: &str) -> QueryResult<()> {
     connection.transaction(|connection| {
-        let row = imports::table.find((&import.client, import.id)).filter(imports::worker.eq(worker));
+        let row = imports::table.find((&import.client, import.id));
         let change = (imports::state.eq(ImportState::Failed), imports::failure.eq(reason));
-        if diesel::update(row).set(change).execute(connection)? > 0 {
-            end(connection, import)?;
-        }
-        Ok(())
+        diesel::update(row).set(change).execute(connection)?;
+        end(connection, import)
     })
 }
 

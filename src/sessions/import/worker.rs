@@ -136,7 +136,7 @@ impl ImportWorker {
                 match outcome {
                     Err(cause) if violates_constraint(&cause) => {
                         tracing::error!(?cause, import = %import.import.id, "An import failed");
-                        store::fail(connection, &import.import, import.worker, REFUSED)?;
+                        store::fail(connection, &import.import, REFUSED)?;
                         Ok(None)
                     }
                     outcome => Ok::<_, AppError>(outcome?.then_some(import)),
