@@ -15,7 +15,8 @@ const LONG_NAMES: [&str; 2] = [
     "Monthly settlement report for the northern warehouses, read only",
     "MonthlySettlementReportForTheNorthernWarehouses_read_only_v2_EU1",
 ];
-/// Lists what does not fit: the page, a table in the page, the text of a cell, or a cut text without a title.
+/// Lists what does not fit: the page, a table in the page, the text of a cell, or a cut text without a title. Cells that
+/// are hidden visually are one pixel wide.
 const OVERFLOW: &str = "
     const found = [], { scrollWidth, clientWidth } = document.documentElement;
     if (scrollWidth > clientWidth) found.push(`the page is ${scrollWidth} px wide`);
@@ -27,7 +28,9 @@ const OVERFLOW: &str = "
         const right = table.getBoundingClientRect().right;
         if (right > end) found.push(`${name} ends at ${right} px, the page at ${end} px`);
         for (const cell of table.querySelectorAll('th, td')) {
-            if (cell.scrollWidth > cell.clientWidth + 1) found.push(`${name}: ${cell.textContent}`);
+            const isCut = getComputedStyle(cell).overflowX !== 'visible'
+                && (cell.clientWidth <= 1 || cell.closest('[title]') || cell.querySelector('[title]'));
+            if (cell.scrollWidth > cell.clientWidth + 1 && !isCut) found.push(`${name}: ${cell.textContent}`);
             for (const part of cell.querySelectorAll('*')) {
                 const isCut = part.checkVisibility({ contentVisibilityAuto: true })
                     && getComputedStyle(part).overflowX !== 'visible' && part.clientWidth > 1
