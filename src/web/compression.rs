@@ -41,7 +41,7 @@ pub async fn compress_page<B: MessageBody + 'static>(
     Ok(response.map_body(|head, body| Encoder::response(encoding, head, body)))
 }
 
-/// Secrets are shown in the answers to forms. Another site can choose the address of a page, and whoever listens on the
+/// Secrets are shown in the answers to forms. Another site can choose the address of a page, and an eavesdropper on the
 /// way sees how long the answer is.
 fn may_compress(request: &ServiceRequest) -> bool {
     let site = request.headers().get("Sec-Fetch-Site");

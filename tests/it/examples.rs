@@ -115,7 +115,7 @@ impl Export {
         printed.split(' ').next().unwrap().parse().unwrap()
     }
 
-    /// Exports in vain, and returns the sentence that says why.
+    /// Runs an export that fails, and returns the sentence that says why.
     async fn fail(&self, url: &str, key: &str) -> String {
         let output = self.run(url, key).await;
         assert_eq!(output.status.code(), Some(1), "{output:?}");

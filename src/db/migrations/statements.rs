@@ -17,7 +17,7 @@ pub(super) fn load_statements(migration: &dyn Migration<Pg>) -> anyhow::Result<V
     Ok(split_statements(&collector.0).into_iter().map(str::to_owned).collect())
 }
 
-/// Stands in for a connection, because Diesel gives out the text of a migration only to execute it.
+/// Takes the place of a connection, because Diesel gives out the text of a migration only to execute it.
 #[derive(Default)]
 struct SqlCollector(String);
 

@@ -20,7 +20,7 @@ use super::query::SessionPageRequest;
 const LARGE_PAGE: i64 = 100;
 /// Maximum number of large pages that are written or sent.
 const LARGE_PAGES_MAX: usize = 12;
-/// How long a page waits for its turn. Then it is served all the same: clients that read slowly must not stop others.
+/// How long a page waits for its turn. Then it is served anyway: clients that read slowly must not stop others.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// Shared by all workers of the process.
