@@ -32,15 +32,16 @@ use crate::{
     usage::{self, UsageFlusher, UsageMeter},
     web::{
         assets,
-        compression::compress_page,
-        error_responses,
+        connection::response_body::send_piecewise,
         health::{self, ShutdownFlag},
-        page::PublicSite,
-        request_log::{catch_panic, log_request},
-        response_body::send_piecewise,
-        same_origin::refuse_cross_site,
-        security_headers::set_security_headers,
-        theme::apply_theme,
+        middleware::{
+            compression::compress_page,
+            error_responses,
+            request_log::{catch_panic, log_request},
+            same_origin::refuse_cross_site,
+            security_headers::set_security_headers,
+        },
+        page::{PublicSite, theme::apply_theme},
     },
 };
 

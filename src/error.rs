@@ -1,7 +1,7 @@
 //! Errors of requests, classified by what the caller can do about them.
 //!
 //! `Display` is the sentence that users read. The cause is only logged, so a response never reveals it.
-//! [`crate::web::error_responses`] renders errors as a page or as `application/problem+json` (RFC 9457).
+//! [`crate::web::middleware::error_responses`] renders errors as a page or as `application/problem+json` (RFC 9457).
 
 use std::{borrow::Cow, net::IpAddr};
 

@@ -21,7 +21,7 @@ use crate::{
     questions::question_pages,
     sessions::{erasure_pages, import_pages, rejected_lines_download, session_list_pages},
     usage::usage_pages,
-    web::{page::see_other, theme},
+    web::page::{see_other, theme},
 };
 use FormKind::{Empty, OfClient, Plain, UploadOfClient};
 use PageAccess::{Admin, Member, Public, SignedOut};

@@ -92,7 +92,7 @@ fn build_session(now: DateTime<Utc>, index: u32) -> anyhow::Result<IncomingSessi
     let (shopper, country) = pick(&SHOPPERS, pseudo_random(8, 6));
     let started_at = created_at + TimeDelta::seconds(wait);
     let ended_at = if is_answered { started_at + TimeDelta::seconds(duration) } else { started_at };
-    let time = |instant: DateTime<Utc>| crate::web::time::rfc3339(instant);
+    let time = |instant: DateTime<Utc>| crate::web::format::time::rfc3339(instant);
     let only_if = |condition: bool, text: String| if condition { text } else { String::new() };
     let fields = [
         ("externalId", format!("demo-{index:04}")),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::AppError,
-    web::{local_path::LocalPath, urlencoded::parse_pairs},
+    web::{body::urlencoded::parse_pairs, local_path::LocalPath},
 };
 
 /// The page after a login that wanted no other.

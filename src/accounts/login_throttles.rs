@@ -13,7 +13,7 @@ use std::{
 use quick_cache::sync::Cache;
 
 use super::{device_cookie::DeviceEntry, email::EmailAddress};
-use crate::{error::AppError, web::throttle::Throttle};
+use crate::{error::AppError, web::limits::throttle::Throttle};
 
 /// Wrong passwords that a browser may send with one device cookie. Then the cookie is not trusted any more: its
 /// attempts count like those of a stranger, until the next login issues a new one.

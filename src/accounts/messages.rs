@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     mail::{MailKind, MailMessage, OutgoingMail},
-    web::{format::rounded_duration, time::DisplayTime},
+    web::format::{rounded_duration, time::DisplayTime},
 };
 
 /// An invitation to join a client. `link` accepts it.

@@ -28,13 +28,11 @@ use crate::{
     mail::Outbox,
     web::{
         app_data::app_data,
-        body::FormFields,
-        client_address::{client_address, rate_limit_address},
-        form::FormState,
+        body::{FormFields, form::FormState},
+        connection::client_address::{client_address, rate_limit_address},
+        format::time,
         local_path::LocalPath,
-        message::Message,
-        page::{NavSection, PageLayout, respond, see_other},
-        time,
+        page::{NavSection, PageLayout, message::Message, respond, see_other},
     },
 };
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     audit::{AuditContext, AuditEvent, EventKind},
-    web::time::rfc3339,
+    web::format::time::rfc3339,
 };
 
 pub(crate) fn key_created(key: &ApiKey) -> AuditEvent {

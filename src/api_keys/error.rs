@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use super::{key::LIVE_KEYS_MAX, lifetime::LifetimeError};
-use crate::{error::AppError, ids::PublicKey, web::time::DisplayTime};
+use crate::{error::AppError, ids::PublicKey, web::format::time::DisplayTime};
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyChangeError {

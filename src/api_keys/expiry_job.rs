@@ -12,7 +12,7 @@ use crate::{
     db::Db,
     ids::ClientId,
     schema::api_keys,
-    web::time::rfc3339,
+    web::format::time::rfc3339,
 };
 
 const INTERVAL: Duration = Duration::from_secs(60);

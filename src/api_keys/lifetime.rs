@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use crate::web::{number::trim_zero_fraction, time::midnight, time_parser::parse_day};
+use crate::web::format::{number::trim_zero_fraction, time::midnight, time_parser::parse_day};
 
 /// How long a new key is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

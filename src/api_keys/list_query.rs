@@ -4,7 +4,7 @@ use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::{client_key::trim_pasted_key, key::KeyStatus};
-use crate::{ids::PublicKey, web::number::trim_zero_fraction};
+use crate::{ids::PublicKey, web::format::number::trim_zero_fraction};
 
 /// The longest search, in characters.
 const SEARCH_MAX: usize = 64;

@@ -11,7 +11,7 @@ use diesel::{
 };
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::{db::sql::text_enum, web::number::trim_zero_fraction};
+use crate::{db::sql::text_enum, web::format::number::trim_zero_fraction};
 
 text_enum! {
     /// A right of a key. The text is the same in the form, the database and the API.

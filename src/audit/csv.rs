@@ -15,7 +15,10 @@ use crate::{
     accounts::{self, SignedIn},
     db::Db,
     error::AppError,
-    web::{csv, format::hex, response_body::log_broken_stream, time::rfc3339_micros},
+    web::{
+        connection::response_body::log_broken_stream,
+        format::{csv, hex, time::rfc3339_micros},
+    },
 };
 
 /// Records per query, about 100 kB. A download that is not read holds this many in memory.

@@ -10,7 +10,7 @@ use super::log::record::AuditRecord;
 use crate::{
     ids::{ClientId, PublicKey},
     schema::{api_keys, audit_log, memberships, users},
-    web::list::{KeysetPage, LOAD_LIMIT, PageDirection},
+    web::page::list::{KeysetPage, LOAD_LIMIT, PageDirection},
 };
 
 /// Which records of a client are shown. The default is all of them.

@@ -14,10 +14,13 @@ use crate::{
     db::Db,
     error::AppError,
     web::{
-        form::FormState,
-        list::{KeysetPage, Pager},
-        page::{NavSection, PageLayout, respond},
-        time::{DisplayTime, rfc3339_micros},
+        body::form::FormState,
+        format::time::{DisplayTime, rfc3339_micros},
+        page::{
+            NavSection, PageLayout,
+            list::{KeysetPage, Pager},
+            respond,
+        },
     },
 };
 

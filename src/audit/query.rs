@@ -2,10 +2,9 @@
 
 use super::list::AuditFilter;
 use crate::web::{
-    form::FormState,
-    list::{ListAddress, PageDirection},
-    time::midnight,
-    time_parser,
+    body::form::FormState,
+    format::{time::midnight, time_parser},
+    page::list::{ListAddress, PageDirection},
 };
 
 /// The filters, in the order of the form.

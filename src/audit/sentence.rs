@@ -11,10 +11,7 @@ use uuid::Uuid;
 use super::log::{event::EventKind, record::AuditRecord};
 use crate::{
     ids::PublicKey,
-    web::{
-        format::{grouped, plural},
-        time::DisplayTime,
-    },
+    web::format::{grouped, plural, time::DisplayTime},
 };
 
 /// The names of users by their ids and of API keys by their public keys.

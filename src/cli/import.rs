@@ -21,7 +21,7 @@ use crate::{
         self, ColumnMapping, DryRunState, FileEncoding, FileFormat, FileKind, ImportMode, ImportSummary,
         RejectedLine, SessionFileParser, UnreadableFile,
     },
-    web::time,
+    web::format::time,
 };
 
 #[derive(Args)]

@@ -14,7 +14,7 @@ use crate::{
     },
     config::Settings,
     ids::{ClientId, PublicKey},
-    web::time::rfc3339,
+    web::format::time::rfc3339,
 };
 
 #[derive(Subcommand)]

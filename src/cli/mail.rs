@@ -9,7 +9,7 @@ use crate::{
     accounts::EmailAddress,
     config::Settings,
     mail::{self, MailListing, MailMessage, RetryOutcome},
-    web::time::rfc3339,
+    web::format::time::rfc3339,
 };
 
 #[derive(Subcommand)]

@@ -1,7 +1,7 @@
 //! `uptok questions`: prints the latest questions of readers of the API documentation.
 
 use super::command_context::{DatabaseHandle, print_line};
-use crate::{config::Settings, questions, web::time::rfc3339};
+use crate::{config::Settings, questions, web::format::time::rfc3339};
 
 pub(super) fn run(settings: &Settings, last: i64) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;

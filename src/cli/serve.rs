@@ -7,7 +7,7 @@ use crate::{
     config::Settings,
     db::Db,
     seeds, server,
-    web::time,
+    web::format::time,
 };
 
 pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {

@@ -10,8 +10,7 @@ use crate::{
     error::AppError,
     sessions::{self, SessionField},
     web::{
-        body,
-        form::FormState,
+        body::{self, form::FormState},
         page::{NavSection, PageLayout, respond},
     },
 };

@@ -13,7 +13,7 @@ use super::{
     smtp::{SendError, SmtpClient},
     store::{self, ClaimedMail},
 };
-use crate::{config::Settings, db::Db, error::AppError, secret::InstallationSecret, web::time};
+use crate::{config::Settings, db::Db, error::AppError, secret::InstallationSecret, web::format::time};
 
 /// How often the outbox is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);

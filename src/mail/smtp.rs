@@ -137,7 +137,7 @@ fn to_ascii_domain(address: &Address) -> Address {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::time;
+    use crate::web::format::time;
 
     fn client() -> SmtpClient {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("localhost").build();

@@ -27,11 +27,10 @@ use crate::{
     mail::Outbox,
     web::{
         app_data::app_data,
-        body::FormFields,
-        client_address::{client_address, rate_limit_address},
-        form::FormState,
+        body::{FormFields, form::FormState},
+        connection::client_address::{client_address, rate_limit_address},
+        limits::throttle::Throttle,
         page::{NavSection, PageLayout, respond},
-        throttle::Throttle,
     },
 };
 

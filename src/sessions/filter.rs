@@ -7,9 +7,11 @@ use super::{
     fields::{Channel, SessionStatus},
 };
 use crate::web::{
-    form::FieldReader,
-    time::midnight,
-    time_parser::{parse_day, parse_instant},
+    body::form::FieldReader,
+    format::{
+        time::midnight,
+        time_parser::{parse_day, parse_instant},
+    },
 };
 
 /// A filter on sessions; the empty one selects all of them.

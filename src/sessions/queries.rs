@@ -16,7 +16,7 @@ use crate::{
     db::sql::{like_pattern, lower},
     ids::ClientId,
     schema::{session_counters, session_days, sessions},
-    web::time::{is_midnight, midnight},
+    web::format::time::{is_midnight, midnight},
 };
 
 /// Maximum number of sequences that one statement searches for words or a shopper. It bounds the cost of the statement.

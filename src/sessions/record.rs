@@ -12,7 +12,7 @@ use super::fields::{
 use crate::{
     error::FieldError,
     schema::sessions,
-    web::{form::FieldReader, time_parser::parse_instant},
+    web::{body::form::FieldReader, format::time_parser::parse_instant},
 };
 
 /// A record, and what identifies and dates it.

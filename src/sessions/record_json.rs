@@ -9,7 +9,7 @@ use super::{
     fields::{COLUMNS, FieldType, SESSION_FIELDS, SessionField},
     record::{IncomingSession, SessionRecord},
 };
-use crate::{error::FieldError, text::sanitize, web::number::whole_number_text};
+use crate::{error::FieldError, text::sanitize, web::format::number::whole_number_text};
 
 /// An error repeats this many characters of the name of an unknown field.
 const NAME_MAX: usize = 64;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::fields::{COLUMNS, Channel, FIELDS, FormatValue, SessionStatus, session_fields};
-use crate::{schema::sessions, web::csv::CsvCell};
+use crate::{schema::sessions, web::format::csv::CsvCell};
 
 macro_rules! define_session {
     ($($section:ident { $($field:ident: $type:ty $(, $personal:ident)? = $spec:expr;)* })*) => {

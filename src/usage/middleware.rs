@@ -14,10 +14,12 @@ use crate::{
     config::Settings,
     ids::{ClientId, PublicKey},
     web::{
-        client_address::client_address,
-        error_responses,
-        request_log::{request_id, route_pattern},
-        time,
+        connection::client_address::client_address,
+        format::time,
+        middleware::{
+            error_responses,
+            request_log::{request_id, route_pattern},
+        },
     },
 };
 

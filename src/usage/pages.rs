@@ -18,9 +18,11 @@ use crate::{
     error::AppError,
     ids::PublicKey,
     web::{
-        format::grouped,
+        format::{
+            grouped,
+            time::{self, DisplayTime, RelativeTime},
+        },
         page::{NavSection, PageLayout, respond},
-        time::{self, DisplayTime, RelativeTime},
     },
 };
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     ids::{ClientId, PublicKey},
     schema::api_keys,
-    web::time::midnight,
+    web::format::time::midnight,
 };
 
 /// Number of keys in the list of those used most.

@@ -6,9 +6,11 @@ use chrono::{DateTime, Days, DurationRound as _, NaiveTime, TimeDelta, Utc};
 
 use super::queries::{EndpointUsage, HourTotals, RecentError, TopKey, UsageStatistics};
 use crate::web::{
-    chart::{Chart, Point, Series},
-    format::grouped,
-    time::{RelativeTime, rfc3339},
+    format::{
+        grouped,
+        time::{RelativeTime, rfc3339},
+    },
+    page::chart::{Chart, Point, Series},
 };
 
 /// Number of bars in the chart by day.

@@ -18,7 +18,7 @@ use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
-use super::{compression::accepted_encoding, format::hex};
+use super::{format::hex, middleware::compression::accepted_encoding};
 use crate::error::AppError;
 
 #[derive(RustEmbed)]

@@ -161,7 +161,7 @@ async fn guide_lists_every_api_error_code() {
     let app = TestApp::start().await;
     let page = app.visitor().get("/docs").await.html();
     let codes = page.texts("[aria-label=Errors] td code");
-    let source = ["src/error.rs", "src/web/error_responses.rs"]
+    let source = ["src/error.rs", "src/web/middleware/error_responses.rs"]
         .map(|file| std::fs::read_to_string(file).unwrap())
         .concat();
     // Codes that only HTML pages return.

@@ -220,7 +220,7 @@ fn metered_request<'a>(client: &'a ClientId, public_key: &'a PublicKey) -> Meter
     MeteredRequest {
         client,
         public_key,
-        answered_at: uptok::web::time::now(),
+        answered_at: uptok::web::format::time::now(),
         method: "GET",
         route: "/api/sessions",
         status: 200,

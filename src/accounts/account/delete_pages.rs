@@ -17,8 +17,7 @@ use crate::{
     db::Db,
     error::AppError,
     web::{
-        body::FormFields,
-        form::FormState,
+        body::{FormFields, form::FormState},
         page::{NavSection, PageLayout, respond},
     },
 };

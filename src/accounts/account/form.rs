@@ -3,7 +3,7 @@
 use super::service::Account;
 use crate::{
     accounts::{display_name::DisplayName, email::EmailAddress, password::NewPassword},
-    web::{body::FormFields, form::FormState},
+    web::body::{FormFields, form::FormState},
 };
 
 /// Maximum size of a form, in bytes.

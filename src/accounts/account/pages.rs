@@ -17,8 +17,7 @@ use crate::{
     error::AppError,
     mail::Outbox,
     web::{
-        body::FormFields,
-        form::FormState,
+        body::{FormFields, form::FormState},
         page::{NavSection, PageLayout, respond, see_other},
     },
 };

@@ -18,9 +18,11 @@ use crate::{
     error::AppError,
     web::{
         body::FormFields,
-        format::{hex, plural},
+        format::{
+            hex, plural,
+            time::{self, RelativeTime},
+        },
         page::{NavSection, PageLayout, respond, see_other},
-        time::{self, RelativeTime},
     },
 };
 

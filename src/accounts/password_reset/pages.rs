@@ -26,9 +26,8 @@ use crate::{
     mail::Outbox,
     web::{
         app_data::app_data,
-        body::FormFields,
-        client_address::{client_address, rate_limit_address},
-        form::FormState,
+        body::{FormFields, form::FormState},
+        connection::client_address::{client_address, rate_limit_address},
         page::{NavSection, PageLayout, respond},
     },
 };

@@ -15,10 +15,7 @@ use crate::{
     audit::{Actor, AuditContext},
     error::AppError,
     ids::ClientId,
-    web::{
-        message::Message,
-        page::{LayoutUser, NavSection, PageLayout},
-    },
+    web::page::{LayoutUser, NavSection, PageLayout, message::Message},
 };
 
 /// Entry of the session state with the [`SignInRow`].

@@ -12,10 +12,7 @@ use actix_web::{
 use super::extractor::SignedIn;
 use crate::{
     error::AppError,
-    web::{
-        body::{FormFields, RawBody},
-        upload::FormClientCheck,
-    },
+    web::body::{FormFields, RawBody, upload::FormClientCheck},
 };
 
 /// Maximum size of any form of a client, in bytes. The handler's own limit may be lower.

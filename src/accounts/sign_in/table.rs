@@ -20,7 +20,7 @@ use crate::{
     ids::ClientId,
     mail::Outbox,
     schema::{clients, memberships, sign_ins, users},
-    web::time,
+    web::format::time,
 };
 
 /// A sign-in ends after this many hours without a request.

@@ -18,9 +18,11 @@ use crate::{
     ids::PublicKey,
     text::sanitize,
     web::{
-        form::FieldReader,
-        number::{trim_zero_fraction, whole_number_text},
-        time::rfc3339_micros,
+        body::form::FieldReader,
+        format::{
+            number::{trim_zero_fraction, whole_number_text},
+            time::rfc3339_micros,
+        },
     },
 };
 

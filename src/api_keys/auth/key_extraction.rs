@@ -14,7 +14,7 @@ use super::endpoint_access::EndpointAccess;
 use crate::{
     api_keys::client_key::trim_pasted_key,
     error::{AppError, FieldError},
-    web::{body::FormFields, urlencoded},
+    web::body::{FormFields, urlencoded},
 };
 
 /// The form field of the key.

@@ -11,7 +11,7 @@ use actix_web::{
 use super::{endpoint_access::EndpointAccess, presented_key::AuthorizedReply};
 use crate::{
     error::AppError,
-    web::rate_limit::{RateLimitStatus, WINDOW_SECONDS},
+    web::limits::rate_limit::{RateLimitStatus, WINDOW_SECONDS},
 };
 
 /// A route whose handler can answer only with an [`AuthorizedReply`], so it cannot forget to authorize the key.

@@ -29,7 +29,9 @@ use crate::{
     error::AppError,
     ids::{ClientId, PublicKey},
     usage::ApiCaller,
-    web::{body::FormFields, client_address::client_address, rate_limit::RateLimitStatus},
+    web::{
+        body::FormFields, connection::client_address::client_address, limits::rate_limit::RateLimitStatus,
+    },
 };
 
 /// The answer to a request whose key was authorized and counted. Only [`PresentedKey`] creates it.

@@ -11,9 +11,11 @@ use crate::{
     api_keys::client_key::ClientKey,
     error::AppError,
     web::{
-        client_address::rate_limit_address,
-        expiring_map::{Expire, ExpiringMap},
-        rate_limit::{RateLimitStatus, TokenBucket, WINDOW_SECONDS},
+        connection::client_address::rate_limit_address,
+        limits::{
+            expiring_map::{Expire, ExpiringMap},
+            rate_limit::{RateLimitStatus, TokenBucket, WINDOW_SECONDS},
+        },
     },
 };
 

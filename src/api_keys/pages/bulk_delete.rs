@@ -18,8 +18,7 @@ use crate::{
     usage,
     web::{
         body::FormFields,
-        message::Message,
-        page::{NavSection, PageLayout, respond, see_other},
+        page::{NavSection, PageLayout, message::Message, respond, see_other},
     },
 };
 

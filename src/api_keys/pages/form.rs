@@ -8,7 +8,10 @@ use crate::{
         new_key::{KeyName, KeySpec},
         rights::{KeyRights, RequestsPerMinute, Scope},
     },
-    web::{body::FormFields, form::FormState, time::now},
+    web::{
+        body::{FormFields, form::FormState},
+        format::time::now,
+    },
 };
 
 /// The fields as they were typed, with their errors.

@@ -22,10 +22,9 @@ use crate::{
     random, usage,
     web::{
         body::FormFields,
-        compression::mark_secret,
         format::grouped,
-        message::Message,
-        page::{NavSection, PageLayout, respond, see_other},
+        middleware::compression::mark_secret,
+        page::{NavSection, PageLayout, message::Message, respond, see_other},
     },
 };
 

@@ -31,9 +31,7 @@ use crate::{
     usage::{self, DailyRequests},
     web::{
         body::FormFields,
-        message::Message,
-        page::{NavSection, PageLayout, respond, see_other},
-        sparkline::Sparkline,
+        page::{NavSection, PageLayout, message::Message, respond, see_other, sparkline::Sparkline},
     },
 };
 

@@ -11,9 +11,11 @@ use crate::{
     },
     usage::{DailyRequests, KeyActivity},
     web::{
-        format::{compact_number, grouped, plural, rounded_duration},
-        sparkline::Sparkline,
-        time::{DisplayTime, RelativeTime},
+        format::{
+            compact_number, grouped, plural, rounded_duration,
+            time::{DisplayTime, RelativeTime},
+        },
+        page::sparkline::Sparkline,
     },
 };
 

@@ -13,7 +13,7 @@ use crate::{
     config::Settings,
     error::AppError,
     ids::{ClientId, PublicKey},
-    web::{client_address::client_address, request_log::request_id},
+    web::{connection::client_address::client_address, middleware::request_log::request_id},
 };
 
 /// Who caused an event.

@@ -12,11 +12,9 @@ use crate::{
     error::{AppError, FieldError},
     sessions::queries,
     web::{
-        body::FormFields,
-        form::FormState,
+        body::{FormFields, form::FormState},
         format::grouped,
-        message::Message,
-        page::{NavSection, PageLayout, respond, see_other},
+        page::{NavSection, PageLayout, message::Message, respond, see_other},
     },
 };
 

@@ -3,7 +3,7 @@
 use crate::{
     error::{AppError, FieldError},
     sessions::filter::SessionFilter,
-    web::{form::FieldReader, number::trim_zero_fraction},
+    web::{body::form::FieldReader, format::number::trim_zero_fraction},
 };
 
 /// Default number of sessions per page.

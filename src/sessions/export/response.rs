@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::AppError,
     sessions::{fields::COLUMNS, session::Session},
-    web::{csv, format::hex},
+    web::format::{csv, hex},
 };
 
 impl ExportFormat {

@@ -7,7 +7,7 @@ const DAYS_WRITTEN: std::ops::RangeInclusive<i64> = 306..=3_652_364;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Writes instants as PostgreSQL sends them (microseconds since 2000-01-01T00:00:00Z) in the format of
-/// [`crate::web::time::rfc3339_micros`].
+/// [`crate::web::format::time::rfc3339_micros`].
 ///
 /// An exported page has hundreds of them, and formatting them with chrono would cost as much as the rest of the page.
 /// Most are of the same day as the previous one, so its date is reused.
@@ -83,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::web::time::rfc3339_micros;
+    use crate::web::format::time::rfc3339_micros;
 
     fn by_chrono(micros: i64) -> String {
         rfc3339_micros(DateTime::from_timestamp_micros(micros + 946_684_800_000_000).unwrap())

@@ -9,7 +9,7 @@ use super::{query::ExportFormat, rfc3339::Rfc3339Writer};
 use crate::{
     db::pipeline::PipelineRow,
     sessions::fields::{COLUMNS, FieldType, SESSION_FIELDS, SessionField},
-    web::csv,
+    web::format::csv,
 };
 
 /// The index of `sequence` in [`COLUMNS`].

@@ -32,7 +32,7 @@ use crate::{
         queries::{SEARCHED_AT_ONCE, count_matching},
         session::Session,
     },
-    web::response_body::log_broken_stream,
+    web::connection::response_body::log_broken_stream,
 };
 
 /// Maximum number of large chunks in memory.

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::choice::{Channel, SessionStatus};
-use crate::web::csv::CsvCell;
+use crate::web::format::csv::CsvCell;
 
 /// Maximum length of a text field without a limit of its own, in characters.
 const TEXT_MAX: usize = 10_000;

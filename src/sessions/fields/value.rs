@@ -10,7 +10,7 @@ use super::{
     choice::{Channel, SessionStatus},
     table::{FieldType, SessionField},
 };
-use crate::web::{number::trim_zero_fraction, time::rfc3339_micros, time_parser::parse_instant};
+use crate::web::format::{number::trim_zero_fraction, time::rfc3339_micros, time_parser::parse_instant};
 
 /// Why a value is refused: a message that says what to write.
 pub(crate) type ValueError = Cow<'static, str>;

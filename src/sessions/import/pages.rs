@@ -28,12 +28,12 @@ use crate::{
     error::AppError,
     sessions::{self, SESSION_FIELDS, SessionField},
     web::{
-        body::FormFields,
-        format::{byte_size, grouped},
-        message::Message,
-        page::{NavSection, PageLayout, respond, see_other},
-        time::DisplayTime,
-        upload::{MultipartFile, UploadRequest},
+        body::{
+            FormFields,
+            upload::{MultipartFile, UploadRequest},
+        },
+        format::{byte_size, grouped, time::DisplayTime},
+        page::{NavSection, PageLayout, message::Message, respond, see_other},
     },
 };
 

@@ -16,7 +16,7 @@ use crate::{
         record::{IncomingSession, SessionRecord},
         record_json,
     },
-    web::csv::unescape_formula,
+    web::format::csv::unescape_formula,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use actix_web::{
 use uuid::Uuid;
 
 use super::{job::ImportId, store};
-use crate::{accounts::SignedIn, db::Db, error::AppError, web::csv};
+use crate::{accounts::SignedIn, db::Db, error::AppError, web::format::csv};
 
 /// All errors that are kept: at most [`store::REJECTED_FIELDS_MAX`].
 pub(crate) async fn download(

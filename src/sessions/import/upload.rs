@@ -10,7 +10,7 @@ use super::{
     layout::FileKind,
     store::{self, UploadedFile},
 };
-use crate::{db::Db, error::AppError, sessions, web::upload::MultipartFile};
+use crate::{db::Db, error::AppError, sessions, web::body::upload::MultipartFile};
 
 /// Stores the file while it arrives, and checks all of it. The inner error is the reason why it cannot be imported.
 pub(super) async fn receive_file(

@@ -21,7 +21,7 @@ use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::Db,
     error::AppError,
-    web::time,
+    web::format::time,
 };
 
 /// How often to look for work. Other nodes cannot wake this one.

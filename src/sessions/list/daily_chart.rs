@@ -9,9 +9,8 @@ use crate::{
     schema::session_days,
     sessions::{fields::SessionStatus, filter::SessionFilter},
     web::{
-        chart::{Chart, Point, Series},
-        format::{grouped, percent, plural},
-        time::is_midnight,
+        format::{grouped, percent, plural, time::is_midnight},
+        page::chart::{Chart, Point, Series},
     },
 };
 

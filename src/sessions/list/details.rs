@@ -9,7 +9,7 @@ use crate::{
         fields::{Channel, SessionStatus},
         session::Session,
     },
-    web::time::{DisplayTime, rfc3339},
+    web::format::time::{DisplayTime, rfc3339},
 };
 
 /// What the session was and with whom: `Missed audio call`, `Luca Moretti`.

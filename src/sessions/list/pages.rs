@@ -37,12 +37,17 @@ use crate::{
         fields::{Channel, SessionStatus},
     },
     web::{
-        chart::Chart,
-        form::FormState,
-        format::grouped,
-        list::{KeysetPage, Pager},
-        page::{NavSection, PageLayout, respond},
-        time::{self, DisplayTime},
+        body::form::FormState,
+        format::{
+            grouped,
+            time::{self, DisplayTime},
+        },
+        page::{
+            NavSection, PageLayout,
+            chart::Chart,
+            list::{KeysetPage, Pager},
+            respond,
+        },
     },
 };
 

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike as _, Days, NaiveDate};
 
-use crate::web::list::ListAddress;
+use crate::web::page::list::ListAddress;
 
 /// The filters that limit the time.
 pub(super) const DATE_FILTERS: [&str; 3] = ["from", "through", "to"];

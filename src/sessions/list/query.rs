@@ -8,10 +8,12 @@ use crate::{
     error::{AppError, FieldError},
     sessions::{export::query::SessionPageRequest, filter::SessionFilter, session::Session},
     web::{
-        form::FormState,
-        list::{KeysetPage, ListAddress, PageDirection, Pager},
-        time::{midnight, rfc3339},
-        time_parser::{parse_day, parse_instant},
+        body::form::FormState,
+        format::{
+            time::{midnight, rfc3339},
+            time_parser::{parse_day, parse_instant},
+        },
+        page::list::{KeysetPage, ListAddress, PageDirection, Pager},
     },
 };
 

@@ -7,10 +7,7 @@ use crate::{
         fields::{Channel, SessionStatus},
         session::Session,
     },
-    web::{
-        format::{exact_duration, money},
-        time::DisplayTime,
-    },
+    web::format::{exact_duration, money, time::DisplayTime},
 };
 
 pub(crate) struct SessionListRow {

@@ -18,7 +18,7 @@ use crate::{
         queries::{count_matching, filtered},
         session::Session,
     },
-    web::list::{KeysetPage, LOAD_LIMIT, PageDirection},
+    web::page::list::{KeysetPage, LOAD_LIMIT, PageDirection},
 };
 
 /// The position of a session in the list, which is ordered by `createdAt` and then by sequence.

@@ -17,7 +17,7 @@ use crate::{
     api_keys::{ApiQuery, AuthorizedReply, PresentedKey},
     error::{AppError, FieldError},
     sessions::{import::parser::in_line, record_json},
-    web::{body::RawBody, time},
+    web::{body::RawBody, format::time},
 };
 
 /// Maximum number of records in a body.

@@ -40,7 +40,7 @@ async fn repeat_until_success(silent_since: Instant, mut send: impl AsyncFnMut()
 }
 
 async fn record(visitor: &Visitor, key: &str) -> Reply {
-    let now = uptok::web::time::rfc3339(uptok::web::time::now());
+    let now = uptok::web::format::time::rfc3339(uptok::web::format::time::now());
     let session =
         serde_json::json!({"status": "missed", "channel": "chat", "createdAt": now, "endedAt": now});
     let request = visitor.request(Method::POST, "/api/sessions").bearer_auth(key).json(&session);

@@ -216,7 +216,7 @@ async fn the_samples_of_the_readme_and_the_api_page_work_on_the_demo() {
     let demo = uptok::seeds::create_demo_account(
         &mut app.db.connect(),
         &TestApp::audit_context(),
-        uptok::web::time::now(),
+        uptok::web::format::time::now(),
     )
     .unwrap()
     .unwrap();

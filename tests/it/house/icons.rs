@@ -16,7 +16,7 @@ fn names_after<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
 #[test]
 fn every_icon_of_a_template_exists() {
     let templates = read_templates(Path::new("templates"));
-    let themes = fs::read_to_string("src/web/theme.rs").unwrap();
+    let themes = fs::read_to_string("src/web/page/theme.rs").unwrap();
     let sprite = fs::read_to_string("static/img/icons.svg").unwrap();
     let symbols = names_after(&sprite, "<symbol id=\"");
     let mut used = names_after(&templates, "icon::icon(\"");

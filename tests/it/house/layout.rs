@@ -246,11 +246,11 @@ fn a_room_in_web_is_found() {
         [
             ("src/keys/mod.rs", "pub struct Key;"),
             ("src/db/mod.rs", "pub struct Db;"),
-            ("src/web/page.rs", page),
+            ("src/web/page/mod.rs", page),
         ]
     };
     let found = rooms_in_web(&invented(&files("fn show() -> crate::keys::Key { crate::keys::Key }")));
-    assert_eq!(found, ["src/web/page.rs imports src/keys/mod.rs"]);
+    assert_eq!(found, ["src/web/page/mod.rs imports src/keys/mod.rs"]);
     assert_none(&rooms_in_web(&invented(&files("use crate::db::Db;"))));
 }
 

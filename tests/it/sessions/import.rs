@@ -8,7 +8,7 @@ use uptok::{
         self, DryRunState, FileEncoding, FileFormat, FileKind, ImportMode, ImportObserver, ImportSummary,
         RejectedLine, SessionFileParser,
     },
-    web::time::now,
+    web::format::time::now,
 };
 
 use crate::support::{TestApp, TestDb, test_app::SECRET};

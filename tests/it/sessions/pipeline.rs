@@ -172,7 +172,7 @@ async fn recorded_session_is_visible_on_every_node_in_a_thousand_rounds() {
     let recorder = ada.generate_recorder("recorder").await;
     first.db.execute("update api_keys set requests_per_minute = 0");
     let fields = [("clientKey", key.as_str()), ("perPage", "1"), ("order", "desc")];
-    let now = uptok::web::time::rfc3339(uptok::web::time::now());
+    let now = uptok::web::format::time::rfc3339(uptok::web::format::time::now());
     let mut stale_replies = 0;
     for round in 1..=1000 {
         let notes = round.to_string();

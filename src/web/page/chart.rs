@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::format::{compact_number, grouped};
+use crate::web::format::{compact_number, grouped};
 
 /// Height in pixels.
 const HEIGHT: i64 = 168;

@@ -1,5 +1,12 @@
 //! The layout of pages, and responses that show or redirect to one.
 
+pub mod chart;
+pub mod icon;
+pub mod list;
+pub mod message;
+pub mod sparkline;
+pub mod theme;
+
 use std::any::Any;
 
 use actix_web::{
@@ -8,8 +15,8 @@ use actix_web::{
 };
 use askama::Template;
 
-use super::message::Message;
 use crate::error::AppError;
+use message::Message;
 
 /// The public address of this installation.
 #[derive(Clone, Debug)]

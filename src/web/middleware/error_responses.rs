@@ -15,11 +15,9 @@ use actix_web::{
 use askama::Template;
 use serde::Serialize;
 
-use super::{
-    page::{LayoutUser, NavSection, PageLayout},
-    request_log, theme,
-};
+use super::request_log;
 use crate::error::{AppError, FieldError};
+use crate::web::page::{LayoutUser, NavSection, PageLayout, theme};
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

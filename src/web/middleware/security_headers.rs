@@ -9,7 +9,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{link_path::is_link_path, page::PublicSite};
+use crate::web::{link_path::is_link_path, page::PublicSite};
 
 /// No inline code, nothing from other origins, no framing.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \

@@ -18,7 +18,7 @@ use actix_web::{
     web::Bytes,
 };
 
-use super::connection::ResetOnClose;
+use super::ResetOnClose;
 use crate::error::AppError;
 
 /// Maximum number of bytes that a connection takes of a body at a time. Each piece costs a system call.

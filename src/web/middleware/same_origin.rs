@@ -15,8 +15,8 @@ use actix_web::{
     web::Data,
 };
 
-use super::{link_path::is_link_path, page::PublicSite};
 use crate::error::AppError;
+use crate::web::{link_path::is_link_path, page::PublicSite};
 
 /// Refuses every request with an unsafe method that does not come from the same origin.
 ///

@@ -55,7 +55,7 @@ fn is_page_without_secret<B>(response: &HttpResponse<B>) -> bool {
 }
 
 /// The best encoding that the sender of the request accepts.
-pub(super) fn accepted_encoding(request: &impl HttpMessage) -> ContentEncoding {
+pub(crate) fn accepted_encoding(request: &impl HttpMessage) -> ContentEncoding {
     let supported = [Encoding::identity(), Encoding::brotli(), Encoding::gzip()];
     let accepted = request.get_header::<AcceptEncoding>();
     match accepted.and_then(|accepted| accepted.negotiate(supported.iter())) {

@@ -1,4 +1,9 @@
-//! Numbers, durations, money and bytes as text.
+//! Values as text: numbers, durations, money and bytes here; times, CSV and the parsers of both below.
+
+pub mod csv;
+pub(crate) mod number;
+pub mod time;
+pub(crate) mod time_parser;
 
 use chrono::TimeDelta;
 

@@ -3,6 +3,11 @@
 //! A body is read completely, with a size limit and a deadline, before it is parsed. So slow senders, endless parts and
 //! huge part headers cost at most the size of the body.
 
+pub mod form;
+pub(crate) mod multipart;
+pub mod upload;
+pub(crate) mod urlencoded;
+
 use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
@@ -14,8 +19,8 @@ use actix_web::{
 use futures_util::StreamExt as _;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 
-use super::{multipart::parse_multipart, urlencoded};
 use crate::error::{AppError, FieldError};
+use multipart::parse_multipart;
 
 /// Maximum duration of reading a body.
 pub const DEADLINE_SECONDS: u64 = 5;

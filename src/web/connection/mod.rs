@@ -4,6 +4,9 @@
 //! long as it likes. So a connection without progress is reset, which also tells the client that its file is not
 //! complete.
 
+pub(crate) mod client_address;
+pub mod response_body;
+
 use std::{
     cell::Cell,
     io,

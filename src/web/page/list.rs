@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::form::FormState;
+use crate::web::body::form::FormState;
 
 /// Rows on a page.
 const ROWS: usize = 50;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 
-use super::format::plural;
+use super::plural;
 
 /// An instant for people and for machines.
 #[derive(Clone, Debug, PartialEq, Eq)]

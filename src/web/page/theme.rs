@@ -16,11 +16,9 @@ use actix_web::{
 };
 use url::Url;
 
-use super::{
-    body::FormFields,
-    page::{PublicSite, see_other},
-};
+use super::{PublicSite, see_other};
 use crate::error::AppError;
+use crate::web::body::FormFields;
 
 /// Maximum size of the form, in bytes.
 const FORM_LIMIT: usize = 1024;
@@ -139,7 +137,7 @@ pub fn current() -> Theme {
 }
 
 /// Runs `render` with this theme. Error responses are rendered after their request.
-pub(super) fn with_theme<T>(theme: Theme, render: impl FnOnce() -> T) -> T {
+pub(crate) fn with_theme<T>(theme: Theme, render: impl FnOnce() -> T) -> T {
     REQUEST_THEME.sync_scope(theme, render)
 }
 

@@ -1,6 +1,6 @@
 //! A small bar chart without a scale, as SVG: the shape of the last days at a glance. [`super::chart`] draws large ones.
 
-use super::format::{grouped, plural};
+use crate::web::format::{grouped, plural};
 
 /// Height of the highest bar, in units of the view box.
 const HEIGHT: i64 = 40;
