@@ -21,6 +21,7 @@ use crate::{
     api::{self, OpenApiDocument},
     api_keys::{ExpiryJob, KeyAuthenticator, KeyHasher},
     audit::ChainKey,
+    clients::offer_switch,
     config::{CorsOrigin, MeteringMode, Settings},
     db::Db,
     error::AppError,
@@ -174,6 +175,7 @@ pub fn app(
         .configure(pages::register)
         .default_service(web::to(page_not_found))
         .wrap(from_fn(catch_panic))
+        .wrap(from_fn(offer_switch))
         .wrap(sign_in_middleware(&state))
         .wrap(from_fn(refuse_cross_site))
         .wrap(from_fn(error_responses::as_page))

@@ -102,6 +102,9 @@ pub enum AppError {
     /// 303 to the login page: the page needs a user who is signed in.
     #[error("Log in to continue.")]
     SignedOut,
+    /// 303 to the page of users without a client: the page needs an active client.
+    #[error("You are not a member of any client.")]
+    NoClient,
     /// 403: the key is active, but does not have this scope.
     #[error("This key does not have the scope {0}. Add it to the key, or use another key.")]
     MissingScope(&'static str),
@@ -205,6 +208,7 @@ impl AppError {
             Self::Invalid(_) => "invalid_field",
             Self::UnknownKey => "invalid_key",
             Self::SignedOut => "signed_out",
+            Self::NoClient => "no_client",
             Self::MissingScope(_) => "missing_scope",
             Self::AddressNotAllowed(_) => "address_not_allowed",
             Self::Forbidden(_) => "forbidden",
@@ -229,7 +233,7 @@ impl ResponseError for AppError {
         match self {
             Self::Malformed(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::UnknownKey => StatusCode::UNAUTHORIZED,
-            Self::SignedOut => StatusCode::SEE_OTHER,
+            Self::SignedOut | Self::NoClient => StatusCode::SEE_OTHER,
             Self::MissingScope(_) | Self::AddressNotAllowed(_) | Self::Forbidden(_) | Self::CrossSite => {
                 StatusCode::FORBIDDEN
             }
@@ -253,6 +257,7 @@ impl ResponseError for AppError {
         match self {
             Self::UnknownKey => response.insert_header(("WWW-Authenticate", "Bearer")),
             Self::SignedOut => response.insert_header(("Location", "/login")),
+            Self::NoClient => response.insert_header(("Location", "/clients/new")),
             Self::TooMany(seconds) | Self::OverLimit { seconds, .. } => {
                 response.insert_header(("Retry-After", seconds.to_string()))
             }

@@ -10,6 +10,7 @@ pub mod api_keys;
 pub mod app;
 pub mod audit;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod db;
 pub mod error;

@@ -5,18 +5,24 @@
 
 use actix_web::{
     Route,
-    middleware::from_fn,
+    body::BoxBody,
+    dev::ServiceRequest,
+    middleware::{Next, from_fn},
     web::{self, ServiceConfig, resource},
 };
 
 use crate::{
     accounts::{
-        account_delete_pages, account_email_pages, account_pages, own_account_pages, own_sign_in_pages,
-        password_reset_pages, require_form_client, require_sign_in, require_sign_in_for_form,
-        require_upload_client,
+        Permission, account_delete_pages, account_email_pages, account_pages, own_account_pages,
+        own_sign_in_pages, password_reset_pages, require_form_client, require_permission, require_sign_in,
+        require_sign_in_for_form, require_upload_client,
     },
     api_keys::{bulk_delete_pages, key_list_pages, one_key_pages},
     audit::audit_pages,
+    clients::{
+        client_settings_pages, client_switch_pages, invitation_pages, member_list_pages, new_client_pages,
+        one_member_pages,
+    },
     guide::guide_pages,
     questions::question_pages,
     sessions::{erasure_pages, import_pages, rejected_lines_download, session_list_pages},
@@ -24,19 +30,34 @@ use crate::{
     web::page::{see_other, theme},
 };
 use FormKind::{Empty, OfClient, Plain, UploadOfClient};
-use PageAccess::{Admin, Member, Public, SignedOut};
+use PageAccess::{Member, Permitted, Public, SignedIn, SignedOut};
+use Permission::{EraseShoppers, ImportSessions, ManageClient, ManageKeys, ManageMembers, ReadAuditLog};
 
-/// Who may use a page. The handler enforces it; the tests check that it does.
+/// Who may use a page. The route enforces what the role of a member permits, the handler the rest; the tests check both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageAccess {
     /// Everyone.
     Public,
     /// Everyone, but signed-in visitors are redirected to the API keys.
     SignedOut,
-    /// Every member of the active client. Everyone else is sent to the login page.
+    /// Everyone who is signed in, also users without a client. Everyone else is sent to the login page.
+    SignedIn,
+    /// Every member of the active client. Users without a client are sent to the page for them.
     Member,
-    /// Owners and admins of the active client. Members get 403.
-    Admin,
+    /// Members of the active client whose role permits this. Others get 403.
+    Permitted(Permission),
+}
+
+impl PageAccess {
+    /// What the role of a member must permit. Returns `None` if no client is needed.
+    #[must_use]
+    pub const fn permission(self) -> Option<Permission> {
+        match self {
+            Public | SignedOut | SignedIn => None,
+            Member => Some(Permission::ReadClient),
+            Permitted(permission) => Some(permission),
+        }
+    }
 }
 
 /// The method of a route and, for a POST, the body that it reads.
@@ -89,7 +110,7 @@ const fn post(
 
 /// The routes of the browser, by room.
 #[rustfmt::skip]
-pub const PAGE_ROUTES: [PageRoute; 52] = [
+pub const PAGE_ROUTES: [PageRoute; 70] = [
     get("/", Public, |route| route.to(async || see_other("/sessions"))),
     post("/theme", Public, Plain, |route| route.to(theme::choose)),
 
@@ -98,8 +119,8 @@ pub const PAGE_ROUTES: [PageRoute; 52] = [
     post("/register", SignedOut, Plain, |route| route.to(account_pages::register)),
     get("/login", SignedOut, |route| route.to(account_pages::show_login)),
     post("/login", SignedOut, Plain, |route| route.to(account_pages::login)),
-    get("/login/continue", Member, |route| route.to(account_pages::show_lost_form)),
-    post("/logout", Member, Empty, |route| route.to(account_pages::logout)),
+    get("/login/continue", SignedIn, |route| route.to(account_pages::show_lost_form)),
+    post("/logout", SignedIn, Empty, |route| route.to(account_pages::logout)),
 
     // Accounts: forgotten passwords
     get("/password/forgot", Public, |route| route.to(password_reset_pages::show_forgot)),
@@ -108,51 +129,73 @@ pub const PAGE_ROUTES: [PageRoute; 52] = [
     post("/password/reset/{token}", Public, Plain, |route| route.to(password_reset_pages::reset)),
 
     // Accounts: the user's own account
-    get("/account", Member, |route| route.to(own_account_pages::show)),
-    post("/account", Member, Plain, |route| route.to(own_account_pages::change)),
-    get("/account/delete", Member, |route| route.to(account_delete_pages::show)),
-    post("/account/delete", Member, Plain, |route| route.to(account_delete_pages::delete)),
-    get("/account/sign-ins", Member, |route| route.to(own_sign_in_pages::index)),
-    post("/account/sign-ins/end", Member, Plain, |route| route.to(own_sign_in_pages::end)),
-    post("/account/sign-ins/end-others", Member, Empty, |route| route.to(own_sign_in_pages::end_others)),
+    get("/account", SignedIn, |route| route.to(own_account_pages::show)),
+    post("/account", SignedIn, Plain, |route| route.to(own_account_pages::change)),
+    get("/account/delete", SignedIn, |route| route.to(account_delete_pages::show)),
+    post("/account/delete", SignedIn, Plain, |route| route.to(account_delete_pages::delete)),
+    get("/account/sign-ins", SignedIn, |route| route.to(own_sign_in_pages::index)),
+    post("/account/sign-ins/end", SignedIn, Plain, |route| route.to(own_sign_in_pages::end)),
+    post("/account/sign-ins/end-others", SignedIn, Empty, |route| route.to(own_sign_in_pages::end_others)),
     get("/email/confirm/{email_token}", Public, |route| route.to(account_email_pages::show)),
     post("/email/confirm/{email_token}", Public, Empty, |route| route.to(account_email_pages::confirm)),
+
+    // Clients and invitations
+    post("/clients/active", SignedIn, Plain, |route| route.to(client_switch_pages::switch)),
+    get("/clients/new", SignedIn, |route| route.to(new_client_pages::show_form)),
+    post("/clients/new", SignedIn, Plain, |route| route.to(new_client_pages::create)),
+    get("/invitations/{invitation_token}", Public, |route| route.to(invitation_pages::show)),
+    post("/invitations/{invitation_token}", Public, Plain, |route| route.to(invitation_pages::accept)),
 
     // Sessions: the list, one session, erasing a shopper
     get("/sessions", Member, |route| route.to(session_list_pages::index)),
     get("/sessions.csv", Member, |route| route.to(session_list_pages::download_csv)),
     get("/sessions.ndjson", Member, |route| route.to(session_list_pages::download_ndjson)),
     get("/sessions/{session_id}", Member, |route| route.to(session_list_pages::show)),
-    get("/sessions/erase", Admin, |route| route.to(erasure_pages::show_form)),
-    post("/sessions/erase", Admin, OfClient, |route| route.to(erasure_pages::submit)),
+    get("/sessions/erase", Permitted(EraseShoppers), |route| route.to(erasure_pages::show_form)),
+    post("/sessions/erase", Permitted(EraseShoppers), OfClient, |route| route.to(erasure_pages::submit)),
 
     // Sessions: importing a file
     get("/sessions/import", Member, |route| route.to(import_pages::index)),
-    post("/sessions/import", Admin, UploadOfClient, |route| route.to(import_pages::create)),
+    post("/sessions/import", Permitted(ImportSessions), UploadOfClient, |route| route.to(import_pages::create)),
     get("/sessions/imports/{import_id}", Member, |route| route.to(import_pages::show)),
     get("/sessions/imports/{import_id}/bad-lines.csv", Member, |route| route.to(rejected_lines_download::download)),
-    post("/sessions/imports/{import_id}/columns", Admin, OfClient, |route| route.to(import_pages::map_columns)),
-    post("/sessions/imports/{import_id}/start", Admin, OfClient, |route| route.to(import_pages::start)),
-    post("/sessions/imports/{import_id}/discard", Admin, OfClient, |route| route.to(import_pages::discard)),
+    post("/sessions/imports/{import_id}/columns", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::map_columns)),
+    post("/sessions/imports/{import_id}/start", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::start)),
+    post("/sessions/imports/{import_id}/discard", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::discard)),
 
     // Settings: API keys
     get("/settings", Public, |route| route.to(async || see_other("/settings/api-keys"))),
     get("/settings/api-keys", Member, |route| route.to(key_list_pages::index)),
-    post("/settings/api-keys", Admin, OfClient, |route| route.to(key_list_pages::create)),
-    get("/settings/api-keys/delete", Admin, |route| route.to(bulk_delete_pages::confirm_delete)),
-    post("/settings/api-keys/delete", Admin, OfClient, |route| route.to(bulk_delete_pages::delete)),
+    post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)),
+    get("/settings/api-keys/delete", Permitted(ManageKeys), |route| route.to(bulk_delete_pages::confirm_delete)),
+    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)),
     get("/settings/api-keys/{public_key}", Member, |route| route.to(one_key_pages::show)),
-    post("/settings/api-keys/{public_key}", Admin, OfClient, |route| route.to(one_key_pages::change)),
-    get("/settings/api-keys/{public_key}/delete", Admin, |route| route.to(one_key_pages::confirm_delete)),
-    post("/settings/api-keys/{public_key}/delete", Admin, OfClient, |route| route.to(one_key_pages::delete)),
-    get("/settings/api-keys/{public_key}/replacement", Admin, |route| route.to(one_key_pages::confirm_replacement)),
-    post("/settings/api-keys/{public_key}/replacement", Admin, OfClient, |route| route.to(one_key_pages::replace)),
+    post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)),
+    get("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_delete)),
+    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)),
+    get("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_replacement)),
+    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)),
+
+    // Settings: client and members
+    get("/settings/client", Permitted(ManageClient), |route| route.to(client_settings_pages::show_form)),
+    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)),
+    get("/settings/members", Member, |route| route.to(member_list_pages::index)),
+    post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)),
+    post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)),
+    post("/settings/members/invitations/{invitation_id}/withdraw", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::withdraw)),
+    get("/settings/members/leave", Member, |route| route.to(one_member_pages::confirm_leave)),
+    post("/settings/members/leave", Member, OfClient, |route| route.to(one_member_pages::leave)),
+    get("/settings/members/{user_id}/role", Permitted(ManageMembers), |route| route.to(one_member_pages::show_role)),
+    post("/settings/members/{user_id}/role", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::change_role)),
+    get("/settings/members/{user_id}/remove", Permitted(ManageMembers), |route| route.to(one_member_pages::confirm_remove)),
+    post("/settings/members/{user_id}/remove", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::remove)),
+    get("/settings/members/{user_id}/keys", Permitted(ManageKeys), |route| route.to(one_member_pages::show_keys)),
 
     // Settings: usage and audit log
     get("/settings/api-keys/{public_key}/usage", Member, |route| route.to(usage_pages::show)),
     get("/settings/usage", Member, |route| route.to(usage_pages::index)),
-    get("/settings/audit", Admin, |route| route.to(audit_pages::index)),
-    get("/settings/audit.csv", Admin, |route| route.to(audit_pages::download)),
+    get("/settings/audit", Permitted(ReadAuditLog), |route| route.to(audit_pages::index)),
+    get("/settings/audit.csv", Permitted(ReadAuditLog), |route| route.to(audit_pages::download)),
 
     // The API documentation and the questions of its readers
     get("/docs", Public, |route| route.to(guide_pages::index)),
@@ -176,25 +219,26 @@ pub fn register(config: &mut ServiceConfig) {
 }
 
 impl PageRoute {
+    /// A visitor without a sign-in is sent to the login page first. The check of the client comes before that of the
+    /// permission, because a form may switch the client.
     fn to_actix(self) -> Route {
-        let route = self.without_sign_in_check();
+        let method = if self.method == PageMethod::Get { web::get() } else { web::post() };
+        let mut route = (self.handler)(method);
+        if let Some(permission) = self.access.permission() {
+            let check = move |request: ServiceRequest, next: Next<BoxBody>| {
+                require_permission(permission, request, next)
+            };
+            route = route.wrap(from_fn(check));
+        }
+        let route = match self.method {
+            PageMethod::Get | PageMethod::Post(Empty | Plain) => route,
+            PageMethod::Post(OfClient) => route.wrap(from_fn(require_form_client)),
+            PageMethod::Post(UploadOfClient) => route.wrap(from_fn(require_upload_client)),
+        };
         match (self.access, self.method) {
             (Public | SignedOut, _) => route,
-            (Member | Admin, PageMethod::Post(OfClient | Plain)) => {
-                route.wrap(from_fn(require_sign_in_for_form))
-            }
-            (Member | Admin, _) => route.wrap(from_fn(require_sign_in)),
-        }
-    }
-
-    fn without_sign_in_check(self) -> Route {
-        match self.method {
-            PageMethod::Get => (self.handler)(web::get()),
-            PageMethod::Post(Empty | Plain) => (self.handler)(web::post()),
-            PageMethod::Post(OfClient) => (self.handler)(web::post()).wrap(from_fn(require_form_client)),
-            PageMethod::Post(UploadOfClient) => {
-                (self.handler)(web::post()).wrap(from_fn(require_upload_client))
-            }
+            (_, PageMethod::Post(OfClient | Plain)) => route.wrap(from_fn(require_sign_in_for_form)),
+            _ => route.wrap(from_fn(require_sign_in)),
         }
     }
 }

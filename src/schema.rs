@@ -116,6 +116,8 @@ diesel::table! {
         created_at -> Timestamptz,
         /// False if the client is older than its audit log, whose first record is then not about its first member.
         audited_from_start -> Bool,
+        /// True: members without a second factor can only set one up. API keys are not affected.
+        requires_second_factor -> Bool,
     }
 }
 
@@ -197,6 +199,26 @@ diesel::table! {
         skipped -> Int8,
         /// The encoding of the file: utf-8, utf-16 or windows-1252.
         encoding -> Text,
+    }
+}
+
+diesel::table! {
+    /// Invitations to become a member of a client, looked up by their link. Deleted when accepted or withdrawn.
+    invitations (invitation_id) {
+        invitation_id -> Uuid,
+        /// No foreign key: a local table cannot reference clients once that is distributed.
+        client_id -> Text,
+        /// The only address that can accept: lower case, NFC, 3 to 254 characters.
+        email -> Text,
+        /// The role of the future member.
+        role -> Text,
+        /// SHA-256 of the random token in the link, 32 bytes. A new link replaces it.
+        token_hash -> Bytea,
+        /// The user who sent it; null: the command line did, or the user is gone.
+        invited_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        /// From then on the link does not work: 7 days after it was made.
+        expires_at -> Timestamptz,
     }
 }
 
@@ -383,8 +405,8 @@ diesel::table! {
         /// SHA-256 of the random id in the cookie, 32 bytes.
         id_hash -> Bytea,
         user_id -> Uuid,
-        /// The active client. No foreign key: a local table cannot reference clients once that is distributed.
-        client_id -> Text,
+        /// The active client; null: the user had none. No foreign key: a local table cannot reference clients once that is distributed.
+        client_id -> Nullable<Text>,
         /// A message that the next page shows once; null: none.
         flash -> Nullable<Text>,
         created_at -> Timestamptz,
@@ -433,6 +455,7 @@ diesel::joinable!(api_keys -> clients (client_id));
 diesel::joinable!(audit_log -> audit_heads (client_id));
 diesel::joinable!(idempotency_keys -> clients (client_id));
 diesel::joinable!(imports -> clients (client_id));
+diesel::joinable!(invitations -> users (invited_by));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(session_counters -> clients (client_id));
 diesel::joinable!(session_days -> clients (client_id));
@@ -449,6 +472,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     import_bad_lines,
     import_chunks,
     imports,
+    invitations,
     key_errors,
     key_last_uses,
     key_usage,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The page after a login that wanted no other.
-pub(super) const HOME: &str = "/settings/api-keys";
+pub(crate) const HOME: &str = "/settings/api-keys";
 /// The page that shows a lost form again.
 pub(super) const CONTINUE: &str = "/login/continue";
 /// The field and the query parameter with the path that the visitor wanted.

@@ -14,7 +14,7 @@ use super::{
     login_return::{LoginReturn, has_sign_in_cookie},
     lost_form::LostForm,
     pages::{AccountServices, show_login_again},
-    sign_in::extractor::SignedIn,
+    sign_in::extractor::SignedInUser,
 };
 use crate::{
     error::AppError,
@@ -38,7 +38,7 @@ pub(crate) async fn require_sign_in(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.extract::<SignedIn>().await.is_ok() {
+    if request.extract::<SignedInUser>().await.is_ok() {
         return next.call(request).await;
     }
     let response = redirect_to_login(request.request());
@@ -53,7 +53,7 @@ pub(crate) async fn require_sign_in_for_form(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.extract::<SignedIn>().await.is_ok() {
+    if request.extract::<SignedInUser>().await.is_ok() {
         return next.call(request).await;
     }
     match keep_form(&mut request).await {

@@ -1,21 +1,19 @@
 //! Changing the members of a client and their roles, from the command line. Each change is in the audit log.
 
 use anyhow::{Context as _, ensure};
-use diesel::{
-    dsl::{count_star, now},
-    prelude::*,
-};
+use diesel::{dsl::now, prelude::*};
 use uuid::Uuid;
 
 use super::{
     email::EmailAddress,
+    membership::{self, MembershipError},
     role::Role,
-    store::{client_exists, join, list_clients, member_added},
+    store::{client_exists, find_user_id, join, list_clients, member_added},
 };
 use crate::{
     audit::{self, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
-    schema::{clients, memberships, sign_ins, users},
+    schema::{memberships, sign_ins, users},
 };
 
 /// Gives a user a role in a client, and makes it a member if it is not one yet.
@@ -30,23 +28,14 @@ pub fn set_role(
     role: Role,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
-        let (user_id, before) = lock_and_find_user(connection, client, email)?;
-        let Some(before) = before else {
-            join(connection, client, user_id, role)?;
-            return Ok(audit::record(connection, client, context, &member_added(user_id, role))?);
-        };
-        if before == role {
-            return Ok(());
+        let user_id = find_user(connection, client, email)?;
+        membership::lock_client(connection, client)?;
+        if membership::find_role(connection, client, user_id)?.is_some() {
+            let changed = membership::change_role(connection, context, client, user_id, role);
+            return changed.map(|_before| ()).map_err(|error| explain(error, client, email));
         }
-        if before == Role::Owner {
-            refuse_only_owner(connection, client, email)?;
-        }
-        diesel::update(memberships::table.find((client, user_id)))
-            .set(memberships::role.eq(role))
-            .execute(connection)?;
-        let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "role");
-        audit::record(connection, client, context, &event.with("from", &before).with("to", &role))?;
-        Ok(())
+        join(connection, client, user_id, role)?;
+        Ok(audit::record(connection, client, context, &member_added(user_id, role))?)
     })
 }
 
@@ -60,25 +49,32 @@ pub fn remove_member(
     client: &ClientId,
     email: &EmailAddress,
 ) -> anyhow::Result<Uuid> {
-    connection.transaction(|connection| {
-        let (user_id, role) = lock_and_find_user(connection, client, email)?;
-        let role = role.with_context(|| format!("{email} is not a member of {client}"))?;
-        if role == Role::Owner {
-            refuse_only_owner(connection, client, email)?;
+    let user_id = find_user(connection, client, email)?;
+    membership::end_membership(connection, context, client, user_id)
+        .map_err(|error| explain(error, client, email))?;
+    Ok(user_id)
+}
+
+/// The sentence for the command line, which names the user and the client.
+fn explain(error: MembershipError, client: &ClientId, email: &EmailAddress) -> anyhow::Error {
+    match error {
+        MembershipError::NotMember => anyhow::anyhow!("{email} is not a member of {client}"),
+        MembershipError::OnlyOwner => {
+            anyhow::anyhow!("{email} is the only owner of {client}; make someone else an owner first")
         }
-        let of_client = sign_ins::client_id.eq(client).and(sign_ins::user_id.eq(user_id));
-        diesel::delete(sign_ins::table.filter(of_client)).execute(connection)?;
-        diesel::delete(memberships::table.find((client, user_id))).execute(connection)?;
-        let event = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
-        audit::record(connection, client, context, &event)?;
-        Ok(user_id)
-    })
+        MembershipError::NotPermitted(_) | MembershipError::Database(_) => error.into(),
+    }
+}
+
+fn find_user(connection: &mut PgConnection, client: &ClientId, email: &EmailAddress) -> anyhow::Result<Uuid> {
+    ensure!(client_exists(connection, client)?, "there is no client {client}");
+    find_user_id(connection, email)?.with_context(|| format!("there is no user {email}"))
 }
 
 /// Enables or disables a user. Disabling ends all its sign-ins.
 ///
 /// # Errors
-/// If there is no such user, or the database fails.
+/// If there is no such user, a client would be left without an owner who can log in, or the database fails.
 pub fn set_enabled(
     connection: &mut PgConnection,
     context: &AuditContext,
@@ -86,63 +82,48 @@ pub fn set_enabled(
     is_enabled: bool,
 ) -> anyhow::Result<()> {
     connection.transaction(|connection| {
-        let user = users::table.filter(users::email.eq(email));
-        let (user_id, was_enabled) = user
-            .select((users::user_id, users::disabled_at.is_null()))
-            .for_update()
-            .first::<(Uuid, bool)>(connection)
-            .optional()?
-            .with_context(|| format!("there is no user {email}"))?;
+        let user_id =
+            find_user_id(connection, email)?.with_context(|| format!("there is no user {email}"))?;
+        let clients = list_clients(connection, user_id)?;
+        for client in &clients {
+            membership::lock_client(connection, client)?;
+        }
+        let was_enabled: bool = users::table
+            .find(user_id)
+            .select(users::disabled_at.is_null())
+            .for_no_key_update()
+            .first(connection)?;
         if was_enabled == is_enabled {
             return Ok(());
         }
-        let user = diesel::update(users::table.find(user_id));
         if is_enabled {
-            user.set(users::disabled_at.eq(None::<chrono::DateTime<chrono::Utc>>)).execute(connection)?;
+            let never = None::<chrono::DateTime<chrono::Utc>>;
+            diesel::update(users::table.find(user_id))
+                .set(users::disabled_at.eq(never))
+                .execute(connection)?;
         } else {
-            user.set(users::disabled_at.eq(now)).execute(connection)?;
-            diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
+            disable(connection, email, user_id)?;
         }
         let changed = if is_enabled { "enabled" } else { "disabled" };
         let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", changed);
-        for client in list_clients(connection, user_id)? {
-            audit::record(connection, &client, context, &event)?;
+        for client in &clients {
+            audit::record(connection, client, context, &event)?;
         }
         Ok(())
     })
 }
 
-/// The user with this e-mail, and its role in the client if it is a member. Locks the client, because two changes at
-/// once could leave it without an owner.
-fn lock_and_find_user(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    email: &EmailAddress,
-) -> anyhow::Result<(Uuid, Option<Role>)> {
-    ensure!(client_exists(connection, client)?, "there is no client {client}");
-    clients::table.find(client).select(clients::client_id).for_update().execute(connection)?;
-    let of_client = memberships::client_id.eq(client).and(memberships::user_id.eq(users::user_id));
-    users::table
-        .left_join(memberships::table.on(of_client))
-        .filter(users::email.eq(email))
-        .select((users::user_id, memberships::role.nullable()))
-        .first(connection)
-        .optional()?
-        .with_context(|| format!("there is no user {email}"))
-}
-
-fn refuse_only_owner(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    email: &EmailAddress,
-) -> anyhow::Result<()> {
-    let of_client = memberships::client_id.eq(client).and(memberships::role.eq(Role::Owner));
-    let others = memberships::table
-        .inner_join(users::table)
-        .filter(of_client.and(users::email.ne(email)).and(users::disabled_at.is_null()))
-        .select(count_star())
-        .first::<i64>(connection)?;
-    // Disabled owners do not count: they cannot log in.
-    ensure!(others > 0, "{email} is the only owner of {client}; make someone else an owner first");
+fn disable(connection: &mut PgConnection, email: &EmailAddress, user_id: Uuid) -> anyhow::Result<()> {
+    let owned: Vec<ClientId> = memberships::table
+        .filter(memberships::user_id.eq(user_id).and(memberships::role.eq(Role::Owner)))
+        .order(memberships::client_id)
+        .select(memberships::client_id)
+        .load(connection)?;
+    for client in owned {
+        membership::refuse_only_owner(connection, &client, user_id)
+            .map_err(|error| explain(error, &client, email))?;
+    }
+    diesel::update(users::table.find(user_id)).set(users::disabled_at.eq(now)).execute(connection)?;
+    diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
     Ok(())
 }

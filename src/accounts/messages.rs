@@ -8,7 +8,6 @@ use crate::{
 };
 
 /// An invitation to join a client. `link` accepts it.
-#[expect(dead_code, reason = "the page that invites members will call it")]
 pub(crate) fn invitation(
     to: &str,
     client_name: &str,

@@ -16,10 +16,12 @@ mod login_throttles;
 mod lost_form;
 mod lost_sign_in;
 mod members;
+mod membership;
 mod messages;
 pub(crate) mod pages;
 mod password;
 mod password_reset;
+mod permission;
 mod role;
 mod sign_in;
 mod store;
@@ -33,20 +35,31 @@ pub(crate) use device_cookie::DeviceCookieKey;
 pub use display_name::DisplayName;
 pub use email::EmailAddress;
 pub use link_token::LinkToken;
+pub(crate) use login_return::HOME;
 pub use login_throttles::LoginThrottles;
 pub(crate) use lost_sign_in::{require_sign_in, require_sign_in_for_form};
 pub use members::{remove_member, set_enabled, set_role};
+pub use membership::{MembershipError, change_role, end_membership};
+pub(crate) use membership::{find_role, lock_client, require_permission_over};
+pub(crate) use messages::invitation as invitation_mail;
 pub(crate) use pages as account_pages;
+pub(crate) use pages::AccountServices;
 pub use password::{NewPassword, PasswordHasher};
 pub(crate) use password_reset::pages as password_reset_pages;
 pub use password_reset::service::{create_reset_link, report_new_password};
+pub use permission::{PERMISSIONS, Permission, PermissionRow};
 pub use role::Role;
-pub(crate) use sign_in::form_client::{require_form_client, require_upload_client};
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
-    extractor::{MaybeSignedIn, SignInOrigin, SignedIn, flash, sign_in},
+    extractor::{ClientMembership, MaybeSignedIn, SignInOrigin, SignedIn, SignedInUser, flash, sign_in},
+};
+pub(crate) use sign_in::{
+    extractor::switch_client,
+    form_client::{FormOfOtherClient, SWITCH_FIELD, require_form_client, require_upload_client},
+    route_permission::require_permission,
 };
 pub use store::{
     ClientToJoin, NewUser, add_user, any_user, client_exists, create_first, find_user_id, is_member,
     list_clients, list_users, set_password,
 };
+pub(crate) use store::{EMAIL_UNIQUE, create_client, create_user, join, member_added};

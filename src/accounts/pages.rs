@@ -42,7 +42,7 @@ const FORM_LIMIT: usize = 16 * 1024;
 const LOGIN_LIMIT: usize = 96 * 1024;
 /// Maximum number of fields of the login form.
 const LOGIN_FIELDS_MAX: usize = 272;
-/// The same sentence for an unknown e-mail and a wrong password, so that nobody learns which e-mails have an account.
+/// The same sentence for an unknown email and a wrong password, so that nobody learns which e-mails have an account.
 const WRONG_LOGIN: &str = "Wrong email or password.";
 
 #[derive(Template)]
@@ -99,7 +99,7 @@ pub(crate) async fn show_register(
     db: Data<Db>,
     settings: Data<Settings>,
 ) -> Result<HttpResponse, AppError> {
-    if visitor.signed_in.is_some() {
+    if visitor.user.is_some() {
         return Ok(see_other(HOME));
     }
     let is_open = can_register(&db, settings.sign_up).await?;
@@ -121,7 +121,7 @@ pub(crate) async fn register(
     services: AccountServices,
     audit_context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    services.throttles.count_address(services.client_address(&request))?;
+    services.count_address(&request)?;
     let sign_up = services.settings.sign_up;
     if !can_register(&services.db, sign_up).await? {
         return RegisterPage::respond(StatusCode::FORBIDDEN, FormState::default(), false);
@@ -133,7 +133,7 @@ pub(crate) async fn register(
     let Some((name, company, email, password)) = parse_registration(&mut form, &fields) else {
         return RegisterPage::respond(StatusCode::UNPROCESSABLE_ENTITY, form, true);
     };
-    let user = NewUser { email, name, password_hash: services.passwords.hash(password).await? };
+    let user = NewUser { email, name, password_hash: services.hash_password(password).await? };
     let (email, password_hash) = (user.email.clone(), user.password_hash.clone());
     let register_context = audit_context.clone();
     let stored = services.db.run(move |connection| {
@@ -176,7 +176,7 @@ pub(crate) async fn show_login(
     settings: Data<Settings>,
 ) -> Result<HttpResponse, AppError> {
     let login_return = LoginReturn::from_query(&request, settings.public_url.is_https());
-    if visitor.signed_in.is_some() {
+    if visitor.user.is_some() {
         return Ok(see_other(login_return.path.as_ref().map_or(HOME, LocalPath::as_str)));
     }
     let can_register = can_register(&db, settings.sign_up).await?;
@@ -196,7 +196,7 @@ pub(super) async fn show_login_again(
 
 /// Shows a form again, filled in, that was sent after the sign-in had ended. Without one, leads on.
 pub(crate) async fn show_lost_form(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Send your form", NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user("Send your form", NavSection::None)?;
     let id_hash = signed_in.id_hash().to_vec();
     let stored = db.run(move |connection| table::take_lost_form(connection, &id_hash)).await?;
     match stored.and_then(|json| serde_json::from_str::<LostForm>(&json).ok()) {
@@ -214,44 +214,28 @@ pub(crate) async fn login(
 ) -> Result<HttpResponse, AppError> {
     let login_return = LoginReturn::from_fields(&request, services.is_https(), &fields.iter());
     let email = fields.text("email").parse::<EmailAddress>().ok();
-    let (candidate, device_attempt) = services.count_and_find(&request, email.as_ref()).await?;
-    let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    // A disabled user gets the answer for a wrong password, after the same time. The audit log records it.
-    let is_enabled = candidate.as_ref().is_some_and(|candidate| candidate.is_enabled);
-    let verified = services.passwords.verify(fields.text("password"), stored).await;
-    let may_log_in = verified.map(|is_right| is_right && is_enabled);
-    if let (Some(attempt), Ok(true) | Err(_)) = (device_attempt, &may_log_in) {
-        attempt.give_back();
-    }
-    let may_log_in = may_log_in?;
-    match (email, candidate) {
-        (Some(email), Some(candidate)) if may_log_in => {
-            let origin = SignInOrigin::new(&request, &audit_context)
-                .from_new_device(services.is_new_device(&request, &email));
-            sign_in(&session, candidate.user_id, &candidate.client_id, &origin)?;
-            let response = see_other(&login_return.finish(&session)?);
-            services.mark_browser(response, &request, &email, &candidate.password_hash)
-        }
-        (_, candidate) => {
-            if let Some(candidate) = candidate {
-                record_failed_login(&services.db, candidate, audit_context);
-            }
-            let can_register = can_register(&services.db, services.settings.sign_up).await?;
-            let layout = PageLayout::signed_out("Log in", NavSection::None);
-            let mut page = LoginPage::new(layout, can_register, &login_return);
-            page.form = page.form.keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
-            respond(StatusCode::UNPROCESSABLE_ENTITY, &page)
-        }
-    }
+    let password = fields.text("password");
+    let verified = services.verify_login(&request, email.as_ref(), password, audit_context.clone()).await?;
+    let (Some(email), Some(user)) = (email, verified) else {
+        let can_register = can_register(&services.db, services.settings.sign_up).await?;
+        let layout = PageLayout::signed_out("Log in", NavSection::None);
+        let mut page = LoginPage::new(layout, can_register, &login_return);
+        page.form = page.form.keep("email", fields.text("email")).refuse("", WRONG_LOGIN);
+        return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    };
+    let origin = services.login_origin(&request, &audit_context, &email);
+    sign_in(&session, user.user_id, user.client_id.as_ref(), &origin)?;
+    let response = see_other(&login_return.finish(&session)?);
+    services.mark_browser(response, &request, &email, &user.password_hash)
 }
 
 /// Records a failed login after the response, so that the response time does not reveal that the e-mail has an
 /// account.
 fn record_failed_login(db: &Data<Db>, candidate: LoginCandidate, context: AuditContext) {
+    let Some(client) = candidate.client_id else { return };
     let db = Data::clone(db);
     let context = context.by(Actor::Visitor);
     actix_web::rt::spawn(async move {
-        let client = candidate.client_id;
         let written =
             db.run(move |connection| table::record_failed(connection, &client, &context, candidate.user_id));
         if let Err(error) = written.await {
@@ -265,9 +249,9 @@ pub(crate) async fn logout(session: Session) -> HttpResponse {
     see_other("/login")
 }
 
-/// Extractor of what registration and login share.
+/// Extractor of what registration, login and invitations share.
 pub(crate) struct AccountServices {
-    pub(super) db: Data<Db>,
+    pub(crate) db: Data<Db>,
     pub(super) passwords: Data<PasswordHasher>,
     pub(super) throttles: Data<LoginThrottles>,
     device_cookie_key: Data<DeviceCookieKey>,
@@ -282,6 +266,41 @@ impl AccountServices {
 
     pub(super) fn is_https(&self) -> bool {
         self.settings.public_url.is_https()
+    }
+
+    /// Counts an attempt to register, or to create something else that fills the database, for the address.
+    pub(crate) fn count_address(&self, request: &HttpRequest) -> Result<(), AppError> {
+        self.throttles.count_address(self.client_address(request))
+    }
+
+    pub(crate) async fn hash_password(&self, password: NewPassword) -> Result<String, AppError> {
+        self.passwords.hash(password).await
+    }
+
+    /// The user with this email and password, after counting the attempt. `None` gets one and the same answer, after
+    /// the same time: an unknown email, a wrong password or a disabled user. The audit log has the failure.
+    pub(crate) async fn verify_login(
+        &self,
+        request: &HttpRequest,
+        email: Option<&EmailAddress>,
+        password: &str,
+        context: AuditContext,
+    ) -> Result<Option<LoginCandidate>, AppError> {
+        let (candidate, device_attempt) = self.count_and_find(request, email).await?;
+        let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
+        let is_enabled = candidate.as_ref().is_some_and(|candidate| candidate.is_enabled);
+        let verified = self.passwords.verify(password, stored).await;
+        let may_log_in = verified.map(|is_right| is_right && is_enabled);
+        if let (Some(attempt), Ok(true) | Err(_)) = (device_attempt, &may_log_in) {
+            attempt.give_back();
+        }
+        if may_log_in? {
+            return Ok(candidate);
+        }
+        if let Some(candidate) = candidate {
+            record_failed_login(&self.db, candidate, context);
+        }
+        Ok(None)
     }
 
     /// Counts an attempt to log in, and finds the user.
@@ -312,14 +331,20 @@ impl AccountServices {
         Ok((candidate, attempt))
     }
 
-    /// Whether the browser has not logged in to this account within a year.
-    fn is_new_device(&self, request: &HttpRequest, email: &EmailAddress) -> bool {
+    /// Where a login comes from. The user is told by mail if the browser has not logged in to this account within a year.
+    pub(crate) fn login_origin(
+        &self,
+        request: &HttpRequest,
+        context: &AuditContext,
+        email: &EmailAddress,
+    ) -> SignInOrigin {
         let cookie = device_cookie::read_cookie(request, self.is_https());
-        self.device_cookie_key.find_entry(&cookie, email, today()).is_none()
+        let is_new_device = self.device_cookie_key.find_entry(&cookie, email, today()).is_none();
+        SignInOrigin::new(request, context).from_new_device(is_new_device)
     }
 
     /// Marks the browser for the next login to this account.
-    pub(super) fn mark_browser(
+    pub(crate) fn mark_browser(
         &self,
         mut response: HttpResponse,
         request: &HttpRequest,

@@ -10,7 +10,7 @@ use crate::{
     schema::{clients, memberships, session_counters, sign_ins, users},
 };
 
-pub(super) const EMAIL_UNIQUE: &str = "users_email_unique";
+pub(crate) const EMAIL_UNIQUE: &str = "users_email_unique";
 /// Advisory lock while only the first user may register.
 const FIRST_USER_LOCK: i64 = 0x0066_6972_7374;
 
@@ -36,7 +36,8 @@ pub enum ClientToJoin<'a> {
 pub(crate) struct LoginCandidate {
     pub(crate) user_id: Uuid,
     pub(crate) password_hash: String,
-    pub(crate) client_id: ClientId,
+    /// `None` if the user is not a member of any client.
+    pub(crate) client_id: Option<ClientId>,
     pub(crate) is_enabled: bool,
 }
 
@@ -146,7 +147,7 @@ pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryR
 }
 
 /// Creates a client and its session counter.
-fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResult<ClientId> {
+pub(crate) fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResult<ClientId> {
     let client = ClientId::generate();
     diesel::insert_into(clients::table)
         .values((clients::client_id.eq(&client), clients::name.eq(name)))
@@ -161,7 +162,7 @@ fn create_client(connection: &mut PgConnection, name: &DisplayName) -> QueryResu
 ///
 /// # Errors
 /// If the database fails; a violation of `users_email_unique` if the e-mail has an account.
-fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uuid> {
+pub(crate) fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uuid> {
     let user_id = Uuid::now_v7();
     diesel::insert_into(users::table)
         .values((
@@ -285,16 +286,21 @@ pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid
     diesel::select(exists(membership)).get_result(connection)
 }
 
-/// The user with this e-mail, and the client of its oldest membership.
+/// The user with this e-mail, and the client of its oldest membership if there is one.
 pub(crate) fn login_candidate(
     connection: &mut PgConnection,
     email: &EmailAddress,
 ) -> QueryResult<Option<LoginCandidate>> {
     users::table
-        .inner_join(memberships::table)
+        .left_join(memberships::table)
         .filter(users::email.eq(email))
         .order((memberships::created_at, memberships::client_id))
-        .select((users::user_id, users::password_hash, memberships::client_id, users::disabled_at.is_null()))
+        .select((
+            users::user_id,
+            users::password_hash,
+            memberships::client_id.nullable(),
+            users::disabled_at.is_null(),
+        ))
         .first(connection)
         .optional()
 }

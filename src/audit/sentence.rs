@@ -79,6 +79,11 @@ impl AuditSentence {
             Some(EventKind::SignInSucceeded) => Self::of(SentencePart::Words("Signed in")),
             Some(EventKind::SignInFailed) => event.on_user("Failed sign-in as"),
             Some(EventKind::SignInEnded) => Self::of(SentencePart::Words("Signed out")),
+            Some(EventKind::SignInSwitched) => Self::of(SentencePart::Words("Switched to this client")),
+            Some(EventKind::ClientChanged) => event.describe_client_change(),
+            Some(EventKind::InvitationCreated) => event.on_invitee("Invited"),
+            Some(EventKind::InvitationResent) => event.on_invitee("Resent the invitation of"),
+            Some(EventKind::InvitationWithdrawn) => event.on_invitee("Withdrew the invitation of"),
             Some(EventKind::MemberAdded) => event.on_user("Added member").fact(event.text("role")),
             Some(EventKind::MemberChanged) => event.describe_member_change(),
             Some(EventKind::MemberRemoved) => event.on_user("Removed member").fact(event.text("role")),
@@ -189,6 +194,17 @@ impl<'a> RecordedEvent<'a> {
             ("", "") => String::new(),
             (before, after) => format!("{} → {}", format(before), format(after)),
         }
+    }
+
+    fn describe_client_change(&self) -> AuditSentence {
+        let name = SentencePart::Name { text: self.text("to").to_owned(), link: None };
+        AuditSentence::of(SentencePart::Words("Renamed client to")).part(name)
+    }
+
+    /// The target of an invitation is its id, which says nothing to people.
+    fn on_invitee(&self, words: &'static str) -> AuditSentence {
+        let email = SentencePart::Name { text: self.text("email").to_owned(), link: None };
+        AuditSentence::of(SentencePart::Words(words)).part(email).fact(self.text("role"))
     }
 
     fn describe_member_change(&self) -> AuditSentence {

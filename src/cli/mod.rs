@@ -1,12 +1,14 @@
-//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `keys …`, `audit …`, `mail …`,
-//! `questions`, `database-url`, `clusters …`.
+//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `client …`, `invitation …`, `keys …`,
+//! `audit …`, `mail …`, `questions`, `database-url`, `clusters …`.
 
 mod argument_error;
 mod audit;
+mod client;
 mod clusters;
 mod command_context;
 mod erase;
 mod import;
+mod invitation;
 mod keys;
 mod log_output;
 mod mail;
@@ -24,10 +26,12 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{config::Settings, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
+use client::ClientCommand;
 use clusters::ClustersCommand;
 use command_context::{DatabaseHandle, audit_context, print_line};
 use erase::EraseCommand;
 use import::ImportCommand;
+use invitation::InvitationCommand;
 use keys::KeysCommand;
 use mail::MailCommand;
 use user::UserCommand;
@@ -61,6 +65,16 @@ enum CliCommand {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// List, add and rename clients
+    Client {
+        #[command(subcommand)]
+        command: ClientCommand,
+    },
+    /// Invite people to a client, and list, resend and withdraw invitations
+    Invitation {
+        #[command(subcommand)]
+        command: InvitationCommand,
     },
     /// List, create and delete API keys
     Keys {
@@ -146,6 +160,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             erase.run(&mut *db.connect()?, &audit_context(&settings)?)?;
         }
         CliCommand::User { command } => user::run(&settings, command)?,
+        CliCommand::Client { command } => client::run(&settings, command)?,
+        CliCommand::Invitation { command } => invitation::run(&settings, command)?,
         CliCommand::Keys { command } => keys::run(&settings, command)?,
         CliCommand::Audit { command } => return audit::run(&settings, command),
         CliCommand::Mail { command } => mail::run(&settings, command)?,

@@ -12,6 +12,7 @@ mod api;
 mod api_keys;
 mod audit;
 mod browser;
+mod clients;
 mod connections;
 mod db;
 mod examples;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use reqwest::{Method, multipart};
 use serde_json::{Value, json};
 use uptok::{
+    accounts::{PERMISSIONS, Role},
     api::{self, Endpoint},
     api_keys::{EndpointAccess, Scope},
     pages::{FormKind, PAGE_ROUTES, PageAccess, PageMethod, PageRoute},
@@ -27,6 +28,11 @@ struct Owner {
     /// Links that belong to another user, so that using one changes nothing of this user.
     reset_token: String,
     email_token: String,
+    /// Another member of the client.
+    colleague_id: String,
+    invitation_id: String,
+    /// The token of that invitation.
+    invitation_token: String,
 }
 
 impl Owner {
@@ -40,6 +46,16 @@ impl Owner {
         let upload =
             visitor.request(Method::POST, "/sessions/import").header("Sec-Fetch-Site", "same-origin");
         assert_eq!(upload.multipart(form).send().await.unwrap().status(), 303);
+        app.db.execute(&format!(
+            "with colleague as (insert into users (user_id, email, name, password_hash) \
+             values (gen_random_uuid(), '{name}-colleague@example.org', 'Colleague', '-') returning user_id) \
+             insert into memberships (client_id, user_id, role) select '{client_id}', user_id, 'member' from colleague"
+        ));
+        let invited = format!("{name}-invited@example.org");
+        let page = visitor.post("/settings/members", &[("email", &invited), ("role", "member")]).await;
+        let link = page.html().attribute("[data-link]", "value");
+        let colleague =
+            format!("select user_id::text as answer from users where email = '{name}-colleague@example.org'");
         let first = |table: &str, column: &str| {
             let of_client = format!("from {table} where client_id = '{client_id}' order by 1 limit 1");
             app.db.query_text(&format!("select {column}::text as answer {of_client}"))
@@ -60,6 +76,9 @@ impl Owner {
             public_key: visitor.generate("laptop").await[..18].to_owned(),
             session_id: first("sessions", "session_id"),
             import_id: first("imports", "import_id"),
+            colleague_id: app.db.query_text(&colleague),
+            invitation_id: first("invitations", "invitation_id"),
+            invitation_token: link.rsplit('/').next().unwrap().to_owned(),
             visitor,
             client_id,
         }
@@ -73,13 +92,18 @@ impl Owner {
             "import_id" => self.import_id.clone(),
             "token" => self.reset_token.clone(),
             "email_token" => self.email_token.clone(),
+            "user_id" => self.colleague_id.clone(),
+            "invitation_id" => self.invitation_id.clone(),
+            "invitation_token" => self.invitation_token.clone(),
             other => panic!("the tests of all routes have no value for {{{other}}}"),
         }
     }
 
     /// Whether the text contains an id that belongs to this client.
     fn is_named_in(&self, text: &str) -> bool {
-        [&self.public_key, &self.session_id, &self.import_id].iter().any(|id| text.contains(id.as_str()))
+        let ids =
+            [&self.public_key, &self.session_id, &self.import_id, &self.colleague_id, &self.invitation_id];
+        ids.iter().any(|id| text.contains(id.as_str()))
     }
 }
 
@@ -176,7 +200,9 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
     let text = str::to_owned;
     let mut fields = match path {
         _ if matches!(form, FormKind::Empty | FormKind::UploadOfClient)
-            || ["/start", "/discard"].iter().any(|end| path.ends_with(end)) =>
+            || ["/start", "/discard", "/resend", "/withdraw", "/remove", "/leave"]
+                .iter()
+                .any(|end| path.ends_with(end)) =>
         {
             Vec::new()
         }
@@ -191,6 +217,11 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
         "/password/reset/{token}" => vec![("newPassword", text("another long password"))],
         "/account" => vec![("name", text("Ada")), ("email", owner.email.clone())],
         "/account/sign-ins/end" => vec![("signIn", "0".repeat(64))],
+        "/clients/active" => vec![("clientId", owner.client_id.clone()), ("next", text("/sessions"))],
+        "/clients/new" | "/settings/client" => vec![("company", text("Engines"))],
+        "/invitations/{invitation_token}" => vec![("name", text("Bea")), ("password", text(PASSWORD))],
+        "/settings/members" => vec![("email", text("new@example.org")), ("role", text("member"))],
+        "/settings/members/{user_id}/role" => vec![("role", text("member"))],
         "/questions" => vec![
             ("name", text("Ada")),
             ("email", owner.email.clone()),
@@ -212,14 +243,18 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
     fields
 }
 
-/// The user's browser, a new one for a route that logs a user in or out, or that of another user for the one that deletes
-/// the account.
+/// The user's browser; a new one for a route that logs a user in or out or changes the active client; that of a visitor
+/// for an invitation, and that of another user for the route that deletes the account.
 async fn browser_for(route: &PageRoute, app: &TestApp, owner: &Owner) -> Visitor {
     static LEAVERS: AtomicU32 = AtomicU32::new(0);
     if route.path == "/account/delete" {
         return app.sign_up(&format!("leaver{}", LEAVERS.fetch_add(1, Ordering::Relaxed))).await;
     }
-    if route.access == PageAccess::SignedOut || route.path == "/logout" {
+    if route.path.starts_with("/invitations/") {
+        return app.visitor();
+    }
+    let changes_sign_in = route.path == "/logout" || route.path.starts_with("/clients/");
+    if route.access == PageAccess::SignedOut || changes_sign_in {
         return app.log_in(owner.email.trim_end_matches("@example.org")).await;
     }
     owner.visitor.clone()
@@ -311,7 +346,9 @@ async fn a_visitor_who_is_not_logged_in_is_sent_to_log_in() {
         let request = PageRequest::new(route, &ada);
         let reply = request.send(&app.visitor()).await;
         match route.access {
-            PageAccess::Member | PageAccess::Admin => reply.assert_sent_to("/login"),
+            PageAccess::Member | PageAccess::Permitted(_) | PageAccess::SignedIn => {
+                reply.assert_sent_to("/login");
+            }
             PageAccess::Public | PageAccess::SignedOut => {
                 assert_ne!(reply.header("location"), "/login", "{}", request.text());
                 assert!(!ada.is_named_in(&reply.body), "{}", request.text());
@@ -326,7 +363,7 @@ async fn a_signed_in_visitor_is_sent_on_from_pages_for_others() {
     let app = TestApp::start().await;
     let ada = Owner::new(&app, "ada").await;
     for route in PAGE_ROUTES.iter().filter(|route| route.method == PageMethod::Get) {
-        let reply = PageRequest::new(route, &ada).send(&ada.visitor).await;
+        let reply = PageRequest::new(route, &ada).send(&browser_for(route, &app, &ada).await).await;
         match route.access {
             PageAccess::SignedOut => reply.assert_sent_to("/settings/api-keys"),
             _ => assert!(reply.status.as_u16() < 400, "{}: {}", route.path, reply.status),
@@ -374,17 +411,85 @@ async fn forms_from_another_site_are_refused() {
     assert_eq!(reply.status, 200, "an old browser sends the Origin alone");
 }
 
+/// Every route in every role, with an object of the own client.
 #[actix_web::test]
-async fn members_do_nothing_that_is_for_admins() {
+async fn a_role_does_only_what_the_table_of_permissions_grants() {
+    for role in [Role::Owner, Role::Admin, Role::Member] {
+        let app = TestApp::start().await;
+        let ada = Owner::new(&app, "ada").await;
+        // Before each route, because one of them is to leave the client.
+        let join = format!(
+            "insert into memberships (client_id, user_id, role) \
+             select '{}', user_id, '{role}' from users where name = 'ada' \
+             on conflict (client_id, user_id) do update set role = excluded.role",
+            ada.client_id
+        );
+        let activate = format!(
+            "update sign_ins set client_id = '{}' \
+             where user_id = (select user_id from users where name = 'ada')",
+            ada.client_id
+        );
+        for route in &PAGE_ROUTES {
+            app.db.execute(&join);
+            app.db.execute(&activate);
+            let request = PageRequest::new(route, &ada);
+            let reply = request.send(&browser_for(route, &app, &ada).await).await;
+            let is_granted = route.access.permission().is_none_or(|it| it.is_granted_to(role));
+            assert_eq!(reply.status != 403, is_granted, "{role}: {} {}", request.text(), reply.status);
+            if let Some(permission) = route.access.permission().filter(|_| !is_granted) {
+                assert!(reply.body.contains(permission.refusal()), "{role}: {}", request.text());
+            }
+        }
+    }
+}
+
+/// `ManageOwners` is checked by the forms of `ManageMembers`; `clients::members` tests it.
+#[test]
+fn every_permission_is_needed_by_a_route() {
+    for row in PERMISSIONS {
+        let is_needed = PAGE_ROUTES.iter().any(|route| route.access.permission() == Some(row.permission));
+        assert_eq!(is_needed, row.permission != uptok::accounts::Permission::ManageOwners, "{row:?}");
+    }
+}
+
+/// Every route with an object or a form of a client of the user that is not the active one.
+#[actix_web::test]
+async fn what_another_client_of_the_user_owns_offers_to_switch() {
     let app = TestApp::start().await;
     let ada = Owner::new(&app, "ada").await;
-    app.db.execute("update memberships set role = 'member'");
+    ada.visitor.post("/clients/new", &[("company", "Second")]).await.assert_sent_to("/settings/api-keys");
+    let before = dump_state(&app);
+    for route in &PAGE_ROUTES {
+        let request = PageRequest::new(route, &ada);
+        let is_form = matches!(route.method, PageMethod::Post(FormKind::OfClient | FormKind::UploadOfClient));
+        if !is_form && !ada.is_named_in(&request.text()) {
+            continue;
+        }
+        let reply = request.send(&ada.visitor).await;
+        assert_eq!(reply.status, 409, "{} {}", request.text(), reply.body);
+        let button = &reply.html().texts("main button")[0];
+        assert!(button.starts_with("Switch"), "{}: {button}", request.text());
+    }
+    assert_eq!(dump_state(&app), before);
+}
+
+/// Every route for a user who is signed in, but not a member of any client.
+#[actix_web::test]
+async fn a_user_without_a_client_is_sent_to_the_page_for_them() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    app.db.execute("delete from memberships");
+    app.db.execute("update sign_ins set client_id = null");
     for route in &PAGE_ROUTES {
         let request = PageRequest::new(route, &ada);
         let reply = request.send(&browser_for(route, &app, &ada).await).await;
-        let is_refused = reply.status == 403;
-        assert_eq!(is_refused, route.access == PageAccess::Admin, "{} {}", request.text(), reply.status);
-        assert!(!is_refused || reply.body.contains("Only owners and admins"), "{}", request.text());
+        match route.access.permission() {
+            Some(_) => reply.assert_sent_to("/clients/new"),
+            None => assert!(reply.status.as_u16() < 500, "{} {}", request.text(), reply.status),
+        }
+        assert!(!ada.is_named_in(&reply.body), "{}", request.text());
+        // The route may have created a client.
+        app.db.execute("delete from memberships");
     }
 }
 
@@ -422,7 +527,17 @@ async fn a_form_of_another_client_is_refused() {
 
 /// What all forms of the pages can change, as one text.
 fn dump_state(app: &TestApp) -> String {
-    let tables = ["users", "api_keys", "sessions", "imports", "import_chunks", "questions"];
+    let tables = [
+        "users",
+        "clients",
+        "memberships",
+        "invitations",
+        "api_keys",
+        "sessions",
+        "imports",
+        "import_chunks",
+        "questions",
+    ];
     let digests = tables.map(|table| {
         let rows = format!(
             "select md5(coalesce(string_agg(t::text, ',' order by t::text), '')) as answer from {table} t"
@@ -437,23 +552,24 @@ fn only_these_forms_name_no_client() {
     let is_without = |route: &PageRoute| matches!(route.method, PageMethod::Post(form) if !matches!(form, FormKind::OfClient | FormKind::UploadOfClient));
     let paths: Vec<_> =
         PAGE_ROUTES.iter().filter(|route| is_without(route)).map(|route| route.path).collect();
-    assert_eq!(
-        paths,
-        [
-            "/theme",
-            "/register",
-            "/login",
-            "/logout",
-            "/password/forgot",
-            "/password/reset/{token}",
-            "/account",
-            "/account/delete",
-            "/account/sign-ins/end",
-            "/account/sign-ins/end-others",
-            "/email/confirm/{email_token}",
-            "/questions"
-        ]
-    );
+    let expected = [
+        "/theme",
+        "/register",
+        "/login",
+        "/logout",
+        "/password/forgot",
+        "/password/reset/{token}",
+        "/account",
+        "/account/delete",
+        "/account/sign-ins/end",
+        "/account/sign-ins/end-others",
+        "/email/confirm/{email_token}",
+        "/clients/active",
+        "/clients/new",
+        "/invitations/{invitation_token}",
+        "/questions",
+    ];
+    assert_eq!(paths, expected);
 }
 
 #[actix_web::test]

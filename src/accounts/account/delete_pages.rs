@@ -12,7 +12,7 @@ use super::{
 use crate::{
     accounts::{
         pages::AccountServices,
-        sign_in::extractor::{MaybeSignedIn, SignedIn},
+        sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     db::Db,
     error::AppError,
@@ -37,7 +37,7 @@ struct DeletePage {
 }
 
 pub(crate) async fn show(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required(TITLE, NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
     let mut page = DeletePage::new(layout, &signed_in);
     let user_id = signed_in.user_id;
     page.only_owner_of = db.run(move |connection| deletion::find_only_owned(connection, user_id)).await?;
@@ -51,7 +51,7 @@ pub(crate) async fn delete(
     fields: FormFields<FORM_LIMIT>,
     services: AccountServices,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required(TITLE, NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
     let mut page = DeletePage::new(layout, &signed_in);
     if page.needs_password {
         let account = load(&signed_in, &services.db).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn delete(
 }
 
 impl DeletePage {
-    fn new(layout: PageLayout, signed_in: &SignedIn) -> Self {
+    fn new(layout: PageLayout, signed_in: &SignedInUser) -> Self {
         Self {
             layout,
             form: FormState::default(),

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     accounts::{
         pages::AccountServices,
-        sign_in::extractor::{MaybeSignedIn, SignedIn, flash},
+        sign_in::extractor::{MaybeSignedIn, SignedInUser, flash},
     },
     db::Db,
     error::AppError,
@@ -45,7 +45,7 @@ pub(crate) async fn show(
     db: Data<Db>,
     outbox: Data<Outbox>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required(TITLE, NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
     let account = load(&signed_in, &db).await?;
     let form = AccountForm::new(&account).state;
     AccountPage::new(layout, form, &signed_in, &outbox).respond(StatusCode::OK)
@@ -58,7 +58,7 @@ pub(crate) async fn change(
     fields: FormFields<FORM_LIMIT>,
     services: AccountServices,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required(TITLE, NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
     let account = load(&signed_in, &services.db).await?;
     let mut form = AccountForm::parse(&fields, &account);
     if form.password.is_some() || form.email.is_some() && !signed_in.is_recent() {
@@ -101,7 +101,7 @@ pub(crate) async fn change(
     }
 }
 
-pub(super) fn account_owner(signed_in: &SignedIn) -> AccountOwner {
+pub(super) fn account_owner(signed_in: &SignedInUser) -> AccountOwner {
     AccountOwner {
         user_id: signed_in.user_id,
         id_hash: signed_in.id_hash().to_vec(),
@@ -109,7 +109,7 @@ pub(super) fn account_owner(signed_in: &SignedIn) -> AccountOwner {
     }
 }
 
-pub(super) async fn load(signed_in: &SignedIn, db: &Db) -> Result<Account, AppError> {
+pub(super) async fn load(signed_in: &SignedInUser, db: &Db) -> Result<Account, AppError> {
     let user_id = signed_in.user_id;
     db.run(move |connection| service::load(connection, user_id)).await
 }
@@ -150,7 +150,7 @@ fn describe_change(change: &AccountChange) -> String {
 }
 
 impl AccountPage {
-    fn new(layout: PageLayout, form: FormState, signed_in: &SignedIn, outbox: &Outbox) -> Self {
+    fn new(layout: PageLayout, form: FormState, signed_in: &SignedInUser, outbox: &Outbox) -> Self {
         let has_mail = outbox.is_on();
         Self { layout, form, has_mail, needs_password: !signed_in.is_recent(), confirm_link: None }
     }

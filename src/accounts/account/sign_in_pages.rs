@@ -9,7 +9,7 @@ use crate::{
     accounts::{
         device_name::describe_device,
         sign_in::{
-            extractor::{MaybeSignedIn, SignedIn, flash},
+            extractor::{MaybeSignedIn, SignedInUser, flash},
             own_list::{self, SignInListing},
             table::SIGN_INS,
         },
@@ -59,7 +59,7 @@ impl SignInView {
 }
 
 pub(crate) async fn index(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Sign-ins", NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user("Sign-ins", NavSection::None)?;
     let user_id = signed_in.user_id;
     let listings = db.run(move |connection| own_list::list(connection, user_id)).await?;
     let this = signed_in.id_hash();
@@ -68,7 +68,7 @@ pub(crate) async fn index(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpRe
 }
 
 pub(crate) async fn end(
-    signed_in: SignedIn,
+    signed_in: SignedInUser,
     session: Session,
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
@@ -85,7 +85,7 @@ pub(crate) async fn end(
 }
 
 pub(crate) async fn end_others(
-    signed_in: SignedIn,
+    signed_in: SignedInUser,
     session: Session,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {

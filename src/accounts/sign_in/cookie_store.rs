@@ -10,12 +10,13 @@ use actix_web::cookie::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    extractor::{FLASH, LOST_FORM, ORIGIN, SIGNED_IN, SignInOrigin, SignInRow},
-    table::{self, NewSignIn},
+    extractor::{FLASH, LOST_FORM, ORIGIN, SIGNED_IN, SWITCH_TO, SignInOrigin, SignInRow},
+    table::{self, ClientSwitch, NewSignIn},
 };
 use crate::{
     audit::{Actor, AuditContext, ChainKey},
     db::Db,
+    ids::ClientId,
     mail::Outbox,
     random,
 };
@@ -55,6 +56,28 @@ fn read_flash(state: &SignInState) -> Option<String> {
     state.get(FLASH).and_then(|json| serde_json::from_str(json).ok())
 }
 
+fn read_origin(state: &SignInState) -> SignInOrigin {
+    state.get(ORIGIN).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+/// The user of a sign-in and the context of its audit records.
+fn read_user(state: &SignInState, chain_key: &ChainKey) -> anyhow::Result<(SignInRow, AuditContext)> {
+    let json = state.get(SIGNED_IN).ok_or_else(|| anyhow::anyhow!("only a sign-in is stored"))?;
+    let row: SignInRow = serde_json::from_str(json)?;
+    let origin = read_origin(state);
+    let actor = Actor::User(row.user_id);
+    let context = AuditContext::new(chain_key, actor).from_place(origin.address, origin.request_id);
+    Ok((row, context))
+}
+
+/// The change of the active client, if the request asked for one.
+fn read_switch(state: &SignInState, chain_key: &ChainKey) -> anyhow::Result<Option<ClientSwitch>> {
+    let Some(json) = state.get(SWITCH_TO) else { return Ok(None) };
+    let client: ClientId = serde_json::from_str(json)?;
+    let (row, context) = read_user(state, chain_key)?;
+    Ok(Some(ClientSwitch { user_id: row.user_id, client, context }))
+}
+
 fn session_state(row: &SignInRow, flash: Option<String>) -> Result<SignInState, serde_json::Error> {
     let mut state = SignInState::from([(SIGNED_IN.to_owned(), serde_json::to_string(row)?)]);
     if let Some(flash) = flash {
@@ -75,16 +98,8 @@ impl SessionStore for SignInStore {
     }
 
     async fn save(&self, state: SignInState, _ttl: &Duration) -> Result<SessionKey, SaveError> {
-        let row: SignInRow = state
-            .get(SIGNED_IN)
-            .ok_or_else(|| SaveError::Other(anyhow::anyhow!("only a sign-in is stored")))
-            .and_then(|json| {
-                serde_json::from_str(json).map_err(|error| SaveError::Serialization(error.into()))
-            })?;
-        let origin = state.get(ORIGIN).and_then(|json| serde_json::from_str::<SignInOrigin>(json).ok());
-        let origin = origin.unwrap_or_default();
-        let actor = Actor::User(row.user_id);
-        let context = AuditContext::new(&self.chain_key, actor).from_place(origin.address, origin.request_id);
+        let (row, context) = read_user(&state, &self.chain_key).map_err(SaveError::Other)?;
+        let origin = read_origin(&state);
         let flash = read_flash(&state);
         let lost_form = state.get(LOST_FORM).cloned();
         let outbox = self.outbox.clone();
@@ -93,14 +108,8 @@ impl SessionStore for SignInStore {
         let id_hash = hash_id(&key);
         self.db
             .run(move |connection| {
-                let new = NewSignIn {
-                    id_hash,
-                    user_id: row.user_id,
-                    client: row.client(),
-                    origin,
-                    flash,
-                    lost_form,
-                };
+                let client = row.active.map(|active| active.client_id);
+                let new = NewSignIn { id_hash, user_id: row.user_id, client, origin, flash, lost_form };
                 table::create(connection, &context, &outbox, &new)
             })
             .await
@@ -116,8 +125,9 @@ impl SessionStore for SignInStore {
     ) -> Result<SessionKey, UpdateError> {
         let id_hash = hash_id(&key);
         let flash = read_flash(&state);
+        let switch = read_switch(&state, &self.chain_key).map_err(UpdateError::Other)?;
         self.db
-            .run(move |connection| table::set_flash(connection, &id_hash, flash.as_deref()))
+            .run(move |connection| table::update(connection, &id_hash, flash.as_deref(), switch.as_ref()))
             .await
             .map_err(|error| UpdateError::Other(error.into()))?;
         Ok(key)

@@ -4,4 +4,5 @@ pub(super) mod cookie_store;
 pub(super) mod extractor;
 pub(super) mod form_client;
 pub(super) mod own_list;
+pub(super) mod route_permission;
 pub(super) mod table;

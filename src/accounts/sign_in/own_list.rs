@@ -54,11 +54,12 @@ pub(crate) fn end_one(
         let of_user = sign_ins::user_id.eq(user_id).and(sign_ins::id_hash.eq(id_hash));
         let ended = diesel::delete(sign_ins::table.filter(of_user))
             .returning(sign_ins::client_id)
-            .get_result::<ClientId>(connection)
+            .get_result::<Option<ClientId>>(connection)
             .optional()?;
-        let Some(client) = ended else { return Ok(false) };
-        audit::record(connection, &client, context, &ended_event(user_id))?;
-        Ok(true)
+        if let Some(Some(client)) = &ended {
+            audit::record(connection, client, context, &ended_event(user_id))?;
+        }
+        Ok(ended.is_some())
     })
 }
 
@@ -72,20 +73,21 @@ pub(crate) fn end_others(
     connection.transaction(|connection| {
         let mut clients = delete_others(connection, user_id, kept)?;
         // The order that `audit::record` needs.
-        clients.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        for client in &clients {
+        clients.sort_by(|a, b| a.as_ref().map(ClientId::as_str).cmp(&b.as_ref().map(ClientId::as_str)));
+        for client in clients.iter().flatten() {
             audit::record(connection, client, context, &ended_event(user_id))?;
         }
         Ok(clients.len())
     })
 }
 
-/// Deletes all sign-ins of a user, except `kept`, without recording it. Returns the active client of each.
+/// Deletes all sign-ins of a user, except `kept`, without recording it. Returns the active client of
+/// each, if it had one.
 pub(crate) fn delete_others(
     connection: &mut PgConnection,
     user_id: Uuid,
     kept: &[u8],
-) -> QueryResult<Vec<ClientId>> {
+) -> QueryResult<Vec<Option<ClientId>>> {
     let others = sign_ins::user_id.eq(user_id).and(sign_ins::id_hash.ne(kept));
     diesel::delete(sign_ins::table.filter(others)).returning(sign_ins::client_id).get_results(connection)
 }

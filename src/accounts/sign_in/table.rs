@@ -1,14 +1,14 @@
 //! The table `sign_ins`.
 
 use diesel::{
-    dsl::{IntervalDsl as _, now},
+    dsl::{IntervalDsl as _, exists, now},
     prelude::*,
     sql_types::{Nullable, Text},
 };
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::extractor::{SignInOrigin, SignInRow};
+use super::extractor::{ClientMembership, SignInOrigin, SignInRow};
 use crate::{
     accounts::{
         device_name::describe_device,
@@ -31,16 +31,25 @@ const SIGN_IN_DAYS: i32 = 7;
 const RECENT_HOURS: i32 = 1;
 /// The page with all sign-ins of a user.
 pub(crate) const SIGN_INS: &str = "/account/sign-ins";
+/// Maximum number of clients of a user that a page offers.
+const CLIENTS_MAX: i64 = 200;
 
 pub(crate) struct NewSignIn {
     pub(crate) id_hash: Vec<u8>,
     pub(crate) user_id: Uuid,
-    /// The active client.
-    pub(crate) client: ClientId,
+    /// The active client. `None` if the user is not a member of any client.
+    pub(crate) client: Option<ClientId>,
     pub(crate) origin: SignInOrigin,
     pub(crate) flash: Option<String>,
     /// As JSON.
     pub(crate) lost_form: Option<String>,
+}
+
+/// A change of the active client of a sign-in.
+pub(crate) struct ClientSwitch {
+    pub(crate) user_id: Uuid,
+    pub(crate) client: ClientId,
+    pub(crate) context: AuditContext,
 }
 
 /// Stores a sign-in that ends after [`SIGN_IN_DAYS`], and deletes all that have ended.
@@ -67,12 +76,9 @@ pub(crate) fn create(
         if new.origin.is_new_device {
             report_new_device(connection, outbox, new)?;
         }
-        audit::record(
-            connection,
-            &new.client,
-            context,
-            &AuditEvent::new(EventKind::SignInSucceeded).on(&new.user_id),
-        )
+        let Some(client) = &new.client else { return Ok(()) };
+        let event = AuditEvent::new(EventKind::SignInSucceeded).on(&new.user_id);
+        audit::record(connection, client, context, &event)
     })
 }
 
@@ -84,60 +90,117 @@ fn report_new_device(connection: &mut PgConnection, outbox: &Outbox, new: &NewSi
     outbox.enqueue(connection, &messages::new_device(&email, &sign_in, outbox.link(SIGN_INS)))
 }
 
+/// A sign-in with one of the clients of its user.
+#[derive(Queryable)]
+struct SignInWithClient {
+    user_id: Uuid,
+    name: String,
+    email: String,
+    /// The client that was active last.
+    active_id: Option<ClientId>,
+    flash: Option<String>,
+    is_stale: bool,
+    is_recent: bool,
+    client_id: Option<ClientId>,
+    client_name: Option<String>,
+    role: Option<Role>,
+}
+
 /// The sign-in and its message for the next page. Returns `None` if it has ended, was idle for [`IDLE_HOURS`], or the
 /// user is disabled or no longer a member of the active client.
 pub(crate) fn find(
     connection: &mut PgConnection,
     id_hash: &[u8],
 ) -> QueryResult<Option<(SignInRow, Option<String>)>> {
-    type Row = (Uuid, String, String, ClientId, String, Role, Option<String>, bool, bool);
-    let row: Option<Row> = sign_ins::table
+    let rows = load_with_clients(connection, id_hash)?;
+    let is_stale = rows.first().is_some_and(|row| row.is_stale);
+    let Some(found) = choose_active_client(id_hash, rows) else { return Ok(None) };
+    if is_stale {
+        touch(connection, id_hash)?;
+    }
+    Ok(Some(found))
+}
+
+/// One row for each client of the user, the active one first, then by name; one without a client if there is none.
+fn load_with_clients(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<Vec<SignInWithClient>> {
+    let is_active = memberships::client_id.nullable().eq(sign_ins::client_id);
+    sign_ins::table
         .inner_join(users::table)
-        .inner_join(clients::table.on(clients::client_id.eq(sign_ins::client_id)))
-        .inner_join(memberships::table.on(
-            memberships::client_id.eq(sign_ins::client_id).and(memberships::user_id.eq(sign_ins::user_id)),
-        ))
+        .left_join(memberships::table.on(memberships::user_id.eq(sign_ins::user_id)))
+        .left_join(clients::table.on(clients::client_id.eq(memberships::client_id)))
         .filter(sign_ins::id_hash.eq(id_hash))
         .filter(sign_ins::ends_at.gt(now))
         .filter(sign_ins::last_seen_at.gt(database_now() - IDLE_HOURS.hours()))
         .filter(users::disabled_at.is_null())
+        .order((is_active.desc().nulls_last(), clients::name.nullable(), clients::client_id.nullable()))
+        .limit(CLIENTS_MAX)
         .select((
             users::user_id,
             users::name,
             users::email,
-            clients::client_id,
-            clients::name,
-            memberships::role,
+            sign_ins::client_id,
             sign_ins::flash,
             sign_ins::last_seen_at.lt(database_now() - 1.minute()),
             sign_ins::created_at.gt(database_now() - RECENT_HOURS.hours()),
+            clients::client_id.nullable(),
+            clients::name.nullable(),
+            memberships::role.nullable(),
         ))
-        .first(connection)
-        .optional()?;
-    let Some((user_id, name, email, client_id, client_name, role, flash, is_stale, is_recent)) = row else {
-        return Ok(None);
-    };
-    if is_stale {
-        touch(connection, id_hash)?;
+        .load(connection)
+}
+
+/// The user with the active client and the others. Someone who had no client at login gets the first one that there is
+/// by now. Returns `None` if the user is no longer a member of the active client.
+fn choose_active_client(id_hash: &[u8], rows: Vec<SignInWithClient>) -> Option<(SignInRow, Option<String>)> {
+    let first = rows.first()?;
+    let flash = first.flash.clone();
+    let has_lost_client = first.active_id.is_some() && first.client_id != first.active_id;
+    if has_lost_client {
+        return None;
     }
-    let id_hash = id_hash.to_vec();
-    Ok(Some((SignInRow { user_id, name, email, client_id, client_name, role, id_hash, is_recent }, flash)))
+    let (user_id, name, email) = (first.user_id, first.name.clone(), first.email.clone());
+    let is_recent = first.is_recent;
+    let mut clients = rows.into_iter().filter_map(|row| {
+        Some(ClientMembership { client_id: row.client_id?, name: row.client_name?, role: row.role? })
+    });
+    let active = clients.next();
+    let (others, id_hash) = (clients.collect(), id_hash.to_vec());
+    Some((SignInRow { user_id, name, email, active, others, id_hash, is_recent }, flash))
 }
 
 fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {
     diesel::update(sign_ins::table.find(id_hash)).set(sign_ins::last_seen_at.eq(now)).execute(connection)
 }
 
-/// Stores or removes the message for the next page. Does nothing if the sign-in has ended.
-pub(crate) fn set_flash(
+/// Stores or removes the message for the next page, and switches the active client. Does nothing if the sign-in has
+/// ended.
+pub(crate) fn update(
     connection: &mut PgConnection,
     id_hash: &[u8],
     flash: Option<&str>,
+    switch: Option<&ClientSwitch>,
 ) -> QueryResult<()> {
-    diesel::update(sign_ins::table.find(id_hash))
-        .set(sign_ins::flash.eq(flash.into_sql::<Nullable<Text>>()))
-        .execute(connection)
-        .map(|_rows| ())
+    connection.transaction(|connection| {
+        diesel::update(sign_ins::table.find(id_hash))
+            .set(sign_ins::flash.eq(flash.into_sql::<Nullable<Text>>()))
+            .execute(connection)?;
+        switch.map_or(Ok(()), |switch| switch_client(connection, id_hash, switch))
+    })
+}
+
+/// Does nothing if the client is active already, or the user is not a member of it.
+fn switch_client(connection: &mut PgConnection, id_hash: &[u8], switch: &ClientSwitch) -> QueryResult<()> {
+    let membership = memberships::table.find((&switch.client, switch.user_id)).select(memberships::user_id);
+    let sign_in = sign_ins::table
+        .find(id_hash)
+        .filter(sign_ins::client_id.is_distinct_from(&switch.client))
+        .filter(exists(membership));
+    let switched = diesel::update(sign_in).set(sign_ins::client_id.eq(&switch.client)).execute(connection)?;
+    if switched == 0 {
+        return Ok(());
+    }
+    let event = AuditEvent::new(EventKind::SignInSwitched).on(&switch.user_id);
+    audit::record(connection, &switch.client, &switch.context, &event)
 }
 
 /// Ends a sign-in. The audit record has no address, because actix-session does not pass the request on.
@@ -145,9 +208,9 @@ pub(crate) fn delete(connection: &mut PgConnection, chain_key: &ChainKey, id_has
     connection.transaction(|connection| {
         let ended = diesel::delete(sign_ins::table.find(id_hash))
             .returning((sign_ins::user_id, sign_ins::client_id))
-            .get_result::<(Uuid, ClientId)>(connection)
+            .get_result::<(Uuid, Option<ClientId>)>(connection)
             .optional()?;
-        let Some((user_id, client)) = ended else { return Ok(()) };
+        let Some((user_id, Some(client))) = ended else { return Ok(()) };
         let context = AuditContext::new(chain_key, Actor::User(user_id));
         let event = AuditEvent::new(EventKind::SignInEnded).on(&user_id);
         audit::record(connection, &client, &context, &event)

@@ -6,7 +6,7 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::{
-    list::{ADMINS_ONLY, FORM_LIMIT, INDEX, key_actor},
+    list::{FORM_LIMIT, INDEX, key_actor},
     row::KeyView,
 };
 use crate::{
@@ -54,7 +54,6 @@ pub(crate) async fn confirm_delete(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Delete API keys", NavSection::ApiKeys)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let pairs = form_urlencoded::parse(request.query_string().as_bytes());
     let selected: Vec<String> =
         pairs.filter(|(name, _)| name == "key").map(|(_, value)| value.into_owned()).collect();
@@ -91,7 +90,6 @@ pub(crate) async fn delete(
     fields: FormFields<FORM_LIMIT>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    signed_in.require_admin(ADMINS_ONLY)?;
     let keys = parse_public_keys(fields.text("keys").split_whitespace())?;
     let actor = key_actor(&signed_in);
     let deleted = db.run(move |connection| service::delete_all(connection, &actor, &keys)).await?;

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{form::KeyForm, row::KeyView};
 use crate::{
-    accounts::{MaybeSignedIn, SignedIn},
+    accounts::{MaybeSignedIn, Permission, SignedIn},
     api_keys::{
         auth::key_authenticator::KeyAuthenticator,
         client_key::ClientKey,
@@ -31,8 +31,6 @@ use crate::{
 pub(crate) const INDEX: &str = "/settings/api-keys";
 /// Maximum size of a form about keys, in bytes.
 pub(crate) const FORM_LIMIT: usize = 16 * 1024;
-pub(crate) const ADMINS_ONLY: &str =
-    "Only owners and admins can create, change, replace and delete API keys.";
 const ALREADY_SENT: &str = "This form has already created a key, which is not shown again. If you have not copied it, replace \
      it: you get a new key with the same name.";
 
@@ -129,7 +127,7 @@ async fn show_list(
         client_id: signed_in.client().to_string(),
         form: outcome.form,
         form_nonce: generate_form_nonce(),
-        may_manage: signed_in.is_admin(),
+        may_manage: signed_in.may(Permission::ManageKeys),
         message,
         has_new_key: new_key.is_some(),
         query: outcome.query,
@@ -166,7 +164,6 @@ pub(crate) async fn create(
     authenticator: Data<KeyAuthenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let mut form = KeyForm::from_fields(&fields);
     let Some(request) = form.parse() else { return show_refused_form(visitor, &db, form).await };
     let actor = key_actor(&signed_in);

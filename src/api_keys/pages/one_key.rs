@@ -11,13 +11,13 @@ use askama::Template;
 use super::{
     form::KeyForm,
     list::{
-        ADMINS_ONLY, FORM_LIMIT, INDEX, KeyToShow, generate_form_nonce, key_actor, run_change, show_new_key,
+        FORM_LIMIT, INDEX, KeyToShow, generate_form_nonce, key_actor, run_change, show_new_key,
         show_repeat_or_fail,
     },
     row::{KeyView, draw_sparkline},
 };
 use crate::{
-    accounts::{MaybeSignedIn, SignedIn, flash},
+    accounts::{MaybeSignedIn, Permission, SignedIn, flash},
     api_keys::{
         auth::key_authenticator::KeyAuthenticator,
         key::{ApiKey, KeyDeletion, KeyStatus},
@@ -77,7 +77,7 @@ pub(crate) async fn show(
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
     let found = find_key(&signed_in, &public_key, &db).await?;
     let form = KeyForm::from_key(&found.key);
-    respond(StatusCode::OK, &OneKeyPage::new(layout, found, form, signed_in.is_admin()))
+    respond(StatusCode::OK, &OneKeyPage::new(layout, found, form, signed_in.may(Permission::ManageKeys)))
 }
 
 pub(crate) async fn change(
@@ -88,7 +88,6 @@ pub(crate) async fn change(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("API key", NavSection::ApiKeys)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let before = find_key(&signed_in, &public_key, &db).await?;
     let key = parse_public_key(&public_key)?;
     let mut form = KeyForm::from_changes(&fields, &before.key);
@@ -109,7 +108,6 @@ pub(crate) async fn confirm_delete(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Delete API key", NavSection::ApiKeys)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let key = find_key(&signed_in, &public_key, &db).await?.row;
     respond(StatusCode::OK, &DeleteKeyPage { layout, key })
 }
@@ -120,7 +118,6 @@ pub(crate) async fn delete(
     public_key: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    signed_in.require_admin(ADMINS_ONLY)?;
     let key = parse_public_key(&public_key)?;
     let actor = key_actor(&signed_in);
     let deleted = db.run(move |connection| service::delete(connection, &actor, &key)).await?;
@@ -144,7 +141,6 @@ pub(crate) async fn confirm_replacement(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Replace API key", NavSection::ApiKeys)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let key = find_key(&signed_in, &public_key, &db).await?.row;
     if let Some(by) = &key.replaced_by {
         flash(&session, Message::warning(format!("This key has already been replaced by {by}.")))?;
@@ -170,7 +166,6 @@ pub(crate) async fn replace(
     authenticator: Data<KeyAuthenticator>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let old = parse_public_key(&public_key)?;
     let grace: GracePeriod =
         fields.text("graceSeconds").parse().map_err(|error: crate::api_keys::GracePeriodError| {

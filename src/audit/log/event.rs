@@ -23,7 +23,17 @@ pub enum EventKind {
     SignInFailed,
     /// A user logged out, or ended a sign-in.
     SignInEnded,
-    /// A user became a member of the client.
+    /// A signed-in user made this client the active one.
+    SignInSwitched,
+    /// The name of the client was changed.
+    ClientChanged,
+    /// Someone was invited. The target is the invitation.
+    InvitationCreated,
+    /// An invitation got a new link, which replaces the previous one.
+    InvitationResent,
+    /// An invitation was withdrawn.
+    InvitationWithdrawn,
+    /// A user became a member of the client. The related object is the invitation, if there was one.
     MemberAdded,
     /// A member's role, name, email or password was changed, or the user was enabled or disabled.
     MemberChanged,
@@ -39,7 +49,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, in the order of the form.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::KeyCreated,
         Self::KeyReplaced,
         Self::KeyChanged,
@@ -49,6 +59,11 @@ impl EventKind {
         Self::SignInSucceeded,
         Self::SignInFailed,
         Self::SignInEnded,
+        Self::SignInSwitched,
+        Self::ClientChanged,
+        Self::InvitationCreated,
+        Self::InvitationResent,
+        Self::InvitationWithdrawn,
         Self::MemberAdded,
         Self::MemberChanged,
         Self::MemberRemoved,
@@ -70,6 +85,11 @@ impl EventKind {
             Self::SignInSucceeded => "sign_in.succeeded",
             Self::SignInFailed => "sign_in.failed",
             Self::SignInEnded => "sign_in.ended",
+            Self::SignInSwitched => "sign_in.switched",
+            Self::ClientChanged => "client.changed",
+            Self::InvitationCreated => "invitation.created",
+            Self::InvitationResent => "invitation.resent",
+            Self::InvitationWithdrawn => "invitation.withdrawn",
             Self::MemberAdded => "member.added",
             Self::MemberChanged => "member.changed",
             Self::MemberRemoved => "member.removed",
@@ -96,6 +116,11 @@ impl EventKind {
             Self::SignInSucceeded => "Signed in",
             Self::SignInFailed => "Sign-in failed",
             Self::SignInEnded => "Signed out",
+            Self::SignInSwitched => "Switched client",
+            Self::ClientChanged => "Client changed",
+            Self::InvitationCreated => "Member invited",
+            Self::InvitationResent => "Invitation resent",
+            Self::InvitationWithdrawn => "Invitation withdrawn",
             Self::MemberAdded => "Member added",
             Self::MemberChanged => "Member changed",
             Self::MemberRemoved => "Member removed",

@@ -22,7 +22,7 @@ use super::{
     worker::ImportWorker,
 };
 use crate::{
-    accounts::{MaybeSignedIn, SignedIn},
+    accounts::{MaybeSignedIn, Permission, SignedIn},
     config::Settings,
     db::Db,
     error::AppError,
@@ -49,8 +49,6 @@ const REJECTED_SHOWN: usize = 100;
 const NAME_MAX: usize = 255;
 /// Allowance for the other fields and the part headers, in bytes.
 const FORM_BYTES: usize = 16 * 1024;
-
-const ADMINS_ONLY: &str = "Only owners and admins can import sessions.";
 
 #[derive(Template)]
 #[template(path = "sessions/import/index.html")]
@@ -146,7 +144,7 @@ async fn show_index(
     let page = ImportListPage {
         layout,
         client_id: signed_in.client().to_string(),
-        may_import: signed_in.is_admin(),
+        may_import: signed_in.may(Permission::ImportSessions),
         limit_mib: settings.import_mib,
         encoding: refusal.as_ref().map_or(FileEncoding::Utf8, |refusal| refusal.encoding),
         error: refusal.map(|refusal| refusal.message),
@@ -163,7 +161,6 @@ pub(crate) async fn create(
     worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let mut upload = MultipartFile::begin(upload, "file", settings.import_bytes() + FORM_BYTES).await?;
     let encoding = parse_encoding(upload.text("encoding"))?;
     let import = ImportId { client: signed_in.client(), id: Uuid::now_v7() };
@@ -271,7 +268,7 @@ async fn show_with(
         rejected,
         rejected_total,
         error,
-        may_import: signed_in.is_admin(),
+        may_import: signed_in.may(Permission::ImportSessions),
         import,
     };
     respond(status, &page)
@@ -306,7 +303,6 @@ pub(crate) async fn map_columns(
     worker: Data<ImportWorker>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    signed_in.require_admin(ADMINS_ONLY)?;
     let import = ImportId { client: signed_in.client(), id: *path };
     let viewed = import.clone();
     let details = db.run(move |connection| store::load_details(connection, &viewed)).await?;
@@ -366,7 +362,6 @@ async fn change_state(
     db: &Db,
     worker: &ImportWorker,
 ) -> Result<HttpResponse, AppError> {
-    signed_in.require_admin(ADMINS_ONLY)?;
     let import = ImportId { client: signed_in.client(), id: import_id };
     db.run(move |connection| store::change_state(connection, &import, change, None)).await?;
     worker.wake();

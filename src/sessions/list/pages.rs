@@ -23,7 +23,7 @@ use super::{
     summary::summary,
 };
 use crate::{
-    accounts::{MaybeSignedIn, SignedIn},
+    accounts::{MaybeSignedIn, Permission, SignedIn},
     config::Settings,
     db::Db,
     error::AppError,
@@ -128,7 +128,7 @@ pub(crate) async fn index(
         summary: summary(&query, &list),
         client_id: signed_in.client().to_string(),
         origin: settings.public_url.origin(),
-        may_erase: signed_in.is_admin(),
+        may_erase: signed_in.may(Permission::EraseShoppers),
         statuses: SessionStatus::NAMES,
         channels: Channel::NAMES,
         applied: query.applied_filters(list.shopper.as_ref()),
@@ -181,7 +181,8 @@ pub(crate) async fn show(
         heading: SessionHeading::new(&session),
         created: session.created_at.into(),
         erased: session.erased_at.map(DisplayTime::from),
-        may_erase: ShopperIdentifier::from_session(&session).is_some() && signed_in.is_admin(),
+        may_erase: ShopperIdentifier::from_session(&session).is_some()
+            && signed_in.may(Permission::EraseShoppers),
         sections: details::sections(&session),
         list: format!("/sessions{list_query}"),
         is_filtered: query.is_filtered(),

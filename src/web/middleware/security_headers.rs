@@ -73,6 +73,11 @@ fn add(headers: &mut HeaderMap, policies: &Policies, is_api: bool, is_https: boo
     if is_https {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
     }
+    if !headers.contains_key(header::REFERRER_POLICY) {
+        // `no-referrer` makes browsers send `Origin: null` with our own forms, so only pages with a secret in their
+        // address set it.
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

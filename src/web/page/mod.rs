@@ -38,10 +38,37 @@ pub enum NavSection {
     AuditLog,
     /// Settings → Usage.
     Usage,
+    /// Settings → Members.
+    Members,
+    /// Settings → Client.
+    Client,
     /// API Documentation.
     Documentation,
     /// None of them.
     None,
+}
+
+impl NavSection {
+    /// The page to show after switching to another client: this section, unless the role there may not permit it.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ApiKeys => "/settings/api-keys",
+            Self::Usage => "/settings/usage",
+            Self::Members => "/settings/members",
+            Self::Documentation => "/docs",
+            Self::Sessions | Self::AuditLog | Self::Client | Self::None => "/sessions",
+        }
+    }
+}
+
+/// A client that the user can switch to.
+#[derive(Clone, Debug)]
+pub struct ClientOption {
+    /// Its Client ID.
+    pub client_id: String,
+    /// Its name, with the Client ID if the user has several clients of this name.
+    pub label: String,
 }
 
 /// The signed-in user, as the layout shows it.
@@ -49,14 +76,20 @@ pub enum NavSection {
 pub struct LayoutUser {
     /// The user's name.
     pub name: String,
-    /// The user's e-mail.
+    /// The user's email.
     pub email: String,
-    /// The active client's name.
+    /// The active client's name; empty if the user is not a member of any client.
     pub client_name: String,
-    /// The active client's Client ID.
+    /// The active client's Client ID; empty if the user is not a member of any client.
     pub client_id: String,
     /// Whether to offer what owners and admins do.
     pub may_manage: bool,
+    /// Whether to offer the settings of the client.
+    pub may_manage_client: bool,
+    /// Whether to offer to create a client.
+    pub may_create_clients: bool,
+    /// The user's other clients, by name.
+    pub other_clients: Vec<ClientOption>,
 }
 
 /// What the layout around a page shows.
@@ -89,6 +122,18 @@ impl PageLayout {
     #[must_use]
     pub fn has_error(&self) -> bool {
         self.flash.as_ref().is_some_and(Message::is_error)
+    }
+
+    /// Whether a user with an active client is signed in.
+    #[must_use]
+    pub fn has_client(&self) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| !visitor.client_id.is_empty())
+    }
+
+    /// Whether to offer the settings of the client.
+    #[must_use]
+    pub fn may_manage_client(&self) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.may_manage_client)
     }
 
     /// Whether `section` is the current one, for `aria-current`.

@@ -43,6 +43,7 @@ async fn disabled_owner_does_not_count_as_an_owner() {
     let app = TestApp::start().await;
     let client = app.sign_up("ada").await.client_id().await;
     app.sign_up("eve").await;
+    app.db.execute("update memberships set role = 'member' where user_id = (select user_id from users where name = 'eve')");
     let role = |email, role| {
         run_user_command(&app, &["role", "--email", email, "--client", &client, "--role", role])
     };
@@ -219,6 +220,8 @@ async fn disabled_user_cannot_sign_in_until_enabled() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
     let set = |command| run_user_command(&app, &[command, "--email", "ada@example.org"]);
+    // The only owner of a client cannot be disabled.
+    app.db.execute("update memberships set role = 'admin'");
 
     assert!(set("disable").status.success() && set("disable").status.success());
     assert!(read_output(&run_user_command(&app, &["list"])).ends_with("\tdisabled\n"));

@@ -1,6 +1,8 @@
 //! Registration, login and logout, and when a sign-in ends.
 
+use diesel_migrations::MigrationHarness as _;
 use reqwest::Method;
+use uptok::db::{Db, migrations::MIGRATIONS};
 
 use crate::support::{TestApp, Visitor, test_app::PASSWORD};
 
@@ -10,6 +12,8 @@ mod lost_sign_in;
 mod members;
 mod password_reset;
 mod sign_ins;
+
+const LAST_MIGRATION: &str = "select max(version) as answer from __diesel_schema_migrations";
 
 async fn register(visitor: &Visitor, replacement: (&str, &str)) -> crate::support::Reply {
     let mut fields = vec![
@@ -244,4 +248,22 @@ async fn login_attempts_are_limited_per_address() {
     assert_eq!(fourth.status, 429);
     assert!((1..=60).contains(&fourth.header("retry-after").parse::<u32>().unwrap()));
     assert!(fourth.body.contains("Too many attempts"));
+}
+
+/// The migrations since the first release run on a database with users, memberships and sign-ins.
+#[actix_web::test]
+async fn upgrade_keeps_every_sign_in() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let client = ada.client_id().await;
+    while app.db.query_text(LAST_MIGRATION).as_str() > "20261126001" {
+        app.db.connect().revert_last_migration(MIGRATIONS).unwrap();
+    }
+    let has_invitations = "select (to_regclass('invitations') is not null)::text as answer";
+    assert_eq!(app.db.query_text(has_invitations), "false");
+
+    Db::migrate(&app.db.url).unwrap();
+
+    assert_eq!(ada.client_id().await, client);
+    assert_eq!(app.db.query_text(has_invitations), "true");
 }

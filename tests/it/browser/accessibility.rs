@@ -257,3 +257,65 @@ async fn audit_log_is_accessible() {
 
     inspection.assert_clean();
 }
+
+#[actix_web::test]
+async fn client_and_member_pages_are_accessible() {
+    let app = TestApp::start().await;
+    app.sign_up("bea").await;
+    let mut inspection = Inspection::new(&app).await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+    let first = inspection.browser.text(".foot-client code").await;
+    let key = inspection.browser.generate("Warehouse").await[..18].to_owned();
+
+    inspection.visit("/settings/client", "filled in").await;
+    inspection.visit("/settings/members", "alone").await;
+    inspection.browser.fill("Email", "cleo@example.org").await;
+    inspection.browser.press("Invite").await;
+    inspection.browser.see("[role=status]", "Send this link").await;
+    inspection.inspect("members, a new link").await;
+    let link = inspection.browser.find(thirtyfour::By::Css("[data-link]")).await;
+    let link = link.prop("value").await.unwrap().unwrap();
+    let path = link.strip_prefix(&app.url).unwrap().to_owned();
+    inspection.browser.fill("Email", "cleo@example.org").await;
+    inspection.browser.press("Invite").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.inspect("members, an address refused").await;
+    inspection.visit(&path, "for somebody else").await;
+    app.db.execute(&format!(
+        "insert into memberships (client_id, user_id, role) \
+         select '{first}', user_id, 'admin' from users where name = 'bea'"
+    ));
+    app.db.execute("update users set name = repeat('Bea Beatrix ', 10) where name = 'bea'");
+    let bea = app.db.query_text("select user_id::text as answer from users where name like 'Bea %'");
+    app.db.execute("update api_keys set created_by = (select user_id from users where name like 'Bea %')");
+    inspection.visit("/settings/members", "two members").await;
+    inspection.browser.click(".actions summary").await;
+    inspection.inspect("members, an open menu").await;
+    inspection.visit(&format!("/settings/members/{bea}/role"), "asked").await;
+    inspection.visit(&format!("/settings/members/{bea}/remove"), "with a key").await;
+    inspection.visit(&format!("/settings/members/{bea}/keys"), "with a key").await;
+    inspection.visit("/settings/members/leave", "asked").await;
+    inspection.browser.press("Leave").await;
+    inspection.browser.see("[role=alert]", "only owner").await;
+    inspection.inspect("leaving, refused").await;
+    inspection.visit("/clients/new", "empty").await;
+    inspection.browser.fill("Company", "A company whose name is as long as some are, in several words").await;
+    inspection.browser.press("Create client").await;
+    inspection.browser.see("[role=status]", "Created ").await;
+    inspection.inspect("API keys, two clients").await;
+    inspection.visit(&format!("/settings/api-keys/{key}"), "of the other client").await;
+    inspection.visit("/settings/api-keys", "to be refused").await;
+    let forget = format!("document.querySelector('.generate [name=clientId]').value = '{first}'");
+    inspection.browser.run(&forget).await;
+    inspection.browser.fill("Name", "Till").await;
+    inspection.browser.press("Generate Key").await;
+    inspection.browser.see("h1", "This form is for another client").await;
+    inspection.inspect("a form of the other client").await;
+    app.db.execute("delete from memberships");
+    app.db.execute("update sign_ins set client_id = null");
+    inspection.visit("/clients/new", "no client").await;
+    app.db.execute("delete from sign_ins");
+    inspection.visit(&path, "for a new person").await;
+
+    inspection.assert_clean();
+}

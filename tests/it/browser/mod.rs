@@ -3,6 +3,7 @@
 mod accessibility;
 mod accounts;
 mod back_forward_cache;
+mod clients;
 mod copy_id;
 mod drop_zone;
 mod keyboard;

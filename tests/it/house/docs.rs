@@ -6,6 +6,7 @@ use clap::{Arg, Args as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uptok::{
+    accounts::{PERMISSIONS, PermissionRow, Role},
     api,
     api_keys::{EndpointAccess, KeyChangeError},
     audit::EventKind,
@@ -138,6 +139,24 @@ fn the_settings_page_matches_the_code() {
 }
 
 #[test]
+fn the_security_page_has_the_table_of_permissions() {
+    let mark = |row: &PermissionRow, role| if row.roles.contains(&role) { "yes" } else { "–" };
+    let rows: Vec<String> = PERMISSIONS
+        .iter()
+        .map(|row| {
+            let marks = [Role::Owner, Role::Admin, Role::Member].map(|role| mark(row, role));
+            format!("| {} | {} |", row.description, marks.join(" | "))
+        })
+        .collect();
+    let table = format!("| | `owner` | `admin` | `member` |\n|---|---|---|---|\n{}\n", rows.join("\n"));
+
+    assert!(
+        read("docs/security.md").contains(&format!("\n\n{table}\n")),
+        "docs/security.md needs this table:\n\n{table}"
+    );
+}
+
+#[test]
 fn the_env_example_names_every_setting_and_no_other() {
     let settings = settings();
     let of_code: BTreeSet<&str> =
@@ -179,7 +198,8 @@ fn the_operations_page_explains_every_kind_of_audit_event() {
 fn the_commands_page_lists_every_command() {
     let page = read("docs/commands.md");
     for command in commands(&[]) {
-        let has_subcommands = ["audit", "clusters", "keys", "mail", "user"].contains(&command.as_str());
+        let has_subcommands =
+            ["audit", "client", "clusters", "invitation", "keys", "mail", "user"].contains(&command.as_str());
         let subcommands = if has_subcommands { commands(&[&command]) } else { vec![String::new()] };
         for subcommand in subcommands {
             let whole = format!("`uptok {command} {subcommand}");

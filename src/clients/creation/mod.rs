@@ -1,0 +1,4 @@
+//! Creating a client.
+
+pub(crate) mod pages;
+pub(crate) mod service;

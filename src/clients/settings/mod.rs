@@ -1,0 +1,4 @@
+//! The settings of a client.
+
+pub(crate) mod pages;
+pub(crate) mod service;

@@ -1,0 +1,55 @@
+//! The client that owns what an address names.
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::{
+    ids::{ClientId, PublicKey},
+    schema::{api_keys, imports, invitations, memberships, sessions},
+};
+
+/// Something that belongs to a client, as an address names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ObjectId {
+    Key(PublicKey),
+    Session(Uuid),
+    Import(Uuid),
+    Invitation(Uuid),
+    Member(Uuid),
+}
+
+/// The first of these clients that owns the object, ordered by id.
+pub(super) fn find_owner(
+    connection: &mut PgConnection,
+    clients: &[ClientId],
+    object: &ObjectId,
+) -> QueryResult<Option<ClientId>> {
+    match object {
+        ObjectId::Key(public_key) => api_keys::table
+            .filter(api_keys::client_id.eq_any(clients).and(api_keys::public_key.eq(public_key)))
+            .order(api_keys::client_id)
+            .select(api_keys::client_id)
+            .first(connection),
+        ObjectId::Session(session_id) => sessions::table
+            .filter(sessions::client_id.eq_any(clients).and(sessions::session_id.eq(session_id)))
+            .order(sessions::client_id)
+            .select(sessions::client_id)
+            .first(connection),
+        ObjectId::Import(import_id) => imports::table
+            .filter(imports::client_id.eq_any(clients).and(imports::import_id.eq(import_id)))
+            .order(imports::client_id)
+            .select(imports::client_id)
+            .first(connection),
+        ObjectId::Invitation(invitation_id) => invitations::table
+            .filter(invitations::client_id.eq_any(clients).and(invitations::invitation_id.eq(invitation_id)))
+            .order(invitations::client_id)
+            .select(invitations::client_id)
+            .first(connection),
+        ObjectId::Member(user_id) => memberships::table
+            .filter(memberships::client_id.eq_any(clients).and(memberships::user_id.eq(user_id)))
+            .order(memberships::client_id)
+            .select(memberships::client_id)
+            .first(connection),
+    }
+    .optional()
+}
