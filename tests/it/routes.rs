@@ -417,17 +417,16 @@ async fn a_role_does_only_what_the_table_of_permissions_grants() {
     for role in [Role::Owner, Role::Admin, Role::Member] {
         let app = TestApp::start().await;
         let ada = Owner::new(&app, "ada").await;
+        let (client, email) = (&ada.client_id, &ada.email);
         // Before each route, because one of them is to leave the client.
         let join = format!(
             "insert into memberships (client_id, user_id, role) \
-             select '{}', user_id, '{role}' from users where name = 'ada' \
-             on conflict (client_id, user_id) do update set role = excluded.role",
-            ada.client_id
+             select '{client}', user_id, '{role}' from users where email = '{email}' \
+             on conflict (client_id, user_id) do update set role = excluded.role"
         );
         let activate = format!(
-            "update sign_ins set client_id = '{}' \
-             where user_id = (select user_id from users where name = 'ada')",
-            ada.client_id
+            "update sign_ins set client_id = '{client}' \
+             where user_id = (select user_id from users where email = '{email}')"
         );
         for route in &PAGE_ROUTES {
             app.db.execute(&join);
