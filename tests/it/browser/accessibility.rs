@@ -271,7 +271,7 @@ async fn client_and_member_pages_are_accessible() {
     inspection.visit("/settings/members", "alone").await;
     inspection.browser.fill("Email", "cleo@example.org").await;
     inspection.browser.press("Invite").await;
-    inspection.browser.see("[role=status]", "Send this link").await;
+    inspection.browser.see("[role=status]", "Send the link").await;
     inspection.inspect("members, a new link").await;
     let link = inspection.browser.find(thirtyfour::By::Css("[data-link]")).await;
     let link = link.prop("value").await.unwrap().unwrap();

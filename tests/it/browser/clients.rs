@@ -21,7 +21,7 @@ async fn invite_accept_switch_and_remove(browser: Browser) {
     browser.follow("Members").await;
     browser.fill("Email", "bea@example.org").await;
     browser.press("Invite").await;
-    browser.see("[role=status]", "Send this link to bea@example.org").await;
+    browser.see("[role=status]", "Send the link to bea@example.org").await;
     let link = browser.find(By::Css("[data-link]")).await.prop("value").await.unwrap().unwrap();
     browser.press("Log out").await;
 
