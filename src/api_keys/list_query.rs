@@ -17,7 +17,7 @@ pub(crate) const COMMAND_LINE: &str = "the command line";
 /// Filter, order and page of a list of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyListQuery {
-    /// Part of the name (in any case), of the public key, or of the name or e-mail of the creator. Empty matches all.
+    /// Part of the name (in any case), of the public key, or of the name or email of the creator. Empty matches all.
     pub search: String,
     /// Only keys that this user created, directly or with such a key.
     pub created_by: Option<Uuid>,

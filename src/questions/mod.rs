@@ -1,4 +1,4 @@
-//! Questions from readers of the API documentation, to be answered by e-mail.
+//! Questions from readers of the API documentation, to be answered by email.
 
 pub(crate) mod pages;
 mod store;

@@ -38,7 +38,7 @@ struct ErasePreview {
     is_one: bool,
 }
 
-/// Shows the form. With `?session=` it is filled with the shopper of that session, so that no e-mail address appears in
+/// Shows the form. With `?session=` it is filled with the shopper of that session, so that no email address appears in
 /// a URL.
 pub(crate) async fn show_form(
     request: HttpRequest,

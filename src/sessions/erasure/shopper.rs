@@ -2,7 +2,7 @@
 
 use crate::{error::FieldError, sessions::session::Session};
 
-/// Maximum length of an id or e-mail in characters, as in a session.
+/// Maximum length of an id or email in characters, as in a session.
 const TEXT_MAX: usize = 10_000;
 
 /// How a shopper is identified.
@@ -10,7 +10,7 @@ const TEXT_MAX: usize = 10_000;
 pub enum ShopperIdentifier {
     /// The sender's id of the shopper, matched exactly.
     Id(String),
-    /// The e-mail, ignoring case.
+    /// The email, ignoring case.
     Email(String),
 }
 
@@ -36,13 +36,13 @@ impl ShopperIdentifier {
         Ok(shopper)
     }
 
-    /// The shopper of a session: by the ID, or by the e-mail if there is no ID. Returns `None` if there is neither.
+    /// The shopper of a session: by the ID, or by the email if there is no ID. Returns `None` if there is neither.
     pub(crate) fn from_session(session: &Session) -> Option<Self> {
         let id = session.shopper_id.clone().map(Self::Id);
         id.or_else(|| session.shopper_email.clone().map(Self::Email))
     }
 
-    /// The id or the e-mail.
+    /// The id or the email.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {

@@ -21,7 +21,7 @@ pub(crate) struct PageFilter {
 
 pub(crate) struct ResolvedFilter {
     pub(crate) filter: SessionFilter,
-    /// Name, ID or e-mail of the shopper, if the list is limited to one.
+    /// Name, ID or email of the shopper, if the list is limited to one.
     pub(crate) shopper: Option<String>,
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct SessionListResult {
     pub(crate) days: Vec<DayCount>,
     /// Names to suggest for the filter by agent.
     pub(crate) agent_names: Vec<String>,
-    /// Name, ID or e-mail of the shopper, if the list is limited to one.
+    /// Name, ID or email of the shopper, if the list is limited to one.
     pub(crate) shopper: Option<String>,
     /// `None` unless no session matches the filter.
     pub(crate) empty_facts: Option<EmptyListFacts>,
