@@ -8,7 +8,7 @@ use actix_web::{
     body::BoxBody,
     dev::ServiceRequest,
     middleware::{Next, from_fn},
-    web::{self, ServiceConfig, resource},
+    web::{self, Data, ServiceConfig, resource},
 };
 
 use crate::{
@@ -27,7 +27,10 @@ use crate::{
     questions::question_pages,
     sessions::{erasure_pages, import_pages, rejected_lines_download, session_list_pages},
     usage::usage_pages,
-    web::page::{see_other, theme},
+    web::{
+        page::{see_other, theme},
+        page_paths::PagePaths,
+    },
 };
 use FormKind::{Empty, OfClient, Plain, UploadOfClient};
 use PageAccess::{Member, Permitted, Public, SignedIn, SignedOut};
@@ -203,8 +206,21 @@ pub const PAGE_ROUTES: [PageRoute; 70] = [
     post("/questions", Public, Plain, |route| route.to(question_pages::create)),
 ];
 
-/// Registers every route. Fixed paths come before patterns, so that `/sessions/import` is not read as a session.
+/// Registers every route.
 pub fn register(config: &mut ServiceConfig) {
+    let paths = ordered_paths();
+    let answers_get = |path: &str| routes_of(path).any(|route| route.method == PageMethod::Get);
+    let page_paths = PagePaths::new(paths.iter().map(|path| (*path, answers_get(path))));
+    config.app_data(Data::new(page_paths));
+    for path in paths {
+        config.service(
+            routes_of(path).fold(resource(path), |resource, route| resource.route(route.to_actix())),
+        );
+    }
+}
+
+/// Every path once. Fixed paths come before patterns, so that `/sessions/import` is not read as a session.
+fn ordered_paths() -> Vec<&'static str> {
     let mut paths: Vec<&str> = Vec::new();
     for route in PAGE_ROUTES {
         if !paths.contains(&route.path) {
@@ -212,10 +228,11 @@ pub fn register(config: &mut ServiceConfig) {
         }
     }
     paths.sort_by_key(|path| path.contains('{'));
-    for path in paths {
-        let same_path = PAGE_ROUTES.into_iter().filter(|route| route.path == path);
-        config.service(same_path.fold(resource(path), |resource, route| resource.route(route.to_actix())));
-    }
+    paths
+}
+
+fn routes_of(path: &str) -> impl Iterator<Item = PageRoute> {
+    PAGE_ROUTES.into_iter().filter(move |route| route.path == path)
 }
 
 impl PageRoute {

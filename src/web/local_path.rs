@@ -19,6 +19,12 @@ impl LocalPath {
         &self.0
     }
 
+    /// The path of a URL, such as a `Referer`, whatever its host.
+    pub(crate) fn from_url(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        url[url::Position::BeforePath..url::Position::AfterQuery].parse().ok()
+    }
+
     /// The path of a URL of `origin`, such as a `Referer`.
     pub(crate) fn of_url(url: &str, origin: &str) -> Option<Self> {
         url.strip_prefix(origin)?.parse().ok()
@@ -94,6 +100,28 @@ mod tests {
             assert_eq!(text.parse::<LocalPath>(), Err(NotLocal), "{text:?}");
         }
         assert_eq!(format!("/{}", "a".repeat(3000)).parse::<LocalPath>(), Err(NotLocal));
+    }
+
+    #[test]
+    fn the_path_of_any_url_is_local() {
+        for (url, path) in [
+            (
+                "http://localhost:8080/settings/api-keys?q=a%20b&page=2#x",
+                Some("/settings/api-keys?q=a%20b&page=2"),
+            ),
+            ("https://evil.example/login", Some("/login")),
+            ("http://localhost:8080", Some("/")),
+            ("http://localhost:8080//evil.example/x", None),
+            ("http://localhost:8080/\\evil.example", None),
+            ("http://localhost:8080/./\\evil.example", None),
+            ("javascript:alert(1)", None),
+            ("data:text/html,x", None),
+            ("//evil.example", None),
+            ("/settings", None),
+            ("", None),
+        ] {
+            assert_eq!(LocalPath::from_url(url).as_ref().map(LocalPath::as_str), path, "{url}");
+        }
     }
 
     #[test]

@@ -11,3 +11,4 @@ pub(crate) mod link_path;
 pub(crate) mod local_path;
 pub mod middleware;
 pub mod page;
+pub mod page_paths;

@@ -371,6 +371,28 @@ async fn a_signed_in_visitor_is_sent_on_from_pages_for_others() {
     }
 }
 
+/// Without scripts, the theme form leads back to the page that has it. A refused form is a page at the path that it was
+/// sent to, and not all of these answer GET.
+#[actix_web::test]
+async fn a_theme_chosen_at_any_path_leads_to_a_page() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    for route in &PAGE_ROUTES {
+        let (path, visitor) = (PageRequest::new(route, &ada).path, browser_for(route, &app, &ada).await);
+        let choice = visitor.request(Method::POST, "/theme").header("Sec-Fetch-Site", "same-origin");
+        let choice = choice.header("Referer", format!("{}{path}", app.url)).form(&[("theme", "dark")]);
+
+        let reply = Reply::read(choice.send().await.unwrap()).await;
+
+        assert_eq!(reply.status, 303, "{path}");
+        let page = visitor.get(reply.header("location")).await;
+        assert!(page.status.as_u16() < 400, "{path} leads to {}: {}", reply.header("location"), page.status);
+        if route.method == PageMethod::Get {
+            assert_eq!(reply.header("location"), path);
+        }
+    }
+}
+
 #[actix_web::test]
 async fn forms_from_another_site_are_refused() {
     let app = TestApp::start().await;
