@@ -2,216 +2,73 @@
 
 use super::columns::{find_column_loosely, normalize_name};
 
-/// Fields with their other names, the likeliest first, in lower case and without spaces and punctuation.
+/// The beginning, which may be that of the wait or of the talk.
+const START: &str = "start starttime startdate started begin beginat from";
+
+/// Fields with their other names, the likeliest first, in lower case and without spaces and punctuation, separated by
+/// spaces.
 ///
 /// Earlier fields choose first. A name may belong to several fields: `Start` is `startedAt` in a file that also has
 /// `Created`, and `createdAt` otherwise. Names that may hold another unit or form, such as `Amount`, are left out.
 const SYNONYMS: [(&str, &[&str]); 28] = [
-    (
-        "status",
-        &[
-            "state",
-            "outcome",
-            "result",
-            "disposition",
-            "callstatus",
-            "callstate",
-            "calloutcome",
-            "callresult",
-        ],
-    ),
-    (
-        "channel",
-        &[
-            "kind",
-            "type",
-            "medium",
-            "media",
-            "mediatype",
-            "channeltype",
-            "calltype",
-            "sessiontype",
-            "contacttype",
-            "mode",
-        ],
-    ),
+    ("status", &["state outcome result disposition callstatus callstate calloutcome callresult"]),
+    ("channel", &["kind type medium media mediatype channeltype calltype sessiontype contacttype mode"]),
     (
         "createdAt",
         &[
-            "created",
-            "createdon",
-            "creationtime",
-            "creationdate",
-            "createdtime",
-            "datecreated",
-            "queuedat",
-            "queued",
-            "requestedat",
-            "requested",
-            "receivedat",
-            "received",
-            "calltime",
-            "calldate",
-            "timestamp",
-            "datetime",
-            "start",
-            "starttime",
-            "startdate",
-            "started",
-            "begin",
-            "beginat",
-            "from",
-            "date",
-            "time",
+            "created createdon creationtime creationdate createdtime datecreated queuedat queued \
+             requestedat requested receivedat received calltime calldate timestamp datetime",
+            START,
+            "date time",
         ],
     ),
     (
         "endedAt",
-        &[
-            "end",
-            "ended",
-            "endtime",
-            "enddate",
-            "endat",
-            "finish",
-            "finished",
-            "finishedat",
-            "closed",
-            "closedat",
-            "completedat",
-            "hangup",
-            "hungupat",
-            "stop",
-            "stopped",
-            "until",
-            "to",
-        ],
+        &["end ended endtime enddate endat finish finished finishedat closed closedat completedat \
+           hangup hungupat stop stopped until to"],
     ),
     (
         "startedAt",
-        &[
-            "answeredat",
-            "answered",
-            "answertime",
-            "connectedat",
-            "connected",
-            "acceptedat",
-            "accepted",
-            "pickedup",
-            "start",
-            "starttime",
-            "startdate",
-            "started",
-            "begin",
-            "beginat",
-            "from",
-        ],
+        &["answeredat answered answertime connectedat connected acceptedat accepted pickedup", START],
     ),
-    (
-        "externalId",
-        &[
-            "id",
-            "callid",
-            "calluuid",
-            "uuid",
-            "uniqueid",
-            "reference",
-            "ref",
-            "conversationid",
-            "interactionid",
-            "ticketid",
-        ],
-    ),
+    ("externalId", &["id callid calluuid uuid uniqueid reference ref conversationid interactionid ticketid"]),
     (
         "agentName",
-        &[
-            "agent",
-            "operator",
-            "operatorname",
-            "adviser",
-            "advisor",
-            "advisorname",
-            "consultant",
-            "representative",
-            "rep",
-            "repname",
-            "employee",
-            "employeename",
-            "staff",
-            "answeredby",
-            "handledby",
-            "assignee",
-            "host",
-        ],
+        &["agent operator operatorname adviser advisor advisorname consultant representative rep \
+           repname employee employeename staff answeredby handledby assignee host"],
     ),
-    ("agentEmail", &["operatoremail", "advisoremail", "repemail", "employeeemail", "hostemail", "agentmail"]),
+    ("agentEmail", &["operatoremail advisoremail repemail employeeemail hostemail agentmail"]),
     (
         "shopperName",
-        &[
-            "shopper",
-            "caller",
-            "callername",
-            "customer",
-            "customername",
-            "visitor",
-            "visitorname",
-            "guest",
-            "guestname",
-            "buyer",
-            "buyername",
-            "contact",
-            "contactname",
-        ],
+        &["shopper caller callername customer customername visitor visitorname guest guestname \
+           buyer buyername contact contactname"],
     ),
-    ("shopperId", &["customerid", "customernumber", "visitorid", "guestid", "buyerid", "contactid"]),
+    ("shopperId", &["customerid customernumber visitorid guestid buyerid contactid"]),
     (
         "shopperEmail",
-        &[
-            "email",
-            "emailaddress",
-            "calleremail",
-            "customeremail",
-            "visitoremail",
-            "guestemail",
-            "contactemail",
-            "mail",
-        ],
+        &["email emailaddress calleremail customeremail visitoremail guestemail contactemail mail"],
     ),
     (
         "shopperPhone",
-        &[
-            "phone",
-            "phonenumber",
-            "telephone",
-            "tel",
-            "mobile",
-            "callernumber",
-            "callerphone",
-            "callerid",
-            "customerphone",
-            "visitorphone",
-            "contactphone",
-        ],
+        &["phone phonenumber telephone tel mobile callernumber callerphone callerid customerphone \
+           visitorphone contactphone"],
     ),
-    ("shopperCountry", &["country", "countrycode", "callercountry", "customercountry", "visitorcountry"]),
-    ("source", &["origin", "entrypoint", "calledvia", "calledfrom"]),
-    ("queueName", &["queue", "department", "team", "skill", "group", "line"]),
-    ("pageUrl", &["page", "url", "link", "landingpage", "referrer", "pageaddress"]),
-    ("waitSeconds", &["wait", "waittime", "waitingtime", "waited", "queuetime", "ringtime", "holdtime"]),
-    ("durationSeconds", &["duration", "callduration", "calllength", "length", "lasted", "talktime"]),
-    ("wrapUpSeconds", &["wrapup", "wrapuptime", "aftercallwork", "acw", "acwtime"]),
-    ("rating", &["score", "stars", "csat", "satisfaction", "customerrating"]),
-    ("ratingComment", &["feedback", "comment", "comments", "review", "customerfeedback"]),
-    ("notes", &["note", "agentnotes", "remark", "remarks", "summary"]),
-    ("orderId", &["order", "ordernumber", "orderno", "orderref", "transactionid"]),
-    ("orderValueMinor", &["ordervaluecents", "orderamountminor", "amountminor", "amountcents", "valuecents"]),
-    ("currency", &["currencycode", "ordercurrency"]),
-    ("recordingUrl", &["recording", "recordinglink", "recordingfile", "videourl"]),
-    ("tags", &["tag", "labels", "label", "categories", "category"]),
-    (
-        "updatedAt",
-        &["updated", "updatedon", "modified", "modifiedat", "lastmodified", "lastupdated", "changedat"],
-    ),
+    ("shopperCountry", &["country countrycode callercountry customercountry visitorcountry"]),
+    ("source", &["origin entrypoint calledvia calledfrom"]),
+    ("queueName", &["queue department team skill group line"]),
+    ("pageUrl", &["page url link landingpage referrer pageaddress"]),
+    ("waitSeconds", &["wait waittime waitingtime waited queuetime ringtime holdtime"]),
+    ("durationSeconds", &["duration callduration calllength length lasted talktime"]),
+    ("wrapUpSeconds", &["wrapup wrapuptime aftercallwork acw acwtime"]),
+    ("rating", &["score stars csat satisfaction customerrating"]),
+    ("ratingComment", &["feedback comment comments review customerfeedback"]),
+    ("notes", &["note agentnotes remark remarks summary"]),
+    ("orderId", &["order ordernumber orderno orderref transactionid"]),
+    ("orderValueMinor", &["ordervaluecents orderamountminor amountminor amountcents valuecents"]),
+    ("currency", &["currencycode ordercurrency"]),
+    ("recordingUrl", &["recording recordinglink recordingfile videourl"]),
+    ("tags", &["tag labels label categories category"]),
+    ("updatedAt", &["updated updatedon modified modifiedat lastmodified lastupdated changedat"]),
 ];
 
 /// The field that each column probably holds. No field is suggested twice, and a column with a field's own name wins.
@@ -227,12 +84,16 @@ pub(super) fn guess_fields(names: &[String]) -> Vec<Option<&'static str>> {
             continue;
         }
         let is_free = |index: usize, synonym: &str| fields[index].is_none() && names[index] == synonym;
-        let column = |synonym: &&str| (0..names.len()).find(|index| is_free(*index, synonym));
-        if let Some(index) = synonyms.iter().find_map(column) {
+        let column = |synonym: &str| (0..names.len()).find(|index| is_free(*index, synonym));
+        if let Some(index) = split_names(synonyms).find_map(column) {
             fields[index] = Some(field);
         }
     }
     fields
+}
+
+fn split_names(synonyms: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    synonyms.iter().flat_map(|names| names.split(' '))
 }
 
 #[cfg(test)]
@@ -277,8 +138,8 @@ mod tests {
         for (index, (field, synonyms)) in SYNONYMS.iter().enumerate() {
             assert!(COLUMNS.contains(field), "{field}");
             assert!(SYNONYMS[..index].iter().all(|(earlier, _)| earlier != field), "{field} is there twice");
-            for synonym in *synonyms {
-                assert_eq!(&normalize_name(synonym), synonym);
+            for synonym in split_names(synonyms) {
+                assert_eq!(normalize_name(synonym), synonym);
                 assert_eq!(find_column_loosely(synonym), None, "{synonym} is a field");
             }
         }
