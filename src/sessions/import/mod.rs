@@ -17,6 +17,7 @@ pub(super) mod line_splitter;
 pub(crate) mod pages;
 pub(super) mod parser;
 pub(crate) mod rejected_lines;
+mod state_message;
 pub(super) mod store;
 mod synonyms;
 mod upload;

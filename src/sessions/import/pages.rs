@@ -16,6 +16,7 @@ use super::{
     importer::ImportSummary,
     job::{ImportId, ImportJob, ImportState, ImportTransition},
     layout::FileStart,
+    state_message::state_message,
     store::{self, ImportDetails, RejectedField},
     synonyms::guess_fields,
     upload::receive_file,
@@ -204,14 +205,13 @@ struct ImportDetailsPage {
     created: DisplayTime,
     size: String,
     counts: [(&'static str, String); 5],
+    /// Whether the counts say anything: not after an import that stored nothing.
+    has_counts: bool,
     rejected: Vec<RejectedField>,
     /// The number of errors, if not all of them are shown.
     rejected_total: Option<String>,
     columns: Vec<FileColumn>,
     fields: &'static [SessionField],
-    /// The required fields for which no column was found.
-    missing_fields: Vec<&'static str>,
-    error: Option<String>,
     may_import: bool,
 }
 
@@ -254,20 +254,23 @@ async fn show_with(
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (chosen, error) = refused.map(|refused| (refused.fields, refused.message)).unzip();
     let chosen = chosen.unwrap_or_else(|| guess_fields(&names));
-    let is_missing = |field: &&SessionField| field.is_required && !chosen.contains(&Some(field.name));
+    let message = error.map(Message::error).or_else(|| state_message(&import, &chosen));
     let page = ImportDetailsPage {
-        layout: PageLayout { title: import.state.heading(), ..layout },
+        layout: PageLayout { title: import.state.heading(), flash: message.or(layout.flash), ..layout },
         client_id: signed_in.client().to_string(),
         state: import.state,
         created: import.created_at.into(),
         size: byte_size(import.bytes),
         counts: label_counts(&import.summary()),
-        missing_fields: SESSION_FIELDS.iter().filter(is_missing).map(|field| field.name).collect(),
+        has_counts: match import.state {
+            ImportState::Discarded => false,
+            ImportState::Failed => import.summary() != ImportSummary::default(),
+            _ => true,
+        },
         columns: column_choices(names, &samples, &chosen),
         fields: SESSION_FIELDS,
         rejected,
         rejected_total,
-        error,
         may_import: signed_in.may(Permission::ImportSessions),
         import,
     };

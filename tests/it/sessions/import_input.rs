@@ -15,7 +15,7 @@ async fn import(visitor: &Visitor, name: &str, file: &str) {
     assert!(checked.html().texts("tbody tr").is_empty(), "{}", checked.body);
     visitor.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
     let done = wait_until_settled(visitor, &address).await;
-    assert!(done.body.contains("Imported."), "{}", done.body);
+    assert!(done.html().text(".notice-good[role=status]").starts_with("Imported "), "{}", done.body);
 }
 
 #[actix_web::test]

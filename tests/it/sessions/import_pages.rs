@@ -41,7 +41,7 @@ pub(crate) async fn wait_until_settled(visitor: &Visitor, address: &str) -> Repl
 }
 
 pub(super) fn read_counts(page: &Reply) -> Vec<String> {
-    page.html().texts(".facts dd")
+    page.html().texts(".sums dd")
 }
 
 fn build_lines(count: usize) -> String {
@@ -69,13 +69,20 @@ async fn file_is_checked_and_then_imported() {
 
     assert_eq!(read_counts(&checked), ["6,000", "0", "0", "1", "1"]);
     assert_eq!(
+        checked.html().text(".notice-warn[role=status][autofocus]"),
+        "1 line cannot be imported. Correct the file and upload it again, or import the rest."
+    );
+    assert_eq!(
         checked.html().texts("tbody tr"),
         ["6002statusUse one of completed, missed, abandoned, declined, failed."]
     );
     assert_eq!(count_sessions(&app), "0");
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
     let done = wait_until_settled(&ada, &address).await;
-    assert!(done.html().text(".notice-good").contains("Imported"), "{}", done.body);
+    assert_eq!(
+        done.html().text(".notice-warn[role=status][autofocus]"),
+        "Imported 6,000 sessions. Rejected 1 line."
+    );
     assert_eq!(
         (read_counts(&done), count_sessions(&app)),
         (["6,000", "0", "0", "1", "1"].map(str::to_owned).to_vec(), "6000".into())
@@ -205,7 +212,7 @@ async fn import_survives_a_dead_node_without_duplicates_or_losses() {
     app.db.execute("update imports set state = 'importing', chunks_done = 0, created = 0, skipped = 0, worker = null, heartbeat_at = null");
     let Some(work) = dead_worker.claim().await.unwrap() else {
         // The running node claimed the import first and completes it.
-        assert!(wait_until_settled(&ada, &address).await.body.contains("Imported"));
+        assert!(wait_until_settled(&ada, &address).await.body.contains("Imported 9,000 sessions."));
         return;
     };
     let remaining = dead_worker.step(work).await.unwrap();
@@ -239,7 +246,13 @@ async fn import_that_the_database_refuses_fails_and_says_so() {
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
 
     let failed = wait_until_settled(&ada, &address).await;
-    assert!(failed.body.contains("The database refused a session of this file."), "{}", failed.body);
+    let page = failed.html();
+    let message = page.text(".notice-bad[role=alert][autofocus]");
+    assert!(
+        message.starts_with("The import failed. The database refused a session of this file."),
+        "{message}"
+    );
+    assert_eq!(page.text("head title"), "Error: Import failed · Uptok");
     assert_eq!(app.db.query_text("select count(*)::text as answer from import_chunks"), "0");
 }
 
