@@ -121,9 +121,7 @@ pub enum AppError {
     #[error("There is nothing at this address.")]
     NotFound,
     /// 404: one sentence for all single-use links that do not work, so that it does not reveal whether there was one.
-    #[error(
-        "This link does not work. It was used, has expired or was withdrawn, or a part of it is missing. Ask for a new one."
-    )]
+    #[error("It was used, has expired or was withdrawn, or a part of it is missing. Ask for a new one.")]
     DeadLink,
     /// 408: the body did not arrive within this number of seconds.
     #[error("The request body took longer than {0} seconds. Send it without pauses.")]

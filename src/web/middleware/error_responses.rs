@@ -19,9 +19,15 @@ use super::request_log;
 use crate::error::{AppError, FieldError};
 use crate::web::page::{LayoutUser, NavSection, PageLayout, theme};
 
+/// Why an address that only takes POST shows nothing, for visitors. Programs are told about the `Allow` header.
+const FORM_ADDRESS: &str = "It only takes forms. Open the page that has the form, and send it from there.";
+
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ProblemDetails {
+    /// Of the error page.
+    #[serde(skip)]
+    heading: &'static str,
     r#type: String,
     title: &'static str,
     status: u16,
@@ -36,8 +42,8 @@ struct ProblemDetails {
 #[template(path = "errors/failed.html")]
 struct ErrorPage<'a> {
     layout: PageLayout,
-    heading: &'static str,
     problem: &'a ProblemDetails,
+    detail: &'a str,
     /// Whether to point out that the browser still has what was typed.
     has_form: bool,
 }
@@ -120,6 +126,7 @@ impl ProblemDetails {
         let status = app_error.map_or(status, actix_web::ResponseError::status_code);
         let code = app_error.map_or_else(|| code_for_status(status), AppError::code);
         Self {
+            heading: heading(app_error, status),
             r#type: format!("/docs#{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -182,18 +189,21 @@ fn detail_for_status(status: StatusCode) -> &'static str {
     }
 }
 
-/// The heading of an error page. Returns `None` where the name of the status says enough.
-fn heading_for_status(status: u16) -> Option<&'static str> {
+/// The heading of an error page.
+fn heading(error: Option<&AppError>, status: StatusCode) -> &'static str {
     match status {
-        400 => Some("This request cannot be read"),
-        403 => Some("You do not have access"),
-        404 => Some("Page not found"),
-        409 => Some("This has changed in the meantime"),
-        413 => Some("This is too large"),
-        429 => Some("Too many attempts"),
-        500 => Some("Something went wrong"),
-        503 => Some("Uptok is busy"),
-        _ => None,
+        _ if matches!(error, Some(AppError::DeadLink)) => "This link does not work",
+        _ if matches!(error, Some(AppError::Invalid(_))) => "Check what you entered",
+        StatusCode::FORBIDDEN => "You do not have access",
+        StatusCode::NOT_FOUND => "Page not found",
+        StatusCode::METHOD_NOT_ALLOWED => "This address shows no page",
+        StatusCode::REQUEST_TIMEOUT => "This took too long",
+        StatusCode::CONFLICT => "This has changed in the meantime",
+        StatusCode::PAYLOAD_TOO_LARGE => "This is too large",
+        StatusCode::TOO_MANY_REQUESTS => "Wait a moment",
+        StatusCode::SERVICE_UNAVAILABLE => "Uptok is busy",
+        status if status.is_client_error() => "This request cannot be read",
+        _ => "An unexpected error",
     }
 }
 
@@ -203,11 +213,13 @@ fn problem_json(response: HttpResponse, problem: &ProblemDetails, _context: Page
 }
 
 fn html_page(response: HttpResponse, problem: &ProblemDetails, context: PageContext) -> HttpResponse {
-    let heading = heading_for_status(problem.status).unwrap_or(problem.title);
-    let layout = PageLayout { visitor: context.visitor, ..PageLayout::signed_out(heading, NavSection::None) };
+    let layout =
+        PageLayout { visitor: context.visitor, ..PageLayout::signed_out(problem.heading, NavSection::None) };
     // After a 404 there is nothing to send the form to.
     let has_form = context.has_form && problem.status != StatusCode::NOT_FOUND.as_u16();
-    let body = ErrorPage { layout, heading, problem, has_form }
+    let is_form_address = problem.status == StatusCode::METHOD_NOT_ALLOWED.as_u16();
+    let detail = if is_form_address { FORM_ADDRESS } else { &problem.detail };
+    let body = ErrorPage { layout, problem, detail, has_form }
         .render()
         .unwrap_or_else(|_unrenderable| problem.detail.clone());
     with_body(response, problem, "text/html; charset=utf-8", body)
