@@ -52,7 +52,11 @@ const JOINED_FILES: [JoinedFile; 2] = [
         parts: &["css/tokens.css", "css/base.css", "css/layout.css", "css/components.css"],
         compact: compact_css,
     },
-    JoinedFile { name: "js/uptok.js", parts: &["js/theme.js", "js/forms.js"], compact: compact_script },
+    JoinedFile {
+        name: "js/uptok.js",
+        parts: &["js/theme.js", "js/forms.js", "js/copy.js"],
+        compact: compact_script,
+    },
 ];
 
 /// Address → file. The address has the first 8 hex digits of the SHA-256 of the content.

@@ -22,7 +22,7 @@ async fn id_is_copied_from_the_button_beside_it() {
 
     browser.click("[aria-label='Copy Session ID']").await;
     browser.see("[aria-label='Copy Session ID']", "Copied").await;
-    let announced = browser.run("return document.querySelector('[data-copy-status]').textContent").await;
+    let announced = browser.run("return document.querySelector('[data-copied]').textContent").await;
     browser.go(&format!("{}/sessions", app.url)).await;
     let search = browser.input("Search").await;
     search.send_keys(Key::Control + "v").await.unwrap();
@@ -39,5 +39,5 @@ async fn without_javascript_there_is_no_button_to_copy() {
     open_session(&browser, &app).await;
 
     browser.see("h1", "Missed video call").await;
-    assert_eq!(browser.count("[data-copy-id]:not([hidden])").await, 0);
+    assert_eq!(browser.count("[data-copy]:not([hidden])").await, 0);
 }
