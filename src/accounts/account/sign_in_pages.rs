@@ -63,7 +63,8 @@ pub(crate) async fn index(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpRe
     let user_id = signed_in.user_id;
     let listings = db.run(move |connection| own_list::list(connection, user_id)).await?;
     let this = signed_in.id_hash();
-    let rows = listings.iter().map(|listing| SignInView::new(listing, this)).collect();
+    let mut rows: Vec<_> = listings.iter().map(|listing| SignInView::new(listing, this)).collect();
+    rows.sort_by_key(|row| !row.is_this_device);
     respond(StatusCode::OK, &SignInsPage { layout, rows })
 }
 

@@ -30,6 +30,7 @@ async fn sign_ins_are_listed_and_ended_one_by_one_or_together() {
 
     let page = firefox.get("/account/sign-ins").await.html();
     assert_eq!(page.texts("thead th"), ["Device", "Address", "First seen", "Last seen", "Action"]);
+    assert_eq!(page.texts("tbody th")[0], "Firefox on Linux", "this device is the first");
     assert_eq!(page.cell("Firefox on Linux", "Action"), "This device");
     assert_eq!(page.cell("curl", "Address"), "127.0.0.1");
     assert_eq!(page.cell("curl", "First seen"), "just now");
