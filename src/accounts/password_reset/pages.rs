@@ -1,7 +1,5 @@
 //! Forgotten passwords: the page that sends a link, and the page that the link leads to.
 
-use std::net::IpAddr;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
@@ -12,22 +10,15 @@ use askama::Template;
 use super::service;
 use crate::{
     accounts::{
-        email::EmailAddress,
-        link_token::LinkToken,
-        links::ValidLink,
-        login_throttles::LoginThrottles,
-        password::{NewPassword, PasswordHasher},
-        sign_in::extractor::MaybeSignedIn,
+        email::EmailAddress, link_token::LinkToken, links::ValidLink, pages::AccountServices,
+        password::NewPassword, sign_in::extractor::MaybeSignedIn,
     },
     audit::AuditContext,
-    config::Settings,
     db::Db,
     error::AppError,
     mail::Outbox,
     web::{
-        app_data::app_data,
         body::{FormFields, form::FormState},
-        connection::client_address::{client_address, rate_limit_address},
         page::{NavSection, PageLayout, respond},
     },
 };
@@ -70,7 +61,7 @@ pub(crate) async fn send_link(
     request: HttpRequest,
     visitor: MaybeSignedIn,
     fields: FormFields<FORM_LIMIT>,
-    services: ResetServices,
+    services: AccountServices,
     context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
     services.throttles.count_address(services.client_address(&request))?;
@@ -81,7 +72,7 @@ pub(crate) async fn send_link(
     let page = ForgotPage { layout, form, has_mail: services.outbox.is_on(), sent_to: email.clone() };
     let response = respond(status, &page)?;
     if let (Some(email), true) = (email, services.outbox.is_on()) {
-        services.send_after_response(email, context);
+        send_after_response(&services, email, context);
     }
     Ok(response)
 }
@@ -99,7 +90,7 @@ pub(crate) async fn reset(
     visitor: MaybeSignedIn,
     token: Path<String>,
     fields: FormFields<FORM_LIMIT>,
-    services: ResetServices,
+    services: AccountServices,
     context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
     let (token, link) = find_link(&token, &services.db).await?;
@@ -148,49 +139,14 @@ async fn find_link(token: &str, db: &Db) -> Result<(LinkToken, ValidLink), AppEr
     Ok((token, link.ok_or(AppError::DeadLink)?))
 }
 
-/// Extractor of what these pages share.
-pub(crate) struct ResetServices {
-    db: Data<Db>,
-    outbox: Data<Outbox>,
-    passwords: Data<PasswordHasher>,
-    throttles: Data<LoginThrottles>,
-    settings: Data<Settings>,
-}
-
-impl ResetServices {
-    fn client_address(&self, request: &HttpRequest) -> IpAddr {
-        rate_limit_address(client_address(request, &self.settings.trusted_proxies))
-    }
-
-    /// Looks the address up once the response is on its way, so that neither its content nor its time reveals whether
-    /// the address has an account.
-    fn send_after_response(self, email: EmailAddress, context: AuditContext) {
-        actix_web::rt::spawn(async move {
-            let outbox = self.outbox.clone();
-            let sent = self
-                .db
-                .run(move |connection| service::send_link(connection, &context, &outbox, &email))
-                .await;
-            if let Err(error) = sent {
-                tracing::error!(?error, "A link to reset a password was not created");
-            }
-        });
-    }
-}
-
-impl actix_web::FromRequest for ResetServices {
-    type Error = AppError;
-    type Future = std::future::Ready<Result<Self, AppError>>;
-
-    fn from_request(request: &HttpRequest, _payload: &mut actix_web::dev::Payload) -> Self::Future {
-        std::future::ready((|| {
-            Ok(Self {
-                db: app_data(request)?,
-                outbox: app_data(request)?,
-                passwords: app_data(request)?,
-                throttles: app_data(request)?,
-                settings: app_data(request)?,
-            })
-        })())
-    }
+/// Looks the address up once the response is on its way, so that neither its content nor its time reveals whether the
+/// address has an account.
+fn send_after_response(services: &AccountServices, email: EmailAddress, context: AuditContext) {
+    let (db, outbox) = (services.db.clone(), services.outbox.clone());
+    actix_web::rt::spawn(async move {
+        let sent = db.run(move |connection| service::send_link(connection, &context, &outbox, &email)).await;
+        if let Err(error) = sent {
+            tracing::error!(?error, "A link to reset a password was not created");
+        }
+    });
 }
