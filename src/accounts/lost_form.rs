@@ -95,8 +95,11 @@ fn view(name: &str, value: &str) -> FieldView {
     }
 }
 
-/// `expiresOn` is shown as `Expires on`.
+/// `expiresOn` is shown as `Expires on`, the name of a scope as it is.
 fn label(name: &str) -> String {
+    if name.contains(':') {
+        return name.to_owned();
+    }
     let mut label = String::new();
     for character in name.chars() {
         if label.is_empty() {
@@ -154,7 +157,7 @@ mod tests {
             ("Client id", FieldView::Hidden),
             ("Name", FieldView::Line),
             ("Allowed networks", FieldView::Lines),
-            ("Sessions:read", FieldView::Checkbox),
+            ("sessions:read", FieldView::Checkbox),
         ];
         assert_eq!(shown, expected.map(|(label, view)| (label.to_owned(), view)));
     }
