@@ -124,24 +124,28 @@ impl JoinedFile {
     }
 }
 
-/// Removes comments and indentation. No string of the stylesheet contains what starts a comment; a test checks that.
+/// Removes comments, indentation and most line breaks. No string of the stylesheet contains what starts a comment; a test
+/// checks that.
 fn compact_css(css: &str) -> String {
     let mut parts = css.split("/*");
     let before = parts.next().unwrap_or_default().to_owned();
     let rest =
         |part: &str| part.split_once("*/").map_or_else(String::new, |(_comment, rest)| rest.to_owned());
-    trim_lines(&parts.fold(before, |css, part| css + &rest(part)))
+    let css = parts.fold(before, |css, part| css + &rest(part));
+    // After these, a line break separates nothing.
+    let needs_break = |line: &str| !line.ends_with([';', '{', '}', ',']);
+    trimmed_lines(&css)
+        .fold(String::new(), |css, line| css + line + if needs_break(line) { "\n" } else { "" })
 }
 
 /// Removes lines that are comments. The block keeps the names of one script from those of the next.
 fn compact_script(script: &str) -> String {
-    let lines = script.lines().filter(|line| !line.trim_start().starts_with("//"));
-    format!("{{\n{}}}\n", trim_lines(&lines.collect::<Vec<_>>().join("\n")))
+    let lines = trimmed_lines(script).filter(|line| !line.starts_with("//"));
+    format!("{{\n{}}}\n", lines.fold(String::new(), |script, line| script + line + "\n"))
 }
 
-fn trim_lines(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.fold(String::new(), |text, line| text + line + "\n")
+fn trimmed_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
 }
 
 fn compress_brotli(content: &[u8]) -> io::Result<Bytes> {
