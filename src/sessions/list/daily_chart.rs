@@ -60,7 +60,7 @@ pub(crate) fn chart(filter: &SessionFilter, days: &[DayCount]) -> Option<(Chart,
     let share = percent(answered, all).filter(|_| filter.status.is_none()).map(|share| {
         let (sessions, count) = (plural(all, "session"), days.len());
         let days = plural(i64::try_from(count).unwrap_or(i64::MAX), "day");
-        format!("{share}% of {} {sessions} in {count} {days} were answered.", grouped(all))
+        format!("{} {sessions} in {count} {days}, {share}% answered.", grouped(all))
     });
     Some((chart, share))
 }
@@ -151,7 +151,7 @@ mod tests {
     fn the_share_is_given_unless_a_status_is_chosen() {
         let days = [DayCount { day: NaiveDate::MIN, answered: 2, others: 1 }];
         let (_, share) = chart(&SessionFilter::default(), &days).unwrap();
-        assert_eq!(share.unwrap(), "67% of 3 sessions in 1 day were answered.");
+        assert_eq!(share.unwrap(), "3 sessions in 1 day, 67% answered.");
         let missed = SessionFilter { status: Some(SessionStatus::Missed), ..SessionFilter::default() };
         assert_eq!(chart(&missed, &days).unwrap().1, None);
         assert!(chart(&SessionFilter::default(), &[]).is_none());

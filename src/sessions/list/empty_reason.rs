@@ -48,7 +48,7 @@ pub(super) fn load_facts(
     })
 }
 
-/// A sentence or two with the reason and what to do. Returns `None` if there is nothing to add to "No session matches".
+/// A sentence or two with the reason and what to do. Returns `None` if there is nothing to add to "No matching sessions".
 pub(crate) fn explain(filter: &SessionFilter, facts: &EmptyListFacts, now: DateTime<Utc>) -> Option<String> {
     let EmptyListFacts { oldest, newest, in_range, is_known_agent } = *facts;
     if let (Some(from), Some(to)) = (filter.from, filter.to)
@@ -62,12 +62,12 @@ pub(crate) fn explain(filter: &SessionFilter, facts: &EmptyListFacts, now: DateT
     if let (Some(to), Some(oldest)) = (filter.to, oldest)
         && to <= oldest
     {
-        return Some(format!("The range ends before the first session, of {}.", day(oldest)));
+        return Some(format!("Your first session was on {}, after this range.", day(oldest)));
     }
     if let (Some(from), Some(newest)) = (filter.from, newest)
         && from > newest
     {
-        return Some(format!("The range starts after the latest session, of {}.", day(newest)));
+        return Some(format!("Your latest session was on {}, before this range.", day(newest)));
     }
     if !filter.agent_names.is_empty() && !is_known_agent {
         return Some("No session has an agent of this name. Choose a name from the suggestions.".to_owned());
@@ -116,8 +116,8 @@ mod tests {
             (november, october, 0, "ends before it starts"),
             (october, october, 0, "ends before it starts"),
             (december, "", 0, "starts in the future"),
-            ("", "2026-10-01T10:00:00Z", 0, "ends before the first session, of 1 Oct 2026."),
-            (november, "", 0, "starts after the latest session, of 31 Oct 2026."),
+            ("", "2026-10-01T10:00:00Z", 0, "Your first session was on 1 Oct 2026, after this range."),
+            (november, "", 0, "Your latest session was on 31 Oct 2026, before this range."),
             (october, november, 0, "No session was created in this range."),
             (october, november, 1, "1 session is in this range, but does not match"),
             (october, november, 1200, "1,200 sessions are in this range, but none matches"),

@@ -30,6 +30,8 @@ const FILTERS: [(&str, &str); 8] = [
     ("through", "To"),
     ("to", "Before"),
 ];
+/// What to write into a field for a day. Its hyphens do not break, because the field is narrow.
+const DAY_HINT: &str = "Enter a date, such as 2026\u{2011}11\u{2011}23.";
 /// Maximum length of a search, in characters.
 const SEARCH_MAX: usize = 200;
 
@@ -59,7 +61,7 @@ impl SessionListQuery {
         let mut form = address.form();
         form.extend(text_errors(&address));
         let request = SessionPageRequest::parse(|name| address.filter(name));
-        let request = request.map_err(|errors| form.extend(errors)).ok();
+        let request = request.map_err(|errors| form.extend(errors.into_iter().map(shorten_date_error))).ok();
         let end = address.filter("through").and_then(|text| form.check("through", parse_last_day(text)));
         let shopper_of =
             address.filter("shopper").and_then(|text| form.check("shopper", parse_session_id(text)));
@@ -123,11 +125,26 @@ impl SessionListQuery {
             |name: &str| FILTERS.iter().find(|(known, _)| *known == name).map_or("", |(_, label)| label);
         let applied = |(name, text): &(&'static str, String)| AppliedFilter {
             label: label(name),
-            text: shopper.filter(|_| *name == "shopper").unwrap_or(text).clone(),
+            text: match shopper {
+                Some(shopper) if *name == "shopper" => shopper.clone(),
+                _ => describe_day(name, text).unwrap_or_else(|| text.clone()),
+            },
             without: self.address.link_without(name),
         };
         self.address.filters().iter().map(applied).collect()
     }
+}
+
+/// The API explains times to programs; a visitor only needs a day.
+fn shorten_date_error(error: FieldError) -> FieldError {
+    let is_date = DATE_FILTERS.contains(&error.field.as_ref());
+    if is_date { FieldError { message: DAY_HINT.into(), ..error } } else { error }
+}
+
+/// The day of a filter of time, as pages write it. Returns `None` for other filters and for instants.
+fn describe_day(filter: &str, text: &str) -> Option<String> {
+    let day = parse_day(text).filter(|_| DATE_FILTERS.contains(&filter))?;
+    Some(day.format("%-d %b %Y").to_string())
 }
 
 /// Control characters in any filter, and a search that is too long.
@@ -146,7 +163,7 @@ fn text_errors(address: &ListAddress) -> Vec<FieldError> {
 /// The end of the day, exclusive.
 fn parse_last_day(text: &str) -> Result<DateTime<Utc>, &'static str> {
     let next_day = parse_day(text).and_then(|day| day.checked_add_days(Days::new(1)));
-    next_day.map(midnight).ok_or("Write the date like 2026-11-23.")
+    next_day.map(midnight).ok_or(DAY_HINT)
 }
 
 fn parse_session_id(text: &str) -> Result<Uuid, &'static str> {

@@ -14,6 +14,8 @@ pub(crate) fn summary(query: &SessionListQuery, list: &SessionListResult) -> Str
         return search_summary(list, query.search_from.is_some());
     }
     match list.matching {
+        // The empty list says so itself.
+        0 => String::new(),
         _ if !query.is_filtered() => "Newest first. Times are UTC.".to_owned(),
         1 => "1 session matches.".to_owned(),
         matching => format!("{} sessions match.", grouped(matching)),
@@ -29,8 +31,11 @@ fn search_summary(list: &SessionListResult, is_continued: bool) -> String {
     };
     if list.is_truncated {
         return format!(
-            "The latest {SHOWN_MAX} results in {searched}. Add a word or a filter to narrow them down."
+            "Showing the latest {SHOWN_MAX} matches in {searched}. Refine your search to see others."
         );
+    }
+    if list.matching == 0 && list.searched_to == 0 {
+        return String::new();
     }
     format!("{} {} in {searched}.", grouped(list.matching), plural(list.matching, "result"))
 }

@@ -136,7 +136,7 @@ async fn filters_apply_to_the_list_and_the_download() {
         "shopper=x",
     ] {
         let refused = ada.get(&format!("/sessions?{query}")).await.html();
-        assert!(refused.text(".empty").contains("A filter is not valid"), "{query}");
+        assert!(refused.text(".empty").contains("Correct the filter to see sessions"), "{query}");
         assert!(refused.texts(".table tbody tr").is_empty() && refused.texts("a[download]").is_empty());
         assert_eq!(ada.get(&format!("/sessions.csv?{query}")).await.status, 400, "{query}");
         assert_eq!(ada.get(&format!("/sessions.ndjson?{query}&q=x")).await.status, 400, "{query}");
@@ -216,7 +216,7 @@ async fn search_finds_ids_and_words_in_every_field() {
     }
     assert!(ada.get("/sessions?q=nora&status=failed").await.html().texts(".table tbody tr").is_empty());
     let refused = ada.get(&format!("/sessions?q={}", "x".repeat(201))).await.html();
-    assert!(refused.text(".empty").contains("A filter is not valid"));
+    assert!(refused.text(".empty").contains("Correct the filter to see sessions"));
 }
 
 #[actix_web::test]
@@ -240,7 +240,7 @@ async fn search_is_limited_and_links_to_older_sessions() {
     assert_eq!(read_titles(&second), ["Session 1"]);
     assert_eq!(second.text(".list-head p"), "1 result in the oldest sessions.");
     assert!(second.texts("a[rel=next]").is_empty());
-    assert!(often.text(".list-head p").starts_with("The latest 200 results"));
+    assert!(often.text(".list-head p").starts_with("Showing the latest 200 matches"));
     assert!(read_titles(&exact).contains(&"Session 7".to_owned()), "an id is found wherever it is");
     for (page, count) in [(&first, 2), (&often, 74_999)] {
         let file = ada.get(&page.attribute("a[download][href*=ndjson]", "href")).await.body;
@@ -279,7 +279,7 @@ async fn daily_chart_follows_the_filter() {
     };
     assert_eq!((sum(&all, 2), sum(&all, 3), sum(&missed, 2), sum(&missed, 3)), (80, 40, 0, 40));
     assert_eq!(all.texts(".chart-numbers tbody tr").len(), 30);
-    assert_eq!(all.text(".chart-note"), "67% of 120 sessions in 30 days were answered.");
+    assert_eq!(all.text(".chart-note"), "120 sessions in 30 days, 67% answered.");
     assert!(missed.texts(".chart-note").is_empty());
     assert!(by_agent.texts(".chart").is_empty());
 }
