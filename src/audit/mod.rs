@@ -5,6 +5,7 @@
 //! first record that was tampered with.
 
 mod csv;
+mod entity_names;
 mod list;
 mod log;
 pub(crate) mod pages;

@@ -4,10 +4,12 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::{
-    csv, list,
+    csv,
+    entity_names::EntityNames,
+    list,
     log::{event::EventKind, record::AuditRecord},
     query::AuditQuery,
-    sentence::{AuditSentence, EntityNames, SentencePart},
+    sentence::{AuditSentence, SentencePart},
 };
 use crate::{
     accounts::{MaybeSignedIn, SignedIn},
@@ -116,6 +118,7 @@ pub(crate) async fn index(
     if query.form.is_wrong() {
         page = KeysetPage::single(Vec::new());
     }
+    let names = EntityNames::new(names, actors.iter().map(|(user_id, _)| user_id.clone()));
     actors.extend(ACTORS.map(|(kind, _, label)| (kind.to_owned(), label.to_owned())));
     let page = AuditLogPage {
         layout,

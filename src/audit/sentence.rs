@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::log::{event::EventKind, record::AuditRecord};
+use super::{
+    entity_names::EntityNames,
+    log::{event::EventKind, record::AuditRecord},
+};
 use crate::{
     ids::PublicKey,
     web::format::{grouped, plural, time::DisplayTime},
 };
-
-/// The names of users by their ids and of API keys by their public keys.
-pub(super) type EntityNames = HashMap<String, String>;
 
 /// A part of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +48,10 @@ impl SentencePart {
 
     /// A user or key by its id: the user's id or the public key.
     pub(super) fn entity(id: &str, names: &EntityNames) -> Self {
-        let name = names.get(id).map(String::as_str);
+        let name = names.name(id);
         match id.parse::<PublicKey>() {
             Ok(public_key) => Self::key(&public_key, name),
-            Err(_user_id) => Self::Name { text: name.unwrap_or(id).to_owned(), link: None },
+            Err(_user_id) => Self::Name { text: name.unwrap_or(id).to_owned(), link: names.member_link(id) },
         }
     }
 }
@@ -299,7 +299,9 @@ mod tests {
 
     const KEY: &str = "uptok_000000000000";
     const NEW_KEY: &str = "uptok_000000000001";
+    /// A member.
     const USER: &str = "018f4d1a-0000-7000-8000-000000000001";
+    const STRANGER: &str = "018f4d1a-0000-7000-8000-000000000002";
 
     fn record(act: &str, target: &str, details: &str) -> AuditRecord {
         AuditRecord {
@@ -320,7 +322,8 @@ mod tests {
     }
 
     fn sentence(act: &str, target: &str, details: &str) -> AuditSentence {
-        let names = EntityNames::from([(USER.to_owned(), "Ada".to_owned())]);
+        let names = HashMap::from([(USER.to_owned(), "Ada".to_owned())]);
+        let names = EntityNames::new(names, [USER.to_owned()]);
         AuditSentence::new(&record(act, target, details), &names)
     }
 
@@ -439,6 +442,8 @@ mod tests {
         assert_eq!(link("key.deleted", "../../logout", name), None);
         assert_eq!(link("import.finished", USER, "{}").unwrap(), format!("/sessions/imports/{USER}"));
         assert_eq!(link("import.finished", "javascript:alert(1)", "{}"), None);
+        assert_eq!(link("member.added", USER, "{}").unwrap(), format!("/settings/members#member-{USER}"));
+        assert_eq!(link("member.added", STRANGER, "{}"), None);
         assert_eq!(link("member.added", "javascript:alert(1)", "{}"), None);
     }
 

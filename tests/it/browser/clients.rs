@@ -75,8 +75,8 @@ async fn new_link_is_copied() {
     ada.press("Invite").await;
     let link = ada.find(By::Css("[data-link]")).await.prop("value").await.unwrap().unwrap();
 
-    ada.click("[data-copy-link]").await;
-    ada.see("[data-link-copied]", "Copied").await;
+    ada.click("[data-copy]").await;
+    ada.see("[data-copied]", "Copied").await;
 
     let field = ada.input("Email").await;
     field.send_keys(thirtyfour::Key::Control + "v").await.unwrap();
