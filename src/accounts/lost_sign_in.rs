@@ -8,6 +8,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{Method, header::REFERER},
     middleware::Next,
+    web::Data,
 };
 
 use super::{
@@ -22,6 +23,7 @@ use crate::{
         body::{FormFields, RawBody},
         local_path::LocalPath,
         page::see_other,
+        page_paths::PagePaths,
     },
 };
 
@@ -79,10 +81,12 @@ async fn keep_form(request: &mut ServiceRequest) -> Result<HttpResponse, AppErro
     show_login_again(&services, LoginReturn { path, form: Some(form), was_logged_in: true }).await
 }
 
-/// The page of ours that sent the request, if the browser names it.
+/// The page of ours that sent the request, if the browser names it. It answers GET.
 fn referring_path(request: &HttpRequest, services: &AccountServices) -> Option<LocalPath> {
     let referrer = request.headers().get(REFERER)?.to_str().ok()?;
-    LocalPath::of_url(referrer, &services.settings.public_url.origin())
+    let path = LocalPath::of_url(referrer, &services.settings.public_url.origin())?;
+    let paths = request.app_data::<Data<PagePaths>>()?;
+    paths.nearest_page(&path).parse().ok()
 }
 
 fn redirect_to_login(request: &HttpRequest) -> HttpResponse {
