@@ -3,7 +3,7 @@
 //!
 //! It has an entry for each account that logged in with the browser, the newest first. An entry is `day.nonce.tag.tag`.
 //! The first tag depends on the stored password hash, so a new password ends all entries of the account. The second one
-//! covers the entry and the e-mail address, so that entries which are forged or belong to another account are refused
+//! covers the entry and the email address, so that entries which are forged or belong to another account are refused
 //! without a query. The cookie names no account and signs nobody in.
 
 use actix_web::{

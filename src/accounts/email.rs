@@ -1,4 +1,4 @@
-//! E-mail addresses of users.
+//! Email addresses of users.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::db::sql::impl_text_column;
 
-/// An e-mail address in the form that is stored and compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC
+/// An email address in the form that is stored and compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC
 /// 5321).
 ///
 /// Only the syntax is checked, not whether mail can be delivered.

@@ -45,7 +45,7 @@ impl LoginThrottles {
         self.addresses.count(&address)
     }
 
-    /// Counts an attempt for the address and, if the e-mail address could be read, for its account, whether or not there
+    /// Counts an attempt for the address and, if the email address could be read, for its account, whether or not there
     /// is one.
     pub(super) fn count_stranger(
         &self,

@@ -42,7 +42,7 @@ const FORM_LIMIT: usize = 16 * 1024;
 const LOGIN_LIMIT: usize = 96 * 1024;
 /// Maximum number of fields of the login form.
 const LOGIN_FIELDS_MAX: usize = 272;
-/// The same sentence for an unknown email and a wrong password, so that nobody learns which e-mails have an account.
+/// The same sentence for an unknown email and a wrong password, so that nobody learns which emails have an account.
 const WRONG_LOGIN: &str = "Wrong email or password.";
 
 #[derive(Template)]
@@ -229,7 +229,7 @@ pub(crate) async fn login(
     services.mark_browser(response, &request, &email, &user.password_hash)
 }
 
-/// Records a failed login after the response, so that the response time does not reveal that the e-mail has an
+/// Records a failed login after the response, so that the response time does not reveal that the email has an
 /// account.
 fn record_failed_login(db: &Data<Db>, candidate: LoginCandidate, context: AuditContext) {
     let Some(client) = candidate.client_id else { return };

@@ -46,7 +46,7 @@ pub enum PasswordError {
 pub struct NewPassword(SecretString);
 
 impl NewPassword {
-    /// Checks `text`. `about` is the user's own e-mail, name and company, which are refused as passwords too.
+    /// Checks `text`. `about` is the user's own email, name and company, which are refused as passwords too.
     ///
     /// # Errors
     /// [`PasswordError`], whose message says what to do.
@@ -93,7 +93,7 @@ pub struct PasswordHasher {
     places: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     memory: Arc<HashMemory>,
-    /// Verified if the e-mail is unknown, so that the response takes equally long.
+    /// Verified if the email is unknown, so that the response takes equally long.
     dummy_hash: Arc<str>,
 }
 

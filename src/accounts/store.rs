@@ -96,7 +96,7 @@ pub fn create_first(
 /// Creates a user in a client, and returns the client.
 ///
 /// # Errors
-/// If the e-mail has an account, there is no such client, or the database fails.
+/// If the email has an account, there is no such client, or the database fails.
 pub fn add_user(
     connection: &mut PgConnection,
     context: &AuditContext,
@@ -161,7 +161,7 @@ pub(crate) fn create_client(connection: &mut PgConnection, name: &DisplayName) -
 /// Creates a user that is not a member of any client yet.
 ///
 /// # Errors
-/// If the database fails; a violation of `users_email_unique` if the e-mail has an account.
+/// If the database fails; a violation of `users_email_unique` if the email has an account.
 pub(crate) fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uuid> {
     let user_id = Uuid::now_v7();
     diesel::insert_into(users::table)
@@ -198,7 +198,7 @@ pub(crate) fn join(
         .map(|_rows| ())
 }
 
-/// Sets the password of the user with this e-mail and ends its sign-ins. Returns `false` if there is no such user.
+/// Sets the password of the user with this email and ends its sign-ins. Returns `false` if there is no such user.
 ///
 /// # Errors
 /// If the database fails.
@@ -225,7 +225,7 @@ pub fn set_password(
     })
 }
 
-/// The user with this e-mail.
+/// The user with this email.
 ///
 /// # Errors
 /// If the database fails.
@@ -255,7 +255,7 @@ pub struct UserListing {
     pub is_enabled: bool,
 }
 
-/// Every user with every membership, by e-mail: at most 1000 rows.
+/// Every user with every membership, by email: at most 1000 rows.
 ///
 /// # Errors
 /// If the database fails.
@@ -286,7 +286,7 @@ pub fn is_member(connection: &mut PgConnection, client: &ClientId, user_id: Uuid
     diesel::select(exists(membership)).get_result(connection)
 }
 
-/// The user with this e-mail, and the client of its oldest membership if there is one.
+/// The user with this email, and the client of its oldest membership if there is one.
 pub(crate) fn login_candidate(
     connection: &mut PgConnection,
     email: &EmailAddress,

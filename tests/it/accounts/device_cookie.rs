@@ -151,7 +151,7 @@ async fn cookie_that_is_forged_or_of_another_account_is_worth_nothing() {
     let app = start().await;
     let (ada, cookie) = register(&app, "ada").await;
     let (_, of_eve) = register(&app, "eve").await;
-    // The same secret and e-mail address, but another user.
+    // The same secret and email address, but another user.
     let (_, of_another_database) = register(&start().await, "ada").await;
     let entry = cookie.split_once('=').unwrap().1;
     let parts: Vec<&str> = entry.split('.').collect();
@@ -239,7 +239,7 @@ async fn one_browser_is_known_to_several_accounts() {
     }
 }
 
-/// The cookie must not help to find out which e-mail addresses have an account.
+/// The cookie must not help to find out which email addresses have an account.
 #[actix_web::test]
 async fn wrong_password_and_unknown_email_get_the_same_answer_with_a_cookie() {
     let app = start().await;

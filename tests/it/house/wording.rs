@@ -98,6 +98,12 @@ fn visible_text(path: &str, text: &str) -> String {
     }
 }
 
+/// The comments of Rust source that have a line of their own.
+fn comments(source: &str) -> String {
+    let lines = source.lines().map(str::trim_start).filter(|line| line.starts_with("//"));
+    lines.map(|line| line.trim_start_matches(['/', '!'])).collect::<Vec<_>>().join("\n")
+}
+
 /// The files below a folder, or the file itself.
 fn files(path: &Path, found: &mut Vec<String>) {
     if path.is_dir() {
@@ -143,6 +149,14 @@ fn visible_sentences_contain_no_banned_phrases() {
 }
 
 #[test]
+fn comments_contain_no_banned_phrases() {
+    let paths = files_with(&["src", "tests", "benches"], &["rs"]);
+    assert!(paths.len() > 300, "{paths:?}");
+
+    assert_none_banned(&paths, |_path, source| comments(source));
+}
+
+#[test]
 fn banned_phrases_are_found_as_whole_words_in_any_case_and_across_lines() {
     assert_eq!(find_banned("Whoever reads this"), ["whoever"]);
     assert_eq!(find_banned("SO\n  many keys, and your E-Mail."), ["so many", "e-mail"]);
@@ -157,6 +171,7 @@ fn only_what_people_read_counts() {
     assert_eq!(literals(source, false), ["please wait", "oops"]);
     assert_eq!(literals(source, true), [" Whoever.", " So many.", "please wait", "oops"]);
     assert_eq!(without_comments("a{# please #}b{#- oops -#}c"), "abc");
+    assert_eq!(comments("//! An e-mail.\nlet a = 1; // please\n    /// Oops"), " An e-mail.\n Oops");
     assert_eq!(visible_text("src/cli/x.rs", "/// Whoever.\nstruct A;"), " Whoever.");
     assert_eq!(visible_text("src/web/x.rs", "/// Whoever.\nstruct A;"), "");
 }
