@@ -157,13 +157,13 @@ fn draw_chart(hours: &[HourTotals], period: ReportPeriod, now: DateTime<Utc>) ->
 /// Such as `0 %`, `< 0.1 %`, `0.4 %`, `12.5 %` or `100 %`. Rounds down, but returns `0 %` only if `part` is 0.
 fn percentage(part: i64, whole: i64) -> String {
     if part == 0 || whole == 0 {
-        return "0 %".to_owned();
+        return "0%".to_owned();
     }
     let tenths = i128::from(part) * 1000 / i128::from(whole);
     if tenths == 0 {
-        return "< 0.1 %".to_owned();
+        return "< 0.1%".to_owned();
     }
-    if tenths % 10 == 0 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) }
+    if tenths % 10 == 0 { format!("{}%", tenths / 10) } else { format!("{}.{}%", tenths / 10, tenths % 10) }
 }
 
 /// Writes the parameters in a route pattern as the API documentation does: `{sessionId}` instead of `{session_id}`.
@@ -282,6 +282,6 @@ mod tests {
     fn a_percentage_is_short_and_only_0_if_there_are_no_errors() {
         let percentages = [(0, 0), (0, 9), (1, 1_000_000), (1, 200), (1, 8), (5, 5)]
             .map(|(part, whole)| percentage(part, whole));
-        assert_eq!(percentages, ["0 %", "0 %", "< 0.1 %", "0.5 %", "12.5 %", "100 %"]);
+        assert_eq!(percentages, ["0%", "0%", "< 0.1%", "0.5%", "12.5%", "100%"]);
     }
 }

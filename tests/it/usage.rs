@@ -268,7 +268,7 @@ async fn pages_show_the_counted_requests() {
 
     for query in ["", "?per=hour"] {
         let page = ada.get(&format!("/settings/usage{query}")).await.html();
-        assert_eq!(page.texts(".sums dd"), ["4", "1", "25 %"], "{query}");
+        assert_eq!(page.texts(".sums dd"), ["4", "1", "25%"], "{query}");
         assert_eq!(page.text(".chart desc").matches("Succeeded: 3; Errors: 1.").count(), 1);
         assert_eq!(page.texts("[aria-label='Most used keys'] tbody th"), ["busy"]);
         assert_eq!(
@@ -308,7 +308,7 @@ async fn deleted_key_keeps_its_usage_history() {
     let page = ada.get(&format!("/settings/api-keys/{}/usage", &key[..18])).await.html();
 
     assert!(page.text(".page-head p").contains("deleted"));
-    assert_eq!(page.texts(".sums dd"), ["1", "0", "0 %"]);
+    assert_eq!(page.texts(".sums dd"), ["1", "0", "0%"]);
     assert_eq!(
         ada.get("/settings/usage").await.html().texts("[aria-label='Most used keys'] tbody th"),
         ["laptop deleted"]
