@@ -44,12 +44,25 @@ impl DatabaseHandle {
         Ok((database, db))
     }
 
+    /// Migrates the database for a node. Behind a pooler it also stores the timeouts of the settings.
+    pub(super) fn set_up(&self, settings: &Settings) -> anyhow::Result<usize> {
+        if self.private.is_none() {
+            let stored = Db::store_timeouts(&self.url, settings.database_timeouts());
+            stored.map_err(|error| self.name_setting(error))?;
+        }
+        self.migrate()
+    }
+
     /// Returns the number of migrations that were run.
-    pub(super) fn migrate(&self) -> anyhow::Result<usize> {
-        Db::migrate(&self.url).map_err(|error| match self.private {
-            None if error.is::<ConnectError>() => error.context("DATABASE_URL"),
-            _ => error,
-        })
+    fn migrate(&self) -> anyhow::Result<usize> {
+        Db::migrate(&self.url).map_err(|error| self.name_setting(error))
+    }
+
+    fn name_setting(&self, error: anyhow::Error) -> anyhow::Error {
+        if self.private.is_none() && error.is::<ConnectError>() {
+            return error.context("DATABASE_URL");
+        }
+        error
     }
 
     /// Keeps the private PostgreSQL running from now on. The future completes with the reason if that is not possible; with

@@ -149,7 +149,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         CliCommand::Serve { demo } => serve::run(settings, demo)?,
         CliCommand::Migrate => {
             let database = DatabaseHandle::open(&settings)?;
-            print_line(&format!("{} migrations were run.", database.migrate()?))?;
+            print_line(&format!("{} migrations were run.", database.set_up(&settings)?))?;
         }
         CliCommand::Import(import) => {
             let (_database, db) = DatabaseHandle::connect(&settings)?;

@@ -17,7 +17,7 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
     }
     let listener = server::bind(settings.listen)?;
     let mut database = DatabaseHandle::open(&settings)?;
-    database.migrate()?;
+    database.set_up(&settings)?;
     let secret = load_secret(&settings)?;
     if demo {
         let context = AuditContext::new(&ChainKey::new(&secret), Actor::CommandLine);

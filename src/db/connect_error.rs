@@ -3,17 +3,32 @@
 //! The messages of libpq and PostgreSQL quote what they are about: a host, a user, or part of a password that was not
 //! percent-encoded. Every message is therefore replaced with one of the sentences below.
 
+use diesel::ConnectionError;
+
 /// Carries only fixed text, so it may be printed and logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot connect to PostgreSQL: {0}")]
 pub struct ConnectError(&'static str);
 
 impl ConnectError {
+    pub(super) const NO_PREPARED_STATEMENTS: Self = Self(
+        "the connection pooler loses prepared statements; use PgBouncer 1.21 or newer with max_prepared_statements above 0, \
+         or set pool_mode = session",
+    );
+    pub(super) const POOLER_IS_FULL: Self =
+        Self("the connection pooler has no free connection to PostgreSQL; raise its default_pool_size");
+
     /// Replaces a message of libpq, PostgreSQL or the operating system.
     #[must_use]
     pub fn from_message(message: &str) -> Self {
         let cause = CAUSES.iter().find(|(parts, _)| parts.iter().all(|part| message.contains(part)));
         Self(cause.map_or(UNKNOWN, |(_, sentence)| sentence))
+    }
+}
+
+impl From<ConnectionError> for ConnectError {
+    fn from(error: ConnectionError) -> Self {
+        Self::from_message(&error.to_string())
     }
 }
 
@@ -27,12 +42,13 @@ const NO_ROUTE: &str = "the host in the URL cannot be reached from here";
 const TIMEOUT: &str = "the host in the URL does not answer";
 const NOT_READY: &str = "PostgreSQL is starting or stopping; try again in a moment";
 const NO_SLOT: &str = "PostgreSQL has no free connection for this user and database";
+const POOLER_NO_SLOT: &str = "the connection pooler has no free connection for this user and database";
 const TLS: &str = "no TLS connection as the URL asks for; check sslmode and the certificates";
 const REFUSED_USER: &str = "PostgreSQL refuses the user or the password in the URL";
 
 /// Parts that a message contains, and what it means. The first match counts, so messages that also contain the parts of
 /// another one come before it.
-const CAUSES: [(&[&str], &str); 38] = [
+const CAUSES: [(&[&str], &str); 44] = [
     // Parsing the URL, from libpq
     (
         &["percent-encoded"],
@@ -84,6 +100,19 @@ const CAUSES: [(&[&str], &str); 38] = [
     (&["connection slots"], NO_SLOT),
     (&["the database system is"], NOT_READY),
     (&["not currently accepting connections"], "the database in the URL does not accept connections"),
+    // Answers of PgBouncer
+    (
+        &["startup parameter"],
+        "the connection pooler refuses a parameter of the URL; leave it out or add it to ignore_startup_parameters",
+    ),
+    (
+        &["statement pooling mode"],
+        "the connection pooler refuses transactions; set its pool_mode to transaction or session",
+    ),
+    (&["no such database"], "the connection pooler does not know the database in the URL"),
+    (&["no more connections allowed"], POOLER_NO_SLOT),
+    (&["query_wait_timeout"], POOLER_NO_SLOT),
+    (&["server_login_retry"], "the connection pooler cannot connect to PostgreSQL; its log shows why"),
     // TLS
     (&["SSL"], TLS),
     (&["certificate"], TLS),
@@ -95,8 +124,8 @@ const CAUSES: [(&[&str], &str); 38] = [
 mod tests {
     use super::*;
 
-    /// Messages of libpq 15 to 17 about a URL full of `CANARY`.
-    const MESSAGES: [(&str, &str); 19] = [
+    /// Messages of libpq 15 to 17 and of PgBouncer about a URL full of `CANARY`.
+    const MESSAGES: [(&str, &str); 21] = [
         ("invalid percent-encoded token: \"CANARY%zz\"", "%25"),
         ("invalid integer value \"CANARY\" for connection option \"port\"", "percent-encode"),
         ("invalid port number: \"CANARY\"", "percent-encode"),
@@ -135,6 +164,8 @@ mod tests {
         ("timed out waiting for connection: FATAL:  role \"CANARY\" does not exist", "refuses the user"),
         ("FATAL:  sorry, too many clients already", "no free connection"),
         ("FATAL:  the database system is shutting down", "starting or stopping"),
+        ("FATAL:  unsupported startup parameter in options: CANARY", "refuses a parameter"),
+        ("FATAL:  no such database: CANARY", "does not know the database"),
         ("server does not support SSL, but SSL was required", "sslmode"),
         ("FATAL:  Passwort-Authentifizierung für Benutzer »CANARY« fehlgeschlagen", "psql"),
     ];

@@ -2,17 +2,19 @@
 
 use std::{
     io::{self, Write as _},
-    sync::{Arc, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::Duration,
 };
 
 use diesel::{
-    ConnectionError, ConnectionResult, PgConnection,
+    ConnectionError, ConnectionResult, PgConnection, QueryResult,
     connection::{Connection as _, InstrumentationEvent, SimpleConnection as _},
 };
 
-use super::{connect_error::ConnectError, server_process::ServerProcess, statement_clock::StatementClock};
+use super::{
+    connect_error::ConnectError, pooler, server_process::ServerProcess, statement_clock::StatementClock,
+};
 
 /// How much later than PostgreSQL we end a statement, so that a server that still answers does it first.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -49,72 +51,131 @@ impl DatabaseTimeouts {
     pub(super) fn answer(self) -> Duration {
         self.statement + MARGIN
     }
+
+    /// Settings of PostgreSQL, in milliseconds.
+    pub(super) fn settings(self) -> [(&'static str, u128); 3] {
+        let statement = self.statement.as_millis();
+        // Half of it: an error then names the lock, and a transaction of a connection that we gave up soon ends.
+        let half = statement / 2;
+        [
+            ("statement_timeout", statement),
+            ("lock_timeout", half),
+            ("idle_in_transaction_session_timeout", half),
+        ]
+    }
+}
+
+/// The database of this process.
+pub(super) struct DatabaseTarget {
+    /// With the time limits of the network.
+    url: String,
+    pub(super) timeouts: DatabaseTimeouts,
+    /// Known once a connection was opened.
+    is_pooled: OnceLock<bool>,
 }
 
 /// A new connection.
 pub(super) struct OpenedConnection {
     pub(super) connection: PgConnection,
     pub(super) clock: Arc<StatementClock>,
-    pub(super) process: ServerProcess,
+    /// Unknown behind a pooler, where it changes.
+    pub(super) process: Option<ServerProcess>,
 }
 
-/// Opens a connection. Blocks for [`CONNECT_TIMEOUT`] at most, unless the URL allows more.
-///
-/// # Errors
-/// If PostgreSQL cannot be reached or refuses the connection.
-pub(super) fn open(url: &str, timeouts: DatabaseTimeouts) -> Result<OpenedConnection, ConnectError> {
-    establish(url, timeouts).map_err(|error| ConnectError::from_message(&error.to_string()))
-}
+impl DatabaseTarget {
+    pub(super) fn new(url: &str, timeouts: DatabaseTimeouts) -> Self {
+        Self { url: with_network_timeouts(url), timeouts, is_pooled: OnceLock::new() }
+    }
 
-fn establish(url: &str, timeouts: DatabaseTimeouts) -> ConnectionResult<OpenedConnection> {
-    let mut connection = PgConnection::establish(&with_network_timeouts(url))?;
-    let statement = timeouts.statement.as_millis();
-    // Half of it: an error then names the lock, and a transaction of a connection that we gave up soon ends.
-    let half = statement / 2;
-    connection
-        .batch_execute(&format!(
-            "set statement_timeout = {statement}; set lock_timeout = {half}; \
-             set idle_in_transaction_session_timeout = {half}; set application_name = 'uptok'; \
-             set time zone 'UTC'"
-        ))
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
-    let process = ServerProcess::find(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
-    let clock = Arc::new(StatementClock::default());
-    let recording = Arc::clone(&clock);
-    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| recording.record(&event));
-    Ok(OpenedConnection { connection, clock, process })
-}
+    /// Whether a pooler is in between. `None` until a connection was opened.
+    pub(super) fn is_pooled(&self) -> Option<bool> {
+        self.is_pooled.get().copied()
+    }
 
-/// As [`open`], for a command, which may block. If a statement gets no answer, the process ends with an error and status
-/// 1, because nothing else interrupts a thread that waits in libpq.
-///
-/// # Errors
-/// As [`open`].
-pub(super) fn open_for_command(url: &str, timeouts: DatabaseTimeouts) -> anyhow::Result<Box<PgConnection>> {
-    let OpenedConnection { connection, clock, process } = open(url, timeouts)?;
-    let watched = Arc::downgrade(&clock);
-    drop(clock);
-    let (url, limit) = (url.to_owned(), timeouts.answer());
-    thread::Builder::new().name("database watch".to_owned()).spawn(move || {
-        // Without the connection there is nothing to watch any more.
-        while let Some(clock) = watched.upgrade() {
-            if clock.elapsed() > limit {
-                release_locks(url, timeouts, process);
-                end_command(limit);
-            }
-            drop(clock);
-            thread::sleep(MARGIN / 4);
+    /// Opens a connection. Blocks for [`CONNECT_TIMEOUT`] at most, unless the URL allows more.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot be reached or refuses the connection.
+    pub(super) fn open(&self) -> Result<OpenedConnection, ConnectError> {
+        Ok(self.establish()?)
+    }
+
+    fn establish(&self) -> ConnectionResult<OpenedConnection> {
+        let is_pooled = self.detect_pooler()?;
+        let mut connection = PgConnection::establish(&self.url)?;
+        let process = prepare(&mut connection, is_pooled, self.timeouts)
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        let clock = Arc::new(StatementClock::default());
+        let recording = Arc::clone(&clock);
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| recording.record(&event));
+        Ok(OpenedConnection { connection, clock, process })
+    }
+
+    fn detect_pooler(&self) -> ConnectionResult<bool> {
+        if let Some(known) = self.is_pooled() {
+            return Ok(known);
         }
-    })?;
-    Ok(Box::new(connection))
+        let is_pooled = pooler::is_in_between(&self.url)?;
+        Ok(*self.is_pooled.get_or_init(|| is_pooled))
+    }
+
+    /// As [`Self::open`], for a command, which may block. If a statement gets no answer, the process ends with an error
+    /// and status 1, because nothing else interrupts a thread that waits in libpq.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_for_command(self: &Arc<Self>) -> anyhow::Result<Box<PgConnection>> {
+        let OpenedConnection { connection, clock, process } = self.open()?;
+        let watched = Arc::downgrade(&clock);
+        drop(clock);
+        let (target, limit) = (Arc::clone(self), self.timeouts.answer());
+        thread::Builder::new().name("database watch".to_owned()).spawn(move || {
+            // Without the connection there is nothing to watch any more.
+            while let Some(clock) = watched.upgrade() {
+                if clock.elapsed() > limit {
+                    release_locks(target, process);
+                    end_command(limit);
+                }
+                drop(clock);
+                thread::sleep(MARGIN / 4);
+            }
+        })?;
+        Ok(Box::new(connection))
+    }
+}
+
+/// Opens a connection without settings.
+///
+/// # Errors
+/// As [`DatabaseTarget::open`].
+pub(super) fn connect(url: &str) -> Result<PgConnection, ConnectError> {
+    Ok(PgConnection::establish(&with_network_timeouts(url))?)
+}
+
+/// Sets what every connection needs. Behind a pooler the timeouts are settings of the role, and the others are two that
+/// it keeps apart for each client.
+fn prepare(
+    connection: &mut PgConnection,
+    is_pooled: bool,
+    timeouts: DatabaseTimeouts,
+) -> QueryResult<Option<ServerProcess>> {
+    let own = "set application_name = 'uptok'; set time zone 'UTC'";
+    if is_pooled {
+        connection.batch_execute(own)?;
+        return Ok(None);
+    }
+    let timeouts = timeouts.settings().map(|(name, milliseconds)| format!("set {name} = {milliseconds}; "));
+    connection.batch_execute(&format!("{}{own}", timeouts.concat()))?;
+    ServerProcess::find(connection).map(Some)
 }
 
 /// Ends the server's side of a silent connection, as far as that is possible in a moment, so that the command can be run
 /// again at once.
-fn release_locks(url: String, timeouts: DatabaseTimeouts, process: ServerProcess) {
+fn release_locks(target: Arc<DatabaseTarget>, process: Option<ServerProcess>) {
+    let Some(process) = process else { return };
     let (done, is_done) = mpsc::channel::<()>();
     thread::spawn(move || {
-        if let Ok(mut opened) = open(&url, timeouts) {
+        if let Ok(mut opened) = target.open() {
             let _is_over_anyway = process.terminate(&mut opened.connection);
         }
         drop(done);

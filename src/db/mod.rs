@@ -5,7 +5,9 @@ mod connection;
 pub mod migrations;
 pub mod pipeline;
 mod pool;
+mod pooler;
 mod reachability;
+mod role_settings;
 mod server_process;
 pub(crate) mod sql;
 mod statement_clock;
@@ -13,10 +15,11 @@ pub(crate) mod temporary;
 
 use std::sync::Arc;
 
-use diesel::{PgConnection, pg::Pg, prelude::*};
+use diesel::{PgConnection, pg::Pg};
 
 use crate::error::AppError;
 pub use connect_error::ConnectError;
+use connection::DatabaseTarget;
 pub use connection::DatabaseTimeouts;
 use pipeline::Pipeline;
 use pool::ConnectionPool;
@@ -25,8 +28,7 @@ use pool::ConnectionPool;
 #[derive(Clone)]
 pub struct Db {
     pool: Arc<ConnectionPool>,
-    url: Arc<str>,
-    timeouts: DatabaseTimeouts,
+    target: Arc<DatabaseTarget>,
     /// `Err` holds the reason why nothing is pipelined.
     pipeline_config: Result<Arc<tokio_postgres::Config>, &'static str>,
 }
@@ -37,15 +39,16 @@ impl Db {
     /// # Errors
     /// If the number of connections is too large for this machine.
     pub fn new(url: &str, connections: u32, timeouts: DatabaseTimeouts) -> anyhow::Result<Self> {
-        let pool = ConnectionPool::new(url, usize::try_from(connections)?, timeouts);
+        let target = Arc::new(DatabaseTarget::new(url, timeouts));
+        let pool = ConnectionPool::new(Arc::clone(&target), usize::try_from(connections)?);
         let pipeline_config = pipeline::parse_config(url).map(Arc::new);
-        Ok(Self { pool, url: url.into(), timeouts, pipeline_config })
+        Ok(Self { pool, target, pipeline_config })
     }
 
     /// A pipeline for one worker, which must stay on its thread.
     #[must_use]
     pub fn pipeline(&self) -> Pipeline {
-        Pipeline::new(self.pipeline_config.as_ref().ok().cloned(), self.timeouts.wait)
+        Pipeline::new(self.pipeline_config.as_ref().ok().cloned(), Arc::clone(&self.target))
     }
 
     /// Why queries never go through a pipeline; `None` if they do.
@@ -76,17 +79,28 @@ impl Db {
     /// # Errors
     /// If PostgreSQL cannot be reached.
     pub fn connect(&self) -> anyhow::Result<Box<PgConnection>> {
-        connection::open_for_command(&self.url, self.timeouts)
+        self.target.open_for_command()
     }
 
     /// Runs missing migrations, on any number of nodes at once. Returns how many it recorded.
     ///
     /// # Errors
-    /// If PostgreSQL cannot be reached, the database is too old, or a migration fails.
+    /// If PostgreSQL cannot be reached, a pooler in between loses prepared statements, the database is too old, or a
+    /// migration fails.
     pub fn migrate(url: &str) -> anyhow::Result<usize> {
-        let connection = PgConnection::establish(&connection::with_network_timeouts(url));
-        let mut connection = connection.map_err(|error| ConnectError::from_message(&error.to_string()))?;
-        migrations::run_missing(&mut connection, &migrations::MIGRATIONS)
+        check_pooler(url)?;
+        migrations::run_missing(url, &migrations::MIGRATIONS)
+    }
+
+    /// Stores the timeouts as settings of the role if a pooler is in between. Does nothing otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::migrate`].
+    pub fn store_timeouts(url: &str, timeouts: DatabaseTimeouts) -> anyhow::Result<()> {
+        if check_pooler(url)? {
+            role_settings::store_timeouts(&mut connection::connect(url)?, timeouts)?;
+        }
+        Ok(())
     }
 
     /// Whether the database has every migration of this binary.
@@ -96,6 +110,16 @@ impl Db {
     pub async fn is_ready(&self) -> Result<bool, AppError> {
         self.run(|connection| migrations::is_current(connection).map_err(AppError::broken)).await
     }
+}
+
+/// Returns whether a pooler is in between.
+fn check_pooler(url: &str) -> Result<bool, ConnectError> {
+    let url = connection::with_network_timeouts(url);
+    let is_pooled = pooler::is_in_between(&url)?;
+    if is_pooled {
+        pooler::require_prepared_statements(&url)?;
+    }
+    Ok(is_pooled)
 }
 
 /// Whether `error` is the violation of the unique constraint or index `name`.

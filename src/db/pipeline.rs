@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, future::join3};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufReader},
@@ -35,7 +35,7 @@ use url::Url;
 
 use super::{
     connect_error::ConnectError,
-    connection::{self, KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL},
+    connection::{self, DatabaseTarget, KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL},
 };
 use crate::error::AppError;
 
@@ -64,6 +64,8 @@ pub struct PipelinedStatement<'a> {
 /// The connection of one worker. It opens on first use and stays on the worker's thread.
 pub struct Pipeline {
     config: Option<Arc<Config>>,
+    target: Arc<DatabaseTarget>,
+    /// Timeout of a query.
     wait: Duration,
     rows: Semaphore,
     state: Rc<RefCell<PipelineConnectionState>>,
@@ -80,11 +82,11 @@ enum PipelineConnectionState {
 }
 
 impl Pipeline {
-    /// Without a `config` every query falls back to the pool. `wait` is the timeout of a query.
-    #[must_use]
-    pub fn new(config: Option<Arc<Config>>, wait: Duration) -> Self {
+    /// Without a `config` every query falls back to the pool.
+    pub(super) fn new(config: Option<Arc<Config>>, target: Arc<DatabaseTarget>) -> Self {
         let state = PipelineConnectionState::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
-        Self { config, wait, rows: Semaphore::new(ROWS_AT_ONCE), state: Rc::new(RefCell::new(state)) }
+        let (wait, rows) = (target.timeouts.wait, Semaphore::new(ROWS_AT_ONCE));
+        Self { config, target, wait, rows, state: Rc::new(RefCell::new(state)) }
     }
 
     /// Passes each row to `read_row` until that returns `None`.
@@ -126,10 +128,12 @@ impl Pipeline {
             PipelineConnectionState::Closed { .. } | PipelineConnectionState::Opening => return None,
         };
         let config = Arc::clone(self.config.as_ref()?);
+        // The pool answers the first query, and finds out.
+        let is_pooled = self.target.is_pooled()?;
         *state = PipelineConnectionState::Opening;
         let (wait, shared_state) = (self.wait, Rc::clone(&self.state));
         spawn_local(async move {
-            let opened = timeout(wait, PipelineConnection::new(&config, wait)).await;
+            let opened = timeout(wait, PipelineConnection::new(&config, wait, is_pooled)).await;
             let trouble = match opened {
                 Ok(Ok(open)) => {
                     if next_pause > FIRST_PAUSE {
@@ -176,6 +180,8 @@ fn is_timeout(error: &Error) -> bool {
 struct PipelineConnection {
     client: Client,
     prepared: RefCell<Vec<(&'static str, Statement)>>,
+    /// Begins a transaction with the settings of a query. `None` if they are settings of the session.
+    begin: Option<String>,
     /// Sends and receives for the client.
     driver: JoinHandle<()>,
 }
@@ -188,19 +194,19 @@ impl Drop for PipelineConnection {
 }
 
 impl PipelineConnection {
-    async fn new(config: &Config, wait: Duration) -> anyhow::Result<Self> {
+    async fn new(config: &Config, wait: Duration, is_pooled: bool) -> anyhow::Result<Self> {
         let port = *config.get_ports().first().context("no port")?;
         match config.get_hosts() {
             #[cfg(unix)]
             [Host::Unix(directory)] => {
                 let socket = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
-                Self::from_socket(socket, config, wait).await
+                Self::from_socket(socket, config, wait, is_pooled).await
             }
             [Host::Tcp(name)] => {
                 let socket = TcpStream::connect((name.as_str(), port)).await?;
                 socket.set_nodelay(true)?;
                 set_network_timeouts(&socket)?;
-                Self::from_socket(socket, config, wait).await
+                Self::from_socket(socket, config, wait, is_pooled).await
             }
             _ => anyhow::bail!("not one host"),
         }
@@ -211,15 +217,26 @@ impl PipelineConnection {
         socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
         config: &Config,
         wait: Duration,
+        is_pooled: bool,
     ) -> anyhow::Result<Self> {
         let socket = BufReader::with_capacity(READ_BUFFER_BYTES, socket);
         let (client, connection) = config.connect_raw(socket, NoTls).await?;
         // The queries on it report how it ended.
         let driver = spawn_local(async move { drop(connection.await) });
-        // Set by a statement, because a pooler in between may refuse connection options. With a custom plan per execution
-        // PostgreSQL would plan longer than it reads; every pipelined statement is fast with a generic plan.
+        let mut open = Self { client, prepared: RefCell::default(), begin: None, driver };
+        // With a custom plan per execution PostgreSQL would plan longer than it reads; every pipelined statement is fast
+        // with a generic plan.
         let milliseconds = wait.as_millis();
-        let open = Self { client, prepared: RefCell::default(), driver };
+        if is_pooled {
+            // The name of the pool's connections: the pooler would send each change of name to PostgreSQL.
+            open.client.batch_execute("set application_name = 'uptok'; set time zone 'UTC'").await?;
+            open.begin = Some(format!(
+                "begin read only; set local statement_timeout = {milliseconds}; \
+                 set local plan_cache_mode = force_generic_plan"
+            ));
+            return Ok(open);
+        }
+        // Set by a statement, because a pooler that looks like PostgreSQL may refuse connection options.
         open.client
             .batch_execute(&format!(
                 "set statement_timeout = {milliseconds}; set lock_timeout = {milliseconds}; \
@@ -233,10 +250,24 @@ impl PipelineConnection {
     async fn query(
         &self,
         query: &PipelinedStatement<'_>,
-        mut read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
+        read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, Error> {
         let statement = self.prepared(query.sql).await?;
-        let rows = self.client.query_raw(&statement, query.parameters.iter().copied()).await?;
+        let reading = self.read(&statement, query, read_row);
+        let Some(begin) = &self.begin else { return reading.await };
+        // Each sends its message when it is polled first, so the three follow each other in one round trip.
+        let (begun, is_read, committed) =
+            join3(self.client.batch_execute(begin), reading, self.client.batch_execute("commit")).await;
+        begun.and(is_read).and_then(|is_read| committed.map(|()| is_read))
+    }
+
+    async fn read(
+        &self,
+        statement: &Statement,
+        query: &PipelinedStatement<'_>,
+        mut read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
+    ) -> Result<bool, Error> {
+        let rows = self.client.query_raw(statement, query.parameters.iter().copied()).await?;
         let mut rows = pin!(rows);
         while let Some(row) = rows.try_next().await? {
             if read_row(PipelineRow(&row)).is_none() {

@@ -22,7 +22,7 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    connection::{self, DatabaseTimeouts, OpenedConnection},
+    connection::{DatabaseTarget, DatabaseTimeouts, OpenedConnection},
     reachability::Reachability,
     server_process::ServerProcess,
     statement_clock::StatementClock,
@@ -40,13 +40,14 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A pool of connections with one permit each.
 pub(super) struct ConnectionPool {
-    url: String,
+    target: Arc<DatabaseTarget>,
     timeouts: DatabaseTimeouts,
     connections_max: usize,
     permits: Arc<Semaphore>,
     /// The last one was used last.
     idle: Mutex<Vec<ConnectionThread>>,
-    /// Those of connections that were given up. They may hold locks until they are terminated.
+    /// Those of connections that were given up. They may hold locks until they are terminated. Behind a pooler a timeout ends
+    /// them instead.
     lost: Mutex<Vec<ServerProcess>>,
     reachability: Mutex<Reachability>,
     /// Each thread has a reference, so that threads can be counted.
@@ -56,10 +57,10 @@ pub(super) struct ConnectionPool {
 
 impl ConnectionPool {
     /// A pool of up to `connections_max`, opened on demand.
-    pub(super) fn new(url: &str, connections_max: usize, timeouts: DatabaseTimeouts) -> Arc<Self> {
+    pub(super) fn new(target: Arc<DatabaseTarget>, connections_max: usize) -> Arc<Self> {
         Arc::new(Self {
-            url: url.to_owned(),
-            timeouts,
+            timeouts: target.timeouts,
+            target,
             connections_max,
             permits: Arc::new(Semaphore::new(connections_max)),
             idle: Mutex::default(),
@@ -162,7 +163,7 @@ impl ConnectionPool {
         let mut abandoned = lock(&self.idle).split_off(0);
         let idle = abandoned.len();
         abandoned.push(silent);
-        lock(&self.lost).extend(abandoned.iter().map(|thread| thread.process));
+        lock(&self.lost).extend(abandoned.iter().filter_map(|thread| thread.process));
         let seconds = limit.as_secs();
         tracing::warn!(
             seconds,
@@ -214,9 +215,9 @@ impl ConnectionPool {
         opened: oneshot::Sender<Result<ConnectionThread, String>>,
     ) -> io::Result<()> {
         let (pool, alive) = (Arc::downgrade(self), Arc::clone(&self.alive));
-        let (url, timeouts) = (self.url.clone(), self.timeouts);
+        let target = Arc::clone(&self.target);
         let body = move || {
-            match connection::open(&url, timeouts) {
+            match target.open() {
                 Ok(OpenedConnection { mut connection, clock, process }) => {
                     terminate_lost(&pool, &mut connection);
                     let (thread, jobs) = ConnectionThread::new(clock, process);
@@ -286,7 +287,7 @@ type Job = Box<dyn FnOnce(&mut PgConnection) + Send>;
 struct ConnectionThread {
     jobs: mpsc::Sender<Job>,
     clock: Arc<StatementClock>,
-    process: ServerProcess,
+    process: Option<ServerProcess>,
     opened_at: Instant,
     last_use: Instant,
 }
@@ -300,7 +301,7 @@ enum CallError {
 }
 
 impl ConnectionThread {
-    fn new(clock: Arc<StatementClock>, process: ServerProcess) -> (Self, mpsc::Receiver<Job>) {
+    fn new(clock: Arc<StatementClock>, process: Option<ServerProcess>) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, received_jobs) = mpsc::channel();
         let now = Instant::now();
         (Self { jobs, clock, process, opened_at: now, last_use: now }, received_jobs)

@@ -4,7 +4,7 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 
 /// Beginnings of messages with an SQLSTATE of class 40 (transaction rollback), 53 (insufficient resources) or 57
 /// (operator intervention), or 55P03 (lock not available).
-const BEGINNINGS: [&str; 18] = [
+const BEGINNINGS: [&str; 21] = [
     // 40P01; 40001 has a kind of its own.
     "deadlock detected",
     // 53000.
@@ -33,6 +33,10 @@ const BEGINNINGS: [&str; 18] = [
     "terminating connection",
     // 57P03.
     "the database system is",
+    // 08P01 of PgBouncer: PostgreSQL has stopped, does not start, or has no connection free.
+    "server conn crashed",
+    "server login has been failing",
+    "query_wait_timeout",
 ];
 
 /// What messages of class 53 contain that the operating system caused: ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE and a file

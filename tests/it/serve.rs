@@ -13,10 +13,10 @@ use uptok::private_postgres::PrivatePostgres;
 
 use crate::support::{PostgresProxy, TestDb, Visitor, test_app::PASSWORD};
 
-const SECRET: &str = "the secret of this test, 32 characters or more";
+pub(crate) const SECRET: &str = "the secret of this test, 32 characters or more";
 
 /// A command that runs the binary with an environment that contains only `PATH`.
-fn uptok_command(arguments: &[&str]) -> Command {
+pub(crate) fn uptok_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uptok"));
     command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command

@@ -15,7 +15,7 @@ use diesel::{
     sql_query,
 };
 
-use super::{MIGRATIONS, recount, runner, statements::load_statements, versions};
+use super::{MIGRATIONS, recount, runner::MigrationRunner, statements::load_statements, versions};
 
 /// The migrations that a database must have to be adopted.
 const REQUIRED_VERSIONS: [&str; 16] = [
@@ -115,28 +115,28 @@ const HAS_COVERING_KEY: &str =
 ///
 /// # Errors
 /// If the database has only some of those migrations; then nothing is changed.
-pub(super) fn adopt(connection: &mut PgConnection) -> anyhow::Result<usize> {
+pub(super) fn adopt(runner: &mut MigrationRunner) -> anyhow::Result<usize> {
     let initial = load_initial_migrations()?;
     let initial_versions: Vec<String> = initial.iter().map(|it| it.name().version().to_string()).collect();
-    let applied = versions::load_applied(connection)?;
+    let applied = versions::load_applied(&mut runner.connection)?;
     if initial_versions.iter().all(|version| applied.contains(version)) || !needs_adoption(&applied)? {
         return Ok(0);
     }
     tracing::info!("Adopting the database of a version before the first release");
     for step in &STEPS {
-        if sql_query(step.done).execute(connection)? == 0 {
-            runner::run_statements(connection, step.statements)?;
+        if sql_query(step.done).execute(&mut runner.connection)? == 0 {
+            runner.run_statements(step.statements)?;
         }
     }
     for (table, percent) in FILL_FACTORS {
         let set = format!("alter table {table} set (fillfactor = {percent})");
-        runner::run_statements(connection, &[&set])?;
+        runner.run_statements(&[&set])?;
     }
     for migration in &initial {
-        restate_descriptions(connection, migration.as_ref())?;
+        restate_descriptions(runner, migration.as_ref())?;
     }
-    recount::correct_daily_counts(connection)?;
-    versions::record_applied(connection, &initial_versions)?;
+    recount::correct_daily_counts(runner)?;
+    versions::record_applied(&mut runner.connection, &initial_versions)?;
     Ok(initial_versions.len())
 }
 
@@ -161,10 +161,10 @@ fn needs_adoption(applied: &HashSet<String>) -> anyhow::Result<bool> {
 }
 
 /// Replaces comments and trigger functions, whose words have changed, by those of an initial migration.
-fn restate_descriptions(connection: &mut PgConnection, migration: &dyn Migration<Pg>) -> anyhow::Result<()> {
+fn restate_descriptions(runner: &mut MigrationRunner, migration: &dyn Migration<Pg>) -> anyhow::Result<()> {
     for statement in load_statements(migration)? {
         if statement.starts_with("comment on ") || statement.starts_with("create or replace function ") {
-            runner::run_statements(connection, &[statement.as_str()])?;
+            runner.run_statements(&[statement.as_str()])?;
         }
     }
     Ok(())

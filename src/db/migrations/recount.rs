@@ -7,7 +7,7 @@ use diesel::{
     sql_types::{BigInt, Date, Text},
 };
 
-use super::runner;
+use super::runner::MigrationRunner;
 use crate::schema::{session_counters, session_days};
 
 /// Counts all sessions and compares, in one snapshot. It scans an index only and blocks nothing.
@@ -39,10 +39,10 @@ struct Difference {
 /// introduced them counted the others.
 ///
 /// A node that records a session meanwhile also counts it, so a difference stays the same until it is added.
-pub(super) fn correct_daily_counts(connection: &mut PgConnection) -> anyhow::Result<()> {
-    let differences: Vec<Difference> = sql_query(DIFFERENCES).load(connection)?;
+pub(super) fn correct_daily_counts(runner: &mut MigrationRunner) -> anyhow::Result<()> {
+    let differences: Vec<Difference> = runner.read(|connection| sql_query(DIFFERENCES).load(connection))?;
     for of_client in differences.chunk_by(|a, b| a.client_id == b.client_id) {
-        runner::run_in_transaction(connection, |connection| add_differences(connection, of_client))?;
+        runner.run_in_transaction(|connection| add_differences(connection, of_client))?;
         tracing::info!(client = of_client[0].client_id, rows = of_client.len(), "Corrected the daily counts");
     }
     Ok(())

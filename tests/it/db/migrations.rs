@@ -20,12 +20,12 @@ const INSERT_CLIENT: &str = "set lock_timeout = '10s'; \
     insert into clients (client_id, name) select 'cl_000000000' || count(*), 'Ada' from clients";
 
 /// A folder with one migration of a later release.
-struct LaterMigration {
+pub(super) struct LaterMigration {
     directory: PathBuf,
 }
 
 impl LaterMigration {
-    fn new(name: &str, up: &str, metadata: &str) -> Self {
+    pub(super) fn new(name: &str, up: &str, metadata: &str) -> Self {
         let directory =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let folder = directory.join(format!("2999-01-01-000001_{name}"));
@@ -35,8 +35,8 @@ impl LaterMigration {
         Self { directory }
     }
 
-    fn run(&self, db: &TestDb) -> usize {
-        run_missing(&mut db.connect(), &FileBasedMigrations::from_path(&self.directory).unwrap()).unwrap()
+    pub(super) fn run(&self, url: &str) -> usize {
+        run_missing(url, &FileBasedMigrations::from_path(&self.directory).unwrap()).unwrap()
     }
 }
 
@@ -65,7 +65,7 @@ fn requests_pass_a_migration_that_waits_for_a_lock() {
     backup.batch_execute("begin; select from clients").unwrap();
 
     thread::scope(|scope| {
-        let node = scope.spawn(|| migration.run(&db));
+        let node = scope.spawn(|| migration.run(&db.url));
         wait_until_blocked(&db, &node);
         // It queues behind the migration until that gives up its attempt; the backup still holds its lock.
         let inserted = db.connect().batch_execute(INSERT_CLIENT);
@@ -89,7 +89,7 @@ fn index_is_built_outside_a_transaction_while_rows_are_added() {
     other.batch_execute(&format!("begin; {INSERT_CLIENT}")).unwrap();
 
     thread::scope(|scope| {
-        let node = scope.spawn(|| migration.run(&db));
+        let node = scope.spawn(|| migration.run(&db.url));
         wait_until_blocked(&db, &node);
         let inserted = db.connect().batch_execute(&INSERT_CLIENT.replace("cl_0", "cl_1"));
         other.batch_execute("commit").unwrap();
@@ -100,7 +100,7 @@ fn index_is_built_outside_a_transaction_while_rows_are_added() {
     let is_valid =
         "select indisvalid::text as answer from pg_index where indexrelid = 'clients_name'::regclass";
     assert_eq!(db.query_text(is_valid), "true");
-    assert_eq!(migration.run(&db), 0, "it is recorded");
+    assert_eq!(migration.run(&db.url), 0, "it is recorded");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn failed_migration_names_itself_and_changes_nothing() {
     );
 
     let source = FileBasedMigrations::from_path(&migration.directory).unwrap();
-    let error = format!("{:#}", run_missing(&mut db.connect(), &source).unwrap_err());
+    let error = format!("{:#}", run_missing(&db.url, &source).unwrap_err());
 
     assert_eq!(error, "migration 2999-01-01-000001_break failed: relation \"nothing\" does not exist");
     assert_eq!(db.dump_schema(), schema);

@@ -1,6 +1,7 @@
-//! Migrations of databases in use, adoption of databases of versions before the first release, and connections that
-//! stop answering.
+//! Migrations of databases in use, adoption of databases of versions before the first release, connections that stop
+//! answering, and connection poolers.
 
 mod adoption;
 mod migrations;
+mod pooler;
 mod silent_connections;
