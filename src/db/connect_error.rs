@@ -68,6 +68,19 @@ const CAUSES: [(&[&str], &str); 44] = [
     (&["host names to"], "the URL does not have as many addresses as hosts"),
     (&["port numbers to"], "the URL does not have as many ports as hosts"),
     (&["socket path", "too long"], "the path of the socket in the URL is too long"),
+    // Answers of PgBouncer, which then closes the connection
+    (
+        &["startup parameter"],
+        "the connection pooler refuses a parameter of the URL; leave it out or add it to ignore_startup_parameters",
+    ),
+    (
+        &["statement pooling mode"],
+        "the connection pooler refuses transactions; set its pool_mode to transaction or session",
+    ),
+    (&["no such database"], "the connection pooler does not know the database in the URL"),
+    (&["no more connections allowed"], POOLER_NO_SLOT),
+    (&["query_wait_timeout"], POOLER_NO_SLOT),
+    (&["server_login_retry"], "the connection pooler cannot connect to PostgreSQL; its log shows why"),
     // Reaching the server
     (
         &["could not translate host name"],
@@ -100,19 +113,6 @@ const CAUSES: [(&[&str], &str); 44] = [
     (&["connection slots"], NO_SLOT),
     (&["the database system is"], NOT_READY),
     (&["not currently accepting connections"], "the database in the URL does not accept connections"),
-    // Answers of PgBouncer
-    (
-        &["startup parameter"],
-        "the connection pooler refuses a parameter of the URL; leave it out or add it to ignore_startup_parameters",
-    ),
-    (
-        &["statement pooling mode"],
-        "the connection pooler refuses transactions; set its pool_mode to transaction or session",
-    ),
-    (&["no such database"], "the connection pooler does not know the database in the URL"),
-    (&["no more connections allowed"], POOLER_NO_SLOT),
-    (&["query_wait_timeout"], POOLER_NO_SLOT),
-    (&["server_login_retry"], "the connection pooler cannot connect to PostgreSQL; its log shows why"),
     // TLS
     (&["SSL"], TLS),
     (&["certificate"], TLS),
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     /// Messages of libpq 15 to 17 and of PgBouncer about a URL full of `CANARY`.
-    const MESSAGES: [(&str, &str); 21] = [
+    const MESSAGES: [(&str, &str); 22] = [
         ("invalid percent-encoded token: \"CANARY%zz\"", "%25"),
         ("invalid integer value \"CANARY\" for connection option \"port\"", "percent-encode"),
         ("invalid port number: \"CANARY\"", "percent-encode"),
@@ -166,6 +166,10 @@ mod tests {
         ("FATAL:  the database system is shutting down", "starting or stopping"),
         ("FATAL:  unsupported startup parameter in options: CANARY", "refuses a parameter"),
         ("FATAL:  no such database: CANARY", "does not know the database"),
+        (
+            "ERROR:  transaction blocks not allowed in statement pooling mode\nserver closed the connection unexpectedly",
+            "pool_mode",
+        ),
         ("server does not support SSL, but SSL was required", "sslmode"),
         ("FATAL:  Passwort-Authentifizierung für Benutzer »CANARY« fehlgeschlagen", "psql"),
     ];

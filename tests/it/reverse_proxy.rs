@@ -116,15 +116,17 @@ struct HaProxy {
 }
 
 impl HaProxy {
-    /// Starts the documented configuration in front of two nodes, without TLS and with faster checks.
+    /// Starts the documented configuration in front of two nodes, without TLS.
     fn start(nodes: [&Node; 2]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let configuration = documented("haproxy")
             .replace(":443 ssl crt /etc/haproxy/keys.example.org.pem", &address)
             .replace("10.0.0.11:8080", &nodes[0].address)
-            .replace("10.0.0.12:8080", &nodes[1].address)
-            .replace("inter 1s", "inter 50ms");
-        assert!(configuration.contains(&address) && configuration.contains("inter 50ms"), "{configuration}");
+            .replace("10.0.0.12:8080", &nodes[1].address);
+        assert!(
+            configuration.contains(&address) && configuration.contains(&nodes[1].address),
+            "{configuration}"
+        );
         let file = std::env::temp_dir().join(format!("uptok-haproxy-{}.cfg", address.replace(':', "-")));
         fs::write(&file, configuration).unwrap();
         let process = proxy_command("haproxy").arg("-db").arg("-f").arg(&file).spawn().unwrap();
@@ -146,7 +148,7 @@ impl Drop for HaProxy {
 #[actix_web::test]
 async fn node_that_stops_behind_haproxy_fails_no_request() {
     let db = TestDb::new();
-    let settings = ["--sign-up", "open", "--drain-seconds", "1", "--log", "warn"];
+    let settings = ["--sign-up", "open", "--drain-seconds", "5", "--log", "warn"];
     let [first, second] = [(); 2].map(|()| Node::start(&db.url, &settings));
     let haproxy = HaProxy::start([&first, &second]);
     let ada = Visitor::new(&haproxy.url);

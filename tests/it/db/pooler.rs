@@ -62,7 +62,13 @@ fn query_each(url: &str, sql: &str) -> Vec<String> {
         // Keeps others from getting the same connection.
         client.batch_execute("begin").unwrap();
     }
-    clients.iter_mut().map(|client| sql_query(sql).get_result::<Row>(client).unwrap().answer).collect()
+    let answer = |client: &mut PgConnection| sql_query(sql).get_result::<Row>(client).unwrap().answer;
+    let answers = clients.iter_mut().map(answer).collect();
+    for client in &mut clients {
+        // Otherwise PgBouncer would close the connection.
+        client.batch_execute("commit").unwrap();
+    }
+    answers
 }
 
 #[derive(diesel::QueryableByName)]
