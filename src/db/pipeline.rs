@@ -256,9 +256,9 @@ impl PipelineConnection {
         let reading = self.read(&statement, query, read_row);
         let Some(begin) = &self.begin else { return reading.await };
         // Each sends its message when it is polled first, so the three follow each other in one round trip.
-        let (begun, is_read, committed) =
+        let (started, is_read, committed) =
             join3(self.client.batch_execute(begin), reading, self.client.batch_execute("commit")).await;
-        begun.and(is_read).and_then(|is_read| committed.map(|()| is_read))
+        started.and(is_read).and_then(|is_read| committed.map(|()| is_read))
     }
 
     async fn read(
