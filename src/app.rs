@@ -26,6 +26,8 @@ use crate::{
     db::Db,
     error::AppError,
     mail::{MailSender, Outbox},
+    metrics::{MetricGroup, RefusalMetrics, RequestMetrics},
+    metrics_endpoint::MetricsEndpoint,
     pages,
     questions::QuestionThrottle,
     secret::{DerivedKeyPurpose, InstallationSecret},
@@ -69,6 +71,8 @@ pub struct AppState {
     pub mail_sender: Arc<MailSender>,
     outbox: Data<Outbox>,
     pub drain_state: Data<ShutdownFlag>,
+    request_metrics: Data<RequestMetrics>,
+    pub(crate) metrics_endpoint: Data<MetricsEndpoint>,
 }
 
 impl AppState {
@@ -84,34 +88,38 @@ impl AppState {
         if let Some(reason) = db.no_pipeline() {
             tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
         }
+        let mail_sender = Arc::new(MailSender::new(&settings, db.clone(), secret)?);
+        let import_worker = Data::new(ImportWorker::new(db.clone(), chain_key.clone()));
+        let flush_db = Db::new(database_url, 1, timeouts)?;
+        let usage_flusher = Arc::new(UsageFlusher::new(Arc::clone(&usage_meter), flush_db));
+        let (requests, refusals) = (RequestMetrics::default(), RefusalMetrics::default());
+        let groups: [&dyn MetricGroup; 4] =
+            [&requests, &refusals, import_worker.metrics(), mail_sender.metrics()];
         Ok(Self {
-            mail_sender: Arc::new(MailSender::new(&settings, db.clone(), secret)?),
+            metrics_endpoint: Data::new(MetricsEndpoint::new(&db, &usage_flusher, &groups)),
+            request_metrics: Data::new(requests),
+            mail_sender,
             outbox: Data::new(Outbox::new(&settings, secret)),
             expiry_job: Arc::new(ExpiryJob::new(db.clone(), &chain_key)),
-            import_worker: Data::new(ImportWorker::new(db.clone(), chain_key.clone())),
+            import_worker,
             chain_key: Data::new(chain_key),
-            usage_flusher: Arc::new(UsageFlusher::new(
-                Arc::clone(&usage_meter),
-                Db::new(database_url, 1, timeouts)?,
-            )),
+            usage_flusher,
             usage_meter: Data::from(usage_meter),
             openapi_document: Data::new(OpenApiDocument::new(
                 &api::endpoints(),
                 &settings.public_url.origin(),
             )),
-            public_site: Data::new(PublicSite {
-                origin: settings.public_url.origin(),
-                is_https: settings.public_url.is_https(),
-            }),
+            public_site: Data::new(public_site(&settings)),
             db: Data::new(db),
             authenticator: Data::new(KeyAuthenticator::new(
                 KeyHasher::new(secret),
                 settings.bad_keys_per_minute,
+                &refusals,
             )),
             password_hasher: Data::new(PasswordHasher::new()?),
-            login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute)),
+            login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute, &refusals)),
             device_cookie_key: Data::new(DeviceCookieKey::new(secret)),
-            question_throttle: Data::new(QuestionThrottle::default()),
+            question_throttle: Data::new(QuestionThrottle::new(&refusals)),
             page_cache: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
             batch_queue: Data::new(BatchQueue::new(settings.database_connections)),
             cookie_key: Arc::new(Key::from(&secret.derive(DerivedKeyPurpose::SignInCookie))),
@@ -142,7 +150,14 @@ impl AppState {
             .app_data(self.usage_meter.clone())
             .app_data(self.import_worker.clone())
             .app_data(self.drain_state.clone());
+        if self.settings.metrics_listen.is_some() {
+            config.app_data(self.request_metrics.clone());
+        }
     }
+}
+
+fn public_site(settings: &Settings) -> PublicSite {
+    PublicSite { origin: settings.public_url.origin(), is_https: settings.public_url.is_https() }
 }
 
 /// The application of one worker thread.

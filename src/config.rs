@@ -30,6 +30,11 @@ pub struct Settings {
     #[arg(long, env = "UPTOK_LISTEN", default_value = "127.0.0.1:8080", global = true)]
     pub listen: SocketAddr,
 
+    /// Address and port that serve `/metrics` for Prometheus and nothing else, such as `127.0.0.1:9464`. If unset, there
+    /// are no metrics
+    #[arg(long, env = "UPTOK_METRICS_LISTEN", global = true)]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// The address people type into their browser. With https, cookies are `Secure` and named `__Host-…`
     #[arg(long, env = "UPTOK_PUBLIC_URL", default_value = "http://localhost:8080", global = true)]
     pub public_url: PublicUrl,

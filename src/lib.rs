@@ -17,6 +17,8 @@ pub mod error;
 mod guide;
 pub mod ids;
 pub mod mail;
+mod metrics;
+mod metrics_endpoint;
 pub mod pages;
 pub mod private_postgres;
 mod questions;

@@ -12,6 +12,7 @@ use std::{
 use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
 use actix_web::{
+    App,
     dev::{AppConfig, Server, fn_service},
     rt::net::TcpStream,
 };
@@ -20,27 +21,43 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     app::{AppState, app},
+    config::Settings,
+    metrics_endpoint,
     web::connection::{ClientConnection, ProgressTimeouts},
 };
 
 /// Time that requests in progress have to complete after the listener has closed.
 const FINISH_SECONDS: u64 = 25;
 
-/// Called before the database is opened, so that an address in use is reported at once.
-///
-/// # Errors
-/// If the address is in use or does not belong to this machine.
-pub fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(listen)
-        .with_context(|| format!("cannot listen on {listen}; choose another with UPTOK_LISTEN"))
+/// The addresses that the server listens on.
+pub struct Listeners {
+    pub http: TcpListener,
+    /// Serves `/metrics` and nothing else.
+    pub metrics: Option<TcpListener>,
 }
 
-/// Starts the server on `listener`, and the background jobs. Must be called in an actix runtime.
+impl Listeners {
+    /// Called before the database is opened, so that an address in use is reported at once.
+    ///
+    /// # Errors
+    /// If an address is in use or does not belong to this machine.
+    pub fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let metrics = settings.metrics_listen.map(|address| bind(address, "UPTOK_METRICS_LISTEN"));
+        Ok(Self { http: bind(settings.listen, "UPTOK_LISTEN")?, metrics: metrics.transpose()? })
+    }
+}
+
+fn bind(listen: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen)
+        .with_context(|| format!("cannot listen on {listen}; choose another with {variable}"))
+}
+
+/// Starts the server and the background jobs. Must be called in an actix runtime.
 ///
 /// # Errors
-/// If the listener cannot be used.
-pub fn start(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
-    let server = listen(state, listener)?;
+/// If a listener cannot be used.
+pub fn start(state: &AppState, listeners: Listeners) -> anyhow::Result<Server> {
+    let server = listen(state, listeners)?;
     let usage_flusher = Arc::clone(&state.usage_flusher);
     actix_web::rt::spawn(async move { usage_flusher.run().await });
     let expiry_job = Arc::clone(&state.expiry_job);
@@ -53,16 +70,17 @@ pub fn start(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> 
 }
 
 /// Starts the workers. As `HttpServer` of actix does it, which serves only connections that it opened itself.
-fn listen(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
+fn listen(state: &AppState, listeners: Listeners) -> anyhow::Result<Server> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let address = listener.local_addr()?;
+    let address = listeners.http.local_addr()?;
+    let metrics_endpoint = state.metrics_endpoint.clone();
     let state = state.clone();
     let builder = Server::build()
         .workers(state.settings().workers.map_or(cores, usize::from))
         .shutdown_timeout(FINISH_SECONDS)
         .disable_signals();
     let shutdown = builder.graceful_shutdown_signal();
-    let server = builder.listen("http", listener, move || {
+    let builder = builder.listen("http", listeners.http, move || {
         let shutdown = shutdown.clone();
         let application = app(state.clone()).into_factory().map_err(|error| error.error_response());
         let http = HttpService::build()
@@ -86,7 +104,14 @@ fn listen(state: &AppState, listener: TcpListener) -> anyhow::Result<Server> {
         })
         .and_then(http)
     })?;
-    Ok(server.run())
+    let Some(listener) = listeners.metrics else { return Ok(builder.run()) };
+    // Prometheus is trusted, so this listener has no other timeouts than those of actix.
+    let builder = builder.listen("metrics", listener, move || {
+        let metrics = App::new().configure(metrics_endpoint::routes(metrics_endpoint.clone()));
+        let metrics = metrics.into_factory().map_err(|error| error.error_response());
+        HttpService::build().finish(map_config(metrics, |()| AppConfig::default())).tcp()
+    })?;
+    Ok(builder.run())
 }
 
 /// Serves requests until SIGTERM or SIGINT, then shuts down in three steps:

@@ -13,7 +13,11 @@ use std::{
 use quick_cache::sync::Cache;
 
 use super::{device_cookie::DeviceEntry, email::EmailAddress};
-use crate::{error::AppError, web::limits::throttle::Throttle};
+use crate::{
+    error::AppError,
+    metrics::{LimitKind, RefusalMetrics},
+    web::limits::throttle::Throttle,
+};
 
 /// Wrong passwords that a browser may send with one device cookie. Then the cookie is not trusted any more: its
 /// attempts count like those of a stranger, until the next login issues a new one.
@@ -32,10 +36,10 @@ pub struct LoginThrottles {
 impl LoginThrottles {
     /// `tries` per minute for each address, and for each account.
     #[must_use]
-    pub fn per_minute(tries: NonZeroU32) -> Self {
+    pub(crate) fn per_minute(tries: NonZeroU32, metrics: &RefusalMetrics) -> Self {
         Self {
-            addresses: Throttle::per_minute(tries),
-            accounts: Throttle::per_minute(tries),
+            addresses: Throttle::per_minute(tries, metrics.counter(LimitKind::LoginAddress)),
+            accounts: Throttle::per_minute(tries, metrics.counter(LimitKind::LoginAccount)),
             devices: Cache::new(COUNTED_DEVICES_MAX),
         }
     }

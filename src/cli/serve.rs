@@ -6,7 +6,8 @@ use crate::{
     audit::{Actor, AuditContext, ChainKey},
     config::Settings,
     db::Db,
-    seeds, server,
+    seeds,
+    server::{self, Listeners},
     web::format::time,
 };
 
@@ -15,7 +16,7 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
     if settings.database_url().is_some() {
         load_secret(&settings)?;
     }
-    let listener = server::bind(settings.listen)?;
+    let listeners = Listeners::bind(&settings)?;
     let mut database = DatabaseHandle::open(&settings)?;
     database.set_up(&settings)?;
     let secret = load_secret(&settings)?;
@@ -33,7 +34,7 @@ pub(super) fn run(settings: Settings, demo: bool) -> anyhow::Result<()> {
     let database_failure = database.supervise()?;
     actix_web::rt::System::new().block_on(async {
         let signals = server::StopSignals::new()?;
-        let server = server::start(&state, listener)?;
+        let server = server::start(&state, listeners)?;
         tracing::info!(listen = %state.settings().listen, public_url = state.settings().public_url.origin(), "Listening");
         print_line(&format!("Uptok is at {}", state.settings().public_url.origin()))?;
         tokio::select! {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use diesel::{PgConnection, pg::Pg};
 
-use crate::error::AppError;
+use crate::{error::AppError, metrics::DatabaseMetrics};
 pub use connect_error::ConnectError;
 use connection::DatabaseTarget;
 pub use connection::DatabaseTimeouts;
@@ -31,6 +31,7 @@ pub struct Db {
     target: Arc<DatabaseTarget>,
     /// `Err` holds the reason why nothing is pipelined.
     pipeline_config: Result<Arc<tokio_postgres::Config>, &'static str>,
+    metrics: DatabaseMetrics,
 }
 
 impl Db {
@@ -40,15 +41,21 @@ impl Db {
     /// If the number of connections is too large for this machine.
     pub fn new(url: &str, connections: u32, timeouts: DatabaseTimeouts) -> anyhow::Result<Self> {
         let target = Arc::new(DatabaseTarget::new(url, timeouts));
-        let pool = ConnectionPool::new(Arc::clone(&target), usize::try_from(connections)?);
+        let metrics = DatabaseMetrics::default();
+        let pool = ConnectionPool::new(Arc::clone(&target), usize::try_from(connections)?, metrics.clone());
         let pipeline_config = pipeline::parse_config(url).map(Arc::new);
-        Ok(Self { pool, target, pipeline_config })
+        Ok(Self { pool, target, pipeline_config, metrics })
     }
 
     /// A pipeline for one worker, which must stay on its thread.
     #[must_use]
     pub fn pipeline(&self) -> Pipeline {
-        Pipeline::new(self.pipeline_config.as_ref().ok().cloned(), Arc::clone(&self.target))
+        let config = self.pipeline_config.as_ref().ok().cloned();
+        Pipeline::new(config, Arc::clone(&self.target), self.metrics.clone())
+    }
+
+    pub(crate) fn metrics(&self) -> &DatabaseMetrics {
+        &self.metrics
     }
 
     /// Why queries never go through a pipeline; `None` if they do.

@@ -37,7 +37,10 @@ use super::{
     connect_error::ConnectError,
     connection::{self, DatabaseTarget, KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL},
 };
-use crate::error::AppError;
+use crate::{
+    error::AppError,
+    metrics::{DatabaseMetrics, InProgress},
+};
 
 /// Maximum number of rows that the queries of one worker may request at the same time. Bounds its memory.
 const ROWS_AT_ONCE: usize = 16_000;
@@ -69,6 +72,7 @@ pub struct Pipeline {
     wait: Duration,
     rows: Semaphore,
     state: Rc<RefCell<PipelineConnectionState>>,
+    metrics: DatabaseMetrics,
 }
 
 enum PipelineConnectionState {
@@ -83,10 +87,14 @@ enum PipelineConnectionState {
 
 impl Pipeline {
     /// Without a `config` every query falls back to the pool.
-    pub(super) fn new(config: Option<Arc<Config>>, target: Arc<DatabaseTarget>) -> Self {
+    pub(super) fn new(
+        config: Option<Arc<Config>>,
+        target: Arc<DatabaseTarget>,
+        metrics: DatabaseMetrics,
+    ) -> Self {
         let state = PipelineConnectionState::Closed { until: Instant::now(), next_pause: FIRST_PAUSE };
         let (wait, rows) = (target.timeouts.wait, Semaphore::new(ROWS_AT_ONCE));
-        Self { config, target, wait, rows, state: Rc::new(RefCell::new(state)) }
+        Self { config, target, wait, rows, state: Rc::new(RefCell::new(state)), metrics }
     }
 
     /// Passes each row to `read_row` until that returns `None`.
@@ -100,10 +108,25 @@ impl Pipeline {
         query: &PipelinedStatement<'_>,
         read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
     ) -> Result<bool, AppError> {
+        let is_read = self.query_open(query, read_row).await?;
+        if !is_read {
+            self.metrics.pipeline_fallbacks.inc();
+        }
+        Ok(is_read)
+    }
+
+    async fn query_open(
+        &self,
+        query: &PipelinedStatement<'_>,
+        read_row: impl FnMut(PipelineRow<'_>) -> Option<()>,
+    ) -> Result<bool, AppError> {
         let Some(open) = self.open() else { return Ok(false) };
         let deadline = tokio::time::Instant::now() + self.wait;
+        let waiting = InProgress::new(&self.metrics.pipeline_waiting);
         let permits = timeout_at(deadline, self.rows.acquire_many(query.rows_max));
         let _permits = permits.await.map_err(|_elapsed| AppError::Busy)?.map_err(AppError::broken)?;
+        drop(waiting);
+        let _in_use = InProgress::new(&self.metrics.pipeline_in_use);
         match timeout_at(deadline, open.query(query, read_row)).await {
             Ok(Ok(is_read)) => Ok(is_read),
             Ok(Err(error)) if is_timeout(&error) => Err(AppError::Unavailable(error.into())),
@@ -132,10 +155,12 @@ impl Pipeline {
         let is_pooled = self.target.is_pooled()?;
         *state = PipelineConnectionState::Opening;
         let (wait, shared_state) = (self.wait, Rc::clone(&self.state));
+        let connections = self.metrics.pipeline_open.clone();
         spawn_local(async move {
             let opened = timeout(wait, PipelineConnection::new(&config, wait, is_pooled)).await;
             let trouble = match opened {
-                Ok(Ok(open)) => {
+                Ok(Ok(mut open)) => {
+                    open.counted = Some(InProgress::new(&connections));
                     if next_pause > FIRST_PAUSE {
                         tracing::info!("There is a pipelined connection to PostgreSQL again");
                     }
@@ -158,6 +183,7 @@ impl Pipeline {
     fn abandon(&self, open: &Rc<PipelineConnection>, trouble: &str) {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, PipelineConnectionState::Open(current) if Rc::ptr_eq(current, open)) {
+            self.metrics.pipeline_broken.inc();
             tracing::warn!(%trouble, "The pipelined connection to PostgreSQL is given up; the pool answers");
             *state = PipelineConnectionState::paused(FIRST_PAUSE);
         }
@@ -184,6 +210,7 @@ struct PipelineConnection {
     begin: Option<String>,
     /// Sends and receives for the client.
     driver: JoinHandle<()>,
+    counted: Option<InProgress>,
 }
 
 impl Drop for PipelineConnection {
@@ -223,7 +250,7 @@ impl PipelineConnection {
         let (client, connection) = config.connect_raw(socket, NoTls).await?;
         // The queries on it report how it ended.
         let driver = spawn_local(async move { drop(connection.await) });
-        let mut open = Self { client, prepared: RefCell::default(), begin: None, driver };
+        let mut open = Self { client, prepared: RefCell::default(), begin: None, driver, counted: None };
         // With a custom plan per execution PostgreSQL would plan longer than it reads; every pipelined statement is fast
         // with a generic plan.
         let milliseconds = wait.as_millis();

@@ -27,7 +27,10 @@ use super::{
     server_process::ServerProcess,
     statement_clock::StatementClock,
 };
-use crate::error::AppError;
+use crate::{
+    error::AppError,
+    metrics::{DatabaseMetrics, InProgress},
+};
 
 /// Maximum number of abandoned threads. Beyond it no connection is opened until one of them ends.
 const ABANDONED_MAX: usize = 128;
@@ -53,11 +56,17 @@ pub(super) struct ConnectionPool {
     /// Each thread has a reference, so that threads can be counted.
     alive: Arc<()>,
     exhaustion_logged_at: Mutex<Option<Instant>>,
+    metrics: DatabaseMetrics,
 }
 
 impl ConnectionPool {
     /// A pool of up to `connections_max`, opened on demand.
-    pub(super) fn new(target: Arc<DatabaseTarget>, connections_max: usize) -> Arc<Self> {
+    pub(super) fn new(
+        target: Arc<DatabaseTarget>,
+        connections_max: usize,
+        metrics: DatabaseMetrics,
+    ) -> Arc<Self> {
+        metrics.pool_size.set(i64::try_from(connections_max).unwrap_or(i64::MAX));
         Arc::new(Self {
             timeouts: target.timeouts,
             target,
@@ -68,6 +77,7 @@ impl ConnectionPool {
             reachability: Mutex::default(),
             alive: Arc::default(),
             exhaustion_logged_at: Mutex::default(),
+            metrics,
         })
     }
 
@@ -85,6 +95,7 @@ impl ConnectionPool {
         let running = tokio::spawn(
             async move {
                 let _permit = permit;
+                let _in_use = InProgress::new(&pool.metrics.pool_in_use);
                 pool.use_connection(work).await
             }
             .in_current_span(),
@@ -93,9 +104,11 @@ impl ConnectionPool {
     }
 
     async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, AppError> {
+        let _waiting = InProgress::new(&self.metrics.pool_waiting);
         match timeout(self.timeouts.wait, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(permit) => permit.map_err(AppError::broken),
             Err(_elapsed) => {
+                self.metrics.pool_timeouts.inc();
                 self.log_exhaustion();
                 Err(AppError::Busy)
             }
@@ -163,6 +176,7 @@ impl ConnectionPool {
         let mut abandoned = lock(&self.idle).split_off(0);
         let idle = abandoned.len();
         abandoned.push(silent);
+        self.metrics.pool_broken.inc_by(u64::try_from(abandoned.len()).unwrap_or(u64::MAX));
         lock(&self.lost).extend(abandoned.iter().filter_map(|thread| thread.process));
         let seconds = limit.as_secs();
         tracing::warn!(
@@ -186,7 +200,10 @@ impl ConnectionPool {
                         lock(&self.reachability).record_success(Instant::now());
                         return Ok(thread);
                     }
-                    Err(cause) => lock(&self.reachability).record_failure(Instant::now(), &cause),
+                    Err(cause) => {
+                        self.metrics.connect_failures.inc();
+                        lock(&self.reachability).record_failure(Instant::now(), &cause);
+                    }
                 }
             }
             if Instant::now() >= deadline {

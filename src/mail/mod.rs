@@ -17,4 +17,4 @@ pub use outbox::Outbox;
 pub(crate) use outbox::OutgoingMail;
 pub use sender::MailSender;
 pub(crate) use sender::send_test;
-pub(crate) use store::{MailListing, RetryOutcome, list, retry};
+pub(crate) use store::{MailListing, RetryOutcome, count_waiting, list, retry};

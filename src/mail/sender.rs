@@ -13,7 +13,10 @@ use super::{
     smtp::{SendError, SmtpClient},
     store::{self, ClaimedMail},
 };
-use crate::{config::Settings, db::Db, error::AppError, secret::InstallationSecret, web::format::time};
+use crate::{
+    config::Settings, db::Db, error::AppError, metrics::MailMetrics, secret::InstallationSecret,
+    web::format::time,
+};
 
 /// How often the outbox is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -28,6 +31,7 @@ pub struct MailSender {
     db: Db,
     cipher: ContentCipher,
     smtp: Option<Arc<SmtpClient>>,
+    metrics: MailMetrics,
 }
 
 impl MailSender {
@@ -37,7 +41,11 @@ impl MailSender {
     /// If a setting of mail is missing or cannot be used.
     pub fn new(settings: &Settings, db: Db, secret: &InstallationSecret) -> anyhow::Result<Self> {
         let smtp = SmtpClient::new(settings)?.map(Arc::new);
-        Ok(Self { db, cipher: ContentCipher::new(secret), smtp })
+        Ok(Self { db, cipher: ContentCipher::new(secret), smtp, metrics: MailMetrics::default() })
+    }
+
+    pub(crate) fn metrics(&self) -> &MailMetrics {
+        &self.metrics
     }
 
     /// Sends what is due, once a second, and never returns, unless there is no SMTP server.
@@ -82,6 +90,7 @@ impl MailSender {
                 is_final: false,
             }),
         };
+        self.metrics.record(sent.is_ok());
         let (mail_id, kind) = (mail.mail_id, mail.kind.clone());
         match sent {
             Ok(()) => {

@@ -177,6 +177,15 @@ pub(crate) fn list(connection: &mut PgConnection, limit: i64) -> QueryResult<Vec
         .load(connection)
 }
 
+/// Number of mails that are to be sent, now or later.
+///
+/// # Errors
+/// If the database fails.
+pub(crate) fn count_waiting(connection: &mut PgConnection) -> QueryResult<i64> {
+    let waiting = outbox::table.filter(outbox::sent_at.is_null().and(outbox::failed_at.is_null()));
+    waiting.count().get_result(connection)
+}
+
 /// Result of [`retry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryOutcome {

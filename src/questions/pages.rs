@@ -25,6 +25,7 @@ use crate::{
     db::Db,
     error::AppError,
     mail::Outbox,
+    metrics::{LimitKind, RefusalMetrics},
     web::{
         app_data::app_data,
         body::{FormFields, form::FormState},
@@ -42,9 +43,10 @@ const QUESTION_MAX: usize = 5000;
 /// Limits questions to 5 a minute from an address.
 pub(crate) struct QuestionThrottle(Throttle<IpAddr>);
 
-impl Default for QuestionThrottle {
-    fn default() -> Self {
-        Self(Throttle::per_minute(NonZeroU32::MIN.saturating_add(4)))
+impl QuestionThrottle {
+    pub(crate) fn new(metrics: &RefusalMetrics) -> Self {
+        let per_minute = NonZeroU32::MIN.saturating_add(4);
+        Self(Throttle::per_minute(per_minute, metrics.counter(LimitKind::Questions)))
     }
 }
 

@@ -30,6 +30,10 @@ pub use export::{
     query::{PER_PAGE_DEFAULT, PER_PAGE_MAX, SessionPageRequest, SortOrder},
 };
 pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, SessionStatus};
+pub(crate) use import::{
+    backlog::count_waiting as count_waiting_imports, pages as import_pages,
+    rejected_lines as rejected_lines_download, worker::import_finished,
+};
 pub use import::{
     columns::{ColumnMapping, check_columns, find_column, find_column_loosely, needs_mapping},
     dry_run::DryRunState,
@@ -42,9 +46,6 @@ pub use import::{
     layout::FileKind,
     parser::{FileFormat, ParsedLine, ParsedLines, SessionFileParser},
     worker::ImportWorker,
-};
-pub(crate) use import::{
-    pages as import_pages, rejected_lines as rejected_lines_download, worker::import_finished,
 };
 pub use list::agents::AGENT_NAMES_SQL;
 pub(crate) use list::pages as session_list_pages;

@@ -1,6 +1,9 @@
 //! Stores the counted requests once a second, and once more when the process stops.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::Mutex, time::MissedTickBehavior};
 use uuid::Uuid;
@@ -9,7 +12,7 @@ use super::{
     meter::UsageMeter,
     store::{self, UsageBatch},
 };
-use crate::{db::Db, error::AppError};
+use crate::{db::Db, error::AppError, metrics::FlushMetrics};
 
 /// A killed process loses at most the counts of this time.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,6 +29,8 @@ pub struct UsageFlusher {
     db: Db,
     node: Uuid,
     state: Mutex<FlusherState>,
+    flushed_at: SyncMutex<Instant>,
+    metrics: FlushMetrics,
 }
 
 #[derive(Default)]
@@ -41,7 +46,22 @@ impl UsageFlusher {
     /// Expects a `db` with a connection of its own, so that flushes and requests never wait for each other.
     #[must_use]
     pub fn new(meter: Arc<UsageMeter>, db: Db) -> Self {
-        Self { meter, db, node: Uuid::now_v7(), state: Mutex::default() }
+        Self {
+            meter,
+            db,
+            node: Uuid::now_v7(),
+            state: Mutex::default(),
+            flushed_at: SyncMutex::new(Instant::now()),
+            metrics: FlushMetrics::default(),
+        }
+    }
+
+    /// With the lag of this moment.
+    pub(crate) fn metrics(&self) -> &FlushMetrics {
+        let flushed_at = *self.flushed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let lag = if self.meter.is_on() { flushed_at.elapsed() } else { Duration::ZERO };
+        self.metrics.lag_seconds.set(lag.as_secs_f64());
+        &self.metrics
     }
 
     /// Flushes once a second and never returns, unless the meter is off.
@@ -84,6 +104,11 @@ impl UsageFlusher {
     async fn flush_and_log(&self) -> Result<(), AppError> {
         let mut state = self.state.lock().await;
         let outcome = self.flush(&mut state).await;
+        if outcome.is_ok() {
+            *self.flushed_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        } else {
+            self.metrics.failures.inc();
+        }
         match &outcome {
             Ok(()) if state.has_failed => tracing::info!("Counts of API requests are stored again"),
             Err(cause) if !state.has_failed => {

@@ -20,6 +20,7 @@ mod guide;
 mod house;
 mod mail;
 mod messages;
+mod metrics;
 mod questions;
 mod reverse_proxy;
 mod routes;

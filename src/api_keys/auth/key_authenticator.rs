@@ -18,6 +18,7 @@ use crate::{
     },
     error::AppError,
     ids::{ClientId, PublicKey},
+    metrics::RefusalMetrics,
     schema::{api_key_directory, api_keys},
 };
 
@@ -65,11 +66,11 @@ pub struct KeyAuthenticator {
 impl KeyAuthenticator {
     /// `bad_keys_per_minute` is the limit of each address.
     #[must_use]
-    pub fn new(hasher: KeyHasher, bad_keys_per_minute: NonZeroU32) -> Self {
+    pub(crate) fn new(hasher: KeyHasher, bad_keys_per_minute: NonZeroU32, metrics: &RefusalMetrics) -> Self {
         Self {
             hasher,
             clients: Cache::new(CACHED_CLIENTS_MAX),
-            limits: KeyRateLimits::new(bad_keys_per_minute),
+            limits: KeyRateLimits::new(bad_keys_per_minute, metrics),
         }
     }
 

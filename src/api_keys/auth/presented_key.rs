@@ -102,7 +102,7 @@ impl PresentedKey {
                 // Only a key that was authorized before can have used up its limit.
                 let client = authenticator.cached_client(key.public());
                 attach_caller(request, client.as_ref(), key.public(), Some(status));
-                return Err(status.refusal());
+                return Err(limits.refuse_key(status));
             }
             Err(RateLimitRejection::Address(error)) => return Err(error),
         };
@@ -140,7 +140,7 @@ impl PresentedKey {
         let Some(key) = key else { return self.record_bad_key() };
         if i64::from(key.requests_per_minute) == i64::from(status.per_minute.get()) {
             self.attach_caller(credentials, Some(status));
-            return Err(status.refusal());
+            return Err(self.authenticator.limits.refuse_key(status));
         }
         self.authenticator.limits.forget(self.fingerprint);
         Ok(())

@@ -7,9 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prometheus::IntCounter;
+
 use crate::{
     api_keys::client_key::ClientKey,
     error::AppError,
+    metrics::{LimitKind, RefusalMetrics},
     web::{
         connection::client_address::rate_limit_address,
         limits::{
@@ -21,13 +24,6 @@ use crate::{
 
 /// How long an exhausted limit is trusted before it is compared with the database, where it may have been raised.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
-
-impl RateLimitStatus {
-    /// The error for a request beyond the limit of a key.
-    pub(super) fn refusal(self) -> AppError {
-        AppError::OverLimit { per_minute: self.per_minute.get(), seconds: self.reset_seconds }
-    }
-}
 
 /// A key that was authorized.
 struct KnownKey {
@@ -103,17 +99,33 @@ pub(super) struct KeyRateLimits {
     addresses: ExpiringMap<IpAddr, TokenBucket>,
     /// Active keys at addresses outside their networks. A leaked key must not exhaust the limit of its owner.
     blocked: ExpiringMap<(RateLimitKeyHash, IpAddr), TokenBucket>,
+    key_refusals: IntCounter,
+    bad_key_refusals: IntCounter,
 }
 
 impl KeyRateLimits {
-    pub(super) fn new(bad_keys_per_minute: NonZeroU32) -> Self {
+    pub(super) fn new(bad_keys_per_minute: NonZeroU32, metrics: &RefusalMetrics) -> Self {
         Self {
             fingerprint_seed: RandomState::new(),
             keys: ExpiringMap::new(),
             bad_keys_per_minute,
             addresses: ExpiringMap::new(),
             blocked: ExpiringMap::new(),
+            key_refusals: metrics.counter(LimitKind::Key),
+            bad_key_refusals: metrics.counter(LimitKind::BadKeys),
         }
+    }
+
+    /// The error for a request beyond the limit of a key.
+    pub(super) fn refuse_key(&self, status: RateLimitStatus) -> AppError {
+        self.key_refusals.inc();
+        AppError::OverLimit { per_minute: status.per_minute.get(), seconds: status.reset_seconds }
+    }
+
+    /// The error for a request beyond the attempts of an address.
+    fn refuse_address(&self, status: RateLimitStatus) -> AppError {
+        self.bad_key_refusals.inc();
+        AppError::TooMany(status.reset_seconds)
     }
 
     pub(super) fn fingerprint(&self, key: &ClientKey) -> RateLimitKeyHash {
@@ -132,14 +144,14 @@ impl KeyRateLimits {
         let address = rate_limit_address(address);
         match self.blocked.update(&(fingerprint, address), now, |bucket| bucket.take(now)) {
             Some(Ok(_)) => return Ok(RateLimitCharge::KeyAtAddress),
-            Some(Err(status)) => return Err(RateLimitRejection::of_address(status)),
+            Some(Err(status)) => return Err(RateLimitRejection::Address(self.refuse_address(status))),
             None => {}
         }
         if let Some(charge) = self.keys.update(&fingerprint, now, |known| known.charge(now)) {
             return charge;
         }
         match self.addresses.update(&address, now, |bucket| bucket.exhausted(now)).flatten() {
-            Some(status) => Err(RateLimitRejection::of_address(status)),
+            Some(status) => Err(RateLimitRejection::Address(self.refuse_address(status))),
             None => Ok(RateLimitCharge::None),
         }
     }
@@ -207,7 +219,7 @@ impl KeyRateLimits {
         let address = rate_limit_address(address);
         match self.addresses.update_or_insert(address, now, new, |bucket| bucket.take(now)) {
             Ok(_) => Err(AppError::UnknownKey),
-            Err(status) => Err(AppError::TooMany(status.reset_seconds)),
+            Err(status) => Err(self.refuse_address(status)),
         }
     }
 }
@@ -236,12 +248,6 @@ pub(super) enum RateLimitRejection {
     Address(AppError),
 }
 
-impl RateLimitRejection {
-    fn of_address(status: RateLimitStatus) -> Self {
-        Self::Address(AppError::TooMany(status.reset_seconds))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,7 +255,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn limits(bad_keys: u32) -> KeyRateLimits {
-        KeyRateLimits::new(NonZeroU32::new(bad_keys).unwrap())
+        KeyRateLimits::new(NonZeroU32::new(bad_keys).unwrap(), &RefusalMetrics::default())
     }
 
     fn seconds(count: u64) -> Duration {

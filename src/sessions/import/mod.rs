@@ -6,6 +6,7 @@
 //! processes it, one transaction per chunk: rows and progress are committed together, so a node that takes over from
 //! one that died neither repeats nor loses a chunk.
 
+pub(super) mod backlog;
 pub(super) mod columns;
 pub(super) mod content_id;
 pub(super) mod dry_run;

@@ -21,6 +21,7 @@ use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::Db,
     error::AppError,
+    metrics::ImportMetrics,
     web::format::time,
 };
 
@@ -41,13 +42,24 @@ pub struct ImportWorker {
     /// up cannot be stored any more.
     last_claim: Mutex<Uuid>,
     wake_up: Notify,
+    metrics: ImportMetrics,
 }
 
 impl ImportWorker {
     /// A worker that is not running yet. The key is for its records in the audit log.
     #[must_use]
     pub fn new(db: Db, chain_key: ChainKey) -> Self {
-        Self { db, chain_key, last_claim: Mutex::new(Uuid::now_v7()), wake_up: Notify::new() }
+        Self {
+            db,
+            chain_key,
+            last_claim: Mutex::new(Uuid::now_v7()),
+            wake_up: Notify::new(),
+            metrics: ImportMetrics::default(),
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> &ImportMetrics {
+        &self.metrics
     }
 
     /// Makes the worker look for work at once.
@@ -123,7 +135,7 @@ impl ImportWorker {
     /// # Errors
     /// If the database fails.
     pub async fn step(&self, mut import: ClaimedImport) -> Result<Option<ClaimedImport>, AppError> {
-        let chain_key = self.chain_key.clone();
+        let (chain_key, metrics) = (self.chain_key.clone(), self.metrics.clone());
         self.db
             .run(move |connection| {
                 let outcome = connection.transaction(|connection| {
@@ -137,9 +149,14 @@ impl ImportWorker {
                     Err(cause) if violates_constraint(&cause) => {
                         tracing::error!(?cause, import = %import.import.id, "An import failed");
                         store::fail(connection, &import.import, REFUSED)?;
+                        metrics.record_failed();
                         Ok(None)
                     }
-                    outcome => Ok::<_, AppError>(outcome?.then_some(import)),
+                    outcome => {
+                        let has_more = outcome?;
+                        import.stored.take().inspect(|chunk| chunk.record(&metrics));
+                        Ok::<_, AppError>(has_more.then_some(import))
+                    }
                 }
             })
             .await
@@ -157,6 +174,34 @@ pub struct ClaimedImport {
     error_count: usize,
     /// Whether all sessions are stored.
     is_done: bool,
+    /// The last chunk, for the metrics, once its transaction is committed.
+    stored: Option<StoredChunk>,
+}
+
+/// What the transaction of a chunk has changed.
+struct StoredChunk {
+    /// `None` in a dry run.
+    summary: Option<ImportSummary>,
+    next_state: Option<ImportState>,
+}
+
+impl StoredChunk {
+    fn record(&self, metrics: &ImportMetrics) {
+        if let Some(ImportSummary { created, updated, unchanged, rejected, skipped }) = self.summary {
+            metrics.add_lines(&[
+                ("created", created),
+                ("updated", updated),
+                ("unchanged", unchanged),
+                ("rejected", rejected),
+                ("skipped", skipped),
+            ]);
+        }
+        match self.next_state {
+            Some(ImportState::Done) => metrics.record_done(),
+            Some(ImportState::Failed) => metrics.record_failed(),
+            _ => {}
+        }
+    }
 }
 
 impl ClaimedImport {
@@ -166,7 +211,17 @@ impl ClaimedImport {
         let is_real = job.state == ImportState::Importing;
         let mode = if is_real { ImportMode::Real } else { ImportMode::Dry(DryRunState::default()) };
         let import = ImportId { client, id: job.import_id };
-        Self { worker, import, job, parser, mode, next_chunk: 0, error_count: 0, is_done: false }
+        Self {
+            worker,
+            import,
+            job,
+            parser,
+            mode,
+            next_chunk: 0,
+            error_count: 0,
+            is_done: false,
+            stored: None,
+        }
     }
 
     /// Returns whether there are more chunks.
@@ -200,6 +255,8 @@ impl ClaimedImport {
         let result = ChunkResult { summary, rejected: &rejected, earlier_errors, next_state, failure };
         store::save_chunk_result(connection, &self.import, &result)?;
         self.is_done = next_state == Some(ImportState::Done);
+        self.stored =
+            Some(StoredChunk { summary: (state == ImportState::Importing).then_some(summary), next_state });
         Ok(next_state.is_none())
     }
 

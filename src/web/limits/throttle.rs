@@ -2,6 +2,8 @@
 
 use std::{hash::Hash, num::NonZeroU32, time::Instant};
 
+use prometheus::IntCounter;
+
 use super::{expiring_map::ExpiringMap, rate_limit::TokenBucket};
 use crate::error::AppError;
 
@@ -9,13 +11,14 @@ use crate::error::AppError;
 pub struct Throttle<K> {
     per_minute: NonZeroU32,
     buckets: ExpiringMap<K, TokenBucket>,
+    refusals: IntCounter,
 }
 
 impl<K: Hash + Eq + Clone> Throttle<K> {
     /// A throttle with the same limit for each key.
     #[must_use]
-    pub fn per_minute(attempts: NonZeroU32) -> Self {
-        Self { per_minute: attempts, buckets: ExpiringMap::new() }
+    pub fn per_minute(attempts: NonZeroU32, refusals: IntCounter) -> Self {
+        Self { per_minute: attempts, buckets: ExpiringMap::new(), refusals }
     }
 
     /// Counts an attempt.
@@ -29,7 +32,10 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     fn count_at(&self, key: &K, now: Instant) -> Result<(), AppError> {
         let new_bucket = || TokenBucket::new(self.per_minute, now);
         let status = self.buckets.update_or_insert(key.clone(), now, new_bucket, |bucket| bucket.take(now));
-        status.map(|_status| ()).map_err(|status| AppError::TooMany(status.reset_seconds))
+        status.map(|_status| ()).map_err(|status| {
+            self.refusals.inc();
+            AppError::TooMany(status.reset_seconds)
+        })
     }
 }
 
@@ -37,18 +43,26 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
 mod tests {
     use super::*;
 
+    fn throttle<K: Hash + Eq + Clone>(attempts: u32) -> Throttle<K> {
+        Throttle::per_minute(
+            NonZeroU32::new(attempts).unwrap(),
+            IntCounter::new("refusals", "refusals").unwrap(),
+        )
+    }
+
     #[test]
     fn each_key_has_its_own_count() {
-        let throttle = Throttle::per_minute(NonZeroU32::new(2).unwrap());
+        let throttle = throttle(2);
         assert!(throttle.count(&"a").is_ok());
         assert!(throttle.count(&"a").is_ok());
         assert!(matches!(throttle.count(&"a"), Err(AppError::TooMany(1..=31))));
         assert!(throttle.count(&"b").is_ok());
+        assert_eq!(throttle.refusals.get(), 1);
     }
 
     #[test]
     fn a_flood_of_keys_resets_no_count() {
-        let throttle = Throttle::per_minute(NonZeroU32::MIN);
+        let throttle = throttle(1);
         let start = Instant::now();
         assert!(throttle.count_at(&0, start).is_ok());
 

@@ -13,12 +13,13 @@ use actix_web::{
         header::{HeaderName, HeaderValue},
     },
     middleware::Next,
+    web::Data,
 };
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::error::AppError;
+use crate::{error::AppError, metrics::RequestMetrics};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,7 +45,7 @@ pub(crate) fn route_pattern(request: &HttpRequest) -> Rc<str> {
 
 struct MatchedRoute(Rc<str>);
 
-/// Gives the request its id, logs one line when it is answered, and turns HEAD into GET.
+/// Gives the request its id, logs one line and counts it when it is answered, and turns HEAD into GET.
 pub(crate) async fn log_request(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -59,6 +60,7 @@ pub(crate) async fn log_request(
         request.head_mut().method = Method::GET;
     }
     let span = tracing::info_span!("request", request_id = %id);
+    let metrics = request.app_data::<Data<RequestMetrics>>().cloned();
 
     let mut outcome = next.call(request).instrument(span.clone()).await;
 
@@ -75,19 +77,24 @@ pub(crate) async fn log_request(
             (error.as_response_error().status_code(), None)
         }
     };
+    let (method, route, duration) = (known_method(&method), route.as_deref().unwrap_or("-"), start.elapsed());
+    if let Some(metrics) = metrics {
+        metrics.record(method, route, status.as_u16(), duration);
+    }
     tracing::info!(
         parent: &span,
-        method = loggable(&method),
-        route = route.as_deref().unwrap_or("-"),
+        method,
+        route,
         status = status.as_u16(),
-        duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         "Answered"
     );
     outcome
 }
 
-/// A method that HTTP defines (RFC 9110), or `other`: strangers could fill the log with methods of any length.
-fn loggable(method: &Method) -> &str {
+/// A method that HTTP defines (RFC 9110), or `other`: strangers could fill the log and the metrics with methods of any
+/// length.
+fn known_method(method: &Method) -> &str {
     const KNOWN: [Method; 9] = [
         Method::GET,
         Method::HEAD,

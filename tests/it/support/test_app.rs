@@ -14,7 +14,7 @@ use uptok::{
     config::Settings,
     ids::ClientId,
     secret::InstallationSecret,
-    server,
+    server::{self, Listeners},
     sessions::{IncomingSession, SessionRecord, record_all},
 };
 
@@ -88,7 +88,8 @@ impl TestApp {
         let settings = Arguments::parse_from(arguments).settings;
         let secret = InstallationSecret::new(SECRET.into());
         let state = AppState::new(settings, database_url, &secret).unwrap();
-        let server = server::start(&state, listener).unwrap();
+        let metrics = state.settings().metrics_listen.map(|address| TcpListener::bind(address).unwrap());
+        let server = server::start(&state, Listeners { http: listener, metrics }).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         Self { url, db, server: handle }
