@@ -30,6 +30,7 @@ use crate::{
     metrics_endpoint::MetricsEndpoint,
     pages,
     questions::QuestionThrottle,
+    rate_limits::{LimitExchange, SharedLimits},
     secret::{DerivedKeyPurpose, InstallationSecret},
     sessions::{BatchQueue, Exporter, ImportWorker, PageCache},
     usage::{self, UsageFlusher, UsageMeter},
@@ -90,9 +91,13 @@ impl AppState {
         }
         let mail_sender = Arc::new(MailSender::new(&settings, db.clone(), secret)?);
         let import_worker = Data::new(ImportWorker::new(db.clone(), chain_key.clone()));
+        let limits = Arc::new(SharedLimits::new(secret, settings.bad_keys_per_minute));
         let flush_db = Db::new(database_url, 1, timeouts)?;
-        let usage_flusher = Arc::new(UsageFlusher::new(Arc::clone(&usage_meter), flush_db));
+        let exchange = LimitExchange::new(Arc::clone(&limits));
+        let usage_flusher = Arc::new(UsageFlusher::new(Arc::clone(&usage_meter), flush_db, exchange));
         let (requests, refusals) = (RequestMetrics::default(), RefusalMetrics::default());
+        let authenticator = KeyAuthenticator::new(KeyHasher::new(secret), Arc::clone(&limits), &refusals);
+        let login_throttles = LoginThrottles::new(settings.logins_per_minute, &db, &limits, &refusals);
         let groups: [&dyn MetricGroup; 4] =
             [&requests, &refusals, import_worker.metrics(), mail_sender.metrics()];
         Ok(Self {
@@ -110,16 +115,12 @@ impl AppState {
                 &settings.public_url.origin(),
             )),
             public_site: Data::new(public_site(&settings)),
-            db: Data::new(db),
-            authenticator: Data::new(KeyAuthenticator::new(
-                KeyHasher::new(secret),
-                settings.bad_keys_per_minute,
-                &refusals,
-            )),
+            authenticator: Data::new(authenticator),
             password_hasher: Data::new(PasswordHasher::new()?),
-            login_throttles: Data::new(LoginThrottles::per_minute(settings.logins_per_minute, &refusals)),
+            login_throttles: Data::new(login_throttles),
             device_cookie_key: Data::new(DeviceCookieKey::new(secret)),
-            question_throttle: Data::new(QuestionThrottle::new(&refusals)),
+            db: Data::new(db),
+            question_throttle: Data::new(QuestionThrottle::new(limits, &refusals)),
             page_cache: Arc::new(PageCache::new(settings.page_cache_mib * 1024 * 1024)),
             batch_queue: Data::new(BatchQueue::new(settings.database_connections)),
             cookie_key: Arc::new(Key::from(&secret.derive(DerivedKeyPurpose::SignInCookie))),

@@ -8,7 +8,17 @@ use crate::{db::sql::impl_text_column, random};
 
 /// A Client ID: `cl_` and 10 characters of `0-9a-z`.
 #[derive(
-    AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+    AsExpression,
+    Clone,
+    Debug,
+    FromSqlRow,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 #[diesel(sql_type = Text)]
 pub struct ClientId(String);
@@ -47,7 +57,7 @@ impl FromStr for ClientId {
 }
 
 /// The part of a key that is not secret: `uptok_` and 12 characters of `0-9A-Za-z`.
-#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(AsExpression, Clone, Debug, FromSqlRow, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[diesel(sql_type = Text)]
 pub struct PublicKey(String);
 

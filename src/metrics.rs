@@ -10,6 +10,8 @@ use prometheus::{
     TextEncoder, core::Collector, exponential_buckets,
 };
 
+use crate::web::limits::limit_kind::LimitKind;
+
 /// Upper bounds of the buckets of latencies: 14 from 0.5 ms, each twice the previous one, so up to 4.096 s.
 const FIRST_BUCKET_SECONDS: f64 = 0.0005;
 const BUCKETS: usize = 14;
@@ -243,36 +245,6 @@ pub(crate) struct RefusalMetrics {
 
 metric_group!(RefusalMetrics { refusals });
 
-/// A rate limit that refuses requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LimitKind {
-    /// Requests of a key.
-    Key,
-    /// Bad keys of an address, and keys at addresses outside their networks.
-    BadKeys,
-    /// Attempts of an address to log in or register.
-    LoginAddress,
-    /// Attempts to log in to an account.
-    LoginAccount,
-    /// Questions of an address.
-    Questions,
-}
-
-impl LimitKind {
-    const ALL: [Self; 5] =
-        [Self::Key, Self::BadKeys, Self::LoginAddress, Self::LoginAccount, Self::Questions];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::BadKeys => "bad_keys",
-            Self::LoginAddress => "login_address",
-            Self::LoginAccount => "login_account",
-            Self::Questions => "questions",
-        }
-    }
-}
-
 impl Default for RefusalMetrics {
     fn default() -> Self {
         let help = "Requests that a rate limit refused (429).";
@@ -284,6 +256,28 @@ impl Default for RefusalMetrics {
 impl RefusalMetrics {
     pub(crate) fn counter(&self, kind: LimitKind) -> IntCounter {
         self.refusals.with_label_values(&[kind.as_str()])
+    }
+}
+
+/// Exchanges of rate limits with other nodes.
+#[derive(Clone)]
+pub(crate) struct ExchangeMetrics {
+    exchanges: IntCounterVec,
+}
+
+metric_group!(ExchangeMetrics { exchanges });
+
+impl Default for ExchangeMetrics {
+    fn default() -> Self {
+        let help = "Attempts to exchange the use of rate limits with the other nodes, about one a second.";
+        let values = ["done", "failed"];
+        Self { exchanges: counters("uptok_rate_limit_exchanges_total", help, "result", &values) }
+    }
+}
+
+impl ExchangeMetrics {
+    pub(crate) fn record(&self, is_done: bool) {
+        self.exchanges.with_label_values(&[if is_done { "done" } else { "failed" }]).inc();
     }
 }
 

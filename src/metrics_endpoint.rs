@@ -52,7 +52,8 @@ impl MetricsEndpoint {
     /// `others` are the metrics that are only counted.
     pub(crate) fn new(db: &Db, usage_flusher: &Arc<UsageFlusher>, others: &[&dyn MetricGroup]) -> Self {
         let backlog = BacklogMetrics::default();
-        let own: [&dyn MetricGroup; 3] = [&backlog, db.metrics(), usage_flusher.metrics()];
+        let own: [&dyn MetricGroup; 4] =
+            [&backlog, db.metrics(), usage_flusher.metrics(), usage_flusher.exchange_metrics()];
         let registry = MetricsRegistry::new(&[own.as_slice(), others].concat());
         Self { registry, backlog, db: db.clone(), usage_flusher: Arc::clone(usage_flusher) }
     }

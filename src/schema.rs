@@ -63,6 +63,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// How far the rate limits of addresses and accounts are used. Rows are deleted once the whole limit is available again.
+    attempt_rate_limits (kind, subject_hash) {
+        /// What is limited: bad_keys, login_address, login_account or questions.
+        kind -> Text,
+        /// Keyed hash of the address or account, 16 bytes, so that the table names nobody.
+        subject_hash -> Bytea,
+        /// Number of attempts that all nodes have counted in this row.
+        used -> Int8,
+        /// When the whole limit is available again, by the clock of the database.
+        full_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// The end of each client's audit log. Adding a record locks the row until commit, as the last lock of its transaction.
     audit_heads (client_id) {
         client_id -> Text,
@@ -247,6 +261,20 @@ diesel::table! {
         address -> Inet,
         /// User-Agent without control and invisible characters, 1 to 200 characters; null: none was sent.
         user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// How far the rate limits of keys are used. Rows are deleted once the whole limit is available again.
+    key_rate_limits (client_id, public_key, requests_per_minute) {
+        client_id -> Text,
+        public_key -> Text,
+        /// The limit. A key whose limit was changed has a row for each.
+        requests_per_minute -> Int4,
+        /// Number of requests that all nodes have counted in this row.
+        used -> Int8,
+        /// When the whole limit is available again, by the clock of the database.
+        full_at -> Timestamptz,
     }
 }
 
@@ -465,6 +493,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     account_links,
     api_key_directory,
     api_keys,
+    attempt_rate_limits,
     audit_heads,
     audit_log,
     clients,
@@ -475,6 +504,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     invitations,
     key_errors,
     key_last_uses,
+    key_rate_limits,
     key_usage,
     memberships,
     outbox,

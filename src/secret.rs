@@ -27,6 +27,8 @@ pub enum DerivedKeyPurpose {
     AuditLog,
     /// Encrypts mail in the outbox.
     Outbox,
+    /// Keyed hashes of addresses and accounts whose attempts are limited.
+    RateLimits,
 }
 
 /// `UPTOK_SECRET`: at least 32 characters.
@@ -72,6 +74,7 @@ impl InstallationSecret {
             DerivedKeyPurpose::ApiKeys => b"uptok api keys v1",
             DerivedKeyPurpose::AuditLog => b"uptok audit log v1",
             DerivedKeyPurpose::Outbox => b"uptok outbox v1",
+            DerivedKeyPurpose::RateLimits => b"uptok rate limits v1",
         };
         let mut key = [0; 64];
         Hkdf::<Sha256>::new(None, self.0.expose_secret().as_bytes())

@@ -1,4 +1,4 @@
-//! Limits on attempts to log in or register, in the memory of this process.
+//! Limits on attempts to log in or register.
 
 use std::{
     convert::Infallible,
@@ -14,9 +14,11 @@ use quick_cache::sync::Cache;
 
 use super::{device_cookie::DeviceEntry, email::EmailAddress};
 use crate::{
+    db::Db,
     error::AppError,
-    metrics::{LimitKind, RefusalMetrics},
-    web::limits::throttle::Throttle,
+    metrics::RefusalMetrics,
+    rate_limits::{ExactLimit, SharedLimits},
+    web::limits::limit_kind::LimitKind,
 };
 
 /// Wrong passwords that a browser may send with one device cookie. Then the cookie is not trusted any more: its
@@ -27,37 +29,46 @@ const COUNTED_DEVICES_MAX: usize = 10_000;
 
 /// Limits attempts to log in or register.
 pub struct LoginThrottles {
-    addresses: Throttle<IpAddr>,
-    accounts: Throttle<String>,
-    /// Attempts per nonce of a device cookie.
+    addresses: ExactLimit,
+    accounts: ExactLimit,
+    /// Attempts per nonce of a device cookie, on this node.
     devices: Cache<String, Arc<AtomicU32>>,
 }
 
 impl LoginThrottles {
     /// `tries` per minute for each address, and for each account.
-    #[must_use]
-    pub(crate) fn per_minute(tries: NonZeroU32, metrics: &RefusalMetrics) -> Self {
+    pub(crate) fn new(
+        tries: NonZeroU32,
+        db: &Db,
+        shared: &Arc<SharedLimits>,
+        metrics: &RefusalMetrics,
+    ) -> Self {
+        let limit =
+            |kind| ExactLimit::new(kind, tries, Arc::clone(shared), db.clone(), metrics.counter(kind));
         Self {
-            addresses: Throttle::per_minute(tries, metrics.counter(LimitKind::LoginAddress)),
-            accounts: Throttle::per_minute(tries, metrics.counter(LimitKind::LoginAccount)),
+            addresses: limit(LimitKind::LoginAddress),
+            accounts: limit(LimitKind::LoginAccount),
             devices: Cache::new(COUNTED_DEVICES_MAX),
         }
     }
 
     /// Counts an attempt for the address.
-    pub(super) fn count_address(&self, address: IpAddr) -> Result<(), AppError> {
-        self.addresses.count(&address)
+    pub(super) async fn count_address(&self, address: IpAddr) -> Result<(), AppError> {
+        self.addresses.count(&address.to_string()).await
     }
 
     /// Counts an attempt for the address and, if the email address could be read, for its account, whether or not there
     /// is one.
-    pub(super) fn count_stranger(
+    pub(super) async fn count_stranger(
         &self,
         address: IpAddr,
         email: Option<&EmailAddress>,
     ) -> Result<(), AppError> {
-        self.count_address(address)?;
-        email.map_or(Ok(()), |email| self.accounts.count(&email.as_str().to_owned()))
+        self.count_address(address).await?;
+        match email {
+            Some(email) => self.accounts.count(email.as_str()).await,
+            None => Ok(()),
+        }
     }
 
     /// Counts an attempt for a device cookie only. Returns `None` if [`WRONG_PASSWORDS_MAX`] have failed.

@@ -121,7 +121,7 @@ pub(crate) async fn register(
     services: AccountServices,
     audit_context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    services.count_address(&request)?;
+    services.count_address(&request).await?;
     let sign_up = services.settings.sign_up;
     if !can_register(&services.db, sign_up).await? {
         return RegisterPage::respond(StatusCode::FORBIDDEN, FormState::default(), false);
@@ -269,8 +269,8 @@ impl AccountServices {
     }
 
     /// Counts an attempt to register, or to create something else that fills the database, for the address.
-    pub(crate) fn count_address(&self, request: &HttpRequest) -> Result<(), AppError> {
-        self.throttles.count_address(self.client_address(request))
+    pub(crate) async fn count_address(&self, request: &HttpRequest) -> Result<(), AppError> {
+        self.throttles.count_address(self.client_address(request)).await
     }
 
     pub(crate) async fn hash_password(&self, password: NewPassword) -> Result<String, AppError> {
@@ -315,7 +315,7 @@ impl AccountServices {
         let cookie = device_cookie::read_cookie(request, self.is_https());
         let entry = email.and_then(|email| self.device_cookie_key.find_entry(&cookie, email, today()));
         if entry.is_none() {
-            self.throttles.count_stranger(self.client_address(request), email)?;
+            self.throttles.count_stranger(self.client_address(request), email).await?;
         }
         let Some(email) = email else { return Ok((None, None)) };
         let wanted = email.clone();
@@ -326,7 +326,7 @@ impl AccountServices {
             .filter(|user| self.device_cookie_key.has_same_password(&entry, &user.password_hash))
             .and_then(|_known| self.throttles.count_device(&entry));
         if attempt.is_none() {
-            self.throttles.count_stranger(self.client_address(request), Some(email))?;
+            self.throttles.count_stranger(self.client_address(request), Some(email)).await?;
         }
         Ok((candidate, attempt))
     }

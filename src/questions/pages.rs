@@ -3,7 +3,8 @@
 use std::{
     future::{Ready, ready},
     net::IpAddr,
-    num::NonZeroU32,
+    sync::Arc,
+    time::Instant,
 };
 
 use actix_web::{
@@ -16,6 +17,7 @@ use actix_web::{
     web::Data,
 };
 use askama::Template;
+use prometheus::IntCounter;
 
 use super::store::{self, NewQuestion};
 use crate::{
@@ -25,12 +27,13 @@ use crate::{
     db::Db,
     error::AppError,
     mail::Outbox,
-    metrics::{LimitKind, RefusalMetrics},
+    metrics::RefusalMetrics,
+    rate_limits::SharedLimits,
     web::{
         app_data::app_data,
         body::{FormFields, form::FormState},
         connection::client_address::{client_address, rate_limit_address},
-        limits::throttle::Throttle,
+        limits::limit_kind::LimitKind,
         page::{NavSection, PageLayout, respond},
     },
 };
@@ -40,13 +43,25 @@ const FORM_LIMIT: usize = 64 * 1024;
 /// Maximum length of a question, in characters.
 const QUESTION_MAX: usize = 5000;
 
-/// Limits questions to 5 a minute from an address.
-pub(crate) struct QuestionThrottle(Throttle<IpAddr>);
+/// Limits the questions of an address.
+pub(crate) struct QuestionThrottle {
+    limits: Arc<SharedLimits>,
+    refusals: IntCounter,
+}
 
 impl QuestionThrottle {
-    pub(crate) fn new(metrics: &RefusalMetrics) -> Self {
-        let per_minute = NonZeroU32::MIN.saturating_add(4);
-        Self(Throttle::per_minute(per_minute, metrics.counter(LimitKind::Questions)))
+    pub(crate) fn new(limits: Arc<SharedLimits>, metrics: &RefusalMetrics) -> Self {
+        Self { limits, refusals: metrics.counter(LimitKind::Questions) }
+    }
+
+    /// # Errors
+    /// [`AppError::TooMany`] with the seconds to wait.
+    fn count(&self, address: IpAddr) -> Result<(), AppError> {
+        let taken = self.limits.take_attempt(LimitKind::Questions, address, Instant::now());
+        taken.map(|_status| ()).map_err(|status| {
+            self.refusals.inc();
+            AppError::TooMany(status.reset_seconds)
+        })
     }
 }
 
@@ -122,7 +137,7 @@ impl FromRequest for QuestionRateLimit {
             request.app_data::<Data<Settings>>().map_or(&[][..], |settings| &settings.trusted_proxies);
         let throttle = request.app_data::<Data<QuestionThrottle>>();
         let address = rate_limit_address(client_address(request, trusted));
-        ready(throttle.map_or(Ok(()), |throttle| throttle.0.count(&address)).map(|()| Self))
+        ready(throttle.map_or(Ok(()), |throttle| throttle.count(address)).map(|()| Self))
     }
 }
 

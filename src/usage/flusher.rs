@@ -1,4 +1,4 @@
-//! Stores the counted requests once a second, and once more when the process stops.
+//! Stores the counted requests and exchanges the use of rate limits once a second, and once more when the process stops.
 
 use std::{
     sync::{Arc, Mutex as SyncMutex, PoisonError},
@@ -12,7 +12,12 @@ use super::{
     meter::UsageMeter,
     store::{self, UsageBatch},
 };
-use crate::{db::Db, error::AppError, metrics::FlushMetrics};
+use crate::{
+    db::Db,
+    error::AppError,
+    metrics::{ExchangeMetrics, FlushMetrics},
+    rate_limits::LimitExchange,
+};
 
 /// A killed process loses at most the counts of this time.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,6 +36,7 @@ pub struct UsageFlusher {
     state: Mutex<FlusherState>,
     flushed_at: SyncMutex<Instant>,
     metrics: FlushMetrics,
+    limits: LimitExchange,
 }
 
 #[derive(Default)]
@@ -45,7 +51,7 @@ struct FlusherState {
 impl UsageFlusher {
     /// Expects a `db` with a connection of its own, so that flushes and requests never wait for each other.
     #[must_use]
-    pub fn new(meter: Arc<UsageMeter>, db: Db) -> Self {
+    pub(crate) fn new(meter: Arc<UsageMeter>, db: Db, limits: LimitExchange) -> Self {
         Self {
             meter,
             db,
@@ -53,30 +59,32 @@ impl UsageFlusher {
             state: Mutex::default(),
             flushed_at: SyncMutex::new(Instant::now()),
             metrics: FlushMetrics::default(),
+            limits,
         }
     }
 
     /// With the lag of this moment.
     pub(crate) fn metrics(&self) -> &FlushMetrics {
         let flushed_at = *self.flushed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let lag = if self.meter.is_on() { flushed_at.elapsed() } else { Duration::ZERO };
-        self.metrics.lag_seconds.set(lag.as_secs_f64());
+        self.metrics.lag_seconds.set(flushed_at.elapsed().as_secs_f64());
         &self.metrics
     }
 
-    /// Flushes once a second and never returns, unless the meter is off.
+    pub(crate) fn exchange_metrics(&self) -> &ExchangeMetrics {
+        self.limits.metrics()
+    }
+
+    /// Exchanges the use of limits and flushes once a second. Never returns. Without a meter there is nothing to flush.
     pub async fn run(&self) {
-        if !self.meter.is_on() {
-            return;
-        }
         let mut interval = tokio::time::interval(FLUSH_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweep_after = None;
         for round in (0..SWEEP_INTERVAL).cycle() {
             interval.tick().await;
+            self.limits.run_once(&self.db).await;
             // Counts that cannot be stored now are kept for the next round.
             let _logged = self.flush_and_log().await;
-            if round == FIRST_SWEEP && sweep_after.is_none() {
+            if round == FIRST_SWEEP && sweep_after.is_none() && self.meter.is_on() {
                 sweep_after = Some(String::new());
             }
             if let Some(after) = sweep_after.take() {
@@ -88,6 +96,7 @@ impl UsageFlusher {
     /// Stores the remaining counts. Call it after the last response.
     pub async fn finish(&self) {
         let flushed = tokio::time::timeout(SHUTDOWN_TIMEOUT, async {
+            self.limits.run_once(&self.db).await;
             loop {
                 match self.flush_and_log().await {
                     Err(error) if error.is_temporary() => tokio::time::sleep(RETRY_DELAY).await,

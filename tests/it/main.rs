@@ -18,6 +18,7 @@ mod db;
 mod examples;
 mod guide;
 mod house;
+mod limits;
 mod mail;
 mod messages;
 mod metrics;

@@ -125,7 +125,7 @@ pub(super) async fn check_password(
     let Some(password) = fields.get("currentPassword") else {
         return Ok(form.refuse("currentPassword", PASSWORD_MISSING));
     };
-    services.throttles.count_stranger(services.client_address(request), Some(&account.email))?;
+    services.throttles.count_stranger(services.client_address(request), Some(&account.email)).await?;
     let is_right = services.passwords.verify(password, Some(account.password_hash.clone())).await?;
     Ok(if is_right { form } else { form.refuse("currentPassword", WRONG_PASSWORD) })
 }

@@ -64,7 +64,7 @@ pub(crate) async fn send_link(
     services: AccountServices,
     context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    services.throttles.count_address(services.client_address(&request))?;
+    services.throttles.count_address(services.client_address(&request)).await?;
     let mut form = FormState::default().keep("email", fields.text("email"));
     let email = form.check("email", fields.text("email").parse::<EmailAddress>());
     let status = if form.is_wrong() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };

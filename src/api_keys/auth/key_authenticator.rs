@@ -1,6 +1,6 @@
 //! What identifies a presented key, and the condition that authorizes it.
 
-use std::{net::IpAddr, num::NonZeroU32};
+use std::{net::IpAddr, sync::Arc};
 
 use diesel::{
     dsl::now,
@@ -19,6 +19,7 @@ use crate::{
     error::AppError,
     ids::{ClientId, PublicKey},
     metrics::RefusalMetrics,
+    rate_limits::SharedLimits,
     schema::{api_key_directory, api_keys},
 };
 
@@ -64,14 +65,9 @@ pub struct KeyAuthenticator {
 }
 
 impl KeyAuthenticator {
-    /// `bad_keys_per_minute` is the limit of each address.
     #[must_use]
-    pub(crate) fn new(hasher: KeyHasher, bad_keys_per_minute: NonZeroU32, metrics: &RefusalMetrics) -> Self {
-        Self {
-            hasher,
-            clients: Cache::new(CACHED_CLIENTS_MAX),
-            limits: KeyRateLimits::new(bad_keys_per_minute, metrics),
-        }
+    pub(crate) fn new(hasher: KeyHasher, limits: Arc<SharedLimits>, metrics: &RefusalMetrics) -> Self {
+        Self { hasher, clients: Cache::new(CACHED_CLIENTS_MAX), limits: KeyRateLimits::new(limits, metrics) }
     }
 
     pub(crate) fn hasher(&self) -> &KeyHasher {

@@ -20,7 +20,7 @@ use super::{
     endpoint_access::EndpointAccess,
     key_authenticator::{self, KeyAuthenticator, KeyCredentials},
     key_extraction::{ApiForm, BearerKey},
-    rate_limits::{RateLimitCharge, RateLimitKeyHash, RateLimitRejection},
+    rate_limits::{LimitedKey, RateLimitCharge, RateLimitKeyHash, RateLimitRejection},
 };
 use crate::{
     api_keys::client_key::ClientKey,
@@ -89,7 +89,7 @@ impl PresentedKey {
             return limits.record_bad_key(None, address, Instant::now());
         };
         let fingerprint = limits.fingerprint(&key);
-        let (charge, exhausted) = match limits.charge(fingerprint, address, Instant::now()) {
+        let (charge, exhausted) = match limits.charge(fingerprint, key.public(), address, Instant::now()) {
             Ok(charge) => (charge, None),
             // Abuse of a leaked key must not delay its revocation.
             Err(RateLimitRejection::Key { .. }) if access == EndpointAccess::RevokeOnly => {
@@ -139,6 +139,8 @@ impl PresentedKey {
         let key = self.db.run(move |connection| key_authenticator::find_live_key(connection, &query)).await?;
         let Some(key) = key else { return self.record_bad_key() };
         if i64::from(key.requests_per_minute) == i64::from(status.per_minute.get()) {
+            let limited = limited_key(credentials, key.requests_per_minute);
+            self.authenticator.limits.remember(self.fingerprint, limited, Instant::now());
             self.attach_caller(credentials, Some(status));
             return Err(self.authenticator.limits.refuse_key(status));
         }
@@ -257,7 +259,8 @@ impl PresentedKey {
         if self.charge == RateLimitCharge::KeyAtAddress {
             limits.unblock_address(self.fingerprint, self.address);
         }
-        let status = limits.record_good_key(self.fingerprint, per_minute, self.charge, Instant::now());
+        let limited = limited_key(credentials, per_minute);
+        let status = limits.record_good_key(self.fingerprint, limited, self.charge, Instant::now());
         self.attach_caller(credentials, status);
     }
 
@@ -268,6 +271,10 @@ impl PresentedKey {
     fn attach_caller(&self, credentials: &KeyCredentials, status: Option<RateLimitStatus>) {
         attach_caller(&self.request, Some(&credentials.client), &credentials.public_key, status);
     }
+}
+
+fn limited_key(credentials: &KeyCredentials, per_minute: i32) -> LimitedKey<'_> {
+    LimitedKey::new(&credentials.client, &credentials.public_key, per_minute)
 }
 
 fn authorize(

@@ -4,6 +4,7 @@ use std::{
     hash::RandomState,
     net::IpAddr,
     num::NonZeroU32,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,11 +13,14 @@ use prometheus::IntCounter;
 use crate::{
     api_keys::client_key::ClientKey,
     error::AppError,
-    metrics::{LimitKind, RefusalMetrics},
+    ids::{ClientId, PublicKey},
+    metrics::RefusalMetrics,
+    rate_limits::{KeyLimit, SharedBucket, SharedLimits},
     web::{
         connection::client_address::rate_limit_address,
         limits::{
             expiring_map::{Expire, ExpiringMap},
+            limit_kind::LimitKind,
             rate_limit::{RateLimitStatus, TokenBucket, WINDOW_SECONDS},
         },
     },
@@ -25,18 +29,40 @@ use crate::{
 /// How long an exhausted limit is trusted before it is compared with the database, where it may have been raised.
 const LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A key that was authorized.
+/// A key that was authorized, with the limit that the statement found.
+#[derive(Clone, Copy)]
+pub(super) struct LimitedKey<'a> {
+    client: &'a ClientId,
+    public_key: &'a PublicKey,
+    /// `None` if the key has no limit.
+    per_minute: Option<NonZeroU32>,
+}
+
+impl<'a> LimitedKey<'a> {
+    /// A limit of 0 is none.
+    pub(super) fn new(client: &'a ClientId, public_key: &'a PublicKey, per_minute: i32) -> Self {
+        let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
+        Self { client, public_key, per_minute }
+    }
+
+    fn bucket(&self, shared: &SharedLimits, now: Instant) -> Option<Arc<SharedBucket>> {
+        let (client, public_key) = (self.client.clone(), self.public_key.clone());
+        let limit = self.per_minute.map(|per_minute| KeyLimit { client, public_key, per_minute });
+        limit.map(|limit| shared.key_bucket(limit, now))
+    }
+}
+
+/// A key that was authorized before.
 struct KnownKey {
     /// `None` if the key has no limit.
-    bucket: Option<TokenBucket>,
+    bucket: Option<Arc<SharedBucket>>,
     /// When an exhausted limit is next compared with the database.
     next_lookup: Instant,
     last_use: Instant,
 }
 
 impl KnownKey {
-    fn new(per_minute: Option<NonZeroU32>, now: Instant) -> Self {
-        let bucket = per_minute.map(|limit| TokenBucket::new(limit, now));
+    fn new(bucket: Option<Arc<SharedBucket>>, now: Instant) -> Self {
         Self { bucket, next_lookup: now + LOOKUP_INTERVAL, last_use: now }
     }
 
@@ -50,16 +76,12 @@ impl KnownKey {
         }
     }
 
-    /// Counts a request under the limit that authentication found, unless `charge` already did.
-    fn record(
-        &mut self,
-        per_minute: Option<NonZeroU32>,
-        charge: RateLimitCharge,
-        now: Instant,
-    ) -> Option<RateLimitStatus> {
-        if self.bucket.as_ref().map(TokenBucket::per_minute) != per_minute {
-            *self = Self::new(per_minute, now);
-        }
+    fn per_minute(&self) -> Option<NonZeroU32> {
+        self.bucket.as_ref().map(|bucket| bucket.per_minute())
+    }
+
+    /// Counts a request that was authorized, unless `charge` already did.
+    fn record(&mut self, charge: RateLimitCharge, now: Instant) -> Option<RateLimitStatus> {
         self.last_use = now;
         let bucket = self.bucket.as_ref()?;
         match charge {
@@ -94,9 +116,8 @@ pub(super) struct RateLimitKeyHash(u64);
 pub(super) struct KeyRateLimits {
     fingerprint_seed: RandomState,
     keys: ExpiringMap<RateLimitKeyHash, KnownKey>,
-    bad_keys_per_minute: NonZeroU32,
-    /// Addresses that sent bad keys.
-    addresses: ExpiringMap<IpAddr, TokenBucket>,
+    /// The buckets of keys, and those of addresses that sent bad keys.
+    shared: Arc<SharedLimits>,
     /// Active keys at addresses outside their networks. A leaked key must not exhaust the limit of its owner.
     blocked: ExpiringMap<(RateLimitKeyHash, IpAddr), TokenBucket>,
     key_refusals: IntCounter,
@@ -104,12 +125,11 @@ pub(super) struct KeyRateLimits {
 }
 
 impl KeyRateLimits {
-    pub(super) fn new(bad_keys_per_minute: NonZeroU32, metrics: &RefusalMetrics) -> Self {
+    pub(super) fn new(shared: Arc<SharedLimits>, metrics: &RefusalMetrics) -> Self {
         Self {
             fingerprint_seed: RandomState::new(),
             keys: ExpiringMap::new(),
-            bad_keys_per_minute,
-            addresses: ExpiringMap::new(),
+            shared,
             blocked: ExpiringMap::new(),
             key_refusals: metrics.counter(LimitKind::Key),
             bad_key_refusals: metrics.counter(LimitKind::BadKeys),
@@ -134,10 +154,12 @@ impl KeyRateLimits {
 
     /// Charges a request before authentication, without a query.
     ///
-    /// A key that was not authorized before is accepted while its address has attempts left.
+    /// A key that was not authorized before is accepted while its address has attempts left. If its limit is used up on
+    /// other nodes, the key has to be authorized before it is refused.
     pub(super) fn charge(
         &self,
         fingerprint: RateLimitKeyHash,
+        public_key: &PublicKey,
         address: IpAddr,
         now: Instant,
     ) -> Result<RateLimitCharge, RateLimitRejection> {
@@ -150,25 +172,46 @@ impl KeyRateLimits {
         if let Some(charge) = self.keys.update(&fingerprint, now, |known| known.charge(now)) {
             return charge;
         }
-        match self.addresses.update(&address, now, |bucket| bucket.exhausted(now)).flatten() {
-            Some(status) => Err(RateLimitRejection::Address(self.refuse_address(status))),
+        if let Some(status) = self.shared.exhausted_attempts(LimitKind::BadKeys, address, now) {
+            return Err(RateLimitRejection::Address(self.refuse_address(status)));
+        }
+        match self.shared.exhausted_key(public_key, now) {
+            Some(status) => Err(RateLimitRejection::Key { status, is_lookup_due: true }),
             None => Ok(RateLimitCharge::None),
         }
     }
 
     /// Counts a request of an authorized key, unless `charge` already did under the same limit.
-    ///
-    /// `per_minute` is the limit that the statement found; 0 is unlimited.
     pub(super) fn record_good_key(
         &self,
         fingerprint: RateLimitKeyHash,
-        per_minute: i32,
+        key: LimitedKey<'_>,
         charge: RateLimitCharge,
         now: Instant,
     ) -> Option<RateLimitStatus> {
-        let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
-        let new = || KnownKey::new(per_minute, now);
-        self.keys.update_or_insert(fingerprint, now, new, |known| known.record(per_minute, charge, now))
+        self.update_known(fingerprint, key, now, |known| known.record(charge, now))
+    }
+
+    /// Remembers an authorized key whose limit is used up, so that it is refused without a query.
+    pub(super) fn remember(&self, fingerprint: RateLimitKeyHash, key: LimitedKey<'_>, now: Instant) {
+        self.update_known(fingerprint, key, now, |_known| ());
+    }
+
+    /// Uses what is known of a key, with its current limit.
+    fn update_known<T>(
+        &self,
+        fingerprint: RateLimitKeyHash,
+        key: LimitedKey<'_>,
+        now: Instant,
+        change: impl FnOnce(&mut KnownKey) -> T,
+    ) -> T {
+        let new = || KnownKey::new(key.bucket(&self.shared, now), now);
+        self.keys.update_or_insert(fingerprint, now, new, |known| {
+            if known.per_minute() != key.per_minute {
+                *known = new();
+            }
+            change(known)
+        })
     }
 
     /// Counts further requests from an address outside the networks of the key for the pair, not for the key.
@@ -188,7 +231,7 @@ impl KeyRateLimits {
         }
         if charge != RateLimitCharge::KeyAtAddress {
             let pair = (fingerprint, rate_limit_address(address));
-            let new = || TokenBucket::new(self.bad_keys_per_minute, now);
+            let new = || TokenBucket::new(self.shared.bad_keys_per_minute(), now);
             self.blocked.update_or_insert(pair, now, new, |_| ());
         }
     }
@@ -215,9 +258,7 @@ impl KeyRateLimits {
         if let Some(fingerprint) = fingerprint {
             self.keys.remove(&fingerprint);
         }
-        let new = || TokenBucket::new(self.bad_keys_per_minute, now);
-        let address = rate_limit_address(address);
-        match self.addresses.update_or_insert(address, now, new, |bucket| bucket.take(now)) {
+        match self.shared.take_attempt(LimitKind::BadKeys, rate_limit_address(address), now) {
             Ok(_) => Err(AppError::UnknownKey),
             Err(status) => Err(self.refuse_address(status)),
         }
@@ -251,11 +292,49 @@ pub(super) enum RateLimitRejection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::InstallationSecret;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn limits(bad_keys: u32) -> KeyRateLimits {
-        KeyRateLimits::new(NonZeroU32::new(bad_keys).unwrap(), &RefusalMetrics::default())
+        let secret = InstallationSecret::new("a".repeat(32).into());
+        let shared = SharedLimits::new(&secret, NonZeroU32::new(bad_keys).unwrap());
+        KeyRateLimits::new(Arc::new(shared), &RefusalMetrics::default())
+    }
+
+    /// The limits of a node with a key.
+    struct KeyAtNode {
+        limits: KeyRateLimits,
+        fingerprint: RateLimitKeyHash,
+        client: ClientId,
+        public_key: PublicKey,
+    }
+
+    impl KeyAtNode {
+        fn new(bad_keys: u32) -> Self {
+            let (limits, key) = (limits(bad_keys), ClientKey::generate());
+            let fingerprint = limits.fingerprint(&key);
+            Self { limits, fingerprint, client: ClientId::generate(), public_key: key.public().clone() }
+        }
+
+        fn charge(&self, address: IpAddr, now: Instant) -> Result<RateLimitCharge, RateLimitRejection> {
+            self.limits.charge(self.fingerprint, &self.public_key, address, now)
+        }
+
+        fn record(&self, per_minute: i32, charge: RateLimitCharge, now: Instant) -> Option<RateLimitStatus> {
+            let key = LimitedKey::new(&self.client, &self.public_key, per_minute);
+            self.limits.record_good_key(self.fingerprint, key, charge, now)
+        }
+    }
+
+    /// Charges a request of a key that was never authorized.
+    fn charge_unknown(
+        limits: &KeyRateLimits,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<RateLimitCharge, RateLimitRejection> {
+        let key = ClientKey::generate();
+        limits.charge(limits.fingerprint(&key), key.public(), address, now)
     }
 
     fn seconds(count: u64) -> Duration {
@@ -264,28 +343,28 @@ mod tests {
 
     #[test]
     fn a_request_is_counted_once_also_when_its_key_is_new() {
-        let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
-        let fingerprint = limits.fingerprint(&key);
+        let (key, now) = (KeyAtNode::new(60), Instant::now());
 
-        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), RateLimitCharge::None);
-        assert_eq!(limits.record_good_key(fingerprint, 5, RateLimitCharge::None, now).unwrap().left, 4);
-        let charge = limits.charge(fingerprint, HERE, now).unwrap();
-        let status = limits.record_good_key(fingerprint, 5, charge, now).unwrap();
+        assert_eq!(key.charge(HERE, now).unwrap(), RateLimitCharge::None);
+        assert_eq!(key.record(5, RateLimitCharge::None, now).unwrap().left, 4);
+        let charge = key.charge(HERE, now).unwrap();
+        let status = key.record(5, charge, now).unwrap();
         assert_eq!((status.left, charge), (3, RateLimitCharge::Key(status)));
     }
 
     #[test]
     fn a_limit_holds_however_many_keys_are_used() {
-        let (limits, start) = (limits(60), Instant::now());
-        let keys: Vec<_> = (0..20_000).map(RateLimitKeyHash).collect();
+        let (limits, start, client) = (limits(60), Instant::now(), ClientId::generate());
+        let keys: Vec<_> = (0..20_000).map(|_| ClientKey::generate()).collect();
+        let charge = |key: &ClientKey, now| limits.charge(limits.fingerprint(key), key.public(), HERE, now);
         for key in &keys {
-            assert_eq!(limits.charge(*key, HERE, start).unwrap(), RateLimitCharge::None);
-            limits.record_good_key(*key, 1, RateLimitCharge::None, start);
+            assert_eq!(charge(key, start).unwrap(), RateLimitCharge::None);
+            let limited = LimitedKey::new(&client, key.public(), 1);
+            limits.record_good_key(limits.fingerprint(key), limited, RateLimitCharge::None, start);
         }
 
-        let is_refused = |key: &&RateLimitKeyHash| {
-            let again = limits.charge(**key, HERE, start + seconds(21));
-            matches!(again, Err(RateLimitRejection::Key { .. }))
+        let is_refused = |key: &&ClientKey| {
+            matches!(charge(key, start + seconds(21)), Err(RateLimitRejection::Key { .. }))
         };
         assert_eq!(keys.iter().filter(is_refused).count(), keys.len());
     }
@@ -297,31 +376,28 @@ mod tests {
         for address in &addresses {
             limits.record_bad_key::<()>(None, *address, now).unwrap_err();
         }
-        let bad = RateLimitKeyHash(1);
 
-        let is_refused = |address: &&IpAddr| limits.charge(bad, **address, now + seconds(21)).is_err();
+        let is_refused = |address: &&IpAddr| charge_unknown(&limits, **address, now + seconds(21)).is_err();
         assert_eq!(addresses.iter().filter(is_refused).count(), addresses.len());
     }
 
     #[test]
     fn another_limit_holds_from_the_request_that_finds_it() {
-        let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
-        let fingerprint = limits.fingerprint(&key);
-        limits.record_good_key(fingerprint, 5, RateLimitCharge::None, now);
-        let charge = limits.charge(fingerprint, HERE, now).unwrap();
+        let (key, now) = (KeyAtNode::new(60), Instant::now());
+        key.record(5, RateLimitCharge::None, now);
+        let charge = key.charge(HERE, now).unwrap();
 
-        assert_eq!(limits.record_good_key(fingerprint, 100, charge, now).unwrap().left, 99);
-        assert_eq!(limits.record_good_key(fingerprint, 0, RateLimitCharge::None, now), None);
-        assert_eq!(limits.charge(fingerprint, HERE, now).unwrap(), RateLimitCharge::None);
-        assert_eq!(limits.record_good_key(fingerprint, 2, RateLimitCharge::None, now).unwrap().left, 1);
+        assert_eq!(key.record(100, charge, now).unwrap().left, 99);
+        assert_eq!(key.record(0, RateLimitCharge::None, now), None);
+        assert_eq!(key.charge(HERE, now).unwrap(), RateLimitCharge::None);
+        assert_eq!(key.record(2, RateLimitCharge::None, now).unwrap().left, 1);
     }
 
     #[test]
     fn a_limit_that_refuses_is_looked_up_once_a_second() {
-        let (limits, key, now) = (limits(60), ClientKey::generate(), Instant::now());
-        let fingerprint = limits.fingerprint(&key);
-        limits.record_good_key(fingerprint, 1, RateLimitCharge::None, now);
-        let is_looked_up = |at| match limits.charge(fingerprint, HERE, at) {
+        let (key, now) = (KeyAtNode::new(60), Instant::now());
+        key.record(1, RateLimitCharge::None, now);
+        let is_looked_up = |at| match key.charge(HERE, at) {
             Err(RateLimitRejection::Key { is_lookup_due, .. }) => is_lookup_due,
             other => panic!("it has nothing left: {other:?}"),
         };
@@ -330,59 +406,56 @@ mod tests {
             [false, true, false, true, false]
         );
 
-        limits.forget(fingerprint);
-        assert_eq!(limits.record_good_key(fingerprint, 10, RateLimitCharge::None, now).unwrap().left, 9);
+        key.limits.forget(key.fingerprint);
+        assert_eq!(key.record(10, RateLimitCharge::None, now).unwrap().left, 9);
     }
 
     #[test]
     fn a_key_used_from_elsewhere_keeps_its_limit() {
-        let (limits, key, now) = (limits(3), ClientKey::generate(), Instant::now());
-        let (fingerprint, there) = (limits.fingerprint(&key), [192, 0, 2, 1].into());
-        limits.record_good_key(fingerprint, 5, RateLimitCharge::None, now);
+        let (key, now, there) = (KeyAtNode::new(3), Instant::now(), [192, 0, 2, 1].into());
+        key.record(5, RateLimitCharge::None, now);
         for _ in 0..4 {
-            let charge = limits.charge(fingerprint, there, now).unwrap();
-            limits.block_address(fingerprint, there, charge, now);
+            let charge = key.charge(there, now).unwrap();
+            key.limits.block_address(key.fingerprint, there, charge, now);
         }
-        assert!(matches!(
-            limits.charge(fingerprint, there, now),
-            Err(RateLimitRejection::Address(AppError::TooMany(20)))
-        ));
-        let charge = limits.charge(fingerprint, HERE, now).unwrap();
-        assert_eq!(limits.record_good_key(fingerprint, 5, charge, now).unwrap().left, 3);
+        assert!(matches!(key.charge(there, now), Err(RateLimitRejection::Address(AppError::TooMany(20)))));
+        let charge = key.charge(HERE, now).unwrap();
+        assert_eq!(key.record(5, charge, now).unwrap().left, 3);
 
-        limits.unblock_address(fingerprint, there);
-        assert!(matches!(limits.charge(fingerprint, there, now), Ok(RateLimitCharge::Key(_))));
+        key.limits.unblock_address(key.fingerprint, there);
+        assert!(matches!(key.charge(there, now), Ok(RateLimitCharge::Key(_))));
     }
 
     #[test]
     fn bad_keys_use_up_the_tries_of_their_address_and_slow_no_known_key() {
-        let (limits, now) = (limits(3), Instant::now());
-        let good = limits.fingerprint(&ClientKey::generate());
-        let bad = limits.fingerprint(&ClientKey::generate());
-        limits.record_good_key(good, 0, RateLimitCharge::None, now);
+        let (good, now) = (KeyAtNode::new(3), Instant::now());
+        let limits = &good.limits;
+        good.record(0, RateLimitCharge::None, now);
         for _ in 0..3 {
-            assert!(limits.charge(bad, HERE, now).is_ok());
-            assert!(matches!(limits.record_bad_key::<()>(Some(bad), HERE, now), Err(AppError::UnknownKey)));
+            assert!(charge_unknown(limits, HERE, now).is_ok());
+            assert!(matches!(limits.record_bad_key::<()>(None, HERE, now), Err(AppError::UnknownKey)));
         }
 
         assert!(matches!(
-            limits.charge(bad, HERE, now),
+            charge_unknown(limits, HERE, now),
             Err(RateLimitRejection::Address(AppError::TooMany(20)))
         ));
         assert!(matches!(limits.record_bad_key::<()>(None, HERE, now), Err(AppError::TooMany(20))));
-        assert!(limits.charge(good, HERE, now).is_ok());
-        assert!(limits.charge(bad, [192, 0, 2, 1].into(), now).is_ok(), "another address has its own tries");
-        assert!(limits.charge(bad, HERE, now + seconds(20)).is_ok());
+        assert!(good.charge(HERE, now).is_ok());
+        assert!(
+            charge_unknown(limits, [192, 0, 2, 1].into(), now).is_ok(),
+            "another address has its own tries"
+        );
+        assert!(charge_unknown(limits, HERE, now + seconds(20)).is_ok());
     }
 
     #[test]
     fn a_key_that_is_refused_is_not_known_any_more() {
-        let (limits, now) = (limits(1), Instant::now());
-        let fingerprint = limits.fingerprint(&ClientKey::generate());
-        limits.record_good_key(fingerprint, 600, RateLimitCharge::None, now);
+        let (key, now) = (KeyAtNode::new(1), Instant::now());
+        key.record(600, RateLimitCharge::None, now);
 
-        limits.record_bad_key::<()>(Some(fingerprint), HERE, now).unwrap_err();
+        key.limits.record_bad_key::<()>(Some(key.fingerprint), HERE, now).unwrap_err();
 
-        assert!(matches!(limits.charge(fingerprint, HERE, now), Err(RateLimitRejection::Address(_))));
+        assert!(matches!(key.charge(HERE, now), Err(RateLimitRejection::Address(_))));
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn create(
     let Some(company) = form.check("company", fields.text("company").parse::<DisplayName>()) else {
         return show(StatusCode::UNPROCESSABLE_ENTITY, visitor, form);
     };
-    services.count_address(&request)?;
+    services.count_address(&request).await?;
     let message = format!("Created {} and switched to it.", company.as_str());
     let (context, user_id) = (user.audit_context(), user.user_id);
     let create = services.db.run(move |connection| service::create(connection, &context, user_id, &company));

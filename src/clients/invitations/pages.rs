@@ -217,7 +217,7 @@ impl Acceptance {
         visitor: MaybeSignedIn,
         fields: &FormFields<FORM_LIMIT>,
     ) -> Result<HttpResponse, AppError> {
-        self.services.count_address(&self.request)?;
+        self.services.count_address(&self.request).await?;
         let mut form = FormState::default().keep("name", fields.text("name"));
         let about =
             [fields.text("name"), open.invitation.client_name.as_str(), open.invitation.email.as_str()];

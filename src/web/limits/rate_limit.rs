@@ -55,6 +55,29 @@ impl TokenBucket {
         *self.full_at() -= self.interval();
     }
 
+    /// Tokens that are not available, rounded up.
+    pub(crate) fn missing(&self, now: Instant) -> u32 {
+        let until_full = self.full_at().saturating_duration_since(now).as_nanos();
+        u32::try_from(until_full.div_ceil(self.interval().as_nanos())).unwrap_or(u32::MAX)
+    }
+
+    /// The time in which this number of tokens is refilled.
+    pub(crate) fn duration_of(&self, tokens: u32) -> Duration {
+        self.interval() * tokens
+    }
+
+    /// Takes the tokens that are refilled in this time, even more than there are.
+    pub(crate) fn add(&self, duration: Duration, now: Instant) {
+        let mut full_at = self.full_at();
+        *full_at = (*full_at).max(now) + duration;
+    }
+
+    /// Takes tokens until the bucket is not full before this time has passed.
+    pub(crate) fn raise(&self, until_full: Duration, now: Instant) {
+        let mut full_at = self.full_at();
+        *full_at = (*full_at).max(now + until_full);
+    }
+
     pub(crate) fn is_full(&self, now: Instant) -> bool {
         *self.full_at() <= now
     }

@@ -163,7 +163,7 @@ async fn wrong_secret_reveals_neither_scopes_nor_networks() {
 }
 
 /// Combines the public key of `key` with another secret and a valid checksum.
-pub(super) fn replace_secret(key: &str) -> String {
+pub(crate) fn replace_secret(key: &str) -> String {
     let other = uptok::api_keys::ClientKey::generate().expose();
     let body = format!("{}{}", &key[..19], &other[19..51]);
     format!("{body}{}", checksum(&body))

@@ -1,5 +1,5 @@
 mod api;
-mod auth;
+pub(crate) mod auth;
 mod create;
 mod list;
 mod rate_limits;

@@ -162,9 +162,16 @@ fn is_concurrent(statement: &str) -> bool {
 
 /// Whether the statement only adds what nothing uses yet, or changes words.
 fn is_addition(statement: &str) -> bool {
-    ["create table ", "comment on ", "create function ", "create or replace function ", "create trigger "]
-        .iter()
-        .any(|it| statement.starts_with(it))
+    [
+        "create table ",
+        "create unlogged table ",
+        "comment on ",
+        "create function ",
+        "create or replace function ",
+        "create trigger ",
+    ]
+    .iter()
+    .any(|it| statement.starts_with(it))
 }
 
 /// Whether `text` has a comma outside of parentheses and quotes.

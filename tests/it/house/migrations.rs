@@ -98,7 +98,7 @@ fn parse_schema_rs(text: &str) -> BTreeMap<String, Vec<String>> {
 
 /// Tables that are not looked up by client. All others can be distributed by client.
 const LOCAL_TABLES: &str = "'users', 'sign_ins', 'questions', 'memberships', \
-    'api_key_directory', 'usage_batches', 'outbox', 'account_links', 'invitations', '__diesel_schema_migrations'";
+    'api_key_directory', 'usage_batches', 'outbox', 'account_links', 'invitations', 'attempt_rate_limits', '__diesel_schema_migrations'";
 
 #[test]
 fn unique_keys_of_client_tables_start_with_the_client() {
@@ -140,6 +140,6 @@ fn pages_of_hot_rows_have_free_space() {
 
     assert_eq!(
         tables,
-        "audit_heads imports key_last_uses key_usage session_counters session_days sign_ins usage_batches"
+        "attempt_rate_limits audit_heads imports key_last_uses key_rate_limits key_usage session_counters session_days sign_ins usage_batches"
     );
 }

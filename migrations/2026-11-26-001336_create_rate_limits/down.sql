@@ -1,0 +1,2 @@
+drop table attempt_rate_limits;
+drop table key_rate_limits;
