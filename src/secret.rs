@@ -8,9 +8,14 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use chacha20poly1305::{
+    XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Generate as _, KeyInit as _, Payload},
+};
 use hkdf::Hkdf;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
+use uuid::Uuid;
 
 use crate::{config::SECRET_LENGTH_MIN, random};
 
@@ -29,6 +34,10 @@ pub enum DerivedKeyPurpose {
     Outbox,
     /// Keyed hashes of addresses and accounts whose attempts are limited.
     RateLimits,
+    /// Encrypts the secrets of authenticator apps.
+    SecondFactors,
+    /// Keyed hash of recovery codes.
+    RecoveryCodes,
 }
 
 /// `UPTOK_SECRET`: at least 32 characters.
@@ -75,12 +84,51 @@ impl InstallationSecret {
             DerivedKeyPurpose::AuditLog => b"uptok audit log v1",
             DerivedKeyPurpose::Outbox => b"uptok outbox v1",
             DerivedKeyPurpose::RateLimits => b"uptok rate limits v1",
+            DerivedKeyPurpose::SecondFactors => b"uptok second factors v1",
+            DerivedKeyPurpose::RecoveryCodes => b"uptok recovery codes v1",
         };
         let mut key = [0; 64];
         Hkdf::<Sha256>::new(None, self.0.expose_secret().as_bytes())
             .expand(label, &mut key)
             .expect("64 bytes are fewer than HKDF-SHA-256 can give");
         key
+    }
+}
+
+/// Bytes of the random nonce before the ciphertext.
+const NONCE_LENGTH: usize = 24;
+/// Bytes of the key of a cipher.
+const CIPHER_KEY_LENGTH: usize = 32;
+
+/// Encrypts what is stored in the database with `XChaCha20-Poly1305`, under a key derived for one purpose. A ciphertext is
+/// bound to the id of its row: moved to another row, it does not decrypt.
+#[derive(Clone)]
+pub(crate) struct RowCipher(XChaCha20Poly1305);
+
+impl RowCipher {
+    pub(crate) fn new(secret: &InstallationSecret, purpose: DerivedKeyPurpose) -> Self {
+        let key = secret.derive(purpose);
+        let cipher = XChaCha20Poly1305::new_from_slice(&key[..CIPHER_KEY_LENGTH]);
+        Self(cipher.expect("the key has the length of the cipher"))
+    }
+
+    /// The nonce and the ciphertext.
+    ///
+    /// # Panics
+    /// If the operating system provides no random bytes.
+    pub(crate) fn encrypt(&self, row_id: Uuid, plain: &[u8]) -> Vec<u8> {
+        let nonce = XNonce::generate();
+        let payload = Payload { msg: plain, aad: row_id.as_bytes() };
+        let encrypted = self.0.encrypt(&nonce, payload).expect("a row is shorter than the cipher allows");
+        [nonce.as_slice(), &encrypted].concat()
+    }
+
+    /// Returns `None` if it was encrypted for another row or purpose, or with another secret.
+    pub(crate) fn decrypt(&self, row_id: Uuid, stored: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, encrypted) = stored.split_at_checked(NONCE_LENGTH)?;
+        let nonce = XNonce::try_from(nonce).ok()?;
+        let payload = Payload { msg: encrypted, aad: row_id.as_bytes() };
+        self.0.decrypt(&nonce, payload).ok()
     }
 }
 
@@ -117,6 +165,24 @@ mod tests {
         assert_ne!(one.derive(DerivedKeyPurpose::ApiKeys), one.derive(DerivedKeyPurpose::SignInCookie));
         assert_ne!(one.derive(DerivedKeyPurpose::ApiKeys), two.derive(DerivedKeyPurpose::ApiKeys));
         assert_eq!(one.derive(DerivedKeyPurpose::ApiKeys), one.derive(DerivedKeyPurpose::ApiKeys));
+    }
+
+    #[test]
+    fn only_the_same_row_purpose_and_secret_decrypt() {
+        let cipher = |secret: &str, purpose| {
+            RowCipher::new(&InstallationSecret::new(secret.repeat(32).into()), purpose)
+        };
+        let outbox = cipher("a", DerivedKeyPurpose::Outbox);
+        let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let stored = outbox.encrypt(id, b"a canary");
+
+        assert_eq!(outbox.decrypt(id, &stored).unwrap(), b"a canary");
+        assert!(outbox.decrypt(other, &stored).is_none());
+        assert!(cipher("a", DerivedKeyPurpose::SecondFactors).decrypt(id, &stored).is_none());
+        assert!(cipher("b", DerivedKeyPurpose::Outbox).decrypt(id, &stored).is_none());
+        assert!(outbox.decrypt(id, &stored[..20]).is_none());
+        assert!(!stored.windows(6).any(|bytes| bytes == b"canary"), "it is readable");
+        assert_ne!(outbox.encrypt(id, b"a canary"), stored, "every nonce is new");
     }
 
     #[test]

@@ -1,18 +1,9 @@
 //! The content of a mail and its encryption in the database.
 
-use chacha20poly1305::{
-    XChaCha20Poly1305, XNonce,
-    aead::{Aead as _, Generate as _, KeyInit as _, Payload},
-};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::secret::{DerivedKeyPurpose, InstallationSecret};
-
-/// Bytes of the random nonce before the ciphertext.
-const NONCE_LENGTH: usize = 24;
-/// Bytes of a key.
-const KEY_LENGTH: usize = 32;
+use crate::secret::{DerivedKeyPurpose, InstallationSecret, RowCipher};
 
 /// What is sent, besides the recipient.
 #[derive(Clone, Serialize, Deserialize)]
@@ -24,39 +15,24 @@ pub(super) struct MailContent {
     pub(super) reply_to: Option<String>,
 }
 
-/// Encrypts contents with `XChaCha20-Poly1305` under a key derived from `UPTOK_SECRET`. A content is bound to the id of its
-/// mail.
+/// Encrypts contents. A content is bound to the id of its mail.
 #[derive(Clone)]
-pub(super) struct ContentCipher(XChaCha20Poly1305);
+pub(super) struct ContentCipher(RowCipher);
 
 impl ContentCipher {
     pub(super) fn new(secret: &InstallationSecret) -> Self {
-        let key = secret.derive(DerivedKeyPurpose::Outbox);
-        Self(
-            XChaCha20Poly1305::new_from_slice(&key[..KEY_LENGTH])
-                .expect("the key has the length of the cipher"),
-        )
+        Self(RowCipher::new(secret, DerivedKeyPurpose::Outbox))
     }
 
-    /// The nonce and the ciphertext.
-    ///
     /// # Panics
     /// If the operating system provides no random bytes.
     pub(super) fn encrypt(&self, mail_id: Uuid, content: &MailContent) -> Vec<u8> {
-        let plain = serde_json::to_vec(content).expect("a content of texts is JSON");
-        let nonce = XNonce::generate();
-        let payload = Payload { msg: &plain, aad: mail_id.as_bytes() };
-        let encrypted = self.0.encrypt(&nonce, payload).expect("a mail is shorter than the cipher allows");
-        [nonce.as_slice(), &encrypted].concat()
+        self.0.encrypt(mail_id, &serde_json::to_vec(content).expect("a content of texts is JSON"))
     }
 
     /// Returns `None` if it was encrypted for another mail or with another secret.
     pub(super) fn decrypt(&self, mail_id: Uuid, stored: &[u8]) -> Option<MailContent> {
-        let (nonce, encrypted) = stored.split_at_checked(NONCE_LENGTH)?;
-        let nonce = XNonce::try_from(nonce).ok()?;
-        let payload = Payload { msg: encrypted, aad: mail_id.as_bytes() };
-        let plain = self.0.decrypt(&nonce, payload).ok()?;
-        serde_json::from_slice(&plain).ok()
+        serde_json::from_slice(&self.0.decrypt(mail_id, stored)?).ok()
     }
 }
 
