@@ -17,7 +17,10 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::{DeviceCookieKey, LoginThrottles, MaybeSignedIn, PasswordHasher, SignInStore, cookie_name},
+    accounts::{
+        DeviceCookieKey, LoginThrottles, MaybeSignedIn, PasswordHasher, SecondFactors, SignInStore,
+        complete_confirmed_form, cookie_name,
+    },
     api::{self, OpenApiDocument},
     api_keys::{ExpiryJob, KeyAuthenticator, KeyHasher},
     audit::ChainKey,
@@ -61,6 +64,7 @@ pub struct AppState {
     password_hasher: Data<PasswordHasher>,
     login_throttles: Data<LoginThrottles>,
     device_cookie_key: Data<DeviceCookieKey>,
+    second_factors: Data<SecondFactors>,
     question_throttle: Data<QuestionThrottle>,
     page_cache: Arc<PageCache>,
     cookie_key: Arc<Key>,
@@ -89,6 +93,7 @@ impl AppState {
         if let Some(reason) = db.no_pipeline() {
             tracing::info!(%reason, "Exports go through the pool of connections, which is slower");
         }
+        let outbox = Outbox::new(&settings, secret);
         let mail_sender = Arc::new(MailSender::new(&settings, db.clone(), secret)?);
         let import_worker = Data::new(ImportWorker::new(db.clone(), chain_key.clone()));
         let limits = Arc::new(SharedLimits::new(secret, settings.bad_keys_per_minute));
@@ -104,7 +109,8 @@ impl AppState {
             metrics_endpoint: Data::new(MetricsEndpoint::new(&db, &usage_flusher, &groups)),
             request_metrics: Data::new(requests),
             mail_sender,
-            outbox: Data::new(Outbox::new(&settings, secret)),
+            second_factors: Data::new(SecondFactors::new(secret, outbox.clone())),
+            outbox: Data::new(outbox),
             expiry_job: Arc::new(ExpiryJob::new(db.clone(), &chain_key)),
             import_worker,
             chain_key: Data::new(chain_key),
@@ -145,6 +151,7 @@ impl AppState {
             .app_data(self.password_hasher.clone())
             .app_data(self.login_throttles.clone())
             .app_data(self.device_cookie_key.clone())
+            .app_data(self.second_factors.clone())
             .app_data(self.outbox.clone())
             .app_data(self.question_throttle.clone())
             .app_data(self.batch_queue.clone())
@@ -192,6 +199,7 @@ pub fn app(
         .default_service(web::to(page_not_found))
         .wrap(from_fn(catch_panic))
         .wrap(from_fn(offer_switch))
+        .wrap(from_fn(complete_confirmed_form))
         .wrap(sign_in_middleware(&state))
         .wrap(from_fn(refuse_cross_site))
         .wrap(from_fn(error_responses::as_page))

@@ -13,9 +13,10 @@ use actix_web::{
 
 use crate::{
     accounts::{
-        Permission, account_delete_pages, account_email_pages, account_pages, own_account_pages,
-        own_sign_in_pages, password_reset_pages, require_form_client, require_permission, require_sign_in,
-        require_sign_in_for_form, require_upload_client,
+        Permission, account_delete_pages, account_email_pages, account_pages, confirmation_pages,
+        own_account_pages, own_sign_in_pages, password_reset_pages, require_confirmation,
+        require_form_client, require_permission, require_second_factor, require_sign_in,
+        require_sign_in_for_form, require_upload_client, second_factor_login_pages, second_factor_pages,
     },
     api_keys::{bulk_delete_pages, key_list_pages, one_key_pages},
     audit::audit_pages,
@@ -95,11 +96,15 @@ pub struct PageRoute {
     pub path: &'static str,
     /// Who may use it.
     pub access: PageAccess,
+    /// Whether it asks for the password or a code again, if the last time was more than an hour ago.
+    pub needs_confirmation: bool,
+    /// Whether users without a second factor cannot use it while the active client requires one.
+    pub needs_second_factor: bool,
     handler: fn(Route) -> Route,
 }
 
 const fn get(path: &'static str, access: PageAccess, handler: fn(Route) -> Route) -> PageRoute {
-    PageRoute { method: PageMethod::Get, path, access, handler }
+    PageRoute::new(PageMethod::Get, path, access, handler)
 }
 
 const fn post(
@@ -108,12 +113,32 @@ const fn post(
     form: FormKind,
     handler: fn(Route) -> Route,
 ) -> PageRoute {
-    PageRoute { method: PageMethod::Post(form), path, access, handler }
+    PageRoute::new(PageMethod::Post(form), path, access, handler)
+}
+
+impl PageRoute {
+    const fn new(
+        method: PageMethod,
+        path: &'static str,
+        access: PageAccess,
+        handler: fn(Route) -> Route,
+    ) -> Self {
+        let needs_second_factor = !matches!(access, Public | SignedOut);
+        Self { method, path, access, needs_confirmation: false, needs_second_factor, handler }
+    }
+
+    const fn confirmed(self) -> Self {
+        Self { needs_confirmation: true, ..self }
+    }
+
+    const fn before_second_factor(self) -> Self {
+        Self { needs_second_factor: false, ..self }
+    }
 }
 
 /// The routes of the browser, by room.
 #[rustfmt::skip]
-pub const PAGE_ROUTES: [PageRoute; 70] = [
+pub const PAGE_ROUTES: [PageRoute; 79] = [
     get("/", Public, |route| route.to(async || see_other("/sessions"))),
     post("/theme", Public, Plain, |route| route.to(theme::choose)),
 
@@ -123,7 +148,11 @@ pub const PAGE_ROUTES: [PageRoute; 70] = [
     get("/login", SignedOut, |route| route.to(account_pages::show_login)),
     post("/login", SignedOut, Plain, |route| route.to(account_pages::login)),
     get("/login/continue", SignedIn, |route| route.to(account_pages::show_lost_form)),
-    post("/logout", SignedIn, Empty, |route| route.to(account_pages::logout)),
+    get("/login/second-factor", SignedOut, |route| route.to(second_factor_login_pages::show)),
+    post("/login/second-factor", SignedOut, Plain, |route| route.to(second_factor_login_pages::submit)),
+    get("/confirm", SignedIn, |route| route.to(confirmation_pages::show)).before_second_factor(),
+    post("/confirm", SignedIn, Plain, |route| route.to(confirmation_pages::confirm)).before_second_factor(),
+    post("/logout", SignedIn, Empty, |route| route.to(account_pages::logout)).before_second_factor(),
 
     // Accounts: forgotten passwords
     get("/password/forgot", Public, |route| route.to(password_reset_pages::show_forgot)),
@@ -139,11 +168,16 @@ pub const PAGE_ROUTES: [PageRoute; 70] = [
     get("/account/sign-ins", SignedIn, |route| route.to(own_sign_in_pages::index)),
     post("/account/sign-ins/end", SignedIn, Plain, |route| route.to(own_sign_in_pages::end)),
     post("/account/sign-ins/end-others", SignedIn, Empty, |route| route.to(own_sign_in_pages::end_others)),
+    get("/account/second-factor", SignedIn, |route| route.to(second_factor_pages::show)).before_second_factor(),
+    post("/account/second-factor/set-up", SignedIn, Empty, |route| route.to(second_factor_pages::set_up)).confirmed().before_second_factor(),
+    post("/account/second-factor/turn-on", SignedIn, Plain, |route| route.to(second_factor_pages::turn_on)).confirmed().before_second_factor(),
+    post("/account/second-factor/recovery-codes", SignedIn, Empty, |route| route.to(second_factor_pages::create_recovery_codes)).confirmed().before_second_factor(),
+    post("/account/second-factor/turn-off", SignedIn, Empty, |route| route.to(second_factor_pages::turn_off)).confirmed().before_second_factor(),
     get("/email/confirm/{email_token}", Public, |route| route.to(account_email_pages::show)),
     post("/email/confirm/{email_token}", Public, Empty, |route| route.to(account_email_pages::confirm)),
 
     // Clients and invitations
-    post("/clients/active", SignedIn, Plain, |route| route.to(client_switch_pages::switch)),
+    post("/clients/active", SignedIn, Plain, |route| route.to(client_switch_pages::switch)).before_second_factor(),
     get("/clients/new", SignedIn, |route| route.to(new_client_pages::show_form)),
     post("/clients/new", SignedIn, Plain, |route| route.to(new_client_pages::create)),
     get("/invitations/{invitation_token}", Public, |route| route.to(invitation_pages::show)),
@@ -169,29 +203,29 @@ pub const PAGE_ROUTES: [PageRoute; 70] = [
     // Settings: API keys
     get("/settings", Public, |route| route.to(async || see_other("/settings/api-keys"))),
     get("/settings/api-keys", Member, |route| route.to(key_list_pages::index)),
-    post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)),
+    post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)).confirmed(),
     get("/settings/api-keys/delete", Permitted(ManageKeys), |route| route.to(bulk_delete_pages::confirm_delete)),
-    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)),
+    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).confirmed(),
     get("/settings/api-keys/{public_key}", Member, |route| route.to(one_key_pages::show)),
     post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)),
     get("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_delete)),
-    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)),
+    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).confirmed(),
     get("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_replacement)),
-    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)),
+    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)).confirmed(),
 
     // Settings: client and members
     get("/settings/client", Permitted(ManageClient), |route| route.to(client_settings_pages::show_form)),
-    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)),
+    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)).confirmed(),
     get("/settings/members", Member, |route| route.to(member_list_pages::index)),
-    post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)),
-    post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)),
-    post("/settings/members/invitations/{invitation_id}/withdraw", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::withdraw)),
+    post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)).confirmed(),
+    post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)).confirmed(),
+    post("/settings/members/invitations/{invitation_id}/withdraw", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::withdraw)).confirmed(),
     get("/settings/members/leave", Member, |route| route.to(one_member_pages::confirm_leave)),
-    post("/settings/members/leave", Member, OfClient, |route| route.to(one_member_pages::leave)),
+    post("/settings/members/leave", Member, OfClient, |route| route.to(one_member_pages::leave)).confirmed(),
     get("/settings/members/{user_id}/role", Permitted(ManageMembers), |route| route.to(one_member_pages::show_role)),
-    post("/settings/members/{user_id}/role", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::change_role)),
+    post("/settings/members/{user_id}/role", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::change_role)).confirmed(),
     get("/settings/members/{user_id}/remove", Permitted(ManageMembers), |route| route.to(one_member_pages::confirm_remove)),
-    post("/settings/members/{user_id}/remove", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::remove)),
+    post("/settings/members/{user_id}/remove", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::remove)).confirmed(),
     get("/settings/members/{user_id}/keys", Permitted(ManageKeys), |route| route.to(one_member_pages::show_keys)),
 
     // Settings: usage and audit log
@@ -236,16 +270,23 @@ fn routes_of(path: &str) -> impl Iterator<Item = PageRoute> {
 }
 
 impl PageRoute {
-    /// A visitor without a sign-in is sent to the login page first. The check of the client comes before that of the
-    /// permission, because a form may switch the client.
+    /// A visitor without a sign-in is sent to the login page first. The check of the client comes before those of the
+    /// second factor and the permission, because a form may switch the client.
     fn to_actix(self) -> Route {
         let method = if self.method == PageMethod::Get { web::get() } else { web::post() };
         let mut route = (self.handler)(method);
+        // Innermost, so that only a form that would be accepted asks.
+        if self.needs_confirmation {
+            route = route.wrap(from_fn(require_confirmation));
+        }
         if let Some(permission) = self.access.permission() {
             let check = move |request: ServiceRequest, next: Next<BoxBody>| {
                 require_permission(permission, request, next)
             };
             route = route.wrap(from_fn(check));
+        }
+        if self.needs_second_factor {
+            route = route.wrap(from_fn(require_second_factor));
         }
         let route = match self.method {
             PageMethod::Get | PageMethod::Post(Empty | Plain) => route,

@@ -333,6 +333,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Logins that wait for a code: the password was right. They sign nobody in. A login that is completed is deleted.
+    pending_logins (token_digest) {
+        /// SHA-256 of the token in the cookie, 32 bytes.
+        token_digest -> Bytea,
+        user_id -> Uuid,
+        /// SHA-256 of the password hash that was verified, 32 bytes. Another password ends the login.
+        password_digest -> Bytea,
+        /// Where the login leads, as JSON: a path, or a form without secrets.
+        login_return -> Text,
+        /// Codes that were sent, 0 to 5. After the fifth wrong one the login starts again with the password.
+        attempts -> Int4,
+        created_at -> Timestamptz,
+        /// When the login starts again with the password: 10 minutes after it began.
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// Questions from the form on /docs, to be answered within a business day.
     questions (question_id) {
         question_id -> Uuid,
@@ -341,6 +359,31 @@ diesel::table! {
         /// 1 to 5000 characters.
         question -> Text,
         asked_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Recovery codes that have not been used. Using one deletes its row.
+    recovery_codes (user_id, code_hash) {
+        user_id -> Uuid,
+        /// HMAC-SHA-256 of user and code under a key derived from UPTOK_SECRET, 32 bytes.
+        code_hash -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Authenticator apps of users. Turning one off deletes its row.
+    second_factors (user_id) {
+        user_id -> Uuid,
+        /// The secret that the app computes codes from, encrypted with a key derived from UPTOK_SECRET.
+        secret -> Bytea,
+        /// When the set-up began. It can be completed within an hour.
+        created_at -> Timestamptz,
+        /// When the user completed the set-up with a code; null: not yet, so that no login asks for one.
+        activated_at -> Nullable<Timestamptz>,
+        /// Number of the 30 seconds since 1970 whose code was used last. Its code and earlier ones are refused. Null: none was used.
+        last_used_step -> Nullable<Int8>,
     }
 }
 
@@ -448,6 +491,8 @@ diesel::table! {
         user_agent -> Nullable<Text>,
         /// A form that was sent after an earlier sign-in had ended, without secrets, as JSON, until it is shown; null: none.
         lost_form -> Nullable<Text>,
+        /// When the user last entered the password or a code again; null: not since the login, which counts as a confirmation itself.
+        confirmed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -485,6 +530,9 @@ diesel::joinable!(idempotency_keys -> clients (client_id));
 diesel::joinable!(imports -> clients (client_id));
 diesel::joinable!(invitations -> users (invited_by));
 diesel::joinable!(memberships -> users (user_id));
+diesel::joinable!(pending_logins -> users (user_id));
+diesel::joinable!(recovery_codes -> second_factors (user_id));
+diesel::joinable!(second_factors -> users (user_id));
 diesel::joinable!(session_counters -> clients (client_id));
 diesel::joinable!(session_days -> clients (client_id));
 diesel::joinable!(sign_ins -> users (user_id));
@@ -508,7 +556,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     key_usage,
     memberships,
     outbox,
+    pending_logins,
     questions,
+    recovery_codes,
+    second_factors,
     session_counters,
     session_days,
     sessions,

@@ -2,6 +2,7 @@
 
 use actix_session::Session;
 use actix_web::HttpRequest;
+use serde::{Deserialize, Serialize};
 
 use super::{
     lost_form::LostForm,
@@ -33,6 +34,14 @@ pub(super) struct LoginReturn {
     pub(super) was_logged_in: bool,
 }
 
+/// A [`LoginReturn`] as it is stored while a login waits for a code.
+#[derive(Default, Serialize, Deserialize)]
+struct StoredReturn {
+    path: Option<String>,
+    form: Option<LostForm>,
+    was_logged_in: bool,
+}
+
 impl LoginReturn {
     /// From the query string of the login page.
     pub(super) fn from_query(request: &HttpRequest, is_https: bool) -> Self {
@@ -59,6 +68,22 @@ impl LoginReturn {
     pub(super) fn hidden_fields(&self) -> Vec<(String, String)> {
         let path = self.path.iter().map(|path| (NEXT.to_owned(), path.to_string()));
         path.chain(self.form.iter().flat_map(LostForm::carried_fields)).collect()
+    }
+
+    /// As JSON, for the database.
+    pub(super) fn to_json(&self) -> Result<String, AppError> {
+        let stored = StoredReturn {
+            path: self.path.as_ref().map(ToString::to_string),
+            form: self.form.clone(),
+            was_logged_in: self.was_logged_in,
+        };
+        serde_json::to_string(&stored).map_err(AppError::broken)
+    }
+
+    /// What [`Self::to_json`] wrote, or nothing if it cannot be read.
+    pub(super) fn from_json(json: &str) -> Self {
+        let StoredReturn { path, form, was_logged_in } = serde_json::from_str(json).unwrap_or_default();
+        Self { path: path.and_then(|path| path.parse().ok()), form, was_logged_in }
     }
 
     /// Leaves a note or the form for the next page, and returns its path. Call it after the sign-in.

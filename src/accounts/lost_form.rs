@@ -1,6 +1,7 @@
 //! A form that was sent after the sign-in of its user had ended. It is carried through the login and shown again.
 
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
 
 use crate::web::local_path::LocalPath;
 
@@ -63,6 +64,12 @@ impl LostForm {
         let paths = paths.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?.clone())));
         let fields = self.fields.iter().map(|(name, value)| (format!("{PREFIX}{name}"), value.clone()));
         paths.chain(fields).collect()
+    }
+
+    /// The body with which the form is sent (`application/x-www-form-urlencoded`).
+    pub(super) fn encode(&self) -> String {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
     }
 
     pub(super) fn action(&self) -> &str {
@@ -139,6 +146,16 @@ mod tests {
         assert_eq!(LostForm::from_carried(&pairs), Some(form()));
         assert!(!carried.iter().any(|(_, value)| value == "never carried"));
         assert_eq!(carried.len(), 6);
+    }
+
+    #[test]
+    fn a_form_is_encoded_as_browsers_do() {
+        let body = form().encode();
+
+        assert!(
+            body.starts_with("clientId=cl_4f9k2m7qxw&name=Ware+%3Chouse%3E&allowedNetworks=10.0.0.0%2F8%0A")
+        );
+        assert!(!body.contains("carried"), "{body}");
     }
 
     #[test]

@@ -12,9 +12,10 @@ use actix_web::{
 };
 
 use super::{
+    account_services::AccountServices,
     login_return::{LoginReturn, has_sign_in_cookie},
     lost_form::LostForm,
-    pages::{AccountServices, show_login_again},
+    pages::show_login_again,
     sign_in::extractor::SignedInUser,
 };
 use crate::{
@@ -77,12 +78,14 @@ async fn keep_form(request: &mut ServiceRequest) -> Result<HttpResponse, AppErro
         return Ok(redirect_to_login(request.request()));
     };
     let path = referring_path(request.request(), &services);
-    let form = LostForm::new(&action, path.as_ref(), fields.iter());
-    show_login_again(&services, LoginReturn { path, form: Some(form), was_logged_in: true }).await
+    // The page that asks for a confirmation carries a form itself.
+    let carried = LostForm::from_carried(&fields.iter());
+    let form = carried.unwrap_or_else(|| LostForm::new(&action, path.as_ref(), fields.iter()));
+    show_login_again(&services, LoginReturn { path, form: Some(form), was_logged_in: true }, None).await
 }
 
 /// The page of ours that sent the request, if the browser names it. It answers GET.
-fn referring_path(request: &HttpRequest, services: &AccountServices) -> Option<LocalPath> {
+pub(super) fn referring_path(request: &HttpRequest, services: &AccountServices) -> Option<LocalPath> {
     let referrer = request.headers().get(REFERER)?.to_str().ok()?;
     let path = LocalPath::of_url(referrer, &services.settings.public_url.origin())?;
     let paths = request.app_data::<Data<PagePaths>>()?;

@@ -46,6 +46,55 @@ pub(super) fn password_changed(to: &str, forgot_link: String) -> OutgoingMail {
     OutgoingMail::new(MailKind::PasswordChanged, to, message)
 }
 
+/// What happened to a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SecondFactorChange {
+    TurnedOn,
+    TurnedOff,
+    NewRecoveryCodes,
+    UsedRecoveryCode,
+    /// The operator removed it, because the user had lost it.
+    Reset,
+}
+
+/// Reports a change of the second factor. `link` leads to the page that shows it.
+pub(super) fn second_factor_changed(
+    to: &str,
+    change: SecondFactorChange,
+    recovery_codes_left: i64,
+    link: String,
+) -> OutgoingMail {
+    let left = format!("Recovery codes left: {recovery_codes_left}.");
+    let (subject, text) = match change {
+        SecondFactorChange::TurnedOn => (
+            "Your Uptok account has a second factor now",
+            "From now on, logging in takes a code of your authenticator app.".to_owned(),
+        ),
+        SecondFactorChange::TurnedOff => (
+            "The second factor of your Uptok account was turned off",
+            "Logging in takes only your password again. Your recovery codes no longer work.".to_owned(),
+        ),
+        SecondFactorChange::NewRecoveryCodes => (
+            "Your Uptok account has new recovery codes",
+            "New recovery codes were created. The earlier ones no longer work.".to_owned(),
+        ),
+        SecondFactorChange::UsedRecoveryCode => (
+            "A recovery code of your Uptok account was used",
+            format!("A recovery code was used instead of a code of your authenticator app. {left}"),
+        ),
+        SecondFactorChange::Reset => (
+            "The second factor of your Uptok account was removed",
+            "The people who run this installation removed it. Logging in takes only your password again."
+                .to_owned(),
+        ),
+    };
+    let message = MailMessage::new(subject)
+        .text(text)
+        .text("If it was not you, change your password at once and check your second factor:")
+        .link("Show your second factor", link);
+    OutgoingMail::new(MailKind::SecondFactorChanged, to, message)
+}
+
 /// A link that confirms a new email.
 pub(super) fn email_confirmation(to: &str, link: String, valid_for: TimeDelta) -> OutgoingMail {
     let message = MailMessage::new("Confirm your email for Uptok")

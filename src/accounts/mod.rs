@@ -4,6 +4,8 @@
 //! user and the membership, so that a removed member has no access from the next request on.
 
 mod account;
+mod account_services;
+mod confirmation;
 mod device_cookie;
 mod device_name;
 mod display_name;
@@ -23,6 +25,7 @@ mod password;
 mod password_reset;
 mod permission;
 mod role;
+mod second_factor;
 mod sign_in;
 mod store;
 
@@ -30,6 +33,10 @@ pub use account::{OnlyOwnerOf, delete_account};
 pub(crate) use account::{
     delete_pages as account_delete_pages, email_pages as account_email_pages, pages as own_account_pages,
     sign_in_pages as own_sign_in_pages,
+};
+pub(crate) use account_services::AccountServices;
+pub(crate) use confirmation::{
+    pages as confirmation_pages, replay::complete_confirmed_form, route_check::require_confirmation,
 };
 pub(crate) use device_cookie::DeviceCookieKey;
 pub use display_name::DisplayName;
@@ -43,12 +50,16 @@ pub use membership::{MembershipError, change_role, end_membership};
 pub(crate) use membership::{find_role, lock_client, require_permission_over};
 pub(crate) use messages::invitation as invitation_mail;
 pub(crate) use pages as account_pages;
-pub(crate) use pages::AccountServices;
 pub use password::{NewPassword, PasswordHasher};
 pub(crate) use password_reset::pages as password_reset_pages;
 pub use password_reset::service::{create_reset_link, report_new_password};
 pub use permission::{PERMISSIONS, Permission, PermissionRow};
 pub use role::Role;
+pub use second_factor::service::SecondFactors;
+pub(crate) use second_factor::{
+    login_pages as second_factor_login_pages, pages as second_factor_pages,
+    route_check::require_second_factor,
+};
 pub use sign_in::{
     cookie_store::{SignInStore, cookie_name},
     extractor::{ClientMembership, MaybeSignedIn, SignInOrigin, SignedIn, SignedInUser, flash, sign_in},

@@ -7,7 +7,7 @@ use super::{display_name::DisplayName, email::EmailAddress, role::Role};
 use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
-    schema::{clients, memberships, session_counters, sign_ins, users},
+    schema::{clients, memberships, second_factors, session_counters, sign_ins, users},
 };
 
 pub(crate) const EMAIL_UNIQUE: &str = "users_email_unique";
@@ -39,6 +39,8 @@ pub(crate) struct LoginCandidate {
     /// `None` if the user is not a member of any client.
     pub(crate) client_id: Option<ClientId>,
     pub(crate) is_enabled: bool,
+    /// Whether the login needs a code too.
+    pub(crate) has_second_factor: bool,
 }
 
 #[derive(Debug)]
@@ -293,6 +295,7 @@ pub(crate) fn login_candidate(
 ) -> QueryResult<Option<LoginCandidate>> {
     users::table
         .left_join(memberships::table)
+        .left_join(second_factors::table)
         .filter(users::email.eq(email))
         .order((memberships::created_at, memberships::client_id))
         .select((
@@ -300,6 +303,7 @@ pub(crate) fn login_candidate(
             users::password_hash,
             memberships::client_id.nullable(),
             users::disabled_at.is_null(),
+            second_factors::activated_at.nullable().is_not_null(),
         ))
         .first(connection)
         .optional()

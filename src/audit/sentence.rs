@@ -88,6 +88,10 @@ impl AuditSentence {
             Some(EventKind::MemberChanged) => event.describe_member_change(),
             Some(EventKind::MemberRemoved) => event.on_user("Removed member").fact(event.text("role")),
             Some(EventKind::ResetLinkCreated) => event.on_user("Created a password reset link for"),
+            Some(EventKind::SecondFactorAdded) => event.on_user("Added a second factor for"),
+            Some(EventKind::SecondFactorRemoved) => event.on_user("Removed the second factor of"),
+            Some(EventKind::RecoveryCodesCreated) => event.on_user("Created recovery codes for"),
+            Some(EventKind::RecoveryCodeUsed) => event.describe_recovery(),
             Some(EventKind::ImportFinished) => event.describe_import(),
             Some(EventKind::ShopperErased) => event.describe_erasure(),
         }
@@ -197,6 +201,15 @@ impl<'a> RecordedEvent<'a> {
     }
 
     fn describe_client_change(&self) -> AuditSentence {
+        match (self.text("changed"), self.text("to")) {
+            ("secondFactor", "required") => {
+                return AuditSentence::of(SentencePart::Words("Required a second factor of all members"));
+            }
+            ("secondFactor", _) => {
+                return AuditSentence::of(SentencePart::Words("Made the second factor optional"));
+            }
+            _ => {}
+        }
         let name = SentencePart::Name { text: self.text("to").to_owned(), link: None };
         AuditSentence::of(SentencePart::Words("Renamed client to")).part(name)
     }
@@ -220,6 +233,14 @@ impl<'a> RecordedEvent<'a> {
             "disabled" => self.on_user("Disabled"),
             other => self.on_user("Changed member").fact(other),
         }
+    }
+
+    fn describe_recovery(&self) -> AuditSentence {
+        let left = match self.text("left") {
+            "" => String::new(),
+            left => format!("{left} left"),
+        };
+        self.on_user("Used a recovery code of").fact(left)
     }
 
     fn describe_import(&self) -> AuditSentence {
@@ -402,6 +423,10 @@ mod tests {
             ("member.changed", USER, r#"{"changed":"password"}"#, "Changed password of [Ada]"),
             ("member.changed", USER, r#"{"changed":"disabled"}"#, "Disabled [Ada]"),
             ("member.changed", USER, r#"{"changed":"enabled"}"#, "Enabled [Ada]"),
+            ("second_factor.added", USER, "{}", "Added a second factor for [Ada]"),
+            ("second_factor.removed", USER, "{}", "Removed the second factor of [Ada]"),
+            ("recovery_codes.created", USER, "{}", "Created recovery codes for [Ada]"),
+            ("recovery_code.used", USER, r#"{"left":"9"}"#, "Used a recovery code of [Ada] · 9 left"),
             (
                 "import.finished",
                 USER,

@@ -1,4 +1,4 @@
-//! `uptok client`: lists, adds and renames clients.
+//! `uptok client`: lists, adds and renames clients, and sets whether members need a second factor.
 
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
@@ -33,6 +33,15 @@ pub(super) enum ClientCommand {
         #[arg(long, value_parser = |text: &str| text.parse::<DisplayName>())]
         company: DisplayName,
     },
+    /// Require a second factor of the members of a client: those without one can only set one up
+    RequireSecondFactor {
+        /// The client
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+        /// No longer require one
+        #[arg(long)]
+        off: bool,
+    },
 }
 
 pub(super) fn run(settings: &Settings, command: ClientCommand) -> anyhow::Result<()> {
@@ -53,6 +62,12 @@ pub(super) fn run(settings: &Settings, command: ClientCommand) -> anyhow::Result
             ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
             clients::rename(&mut connection, &audit_context(settings)?, &client, &company)?;
             print_line(&format!("{client} is {} now", company.as_str()))
+        }
+        ClientCommand::RequireSecondFactor { client, off } => {
+            ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+            clients::require_second_factor(&mut connection, &audit_context(settings)?, &client, !off)?;
+            let verb = if off { "no longer need" } else { "need" };
+            print_line(&format!("Members of {client} {verb} a second factor"))
         }
     }
 }

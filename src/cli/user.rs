@@ -14,7 +14,10 @@ use super::{
     keys,
 };
 use crate::{
-    accounts::{self, ClientToJoin, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role},
+    accounts::{
+        self, ClientToJoin, DisplayName, EmailAddress, NewPassword, NewUser, PasswordHasher, Role,
+        SecondFactors,
+    },
     config::Settings,
     ids::ClientId,
     mail::Outbox,
@@ -49,6 +52,12 @@ pub(super) enum UserCommand {
     },
     /// Print a link with which a user sets a new password; it works once within an hour
     ResetLink {
+        /// What the user signs in with
+        #[arg(long, value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// Remove a user's second factor, because the user has lost it; the user is told by mail
+    ResetSecondFactor {
         /// What the user signs in with
         #[arg(long, value_parser = parse_email)]
         email: EmailAddress,
@@ -119,6 +128,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
         }
         UserCommand::Password { email } => set_password(settings, &email),
         UserCommand::ResetLink { email } => print_reset_link(settings, &email),
+        UserCommand::ResetSecondFactor { email } => reset_second_factor(settings, &email),
         UserCommand::Delete { email } => delete(settings, &email),
         UserCommand::Role { email, client, role } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
@@ -158,6 +168,17 @@ fn print_reset_link(settings: &Settings, email: &EmailAddress) -> anyhow::Result
         format!("there is no user {email}, or the user is disabled or has had five links within the hour")
     })?;
     print_line(&format!("{}{path}", settings.public_url.origin()))
+}
+
+fn reset_second_factor(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
+    let secret = load_secret(settings)?;
+    let factors = SecondFactors::new(&secret, Outbox::new(settings, &secret));
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let mut connection = db.connect()?;
+    ensure!(accounts::find_user_id(&mut connection, email)?.is_some(), "there is no user {email}");
+    let was_on = factors.reset(&mut connection, &audit_context(settings)?, email)?;
+    ensure!(was_on, "{email} has no second factor");
+    print_line(&format!("The second factor of {email} is removed; the password is enough to log in"))
 }
 
 fn delete(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {

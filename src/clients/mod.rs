@@ -18,5 +18,5 @@ pub use invitations::{
 };
 pub(crate) use members::{list_pages as member_list_pages, one_member as one_member_pages};
 pub(crate) use settings::pages as client_settings_pages;
-pub use settings::service::rename;
+pub use settings::service::{rename, require_second_factor};
 pub(crate) use switch::{offer::offer_switch, pages as client_switch_pages};

@@ -17,6 +17,8 @@ text_enum! {
         EmailChanged = "email_changed",
         /// A login with a browser that had not logged in to the account before.
         NewDevice = "new_device",
+        /// The second factor was turned on or off, or its recovery codes changed.
+        SecondFactorChanged = "second_factor_changed",
         /// A question from a reader of the API documentation.
         Question = "question",
         /// Sent by `uptok mail test`, never stored.

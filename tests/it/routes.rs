@@ -222,6 +222,8 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
         "/invitations/{invitation_token}" => vec![("name", text("Bea")), ("password", text(PASSWORD))],
         "/settings/members" => vec![("email", text("new@example.org")), ("role", text("member"))],
         "/settings/members/{user_id}/role" => vec![("role", text("member"))],
+        "/login/second-factor" | "/account/second-factor/turn-on" => vec![("code", text("123456"))],
+        "/confirm" => vec![("password", text(PASSWORD))],
         "/questions" => vec![
             ("name", text("Ada")),
             ("email", owner.email.clone()),
@@ -348,6 +350,10 @@ async fn a_visitor_who_is_not_logged_in_is_sent_to_log_in() {
         match route.access {
             PageAccess::Member | PageAccess::Permitted(_) | PageAccess::SignedIn => {
                 reply.assert_sent_to("/login");
+            }
+            // Without a password there is no login to go on with.
+            PageAccess::SignedOut if route.path == "/login/second-factor" => {
+                assert!(reply.header("location") == "/login" || reply.status == 403, "{}", request.text());
             }
             PageAccess::Public | PageAccess::SignedOut => {
                 assert_ne!(reply.header("location"), "/login", "{}", request.text());
@@ -558,6 +564,7 @@ fn dump_state(app: &TestApp) -> String {
         "imports",
         "import_chunks",
         "questions",
+        "second_factors",
     ];
     let digests = tables.map(|table| {
         let rows = format!(
@@ -577,6 +584,8 @@ fn only_these_forms_name_no_client() {
         "/theme",
         "/register",
         "/login",
+        "/login/second-factor",
+        "/confirm",
         "/logout",
         "/password/forgot",
         "/password/reset/{token}",
@@ -584,6 +593,10 @@ fn only_these_forms_name_no_client() {
         "/account/delete",
         "/account/sign-ins/end",
         "/account/sign-ins/end-others",
+        "/account/second-factor/set-up",
+        "/account/second-factor/turn-on",
+        "/account/second-factor/recovery-codes",
+        "/account/second-factor/turn-off",
         "/email/confirm/{email_token}",
         "/clients/active",
         "/clients/new",
@@ -610,6 +623,114 @@ async fn a_form_that_names_no_client_is_refused_and_changes_nothing() {
         }
     }
     assert_eq!(dump_state(&app), before);
+}
+
+#[test]
+fn these_forms_need_a_confirmation() {
+    let paths: Vec<_> =
+        PAGE_ROUTES.iter().filter(|route| route.needs_confirmation).map(|route| route.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "/account/second-factor/set-up",
+            "/account/second-factor/turn-on",
+            "/account/second-factor/recovery-codes",
+            "/account/second-factor/turn-off",
+            "/settings/api-keys",
+            "/settings/api-keys/delete",
+            "/settings/api-keys/{public_key}/delete",
+            "/settings/api-keys/{public_key}/replacement",
+            "/settings/client",
+            "/settings/members",
+            "/settings/members/invitations/{invitation_id}/resend",
+            "/settings/members/invitations/{invitation_id}/withdraw",
+            "/settings/members/leave",
+            "/settings/members/{user_id}/role",
+            "/settings/members/{user_id}/remove",
+        ]
+    );
+}
+
+/// Every route for a user without the second factor that the active client requires.
+#[actix_web::test]
+async fn without_the_required_second_factor_only_its_page_can_be_reached() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    app.db.execute("update clients set requires_second_factor = true");
+    let before = dump_state(&app);
+    let mut reachable = Vec::new();
+    for route in &PAGE_ROUTES {
+        if matches!(route.access, PageAccess::Public | PageAccess::SignedOut) {
+            continue;
+        }
+        let request = PageRequest::new(route, &ada);
+        // A user of another client has nothing to set up.
+        let is_deletion = route.path == "/account/delete";
+        let visitor = if is_deletion { ada.visitor.clone() } else { browser_for(route, &app, &ada).await };
+        let reply = request.send(&visitor).await;
+        if route.needs_second_factor {
+            assert_eq!(reply.header("location"), "/account/second-factor", "{}", request.text());
+            assert_eq!(dump_state(&app), before, "{}", request.text());
+        } else {
+            reachable.push(route.path);
+        }
+        app.db.execute("delete from second_factors");
+    }
+    assert_eq!(
+        reachable,
+        [
+            "/confirm",
+            "/confirm",
+            "/logout",
+            "/account/second-factor",
+            "/account/second-factor/set-up",
+            "/account/second-factor/turn-on",
+            "/account/second-factor/recovery-codes",
+            "/account/second-factor/turn-off",
+            "/clients/active",
+        ]
+    );
+}
+
+#[actix_web::test]
+async fn required_second_factor_does_not_stop_api_keys() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    let key = key_with(&ada.visitor, "reader", Scope::ALL.into_iter()).await;
+    app.db.execute("update clients set requires_second_factor = true");
+    for endpoint in api::endpoints().into_iter().filter(|it| it.method.as_str() == "GET") {
+        let reply = ApiRequest::new(&endpoint, &ada).send(&app.visitor(), Some(&key)).await;
+        assert!(reply.status.is_success(), "{} {}", endpoint.path, reply.status);
+    }
+}
+
+#[actix_web::test]
+async fn these_forms_ask_for_a_confirmation_and_change_nothing() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    let before = dump_state(&app);
+    for route in PAGE_ROUTES.iter().filter(|route| route.needs_confirmation) {
+        app.db.execute("update sign_ins set created_at = now() - interval '61 minutes'");
+        let request = PageRequest::new(route, &ada);
+        let reply = request.send(&ada.visitor).await;
+        assert_eq!(reply.status, 403, "{}", request.text());
+        assert_eq!(reply.html().text("h1"), "Confirm that it is you", "{}", request.text());
+        assert_eq!(reply.html().attribute("main form", "action"), "/confirm");
+    }
+    assert_eq!(dump_state(&app), before);
+}
+
+#[actix_web::test]
+async fn other_routes_ask_for_no_confirmation() {
+    let app = TestApp::start().await;
+    let ada = Owner::new(&app, "ada").await;
+    for route in PAGE_ROUTES.iter().filter(|route| !route.needs_confirmation && route.path != "/confirm") {
+        let request = PageRequest::new(route, &ada);
+        let visitor = browser_for(route, &app, &ada).await;
+        app.db.execute("update sign_ins set created_at = now() - interval '61 minutes'");
+        let reply = request.send(&visitor).await;
+        assert!(!reply.body.contains("Confirm that it is you"), "{}", request.text());
+    }
 }
 
 #[actix_web::test]

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     accounts::{
-        pages::AccountServices,
+        account_services::AccountServices,
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     db::Db,

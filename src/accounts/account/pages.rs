@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     accounts::{
-        pages::AccountServices,
+        account_services::AccountServices,
         sign_in::extractor::{MaybeSignedIn, SignedInUser, flash},
     },
     db::Db,

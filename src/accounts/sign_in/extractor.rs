@@ -21,6 +21,9 @@ use crate::{
     web::page::{ClientOption, LayoutUser, NavSection, PageLayout, message::Message},
 };
 
+pub use super::sign_in_row::ClientMembership;
+pub(crate) use super::sign_in_row::SignInRow;
+
 /// Entry of the session state with the [`SignInRow`].
 pub(crate) const SIGNED_IN: &str = "signed_in";
 /// Entry of the session state with the [`SignInOrigin`] of a login.
@@ -36,22 +39,6 @@ pub(crate) const SWITCH_TO: &str = "switch_to";
 const NO_CLIENT: &str = "This form does not say for which client it was opened. Open the page again and send the form from there.";
 pub(super) const OTHER_CLIENT: &str =
     "This form was opened for another client. Open the page again and check which client is active.";
-
-/// The user and the clients of a sign-in, as stored when the request arrived.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct SignInRow {
-    pub(crate) user_id: Uuid,
-    pub(crate) name: String,
-    pub(crate) email: String,
-    /// The active client. `None` if the user is not a member of any client.
-    pub(crate) active: Option<ClientMembership>,
-    /// The other clients that the user is a member of, by name.
-    pub(crate) others: Vec<ClientMembership>,
-    /// The key of the sign-in in its table. It signs nobody in.
-    pub(crate) id_hash: Vec<u8>,
-    /// Whether the user logged in within the last hour, which counts as a confirmation of the password.
-    pub(crate) is_recent: bool,
-}
 
 /// Where a login came from.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -85,14 +72,6 @@ impl SignInOrigin {
     }
 }
 
-/// A client that the user is a member of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientMembership {
-    pub client_id: ClientId,
-    pub name: String,
-    pub role: Role,
-}
-
 /// The user of a request, also one who is not a member of any client.
 #[derive(Clone, Debug)]
 pub struct SignedInUser {
@@ -113,9 +92,19 @@ impl SignedInUser {
         &self.row.email
     }
 
-    /// Whether the user logged in within the last hour.
+    /// Whether the user logged in, or entered the password or a code again, within the last hour.
     pub(crate) fn is_recent(&self) -> bool {
         self.row.is_recent
+    }
+
+    /// Whether the user's second factor is on.
+    pub(crate) fn has_second_factor(&self) -> bool {
+        self.row.has_second_factor
+    }
+
+    /// The active client, if it requires a second factor and the user has none.
+    pub(crate) fn needs_second_factor(&self) -> Option<&ClientMembership> {
+        self.row.active.as_ref().filter(|client| client.requires_second_factor && !self.has_second_factor())
     }
 
     /// The key of this sign-in in its table.
@@ -212,6 +201,12 @@ impl SignedIn {
     #[must_use]
     pub fn client(&self) -> ClientId {
         self.active.client_id.clone()
+    }
+
+    /// Whether members of the active client need a second factor.
+    #[must_use]
+    pub fn requires_second_factor(&self) -> bool {
+        self.active.requires_second_factor
     }
 
     /// The name of the active client.
@@ -362,6 +357,7 @@ pub fn sign_in<'a>(
         client_id: client.clone(),
         name: String::new(),
         role: Role::Member,
+        requires_second_factor: false,
     });
     let row = SignInRow {
         user_id,
@@ -371,6 +367,7 @@ pub fn sign_in<'a>(
         others: Vec::new(),
         id_hash: Vec::new(),
         is_recent: true,
+        has_second_factor: false,
     };
     session.insert(ORIGIN, origin).map_err(AppError::broken)?;
     session.insert(SIGNED_IN, row).map_err(AppError::broken)

@@ -5,4 +5,5 @@ pub(super) mod extractor;
 pub(super) mod form_client;
 pub(super) mod own_list;
 pub(super) mod route_permission;
+mod sign_in_row;
 pub(super) mod table;

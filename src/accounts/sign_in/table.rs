@@ -19,7 +19,7 @@ use crate::{
     db::sql::database_now,
     ids::ClientId,
     mail::Outbox,
-    schema::{clients, memberships, sign_ins, users},
+    schema::{clients, memberships, second_factors, sign_ins, users},
     web::format::time,
 };
 
@@ -27,7 +27,7 @@ use crate::{
 pub(super) const IDLE_HOURS: i32 = 12;
 /// A sign-in ends after this many days.
 const SIGN_IN_DAYS: i32 = 7;
-/// A login counts as a confirmation of the password for this many hours.
+/// A login, or entering the password or a code again, counts as a confirmation for this many hours.
 const RECENT_HOURS: i32 = 1;
 /// The page with all sign-ins of a user.
 pub(crate) const SIGN_INS: &str = "/account/sign-ins";
@@ -100,10 +100,14 @@ struct SignInWithClient {
     active_id: Option<ClientId>,
     flash: Option<String>,
     is_stale: bool,
-    is_recent: bool,
+    is_new: bool,
+    /// `None` if the user has not entered the password or a code since the login.
+    is_confirmed: Option<bool>,
+    has_second_factor: bool,
     client_id: Option<ClientId>,
     client_name: Option<String>,
     role: Option<Role>,
+    requires_second_factor: Option<bool>,
 }
 
 /// The sign-in and its message for the next page. Returns `None` if it has ended, was idle for [`IDLE_HOURS`], or the
@@ -126,6 +130,7 @@ fn load_with_clients(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResu
     let is_active = memberships::client_id.nullable().eq(sign_ins::client_id);
     sign_ins::table
         .inner_join(users::table)
+        .left_join(second_factors::table.on(second_factors::user_id.eq(sign_ins::user_id)))
         .left_join(memberships::table.on(memberships::user_id.eq(sign_ins::user_id)))
         .left_join(clients::table.on(clients::client_id.eq(memberships::client_id)))
         .filter(sign_ins::id_hash.eq(id_hash))
@@ -142,9 +147,12 @@ fn load_with_clients(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResu
             sign_ins::flash,
             sign_ins::last_seen_at.lt(database_now() - 1.minute()),
             sign_ins::created_at.gt(database_now() - RECENT_HOURS.hours()),
+            sign_ins::confirmed_at.gt((database_now() - RECENT_HOURS.hours()).nullable()),
+            second_factors::activated_at.nullable().is_not_null(),
             clients::client_id.nullable(),
             clients::name.nullable(),
             memberships::role.nullable(),
+            clients::requires_second_factor.nullable(),
         ))
         .load(connection)
 }
@@ -159,17 +167,32 @@ fn choose_active_client(id_hash: &[u8], rows: Vec<SignInWithClient>) -> Option<(
         return None;
     }
     let (user_id, name, email) = (first.user_id, first.name.clone(), first.email.clone());
-    let is_recent = first.is_recent;
+    let is_recent = first.is_new || first.is_confirmed.unwrap_or_default();
+    let has_second_factor = first.has_second_factor;
     let mut clients = rows.into_iter().filter_map(|row| {
-        Some(ClientMembership { client_id: row.client_id?, name: row.client_name?, role: row.role? })
+        Some(ClientMembership {
+            client_id: row.client_id?,
+            name: row.client_name?,
+            role: row.role?,
+            requires_second_factor: row.requires_second_factor?,
+        })
     });
     let active = clients.next();
     let (others, id_hash) = (clients.collect(), id_hash.to_vec());
-    Some((SignInRow { user_id, name, email, active, others, id_hash, is_recent }, flash))
+    let row = SignInRow { user_id, name, email, active, others, id_hash, is_recent, has_second_factor };
+    Some((row, flash))
 }
 
 fn touch(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<usize> {
     diesel::update(sign_ins::table.find(id_hash)).set(sign_ins::last_seen_at.eq(now)).execute(connection)
+}
+
+/// Stores that the user has entered the password or a code again. Does nothing if the sign-in has ended.
+pub(crate) fn confirm(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<()> {
+    diesel::update(sign_ins::table.find(id_hash))
+        .set(sign_ins::confirmed_at.eq(now))
+        .execute(connection)
+        .map(|_rows| ())
 }
 
 /// Stores or removes the message for the next page, and switches the active client. Does nothing if the sign-in has

@@ -41,6 +41,14 @@ pub enum EventKind {
     MemberRemoved,
     /// A link to reset a user's password was created.
     ResetLinkCreated,
+    /// A user turned the second factor on.
+    SecondFactorAdded,
+    /// A user turned the second factor off, or the operator removed it.
+    SecondFactorRemoved,
+    /// A user created new recovery codes.
+    RecoveryCodesCreated,
+    /// A user logged in or confirmed with a recovery code.
+    RecoveryCodeUsed,
     /// Sessions were imported.
     ImportFinished,
     /// The personal data of a shopper was erased.
@@ -49,7 +57,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All kinds, in the order of the form.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::KeyCreated,
         Self::KeyReplaced,
         Self::KeyChanged,
@@ -68,6 +76,10 @@ impl EventKind {
         Self::MemberChanged,
         Self::MemberRemoved,
         Self::ResetLinkCreated,
+        Self::SecondFactorAdded,
+        Self::SecondFactorRemoved,
+        Self::RecoveryCodesCreated,
+        Self::RecoveryCodeUsed,
         Self::ImportFinished,
         Self::ShopperErased,
     ];
@@ -94,6 +106,10 @@ impl EventKind {
             Self::MemberChanged => "member.changed",
             Self::MemberRemoved => "member.removed",
             Self::ResetLinkCreated => "reset_link.created",
+            Self::SecondFactorAdded => "second_factor.added",
+            Self::SecondFactorRemoved => "second_factor.removed",
+            Self::RecoveryCodesCreated => "recovery_codes.created",
+            Self::RecoveryCodeUsed => "recovery_code.used",
             Self::ImportFinished => "import.finished",
             Self::ShopperErased => "shopper.erased",
         }
@@ -125,6 +141,10 @@ impl EventKind {
             Self::MemberChanged => "Member changed",
             Self::MemberRemoved => "Member removed",
             Self::ResetLinkCreated => "Reset link created",
+            Self::SecondFactorAdded => "Second factor added",
+            Self::SecondFactorRemoved => "Second factor removed",
+            Self::RecoveryCodesCreated => "Recovery codes created",
+            Self::RecoveryCodeUsed => "Recovery code used",
             Self::ImportFinished => "Sessions imported",
             Self::ShopperErased => "Shopper erased",
         }

@@ -181,6 +181,7 @@ impl Acceptance {
             run(&self.services.db, move |connection| service::accept(connection, &acting, &token, user_id));
         let Some(invitation) = accepted.await? else { return refuse_link(visitor) };
         switch_client(&self.session, &invitation.client_id, &context)?;
+        self.services.confirm(&user).await?;
         flash(&self.session, welcome(&invitation))?;
         Ok(see_other(HOME))
     }
@@ -206,6 +207,9 @@ impl Acceptance {
         let accepted =
             run(&self.services.db, move |connection| service::accept(connection, &acting, &token, user_id));
         let Some(invitation) = accepted.await? else { return refuse_link(visitor) };
+        if user.has_second_factor {
+            return self.services.ask_for_code(user).await;
+        }
         let origin = self.services.login_origin(&self.request, &self.context, &email);
         self.sign_in(user_id, &invitation, &origin)?;
         self.services.mark_browser(see_other(HOME), &self.request, &email, &user.password_hash)

@@ -4,9 +4,9 @@ use actix_session::Session;
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
-use super::service;
+use super::service::{self, ClientSettings};
 use crate::{
-    accounts::{DisplayName, MaybeSignedIn, flash},
+    accounts::{DisplayName, MaybeSignedIn, SignedIn, flash},
     db::Db,
     error::AppError,
     web::{
@@ -25,13 +25,24 @@ struct ClientSettingsPage {
     layout: PageLayout,
     client_id: String,
     form: FormState,
+    requires_second_factor: bool,
+    /// Whether the owner who looks at the page has one.
+    has_second_factor: bool,
+}
+
+impl ClientSettingsPage {
+    fn new(layout: PageLayout, signed_in: &SignedIn, form: FormState, requires_second_factor: bool) -> Self {
+        let client_id = signed_in.client().to_string();
+        let has_second_factor = signed_in.user().has_second_factor();
+        Self { layout, client_id, form, requires_second_factor, has_second_factor }
+    }
 }
 
 pub(crate) async fn show_form(visitor: MaybeSignedIn) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Client", NavSection::Client)?;
     let form = FormState::default().keep("company", signed_in.client_name());
-    let client_id = signed_in.client().to_string();
-    respond(StatusCode::OK, &ClientSettingsPage { layout, client_id, form })
+    let requires = signed_in.requires_second_factor();
+    respond(StatusCode::OK, &ClientSettingsPage::new(layout, &signed_in, form, requires))
 }
 
 pub(crate) async fn save(
@@ -42,13 +53,14 @@ pub(crate) async fn save(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Client", NavSection::Client)?;
     let mut form = FormState::default().keep("company", fields.text("company"));
+    let requires_second_factor = fields.get("requireSecondFactor").is_some();
     let Some(name) = form.check("company", fields.text("company").parse::<DisplayName>()) else {
-        let client_id = signed_in.client().to_string();
-        let page = ClientSettingsPage { layout, client_id, form };
+        let page = ClientSettingsPage::new(layout, &signed_in, form, requires_second_factor);
         return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     let (client, context) = (signed_in.client(), signed_in.audit_context());
-    db.run(move |connection| service::rename(connection, &context, &client, &name)).await?;
+    let settings = ClientSettings { name, requires_second_factor };
+    db.run(move |connection| service::change(connection, &context, &client, &settings)).await?;
     flash(&session, "Saved.")?;
     Ok(see_other(INDEX))
 }

@@ -9,6 +9,50 @@ use crate::{
     schema::clients,
 };
 
+/// What owners change in the browser.
+#[derive(Debug)]
+pub(super) struct ClientSettings {
+    pub(super) name: DisplayName,
+    /// Whether members need a second factor.
+    pub(super) requires_second_factor: bool,
+}
+
+/// Makes all changes or none.
+pub(super) fn change(
+    connection: &mut PgConnection,
+    context: &AuditContext,
+    client: &ClientId,
+    settings: &ClientSettings,
+) -> QueryResult<()> {
+    connection.transaction(|connection| {
+        rename(connection, context, client, &settings.name)?;
+        require_second_factor(connection, context, client, settings.requires_second_factor)
+    })
+}
+
+/// Sets whether members of the client need a second factor. Does nothing if it is so already.
+///
+/// # Errors
+/// `NotFound` if there is no such client, or if the database fails.
+pub fn require_second_factor(
+    connection: &mut PgConnection,
+    context: &AuditContext,
+    client: &ClientId,
+    is_required: bool,
+) -> QueryResult<()> {
+    connection.transaction(|connection| {
+        let row = clients::table.find(client);
+        let before: bool = row.select(clients::requires_second_factor).for_update().first(connection)?;
+        if before == is_required {
+            return Ok(());
+        }
+        diesel::update(row).set(clients::requires_second_factor.eq(is_required)).execute(connection)?;
+        let to = if is_required { "required" } else { "optional" };
+        let event = AuditEvent::new(EventKind::ClientChanged).with("changed", "secondFactor").with("to", to);
+        audit::record(connection, client, context, &event)
+    })
+}
+
 /// Gives the client another name. Does nothing if it has this name.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod device_cookie;
 mod lost_sign_in;
 mod members;
 mod password_reset;
+pub(crate) mod second_factor;
 mod sign_ins;
 
 const LAST_MIGRATION: &str = "select max(version) as answer from __diesel_schema_migrations";

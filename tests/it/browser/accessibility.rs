@@ -4,7 +4,8 @@
 use reqwest::Method;
 
 use crate::{
-    support::{Browser, SmtpServer, TestApp},
+    accounts::second_factor::Authenticator,
+    support::{Browser, SmtpServer, TestApp, test_app::PASSWORD},
     usage,
 };
 
@@ -109,6 +110,49 @@ async fn account_pages_are_accessible() {
     inspection.visit("/account/delete", "asked").await;
     app.db.execute("delete from sign_ins");
     inspection.visit("/account", "logged out").await;
+
+    inspection.assert_clean();
+}
+
+#[actix_web::test]
+async fn second_factor_pages_are_accessible() {
+    let app = TestApp::start().await;
+    let mut inspection = Inspection::new(&app).await;
+    inspection.browser.sign_up(&app.url, "ada").await;
+
+    inspection.visit("/account/second-factor", "off").await;
+    inspection.browser.press("Set up").await;
+    inspection.inspect("/account/second-factor, set up").await;
+    let authenticator = Authenticator::new(&inspection.browser.text(".secret code").await);
+    inspection.browser.fill("Code", authenticator.wrong_code()).await;
+    inspection.browser.press("Turn on").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.inspect("/account/second-factor, a code refused").await;
+    inspection.browser.fill("Code", &authenticator.code(0)).await;
+    inspection.browser.press("Turn on").await;
+    inspection.browser.see("h1", "Recovery codes").await;
+    inspection.inspect("/account/second-factor, recovery codes").await;
+    inspection.visit("/account/second-factor", "on").await;
+    app.db.execute("delete from recovery_codes");
+    inspection.visit("/account/second-factor", "no codes left").await;
+    app.db.execute("update sign_ins set created_at = now() - interval '2 hours'");
+    inspection.browser.press("Create new recovery codes").await;
+    inspection.browser.see("h1", "Confirm that it is you").await;
+    inspection.inspect("/confirm, asked").await;
+    inspection.browser.press("Confirm").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.inspect("/confirm, refused").await;
+    app.db.execute("delete from sign_ins");
+    inspection.visit("/login", "with a second factor").await;
+    inspection.browser.fill("Email", "ada@example.org").await;
+    inspection.browser.fill("Password", PASSWORD).await;
+    inspection.browser.press("Log in").await;
+    inspection.browser.see("h1", "Enter a code").await;
+    inspection.inspect("/login/second-factor, empty").await;
+    inspection.browser.fill("Code", authenticator.wrong_code()).await;
+    inspection.browser.press("Log in").await;
+    inspection.browser.see(".wrong", "").await;
+    inspection.inspect("/login/second-factor, refused").await;
 
     inspection.assert_clean();
 }

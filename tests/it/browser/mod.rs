@@ -11,6 +11,7 @@ mod lighthouse;
 mod markup;
 mod origins;
 mod phone;
+mod second_factor;
 mod selection;
 mod tables;
 mod theme;

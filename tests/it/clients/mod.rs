@@ -7,6 +7,7 @@ use crate::support::{Reply, TestApp, Visitor, test_app::SECRET};
 mod commands;
 mod invitations;
 mod members;
+mod second_factor;
 mod switch;
 
 /// Invites an address with a role, and returns the path of the link.

@@ -98,7 +98,8 @@ fn parse_schema_rs(text: &str) -> BTreeMap<String, Vec<String>> {
 
 /// Tables that are not looked up by client. All others can be distributed by client.
 const LOCAL_TABLES: &str = "'users', 'sign_ins', 'questions', 'memberships', \
-    'api_key_directory', 'usage_batches', 'outbox', 'account_links', 'invitations', 'attempt_rate_limits', '__diesel_schema_migrations'";
+    'api_key_directory', 'usage_batches', 'outbox', 'account_links', 'invitations', 'attempt_rate_limits', \
+    'second_factors', 'recovery_codes', 'pending_logins', '__diesel_schema_migrations'";
 
 #[test]
 fn unique_keys_of_client_tables_start_with_the_client() {

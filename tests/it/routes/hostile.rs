@@ -144,7 +144,9 @@ async fn start_app() -> TestApp {
 async fn find_failures(visitor: &Visitor, key: Option<&str>, requests: Vec<HostileRequest>) -> Vec<String> {
     // Few passwords are hashed at once, and a request that waits too long for it gets 503.
     let has_password = requests.iter().any(|request| {
-        ["/login", "/register", "/account", "/password"].iter().any(|path| request.path.starts_with(path))
+        ["/login", "/register", "/account", "/password", "/confirm"]
+            .iter()
+            .any(|path| request.path.starts_with(path))
     });
     let parallel = if has_password { 1 } else { PARALLEL };
     let answers = stream::iter(requests).map(|request| request.find_failure(visitor, key));
@@ -174,10 +176,11 @@ fn query_parameters(path: &str) -> &'static [&'static str] {
         "/settings/audit" | "/settings/audit.csv" => {
             &["act", "actor", "key", "from", "to", "after", "before"]
         }
-        "/login" => &["next"],
+        "/login" | "/confirm" => &["next"],
         "/"
         | "/register"
         | "/login/continue"
+        | "/login/second-factor"
         | "/password/forgot"
         | "/password/reset/{token}"
         | "/account"
@@ -185,6 +188,7 @@ fn query_parameters(path: &str) -> &'static [&'static str] {
         | "/account/sign-ins"
         | "/clients/new"
         | "/invitations/{invitation_token}"
+        | "/account/second-factor"
         | "/email/confirm/{email_token}"
         | "/sessions/{session_id}"
         | "/sessions/import"

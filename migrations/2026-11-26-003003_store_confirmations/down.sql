@@ -1,0 +1,1 @@
+alter table sign_ins drop column confirmed_at;

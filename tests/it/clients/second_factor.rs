@@ -1,0 +1,120 @@
+//! Clients that require a second factor of their members.
+
+use super::{invite, list_events, read_output, run_command};
+use crate::{
+    accounts::second_factor::{CODE_PAGE, PAGE, send_code, turn_on},
+    support::{TestApp, Visitor, test_app::PASSWORD},
+};
+
+const SETTINGS: &str = "/settings/client";
+
+async fn assert_gated(visitor: &Visitor) {
+    for path in ["/sessions", "/settings/api-keys", "/account", SETTINGS] {
+        visitor.get(path).await.assert_sent_to(PAGE);
+    }
+}
+
+#[actix_web::test]
+async fn owner_requires_a_second_factor_with_a_checkbox() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let client = ada.client_id().await;
+    turn_on(&ada).await;
+    let page = ada.get(SETTINGS).await.html();
+    assert_eq!(page.texts(".boxes label"), ["Require second factor"]);
+    assert!(page.attributes("[name=requireSecondFactor][checked]", "name").is_empty());
+
+    let on = [("company", "ada"), ("requireSecondFactor", "yes")];
+    ada.post(SETTINGS, &on).await.assert_sent_to(SETTINGS);
+    ada.post(SETTINGS, &on).await.assert_sent_to(SETTINGS);
+
+    let page = ada.get(SETTINGS).await.html();
+    assert_eq!(page.attributes("[name=requireSecondFactor][checked]", "name").len(), 1);
+    ada.post(SETTINGS, &[("company", "ada")]).await.assert_sent_to(SETTINGS);
+    let events = list_events(&app, &client);
+    assert_eq!(
+        events[events.len() - 2..],
+        [
+            r#"client.changed by user {"changed":"secondFactor","to":"required"}"#,
+            r#"client.changed by user {"changed":"secondFactor","to":"optional"}"#,
+        ]
+    );
+    let log = ada.get("/settings/audit").await.html().text("main");
+    assert!(log.contains("Required a second factor of all members"), "{log}");
+}
+
+#[actix_web::test]
+async fn members_without_one_can_only_set_it_up() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let on = [("company", "Engines"), ("requireSecondFactor", "yes")];
+    ada.post(SETTINGS, &on).await.assert_sent_to(SETTINGS);
+
+    assert_gated(&ada).await;
+    let page = ada.get(PAGE).await.html();
+    assert_eq!(page.text("main .notice-warn"), "Engines requires a second factor. Set one up to go on.");
+    turn_on(&ada).await;
+    assert_eq!(ada.get("/sessions").await.status, 200);
+
+    let login = app.visitor();
+    login
+        .post("/login", &[("email", "ada@example.org"), ("password", PASSWORD)])
+        .await
+        .assert_sent_to(CODE_PAGE);
+    ada.post(&format!("{PAGE}/turn-off"), &[]).await.assert_sent_to(PAGE);
+    assert_gated(&ada).await;
+    ada.post("/logout", &[]).await.assert_sent_to("/login");
+}
+
+#[actix_web::test]
+async fn other_clients_can_be_switched_to_and_no_form_leads_around_it() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let first = ada.client_id().await;
+    ada.post("/clients/new", &[("company", "Second")]).await.assert_sent_to("/settings/api-keys");
+    app.db.execute(&format!("update clients set requires_second_factor = true where client_id = '{first}'"));
+
+    assert_eq!(ada.get("/sessions").await.status, 200, "the second client does not require one");
+    let fields = [("clientId", first.as_str()), ("switchClient", "yes"), ("name", "sneaky")];
+    ada.post("/settings/api-keys", &fields).await.assert_sent_to(PAGE);
+
+    assert_eq!(app.db.query_text("select count(*)::text as answer from api_keys"), "0");
+    ada.post("/clients/active", &[("clientId", &first)]).await;
+    assert_gated(&ada).await;
+}
+
+#[actix_web::test]
+async fn operator_requires_it_and_no_longer() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let client = ada.client_id().await;
+    let run = |more: &[&str]| {
+        let arguments = [&["client", "require-second-factor", "--client", client.as_str()], more].concat();
+        read_output(&run_command(&app, &arguments))
+    };
+
+    assert_eq!(run(&[]), format!("Members of {client} need a second factor\n"));
+    assert_gated(&ada).await;
+    assert_eq!(run(&["--off"]), format!("Members of {client} no longer need a second factor\n"));
+
+    assert_eq!(ada.get("/sessions").await.status, 200);
+}
+
+#[actix_web::test]
+async fn invitation_does_not_replace_the_code() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let bea = app.sign_up("bea").await;
+    let (authenticator, _codes) = turn_on(&bea).await;
+    let link = invite(&ada, "bea@example.org", "member").await;
+    let visitor = app.visitor();
+
+    let reply = visitor.post(&link, &[("password", PASSWORD)]).await;
+
+    reply.assert_sent_to(CODE_PAGE);
+    visitor.get("/sessions").await.assert_sent_to("/login");
+    send_code(&visitor, &authenticator.code(1)).await.assert_sent_to("/settings/api-keys");
+    let clients = "select count(*)::text as answer from memberships \
+                   join users using (user_id) where email = 'bea@example.org'";
+    assert_eq!(app.db.query_text(clients), "2");
+}
