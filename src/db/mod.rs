@@ -4,6 +4,7 @@ mod connect_error;
 mod connection;
 pub mod migrations;
 pub mod pipeline;
+mod pipeline_config;
 mod pool;
 mod pooler;
 mod reachability;
@@ -43,7 +44,7 @@ impl Db {
         let target = Arc::new(DatabaseTarget::new(url, timeouts));
         let metrics = DatabaseMetrics::default();
         let pool = ConnectionPool::new(Arc::clone(&target), usize::try_from(connections)?, metrics.clone());
-        let pipeline_config = pipeline::parse_config(url).map(Arc::new);
+        let pipeline_config = pipeline_config::parse_config(url).map(Arc::new);
         Ok(Self { pool, target, pipeline_config, metrics })
     }
 

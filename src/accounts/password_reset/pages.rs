@@ -10,7 +10,7 @@ use askama::Template;
 use super::service;
 use crate::{
     accounts::{
-        email::EmailAddress, link_token::LinkToken, links::ValidLink, pages::AccountServices,
+        account_services::AccountServices, email::EmailAddress, link_token::LinkToken, links::ValidLink,
         password::NewPassword, sign_in::extractor::MaybeSignedIn,
     },
     audit::AuditContext,

@@ -19,7 +19,7 @@ use diesel::{
 use tokio_postgres::Config;
 
 use super::{lock::MigrationLock, standalone_statement, statements::load_statements, versions};
-use crate::db::{connection, pipeline::parse_config, pooler};
+use crate::db::{connection, pipeline_config::parse_config, pooler};
 
 /// A migration may work for as long as it needs; it limits how long it waits for locks. Each is set, because role and
 /// database may have other defaults.

@@ -52,7 +52,7 @@ async fn page_lists_members_with_what_the_visitor_may_do() {
     assert_eq!(actions(&of_admin, "ada"), "–");
     assert!(actions(&of_admin, "cleo").contains("Remove"));
     assert_eq!(actions(&of_member, "bea"), "–");
-    assert!(actions(&of_member, "cleo you").ends_with("Leave"));
+    assert!(actions(&of_member, "cleo You").ends_with("Leave"));
     assert_eq!(app.db.query_text("select count(*)::text as answer from memberships"), "5");
 }
 
