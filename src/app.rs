@@ -97,7 +97,7 @@ impl AppState {
         let mail_sender = Arc::new(MailSender::new(&settings, db.clone(), secret)?);
         let import_worker = Data::new(ImportWorker::new(db.clone(), chain_key.clone()));
         let limits = Arc::new(SharedLimits::new(secret, settings.bad_keys_per_minute));
-        let flush_db = Db::new(database_url, 1, timeouts)?;
+        let flush_db = db.with_pool_of(1)?;
         let exchange = LimitExchange::new(Arc::clone(&limits));
         let usage_flusher = Arc::new(UsageFlusher::new(Arc::clone(&usage_meter), flush_db, exchange));
         let (requests, refusals) = (RequestMetrics::default(), RefusalMetrics::default());

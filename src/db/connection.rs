@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     thread,
     time::Duration,
 };
@@ -13,7 +13,8 @@ use diesel::{
 };
 
 use super::{
-    connect_error::ConnectError, pooler, server_process::ServerProcess, statement_clock::StatementClock,
+    connect_error::ConnectError, pooler, reachability::Reachability, server_process::ServerProcess,
+    statement_clock::StatementClock,
 };
 
 /// How much later than PostgreSQL we end a statement, so that a server that still answers does it first.
@@ -72,6 +73,7 @@ pub(super) struct DatabaseTarget {
     pub(super) timeouts: DatabaseTimeouts,
     /// Known once a connection was opened.
     is_pooled: OnceLock<bool>,
+    pub(super) reachability: Mutex<Reachability>,
 }
 
 /// A new connection.
@@ -84,7 +86,8 @@ pub(super) struct OpenedConnection {
 
 impl DatabaseTarget {
     pub(super) fn new(url: &str, timeouts: DatabaseTimeouts) -> Self {
-        Self { url: with_network_timeouts(url), timeouts, is_pooled: OnceLock::new() }
+        let url = with_network_timeouts(url);
+        Self { url, timeouts, is_pooled: OnceLock::new(), reachability: Mutex::default() }
     }
 
     /// Whether a pooler is in between. `None` until a connection was opened.

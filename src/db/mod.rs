@@ -48,6 +48,17 @@ impl Db {
         Ok(Self { pool, target, pipeline_config, metrics })
     }
 
+    /// A pool of its own of up to `connections` to the same database. Both report an outage of it once.
+    ///
+    /// # Errors
+    /// If the number of connections is too large for this machine.
+    pub(crate) fn with_pool_of(&self, connections: u32) -> anyhow::Result<Self> {
+        let metrics = DatabaseMetrics::default();
+        let connections = usize::try_from(connections)?;
+        let pool = ConnectionPool::new(Arc::clone(&self.target), connections, metrics.clone());
+        Ok(Self { pool, metrics, ..self.clone() })
+    }
+
     /// A pipeline for one worker, which must stay on its thread.
     #[must_use]
     pub fn pipeline(&self) -> Pipeline {

@@ -23,7 +23,6 @@ use tracing::Instrument as _;
 
 use super::{
     connection::{DatabaseTarget, DatabaseTimeouts, OpenedConnection},
-    reachability::Reachability,
     server_process::ServerProcess,
     statement_clock::StatementClock,
 };
@@ -52,7 +51,6 @@ pub(super) struct ConnectionPool {
     /// Those of connections that were given up. They may hold locks until they are terminated. Behind a pooler a timeout ends
     /// them instead.
     lost: Mutex<Vec<ServerProcess>>,
-    reachability: Mutex<Reachability>,
     /// Each thread has a reference, so that threads can be counted.
     alive: Arc<()>,
     exhaustion_logged_at: Mutex<Option<Instant>>,
@@ -74,7 +72,6 @@ impl ConnectionPool {
             permits: Arc::new(Semaphore::new(connections_max)),
             idle: Mutex::default(),
             lost: Mutex::default(),
-            reachability: Mutex::default(),
             alive: Arc::default(),
             exhaustion_logged_at: Mutex::default(),
             metrics,
@@ -191,18 +188,18 @@ impl ConnectionPool {
         let deadline = Instant::now() + self.timeouts.wait;
         loop {
             // Bound to a name, so that the lock is free before anything is awaited.
-            let attempt = lock(&self.reachability).begin_attempt(Instant::now());
+            let attempt = lock(&self.target.reachability).begin_attempt(Instant::now());
             if let Err(next_attempt) = attempt {
                 sleep_until(next_attempt.min(deadline).into()).await;
             } else {
                 match self.open_by(deadline).await {
                     Ok(thread) => {
-                        lock(&self.reachability).record_success(Instant::now());
+                        lock(&self.target.reachability).record_success(Instant::now());
                         return Ok(thread);
                     }
                     Err(cause) => {
                         self.metrics.connect_failures.inc();
-                        lock(&self.reachability).record_failure(Instant::now(), &cause);
+                        lock(&self.target.reachability).record_failure(Instant::now(), &cause);
                     }
                 }
             }
@@ -251,7 +248,7 @@ impl ConnectionPool {
 
     /// Adds a connection that opened too late for its request.
     fn add_late(&self, thread: ConnectionThread) {
-        lock(&self.reachability).record_success(Instant::now());
+        lock(&self.target.reachability).record_success(Instant::now());
         let mut idle = lock(&self.idle);
         // Each permit that is in use has a connection, or is opening one.
         if idle.len() < self.permits.available_permits() {

@@ -71,7 +71,7 @@ pub(super) fn find(connection: &mut PgConnection, token: &LinkToken) -> QueryRes
 }
 
 /// Counts a code before it is verified, so that codes sent at the same time cannot exceed [`ATTEMPTS_MAX`]. Returns `false`
-/// if there have been so many already.
+/// if that many were counted before.
 pub(super) fn count_attempt(connection: &mut PgConnection, token: &LinkToken) -> QueryResult<bool> {
     let login = pending_logins::table.find(token.digest()).filter(pending_logins::attempts.lt(ATTEMPTS_MAX));
     diesel::update(login)

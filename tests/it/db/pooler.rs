@@ -175,7 +175,7 @@ async fn everything_works_through_a_pooler_and_no_setting_reaches_other_clients(
         if program.pool_mode == "transaction" {
             let plans = query_each(&pgbouncer.url, EXPORT_PLANS);
             assert!(plans.contains(&"0 t".to_owned()), "{plans:?}");
-            assert!(plans.iter().all(|it| it == "0 t" || it.is_empty()), "{plans:?}");
+            assert!(plans.iter().all(|it| it.starts_with("0 ") || it.is_empty()), "{plans:?}");
         }
         let new = list_settings(&PgBouncer::start(&program, &db, "").url);
         node.signal("TERM");
