@@ -18,7 +18,7 @@ pub(crate) enum MailParagraph {
         label: String,
         url: String,
     },
-    /// What somebody else wrote. Its line breaks are kept.
+    /// Text by someone else. Its line breaks are kept.
     Quote(String),
 }
 

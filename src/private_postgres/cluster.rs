@@ -98,7 +98,7 @@ impl Cluster {
 
     /// Starts PostgreSQL again after it stopped while in use.
     pub(super) fn restart(&self, tuning: DurabilityMode) -> anyhow::Result<()> {
-        // Somebody has asked it to stop, and it waits for our connections to close.
+        // It was asked to stop, and it waits for our connections to close.
         if self.status().as_deref() == Some("stopping") && self.socket.is_listening() {
             self.run_pg_ctl_stop()?;
         }

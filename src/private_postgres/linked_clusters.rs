@@ -143,7 +143,7 @@ fn uses(data_dir: &Path, cluster: &Path) -> bool {
     })
 }
 
-/// Stops the server of `cluster` at once, even if somebody uses it, and deletes the cluster and its back link.
+/// Stops the server of `cluster` at once, even if it is in use, and deletes the cluster and its back link.
 pub(super) fn delete_cluster(cluster: &Path) -> anyhow::Result<()> {
     if let Some(postmaster) = find_postmaster(cluster) {
         postmaster.quit()?;

@@ -141,7 +141,7 @@ pub(super) fn find_email_link(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EmailConfirmation {
     Done,
-    /// Somebody else has an account with this email by now.
+    /// Another account has this email now.
     Taken,
     /// The link does not work any more.
     Dead,

@@ -1,7 +1,7 @@
 //! The chain of records: HMAC-SHA-256 (RFC 2104) under a key that is not in the database.
 //!
 //! The hash of a record covers the *seal* of the previous one, and a seal is derived from a hash. Only the last seal is
-//! stored, in the head of the chain. Somebody who cuts off the end of the log knows the hash of the record that is then
+//! stored, in the head of the chain. Someone who cuts off the end of the log knows the hash of the record that is then
 //! the last, but not its seal.
 //!
 //! NEVER CHANGE WHAT IS HASHED: every existing record would count as tampered with. A new format needs a new label, and
