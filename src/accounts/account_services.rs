@@ -6,10 +6,7 @@ use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::{
-    device_cookie::{self, DeviceCookieKey},
     email::EmailAddress,
-    login_return::LoginReturn,
-    login_throttles::{DeviceAttempt, LoginThrottles},
     password::{NewPassword, PasswordHasher},
     second_factor::{pending_cookie::ask_for_code, service::SecondFactors},
     sign_in::{
@@ -19,6 +16,11 @@ use super::{
     store::{self, LoginCandidate},
 };
 use crate::{
+    accounts::login::{
+        device_cookie::{self, DeviceCookieKey},
+        login_return::LoginReturn,
+        login_throttles::{DeviceAttempt, LoginThrottles},
+    },
     audit::{Actor, AuditContext},
     config::Settings,
     db::Db,

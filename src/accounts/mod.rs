@@ -6,25 +6,15 @@
 mod account;
 mod account_services;
 mod confirmation;
-mod device_cookie;
-mod device_name;
 mod display_name;
 mod email;
-mod hash_memory;
-mod link_token;
 mod links;
-mod login_return;
-mod login_throttles;
-mod lost_form;
-mod lost_sign_in;
-mod members;
+mod login;
 mod membership;
 mod messages;
 pub(crate) mod pages;
 mod password;
 mod password_reset;
-mod permission;
-mod role;
 mod second_factor;
 mod sign_in;
 mod store;
@@ -38,23 +28,28 @@ pub(crate) use account_services::AccountServices;
 pub(crate) use confirmation::{
     pages as confirmation_pages, replay::complete_confirmed_form, route_check::require_confirmation,
 };
-pub(crate) use device_cookie::DeviceCookieKey;
 pub use display_name::DisplayName;
 pub use email::EmailAddress;
-pub use link_token::LinkToken;
-pub(crate) use login_return::HOME;
-pub use login_throttles::LoginThrottles;
-pub(crate) use lost_sign_in::{require_sign_in, require_sign_in_for_form};
-pub use members::{remove_member, set_enabled, set_role};
-pub use membership::{MembershipError, change_role, end_membership};
+pub use links::link_token::LinkToken;
+pub use login::login_throttles::LoginThrottles;
+pub(crate) use login::{
+    device_cookie::DeviceCookieKey,
+    login_return::HOME,
+    lost_sign_in::{require_sign_in, require_sign_in_for_form},
+};
+pub use membership::{
+    MembershipError, change_role,
+    commands::{remove_member, set_enabled, set_role},
+    end_membership,
+    permission::{PERMISSIONS, Permission, PermissionRow},
+    role::Role,
+};
 pub(crate) use membership::{find_role, lock_client, require_permission_over};
 pub(crate) use messages::invitation as invitation_mail;
 pub(crate) use pages as account_pages;
 pub use password::{NewPassword, PasswordHasher};
 pub(crate) use password_reset::pages as password_reset_pages;
 pub use password_reset::service::{create_reset_link, report_new_password};
-pub use permission::{PERMISSIONS, Permission, PermissionRow};
-pub use role::Role;
 pub use second_factor::service::SecondFactors;
 pub(crate) use second_factor::{
     login_pages as second_factor_login_pages, pages as second_factor_pages,

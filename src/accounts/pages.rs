@@ -8,8 +8,6 @@ use super::{
     account_services::{AccountServices, VerifiedLogin},
     display_name::DisplayName,
     email::EmailAddress,
-    login_return::{HOME, LoginReturn},
-    lost_form::{FieldView, LostForm},
     password::NewPassword,
     sign_in::{
         extractor::{MaybeSignedIn, SignInOrigin, sign_in},
@@ -18,6 +16,10 @@ use super::{
     store::{self, NewUser, RegisterError},
 };
 use crate::{
+    accounts::login::{
+        login_return::{HOME, LoginReturn},
+        lost_form::{FieldView, LostForm},
+    },
     audit::AuditContext,
     config::{Settings, SignUpPolicy},
     db::Db,

@@ -3,8 +3,9 @@
 use diesel::{dsl::exists, prelude::*, sql_types::BigInt};
 use uuid::Uuid;
 
-use super::{display_name::DisplayName, email::EmailAddress, role::Role};
+use super::{display_name::DisplayName, email::EmailAddress};
 use crate::{
+    accounts::membership::role::Role,
     audit::{self, Actor, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
     schema::{clients, memberships, second_factors, session_counters, sign_ins, users},

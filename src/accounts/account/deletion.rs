@@ -7,7 +7,7 @@ use diesel::{
 use uuid::Uuid;
 
 use crate::{
-    accounts::{role::Role, store::list_clients},
+    accounts::{membership::role::Role, store::list_clients},
     audit::{self, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
     schema::{clients, memberships, users},

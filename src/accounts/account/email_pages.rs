@@ -9,7 +9,10 @@ use askama::Template;
 
 use super::service::{self, EmailConfirmation};
 use crate::{
-    accounts::{link_token::LinkToken, links::ValidLink, sign_in::extractor::MaybeSignedIn},
+    accounts::{
+        links::{ValidLink, link_token::LinkToken},
+        sign_in::extractor::MaybeSignedIn,
+    },
     audit::AuditContext,
     db::Db,
     error::AppError,

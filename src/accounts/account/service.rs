@@ -7,11 +7,10 @@ use crate::{
     accounts::{
         display_name::DisplayName,
         email::EmailAddress,
-        link_token::LinkToken,
-        links::{self, LinkKind, ValidLink},
+        links::{self, LinkKind, ValidLink, link_token::LinkToken},
         messages,
         password_reset::service::FORGOT,
-        sign_in::own_list,
+        sign_in::user_sign_ins,
         store::{EMAIL_UNIQUE, list_clients},
     },
     audit::{self, Actor, AuditContext, AuditEvent, EventKind},
@@ -83,7 +82,7 @@ pub(super) fn change(
                 .returning(users::email)
                 .get_result::<String>(connection)?;
             links::delete_all(connection, owner.user_id)?;
-            own_list::delete_others(connection, owner.user_id, &owner.id_hash)?;
+            user_sign_ins::delete_others(connection, owner.user_id, &owner.id_hash)?;
             outbox.enqueue(connection, &messages::password_changed(&email, outbox.link(FORGOT)))?;
             changed.push("password");
         }

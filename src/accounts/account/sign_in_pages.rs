@@ -7,11 +7,11 @@ use askama::Template;
 use super::form::FORM_LIMIT;
 use crate::{
     accounts::{
-        device_name::describe_device,
+        login::device_name::describe_device,
         sign_in::{
             extractor::{MaybeSignedIn, SignedInUser, flash},
-            own_list::{self, SignInListing},
             table::SIGN_INS,
+            user_sign_ins::{self, SignInListing},
         },
     },
     db::Db,
@@ -61,7 +61,7 @@ impl SignInView {
 pub(crate) async fn index(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required_user("Sign-ins", NavSection::None)?;
     let user_id = signed_in.user_id;
-    let listings = db.run(move |connection| own_list::list(connection, user_id)).await?;
+    let listings = db.run(move |connection| user_sign_ins::list(connection, user_id)).await?;
     let this = signed_in.id_hash();
     let mut rows: Vec<_> = listings.iter().map(|listing| SignInView::new(listing, this)).collect();
     rows.sort_by_key(|row| !row.is_this_device);
@@ -80,7 +80,8 @@ pub(crate) async fn end(
         return Ok(see_other("/login"));
     }
     let (context, user_id) = (signed_in.audit_context(), signed_in.user_id);
-    let ended = db.run(move |connection| own_list::end_one(connection, &context, user_id, &id_hash)).await?;
+    let ended =
+        db.run(move |connection| user_sign_ins::end_one(connection, &context, user_id, &id_hash)).await?;
     flash(&session, if ended { "The sign-in has ended." } else { "The sign-in had ended already." })?;
     Ok(see_other(SIGN_INS))
 }
@@ -92,7 +93,8 @@ pub(crate) async fn end_others(
 ) -> Result<HttpResponse, AppError> {
     let (context, user_id) = (signed_in.audit_context(), signed_in.user_id);
     let this = signed_in.id_hash().to_vec();
-    let ended = db.run(move |connection| own_list::end_others(connection, &context, user_id, &this)).await?;
+    let ended =
+        db.run(move |connection| user_sign_ins::end_others(connection, &context, user_id, &this)).await?;
     let count = i128::try_from(ended).unwrap_or_default();
     flash(&session, format!("{ended} other {} ended.", plural(count, "sign-in")))?;
     Ok(see_other(SIGN_INS))

@@ -5,7 +5,7 @@ use askama::Template;
 
 use crate::{
     accounts::{
-        login_return::LoginReturn,
+        login::login_return::LoginReturn,
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     error::AppError,

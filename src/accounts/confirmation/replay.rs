@@ -19,8 +19,7 @@ use actix_web::{
 use crate::{
     accounts::{
         account_services::AccountServices,
-        login_return::LoginReturn,
-        lost_form::LostForm,
+        login::{login_return::LoginReturn, lost_form::LostForm},
         second_factor::login_pages::WRONG_CODE,
         sign_in::extractor::{SIGNED_IN, SignInRow, SignedInUser},
     },

@@ -10,8 +10,11 @@ use askama::Template;
 use super::service;
 use crate::{
     accounts::{
-        account_services::AccountServices, email::EmailAddress, link_token::LinkToken, links::ValidLink,
-        password::NewPassword, sign_in::extractor::MaybeSignedIn,
+        account_services::AccountServices,
+        email::EmailAddress,
+        links::{ValidLink, link_token::LinkToken},
+        password::NewPassword,
+        sign_in::extractor::MaybeSignedIn,
     },
     audit::AuditContext,
     db::Db,

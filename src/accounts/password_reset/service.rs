@@ -6,8 +6,7 @@ use uuid::Uuid;
 use crate::{
     accounts::{
         email::EmailAddress,
-        link_token::LinkToken,
-        links::{self, LinkKind, ValidLink},
+        links::{self, LinkKind, ValidLink, link_token::LinkToken},
         messages,
         store::list_clients,
     },

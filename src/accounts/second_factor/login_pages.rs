@@ -11,8 +11,8 @@ use super::{
 use crate::{
     accounts::{
         account_services::{AccountServices, VerifiedLogin, record_failed_login},
-        link_token::LinkToken,
-        login_return::{HOME, LoginReturn},
+        links::link_token::LinkToken,
+        login::login_return::{HOME, LoginReturn},
         pages::show_login_again,
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },

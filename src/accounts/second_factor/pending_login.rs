@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    accounts::{email::EmailAddress, link_token::LinkToken},
+    accounts::{email::EmailAddress, links::link_token::LinkToken},
     db::sql::database_now,
     schema::{pending_logins, users},
 };

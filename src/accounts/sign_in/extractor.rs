@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    accounts::{device_name::USER_AGENT_MAX, permission::Permission, role::Role},
+    accounts::{
+        login::device_name::USER_AGENT_MAX,
+        membership::{permission::Permission, role::Role},
+    },
     audit::{Actor, AuditContext},
     config::{Settings, SignUpPolicy},
     error::AppError,

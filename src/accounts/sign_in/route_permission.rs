@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use super::extractor::SignedIn;
-use crate::{accounts::permission::Permission, error::AppError};
+use crate::{accounts::membership::permission::Permission, error::AppError};
 
 /// Refuses a user whose role in the active client does not have the permission, before the handler runs.
 ///

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{accounts::role::Role, ids::ClientId};
+use crate::{accounts::membership::role::Role, ids::ClientId};
 
 /// The user and the clients of a sign-in, as stored when the request arrived.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::extractor::{ClientMembership, SignInOrigin, SignInRow};
 use crate::{
     accounts::{
-        device_name::describe_device,
+        login::device_name::describe_device,
+        membership::role::Role,
         messages::{self, NewDevice},
-        role::Role,
     },
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::sql::database_now,

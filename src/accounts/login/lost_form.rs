@@ -16,7 +16,7 @@ const BACK: &str = "lostBack";
 
 /// The form without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LostForm {
+pub(crate) struct LostForm {
     /// The path that the form is sent to.
     action: String,
     /// The page that had the form, if the browser named it.
@@ -26,7 +26,7 @@ pub(super) struct LostForm {
 
 /// How a field is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FieldView {
+pub(crate) enum FieldView {
     Hidden,
     Checkbox,
     Line,
@@ -34,7 +34,7 @@ pub(super) enum FieldView {
 }
 
 impl LostForm {
-    pub(super) fn new<'a>(
+    pub(crate) fn new<'a>(
         action: &LocalPath,
         back: Option<&LocalPath>,
         fields: impl Iterator<Item = (&'a str, &'a str)>,
@@ -48,7 +48,7 @@ impl LostForm {
     }
 
     /// Reads what [`Self::carried_fields`] wrote. The visitor may have changed it.
-    pub(super) fn from_carried<'a>(
+    pub(crate) fn from_carried<'a>(
         fields: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
     ) -> Option<Self> {
         let path = |wanted: &str| -> Option<LocalPath> {
@@ -59,7 +59,7 @@ impl LostForm {
     }
 
     /// Names and values of the hidden fields of the login page.
-    pub(super) fn carried_fields(&self) -> Vec<(String, String)> {
+    pub(crate) fn carried_fields(&self) -> Vec<(String, String)> {
         let paths = [(ACTION, Some(&self.action)), (BACK, self.back.as_ref())];
         let paths = paths.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?.clone())));
         let fields = self.fields.iter().map(|(name, value)| (format!("{PREFIX}{name}"), value.clone()));
@@ -67,27 +67,27 @@ impl LostForm {
     }
 
     /// The body with which the form is sent (`application/x-www-form-urlencoded`).
-    pub(super) fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
     }
 
-    pub(super) fn action(&self) -> &str {
+    pub(crate) fn action(&self) -> &str {
         &self.action
     }
 
     /// The page that had the form.
-    pub(super) fn back(&self) -> Option<&str> {
+    pub(crate) fn back(&self) -> Option<&str> {
         self.back.as_deref()
     }
 
     /// Whether there is anything that the user filled in.
-    pub(super) fn has_visible_fields(&self) -> bool {
+    pub(crate) fn has_visible_fields(&self) -> bool {
         self.fields.iter().any(|(name, _)| !HIDDEN_FIELDS.contains(&name.as_str()))
     }
 
     /// Name, label, value and appearance of each field.
-    pub(super) fn views(&self) -> Vec<(&str, String, &str, FieldView)> {
+    pub(crate) fn views(&self) -> Vec<(&str, String, &str, FieldView)> {
         let fields = self.fields.iter();
         fields.map(|(name, value)| (name.as_str(), label(name), value.as_str(), view(name, value))).collect()
     }

@@ -18,11 +18,11 @@ use argon2::{
 };
 
 /// How long memory that no hash needs is kept for the next one.
-pub(super) const IDLE_LIFETIME: Duration = Duration::from_secs(10);
+pub(crate) const IDLE_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Holds as many areas as hashes ran at a time within [`IDLE_LIFETIME`].
 #[derive(Default)]
-pub(super) struct HashMemory(Mutex<IdleMemory>);
+pub(crate) struct HashMemory(Mutex<IdleMemory>);
 
 #[derive(Default)]
 struct IdleMemory {
@@ -40,7 +40,7 @@ struct IdleArea {
 
 impl HashMemory {
     /// Runs `hash` with `count` blocks of 1 KiB, whose content is undefined.
-    pub(super) fn run<T>(&self, count: usize, hash: impl FnOnce(&mut [Block]) -> T) -> T {
+    pub(crate) fn run<T>(&self, count: usize, hash: impl FnOnce(&mut [Block]) -> T) -> T {
         let mut blocks = self.lock().take();
         blocks.resize(count, Block::new());
         let answer = hash(&mut blocks);
@@ -49,13 +49,13 @@ impl HashMemory {
     }
 
     /// Whether the caller has to call [`HashMemory::free_idle`] until that returns `false`.
-    pub(super) fn start_watch(&self) -> bool {
+    pub(crate) fn start_watch(&self) -> bool {
         !mem::replace(&mut self.lock().is_watched, true)
     }
 
     /// Frees what has been idle for [`IDLE_LIFETIME`] at `now`. Returns `false`, and ends the watch, once nothing is in
     /// use or left.
-    pub(super) fn free_idle(&self, now: Instant) -> bool {
+    pub(crate) fn free_idle(&self, now: Instant) -> bool {
         let mut idle = self.lock();
         idle.areas.retain(|area| now.saturating_duration_since(area.since) < IDLE_LIFETIME);
         idle.is_watched = idle.in_use > 0 || !idle.areas.is_empty();
@@ -82,7 +82,7 @@ impl IdleMemory {
 }
 
 /// Argon2 that works in this memory. It computes the same hashes as [`Argon2`], which allocates for each one.
-pub(super) struct PooledArgon2<'a>(pub(super) &'a HashMemory);
+pub(crate) struct PooledArgon2<'a>(pub(crate) &'a HashMemory);
 
 impl CustomizedPasswordHasher<PasswordHash> for PooledArgon2<'_> {
     type Params = Params;

@@ -2,7 +2,7 @@
 //!
 //! `docs/security.md` shows the table, and a test compares the two.
 
-use super::role::Role;
+use crate::accounts::membership::role::Role;
 
 /// Something that a role may permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

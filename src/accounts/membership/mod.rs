@@ -3,11 +3,15 @@
 //! A client always keeps an owner who can log in. Every change locks the client first, because two changes at once could
 //! leave it without one.
 
+pub(super) mod commands;
+pub(super) mod permission;
+pub(super) mod role;
+
 use diesel::{dsl::count_star, prelude::*};
 use uuid::Uuid;
 
-use super::{permission::Permission, role::Role};
 use crate::{
+    accounts::membership::{permission::Permission, role::Role},
     audit::{self, Actor, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
     schema::{clients, memberships, sign_ins, users},

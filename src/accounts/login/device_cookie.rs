@@ -13,8 +13,8 @@ use actix_web::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::email::EmailAddress;
 use crate::{
+    accounts::email::EmailAddress,
     random,
     secret::{DerivedKeyPurpose, InstallationSecret},
     web::format::hex,
@@ -37,14 +37,14 @@ pub(crate) struct DeviceCookieKey {
 }
 
 /// An entry that this installation issued to the account it was looked up for.
-pub(super) struct DeviceEntry {
+pub(crate) struct DeviceEntry {
     nonce: String,
     password_tag: String,
 }
 
 impl DeviceEntry {
     /// Different for each login.
-    pub(super) fn nonce(&self) -> &str {
+    pub(crate) fn nonce(&self) -> &str {
         &self.nonce
     }
 }
@@ -61,7 +61,7 @@ impl DeviceCookieKey {
     }
 
     /// The valid entry of this account in the value of a cookie. `today` is in days since 1970.
-    pub(super) fn find_entry(&self, value: &str, email: &EmailAddress, today: i64) -> Option<DeviceEntry> {
+    pub(crate) fn find_entry(&self, value: &str, email: &EmailAddress, today: i64) -> Option<DeviceEntry> {
         let entry = split_entries(value).find(|entry| self.is_genuine(entry, email))?;
         (today - entry.day.parse::<i64>().ok()? < ENTRY_DAYS).then(|| DeviceEntry {
             nonce: entry.nonce.to_owned(),
@@ -70,12 +70,12 @@ impl DeviceCookieKey {
     }
 
     /// Whether the account still has the password that it had when the entry was issued.
-    pub(super) fn has_same_password(&self, entry: &DeviceEntry, password_hash: &str) -> bool {
+    pub(crate) fn has_same_password(&self, entry: &DeviceEntry, password_hash: &str) -> bool {
         verify_tag(self.password_mac(&entry.nonce, password_hash), &entry.password_tag)
     }
 
     /// The value of the cookie after a login: a new entry, then those of other accounts in the previous value.
-    pub(super) fn add_entry(
+    pub(crate) fn add_entry(
         &self,
         previous: &str,
         email: &EmailAddress,
@@ -171,12 +171,12 @@ fn cookie_name(is_https: bool) -> &'static str {
 }
 
 /// The value of the request's device cookie, or an empty text.
-pub(super) fn read_cookie(request: &HttpRequest, is_https: bool) -> String {
+pub(crate) fn read_cookie(request: &HttpRequest, is_https: bool) -> String {
     request.cookie(cookie_name(is_https)).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
 }
 
 /// The cookie with this value. Logging out does not remove it.
-pub(super) fn build_cookie(value: String, is_https: bool) -> Cookie<'static> {
+pub(crate) fn build_cookie(value: String, is_https: bool) -> Cookie<'static> {
     Cookie::build(cookie_name(is_https), value)
         .path("/")
         .max_age(Duration::days(ENTRY_DAYS))

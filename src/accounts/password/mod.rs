@@ -1,5 +1,7 @@
 //! Passwords: argon2id (RFC 9106) with OWASP's minimum parameters, and a bounded queue of hashes.
 
+mod hash_memory;
+
 use std::{
     collections::HashSet,
     sync::{Arc, LazyLock},
@@ -11,8 +13,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::hash_memory::{HashMemory, IDLE_LIFETIME, PooledArgon2};
-use crate::error::AppError;
+use crate::{
+    accounts::password::hash_memory::{HashMemory, IDLE_LIFETIME, PooledArgon2},
+    error::AppError,
+};
 
 /// Minimum length, in characters (NIST SP 800-63B, password as the only factor).
 const LENGTH_MIN: usize = 15;

@@ -4,14 +4,14 @@ use actix_session::Session;
 use actix_web::HttpRequest;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    lost_form::LostForm,
-    sign_in::{
-        cookie_store::cookie_name,
-        extractor::{LOST_FORM, flash},
-    },
-};
 use crate::{
+    accounts::{
+        login::lost_form::LostForm,
+        sign_in::{
+            cookie_store::cookie_name,
+            extractor::{LOST_FORM, flash},
+        },
+    },
     error::AppError,
     web::{body::urlencoded::parse_pairs, local_path::LocalPath},
 };
@@ -19,7 +19,7 @@ use crate::{
 /// The page after a login that wanted no other.
 pub(crate) const HOME: &str = "/settings/api-keys";
 /// The page that shows a lost form again.
-pub(super) const CONTINUE: &str = "/login/continue";
+pub(crate) const CONTINUE: &str = "/login/continue";
 /// The field and the query parameter with the path that the visitor wanted.
 const NEXT: &str = "next";
 /// Tells users why they had to log in.
@@ -27,11 +27,11 @@ const LOGGED_OUT: &str = "You had been logged out, and are back on the page you 
 
 /// What the login page carries to the end of the login.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LoginReturn {
-    pub(super) path: Option<LocalPath>,
-    pub(super) form: Option<LostForm>,
+pub(crate) struct LoginReturn {
+    pub(crate) path: Option<LocalPath>,
+    pub(crate) form: Option<LostForm>,
     /// Whether the browser was logged in before: it still has the cookie.
-    pub(super) was_logged_in: bool,
+    pub(crate) was_logged_in: bool,
 }
 
 /// A [`LoginReturn`] as it is stored while a login waits for a code.
@@ -44,14 +44,14 @@ struct StoredReturn {
 
 impl LoginReturn {
     /// From the query string of the login page.
-    pub(super) fn from_query(request: &HttpRequest, is_https: bool) -> Self {
+    pub(crate) fn from_query(request: &HttpRequest, is_https: bool) -> Self {
         let pairs = parse_pairs(request.query_string().as_bytes()).unwrap_or_default();
         let path = pairs.iter().find(|(name, _)| name == NEXT).and_then(|(_, value)| value.parse().ok());
         Self { path, form: None, was_logged_in: has_sign_in_cookie(request, is_https) }
     }
 
     /// From the fields of the login form.
-    pub(super) fn from_fields<'a>(
+    pub(crate) fn from_fields<'a>(
         request: &HttpRequest,
         is_https: bool,
         fields: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
@@ -65,13 +65,13 @@ impl LoginReturn {
     }
 
     /// Names and values of hidden fields.
-    pub(super) fn hidden_fields(&self) -> Vec<(String, String)> {
+    pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
         let path = self.path.iter().map(|path| (NEXT.to_owned(), path.to_string()));
         path.chain(self.form.iter().flat_map(LostForm::carried_fields)).collect()
     }
 
     /// As JSON, for the database.
-    pub(super) fn to_json(&self) -> Result<String, AppError> {
+    pub(crate) fn to_json(&self) -> Result<String, AppError> {
         let stored = StoredReturn {
             path: self.path.as_ref().map(ToString::to_string),
             form: self.form.clone(),
@@ -81,13 +81,13 @@ impl LoginReturn {
     }
 
     /// What [`Self::to_json`] wrote, or nothing if it cannot be read.
-    pub(super) fn from_json(json: &str) -> Self {
+    pub(crate) fn from_json(json: &str) -> Self {
         let StoredReturn { path, form, was_logged_in } = serde_json::from_str(json).unwrap_or_default();
         Self { path: path.and_then(|path| path.parse().ok()), form, was_logged_in }
     }
 
     /// Leaves a note or the form for the next page, and returns its path. Call it after the sign-in.
-    pub(super) fn finish(self, session: &Session) -> Result<String, AppError> {
+    pub(crate) fn finish(self, session: &Session) -> Result<String, AppError> {
         if let Some(form) = self.form.filter(LostForm::has_visible_fields) {
             session.insert(LOST_FORM, form).map_err(AppError::broken)?;
             return Ok(CONTINUE.to_owned());
@@ -101,6 +101,6 @@ impl LoginReturn {
 }
 
 /// Whether the browser sends a sign-in, which may have ended.
-pub(super) fn has_sign_in_cookie(request: &HttpRequest, is_https: bool) -> bool {
+pub(crate) fn has_sign_in_cookie(request: &HttpRequest, is_https: bool) -> bool {
     request.cookie(cookie_name(is_https)).is_some()
 }

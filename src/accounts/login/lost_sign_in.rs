@@ -11,14 +11,16 @@ use actix_web::{
     web::Data,
 };
 
-use super::{
-    account_services::AccountServices,
-    login_return::{LoginReturn, has_sign_in_cookie},
-    lost_form::LostForm,
-    pages::show_login_again,
-    sign_in::extractor::SignedInUser,
-};
 use crate::{
+    accounts::{
+        account_services::AccountServices,
+        login::{
+            login_return::{LoginReturn, has_sign_in_cookie},
+            lost_form::LostForm,
+        },
+        pages::show_login_again,
+        sign_in::extractor::SignedInUser,
+    },
     error::AppError,
     web::{
         body::{FormFields, RawBody},
@@ -85,7 +87,7 @@ async fn keep_form(request: &mut ServiceRequest) -> Result<HttpResponse, AppErro
 }
 
 /// The page of ours that sent the request, if the browser names it. It answers GET.
-pub(super) fn referring_path(request: &HttpRequest, services: &AccountServices) -> Option<LocalPath> {
+pub(crate) fn referring_path(request: &HttpRequest, services: &AccountServices) -> Option<LocalPath> {
     let referrer = request.headers().get(REFERER)?.to_str().ok()?;
     let path = LocalPath::of_url(referrer, &services.settings.public_url.origin())?;
     let paths = request.app_data::<Data<PagePaths>>()?;

@@ -9,8 +9,8 @@ use diesel::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::table::IDLE_HOURS;
 use crate::{
+    accounts::sign_in::table::IDLE_HOURS,
     audit::{self, AuditContext, AuditEvent, EventKind},
     db::sql::database_now,
     ids::ClientId,

@@ -1,5 +1,7 @@
 //! The table `account_links`: single-use links that reset a password or confirm an email.
 
+pub(super) mod link_token;
+
 use chrono::TimeDelta;
 use diesel::{
     dsl::{IntervalDsl as _, count_star, now},
@@ -7,8 +9,9 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use super::{email::EmailAddress, link_token::LinkToken};
+use super::email::EmailAddress;
 use crate::{
+    accounts::links::link_token::LinkToken,
     db::sql::{database_now, text_enum},
     schema::{account_links, users},
 };

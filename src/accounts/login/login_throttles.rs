@@ -12,8 +12,8 @@ use std::{
 
 use quick_cache::sync::Cache;
 
-use super::{device_cookie::DeviceEntry, email::EmailAddress};
 use crate::{
+    accounts::{email::EmailAddress, login::device_cookie::DeviceEntry},
     db::Db,
     error::AppError,
     metrics::RefusalMetrics,
@@ -53,13 +53,13 @@ impl LoginThrottles {
     }
 
     /// Counts an attempt for the address.
-    pub(super) async fn count_address(&self, address: IpAddr) -> Result<(), AppError> {
+    pub(crate) async fn count_address(&self, address: IpAddr) -> Result<(), AppError> {
         self.addresses.count(&address.to_string()).await
     }
 
     /// Counts an attempt for the address and, if the email address could be read, for its account, whether or not there
     /// is one.
-    pub(super) async fn count_stranger(
+    pub(crate) async fn count_stranger(
         &self,
         address: IpAddr,
         email: Option<&EmailAddress>,
@@ -74,7 +74,7 @@ impl LoginThrottles {
     /// Counts an attempt for a device cookie only. Returns `None` if [`WRONG_PASSWORDS_MAX`] have failed.
     ///
     /// It is counted before the password is verified, so that attempts at the same time cannot exceed the limit.
-    pub(super) fn count_device(&self, entry: &DeviceEntry) -> Option<DeviceAttempt> {
+    pub(crate) fn count_device(&self, entry: &DeviceEntry) -> Option<DeviceAttempt> {
         let Ok(attempts) =
             self.devices.get_or_insert_with(entry.nonce(), || Ok::<_, Infallible>(Arc::default()));
         let count = |attempts| (attempts < WRONG_PASSWORDS_MAX).then_some(attempts + 1);
@@ -84,11 +84,11 @@ impl LoginThrottles {
 }
 
 /// An attempt that was counted for a device cookie.
-pub(super) struct DeviceAttempt(Arc<AtomicU32>);
+pub(crate) struct DeviceAttempt(Arc<AtomicU32>);
 
 impl DeviceAttempt {
     /// Stops counting the attempt, because it was no wrong password.
-    pub(super) fn give_back(self) {
+    pub(crate) fn give_back(self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

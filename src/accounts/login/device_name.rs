@@ -1,7 +1,7 @@
 //! The name of a device, from the `User-Agent` header of its browser.
 
 /// Maximum length of a stored `User-Agent`, in characters.
-pub(super) const USER_AGENT_MAX: usize = 300;
+pub(crate) const USER_AGENT_MAX: usize = 300;
 
 /// Browsers by a word that only they send. Those that pretend to be another come first.
 const BROWSERS: [(&str, &str); 8] = [
@@ -27,7 +27,7 @@ const SYSTEMS: [(&str, &str); 7] = [
 ];
 
 /// Such as `Firefox on Linux`. Other programs have the name that they send, up to the first slash.
-pub(super) fn describe_device(user_agent: &str) -> String {
+pub(crate) fn describe_device(user_agent: &str) -> String {
     let find = |names: &[(&str, &'static str)]| {
         names.iter().find(|(word, _)| user_agent.contains(word)).map(|(_, name)| *name)
     };

@@ -4,13 +4,12 @@ use anyhow::{Context as _, ensure};
 use diesel::{dsl::now, prelude::*};
 use uuid::Uuid;
 
-use super::{
-    email::EmailAddress,
-    membership::{self, MembershipError},
-    role::Role,
-    store::{client_exists, find_user_id, join, list_clients, member_added},
-};
 use crate::{
+    accounts::{
+        email::EmailAddress,
+        membership::{self, MembershipError, role::Role},
+        store::{client_exists, find_user_id, join, list_clients, member_added},
+    },
     audit::{self, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
     schema::{memberships, sign_ins, users},
