@@ -28,7 +28,7 @@ pub(crate) fn invitation(
 /// A link to set a new password.
 pub(super) fn password_reset(to: &str, link: String, valid_for: TimeDelta) -> OutgoingMail {
     let message = MailMessage::new("Set a new password for Uptok")
-        .text("Somebody asked for a new password for your account. If it was you, set it here:")
+        .text("Someone asked for a new password for your account. If it was you, set it here:")
         .link("Set a new password", link)
         .text(format!(
             "The link is valid for {} and works once. If it was not you, ignore this mail: your password stays as it is.",

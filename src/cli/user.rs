@@ -189,7 +189,7 @@ fn delete(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
     match accounts::delete_account(&mut connection, &audit_context(settings)?, user_id)? {
         Ok(()) => print_line(&format!("{email} is deleted")),
         Err(names) => {
-            bail!("{email} is the only owner of {}; make somebody else an owner first", names.join(", "))
+            bail!("{email} is the only owner of {}; make someone else an owner first", names.join(", "))
         }
     }
 }

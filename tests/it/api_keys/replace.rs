@@ -209,7 +209,7 @@ async fn selected_keys_are_confirmed_and_deleted() {
     ada.post(&format!("{INDEX}/delete"), &[("keys", &list)]).await.assert_sent_to(INDEX);
     assert!(ada.get(INDEX).await.html().text("[role=status]").contains("had already been deleted"));
     let with_live_key = ada.get(&format!("{confirmation_path}&key={}", public_part(&keys[1]))).await.html();
-    assert_eq!(with_live_key.texts("main li bdi"), ["b"], "what somebody else deleted meanwhile is left out");
+    assert_eq!(with_live_key.texts("main li bdi"), ["b"], "what someone else deleted meanwhile is left out");
     ada.get(&confirmation_path).await.assert_sent_to(INDEX);
 }
 

@@ -324,7 +324,7 @@ async fn client_and_member_pages_are_accessible() {
     inspection.browser.press("Invite").await;
     inspection.browser.see(".wrong", "").await;
     inspection.inspect("members, an address refused").await;
-    inspection.visit(&path, "for somebody else").await;
+    inspection.visit(&path, "for someone else").await;
     app.db.execute(&format!(
         "insert into memberships (client_id, user_id, role) \
          select '{first}', user_id, 'admin' from users where name = 'bea'"
