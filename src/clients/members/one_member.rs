@@ -102,8 +102,7 @@ pub(crate) async fn show_role(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    let member = find_member(&signed_in, &path, &db).await?;
-    signed_in.require(Permission::to_manage(member.role))?;
+    let member = find_manageable_member(&signed_in, &path, &db).await?;
     let form = FormState::default().keep("role", member.role.as_str());
     show_role_form(StatusCode::OK, visitor, member, form)
 }
@@ -155,8 +154,7 @@ pub(crate) async fn confirm_remove(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
-    let member = find_member(&signed_in, &path, &db).await?;
-    signed_in.require(Permission::to_manage(member.role))?;
+    let member = find_manageable_member(&signed_in, &path, &db).await?;
     show_confirmation(StatusCode::OK, visitor, &db, member, None).await
 }
 
@@ -269,6 +267,13 @@ pub(crate) async fn show_keys(
 async fn find_member(signed_in: &SignedIn, user_id: &str, db: &Db) -> Result<Member, AppError> {
     let (client, user_id) = (signed_in.client(), parse_id(user_id)?);
     db.run(move |connection| store::find(connection, &client, user_id)).await
+}
+
+/// The member, if the user's role permits to change or remove one with this role.
+async fn find_manageable_member(signed_in: &SignedIn, user_id: &str, db: &Db) -> Result<Member, AppError> {
+    let member = find_member(signed_in, user_id, db).await?;
+    signed_in.require(Permission::to_manage(member.role))?;
+    Ok(member)
 }
 
 fn refusal(error: MembershipError) -> AppError {

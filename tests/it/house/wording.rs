@@ -8,7 +8,7 @@ use syn::{
 };
 
 /// Phrases in lower case, each with what to write instead.
-const BANNED: [(&str, &str); 23] = [
+const BANNED: [(&str, &str); 24] = [
     ("whoever", "name the people, or use the passive"),
     ("so many", "a number, or “the maximum”"),
     ("stands in", "is in"),
@@ -24,6 +24,7 @@ const BANNED: [(&str, &str); 23] = [
     ("tick it", "select it"),
     ("ticked", "selected"),
     ("unticked", "not selected"),
+    ("somebody", "someone"),
     ("as of now", "now"),
     ("for ever and ever", "permanently"),
     ("is no more", "no longer exists"),
