@@ -14,6 +14,7 @@ pub mod clients;
 pub mod config;
 pub mod db;
 pub mod error;
+mod failure_log;
 mod guide;
 pub mod ids;
 pub mod mail;

@@ -10,6 +10,7 @@ use super::service;
 use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::Db,
+    failure_log::FailureLog,
     ids::ClientId,
     schema::api_keys,
     web::format::time::rfc3339,
@@ -35,13 +36,15 @@ impl ExpiryJob {
     pub async fn run(&self) {
         let mut interval = tokio::time::interval(INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut log = FailureLog::new(
+            "Keys that have expired are not in the audit log yet",
+            "Keys that expire are in the audit log again",
+        );
         loop {
             interval.tick().await;
             let context = self.context.clone();
             let recorded = self.db.run(move |connection| record_expired(connection, &context)).await;
-            if let Err(cause) = recorded {
-                tracing::warn!(?cause, "Keys that have expired are not in the audit log yet");
-            }
+            log.record(&recorded);
         }
     }
 }

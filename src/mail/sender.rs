@@ -14,8 +14,8 @@ use super::{
     store::{self, ClaimedMail},
 };
 use crate::{
-    config::Settings, db::Db, error::AppError, metrics::MailMetrics, secret::InstallationSecret,
-    web::format::time,
+    config::Settings, db::Db, error::AppError, failure_log::FailureLog, metrics::MailMetrics,
+    secret::InstallationSecret, web::format::time,
 };
 
 /// How often the outbox is looked at.
@@ -53,15 +53,15 @@ impl MailSender {
         let Some(smtp) = &self.smtp else { return };
         let mut interval = tokio::time::interval(INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut has_failed = false;
+        let mut log = FailureLog::new(
+            "The outbox cannot be read; mail is sent once it can",
+            "The outbox can be read again",
+        );
         for round in (0..CLEANUP_INTERVAL).cycle() {
             interval.tick().await;
             let outcome = self.send_due(smtp).await;
-            if let (Err(cause), false) = (&outcome, has_failed) {
-                tracing::warn!(?cause, "The outbox cannot be read; mail is sent once it can");
-            }
-            has_failed = outcome.is_err();
-            if round == 0 && !has_failed {
+            log.record(&outcome);
+            if round == 0 && outcome.is_ok() {
                 // What cannot be deleted now is deleted in an hour.
                 let _logged = self.db.run(store::delete_old).await;
             }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use tokio::sync::Mutex;
 
 use super::{shared_limits::SharedLimits, store};
-use crate::{db::Db, error::AppError, metrics::ExchangeMetrics};
+use crate::{db::Db, error::AppError, failure_log::FailureLog, metrics::ExchangeMetrics};
 
 /// Rows that say nothing any more are deleted once in this number of exchanges.
 const CLEANUP_INTERVAL: u32 = 60;
@@ -17,34 +17,31 @@ pub(crate) struct LimitExchange {
     state: Mutex<ExchangeState>,
 }
 
-#[derive(Default)]
 struct ExchangeState {
-    has_failed: bool,
+    log: FailureLog,
     rounds: u32,
 }
 
 impl LimitExchange {
     pub(crate) fn new(limits: Arc<SharedLimits>) -> Self {
-        Self { limits, metrics: ExchangeMetrics::default(), state: Mutex::default() }
+        let log = FailureLog::new(
+            "Rate limits cannot be exchanged; each node counts alone",
+            "Rate limits hold across nodes again",
+        );
+        let state = Mutex::new(ExchangeState { log, rounds: 0 });
+        Self { limits, metrics: ExchangeMetrics::default(), state }
     }
 
     pub(crate) fn metrics(&self) -> &ExchangeMetrics {
         &self.metrics
     }
 
-    /// Call it once a second. Logs only the first of several failures.
+    /// Call it once a second.
     pub(crate) async fn run_once(&self, db: &Db) {
         let mut state = self.state.lock().await;
         let outcome = self.exchange(db).await;
         self.metrics.record(outcome.is_ok());
-        match &outcome {
-            Ok(()) if state.has_failed => tracing::info!("Rate limits hold across nodes again"),
-            Err(cause) if !state.has_failed => {
-                tracing::warn!(?cause, "Rate limits cannot be exchanged; each node counts alone");
-            }
-            _ => {}
-        }
-        state.has_failed = outcome.is_err();
+        state.log.record(&outcome);
         let is_cleanup_due = state.rounds == 0;
         state.rounds = (state.rounds + 1) % CLEANUP_INTERVAL;
         if is_cleanup_due && outcome.is_ok() {

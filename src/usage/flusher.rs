@@ -15,6 +15,7 @@ use super::{
 use crate::{
     db::Db,
     error::AppError,
+    failure_log::FailureLog,
     metrics::{ExchangeMetrics, FlushMetrics},
     rate_limits::LimitExchange,
 };
@@ -39,24 +40,27 @@ pub struct UsageFlusher {
     limits: LimitExchange,
 }
 
-#[derive(Default)]
 struct FlusherState {
     /// Number of the last batch; 0 before the first.
     last_number: i64,
     /// A batch that PostgreSQL has not confirmed. It may be stored already, so it is sent again unchanged.
     open_batch: Option<Arc<UsageBatch>>,
-    has_failed: bool,
+    log: FailureLog,
 }
 
 impl UsageFlusher {
     /// Expects a `db` with a connection of its own, so that flushes and requests never wait for each other.
     #[must_use]
     pub(crate) fn new(meter: Arc<UsageMeter>, db: Db, limits: LimitExchange) -> Self {
+        let log = FailureLog::new(
+            "Counts of API requests cannot be stored; they are kept until they can",
+            "Counts of API requests are stored again",
+        );
         Self {
             meter,
             db,
             node: Uuid::now_v7(),
-            state: Mutex::default(),
+            state: Mutex::new(FlusherState { last_number: 0, open_batch: None, log }),
             flushed_at: SyncMutex::new(Instant::now()),
             metrics: FlushMetrics::default(),
             limits,
@@ -109,7 +113,6 @@ impl UsageFlusher {
         }
     }
 
-    /// Logs only the first of several failures, and the first success after them.
     async fn flush_and_log(&self) -> Result<(), AppError> {
         let mut state = self.state.lock().await;
         let outcome = self.flush(&mut state).await;
@@ -118,17 +121,7 @@ impl UsageFlusher {
         } else {
             self.metrics.failures.inc();
         }
-        match &outcome {
-            Ok(()) if state.has_failed => tracing::info!("Counts of API requests are stored again"),
-            Err(cause) if !state.has_failed => {
-                tracing::warn!(
-                    ?cause,
-                    "Counts of API requests cannot be stored; they are kept until they can"
-                );
-            }
-            _ => {}
-        }
-        state.has_failed = outcome.is_err();
+        state.log.record(&outcome);
         outcome
     }
 

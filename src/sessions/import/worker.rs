@@ -21,6 +21,7 @@ use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::Db,
     error::AppError,
+    failure_log::FailureLog,
     metrics::ImportMetrics,
     web::format::time,
 };
@@ -69,33 +70,30 @@ impl ImportWorker {
 
     /// Processes imports. Never returns.
     pub async fn run(&self) {
-        let mut has_failed = false;
+        let mut sweep_log =
+            FailureLog::new("Old imports were not discarded", "Old imports are discarded again");
+        let mut log = FailureLog::new("Imports are interrupted; they go on later", "Imports go on");
         for poll in (0..POLLS_PER_SWEEP).cycle() {
-            if poll == 0
-                && let Err(cause) = self.db.run(store::discard_old).await
-            {
-                tracing::warn!(?cause, "Old imports were not discarded");
+            if poll == 0 {
+                sweep_log.record(&self.db.run(store::discard_old).await);
             }
-            has_failed = self.work_on_all(has_failed).await;
+            log.record(&self.work_on_all().await);
             let _woken_or_elapsed = timeout(POLL_INTERVAL, self.wake_up.notified()).await;
         }
     }
 
-    /// Processes imports until none is left. Returns whether it failed, and logs only the first of several failures.
-    async fn work_on_all(&self, has_failed_before: bool) -> bool {
+    /// Processes imports until none is left.
+    async fn work_on_all(&self) -> Result<(), AppError> {
         loop {
             match self.work_on_next().await {
                 Ok(true) => {}
-                Ok(false) => return false,
+                Ok(false) => return Ok(()),
                 Err(cause) => {
-                    if !has_failed_before {
-                        tracing::warn!(?cause, "Imports are interrupted; they go on later");
-                    }
                     if !cause.is_temporary() {
                         // Other imports come first until the lease of this one ends.
                         self.remember_claim(Uuid::now_v7());
                     }
-                    return true;
+                    return Err(cause);
                 }
             }
         }
