@@ -169,7 +169,7 @@ mod tests {
         let record = parse(&[
             ("endedAt", "2026-11-23 10:05:10+00"),
             ("durationSeconds", "300.0"),
-            ("rating", "5.00"),
+            ("rating", "+5.00"),
             ("orderValueMinor", "-4990.0"),
         ]);
         let record = record.unwrap();
@@ -205,7 +205,7 @@ mod tests {
             ("externalId", "a\0b"),
             ("source", &"x".repeat(65)),
             ("waitSeconds", "-1"),
-            ("waitSeconds", "+1"),
+            ("waitSeconds", "+-1"),
             ("waitSeconds", "1.5"),
             ("waitSeconds", "10.000"),
             ("durationSeconds", "99999999999"),

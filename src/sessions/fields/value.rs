@@ -119,10 +119,10 @@ macro_rules! integer_value {
                 };
                 let least = min.unwrap_or(<$integer>::MIN.into());
                 let most = max.unwrap_or(<$integer>::MAX.into());
-                let number = trim_zero_fraction(text).parse().ok().filter(|number: &i64| {
-                    (least..=most).contains(number) && !text.starts_with('+')
-                });
+                let unsigned = text.strip_prefix('+').filter(|rest| rest.starts_with(|it: char| it.is_ascii_digit()));
+                let number = trim_zero_fraction(unsigned.unwrap_or(text)).parse().ok();
                 number
+                    .filter(|number: &i64| (least..=most).contains(number))
                     .and_then(|number| number.try_into().ok())
                     .ok_or_else(|| format!("Use a whole number from {least} to {most}.").into())
             }

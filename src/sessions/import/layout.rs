@@ -165,7 +165,7 @@ impl DialectFit {
 /// The delimiter that the first line names: `sep=;`, also in quotes or followed by more of the same delimiter, as some
 /// programs save it.
 fn parse_sep_line(text: &str) -> Option<u8> {
-    let line = text.split(['\n', '\r']).next()?;
+    let line = text.split(['\n', '\r']).next()?.trim_end_matches(' ');
     let unquoted = line.strip_prefix('"');
     let (name, rest) = unquoted.unwrap_or(line).split_at_checked(SEP_LINE.len())?;
     let (delimiter, rest) = rest.split_at_checked(1)?;
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn first_line_may_name_the_delimiter() {
-        for line in ["sep=;", "SEP=;", "\"sep=;\"", "sep=;;;;", "Sep=;\r"] {
+        for line in ["sep=;", "SEP=;", "\"sep=;\"", "sep=;;;;", "Sep=;\r", "sep=; "] {
             let text = format!("{line}\nstatus,a;channel\nx;y\n");
             assert_eq!(names(&text), ["status,a", "channel"], "{line}");
         }

@@ -5,14 +5,14 @@ use serde_json::Number;
 /// Above this a float may stand for several whole numbers (2^53 - 1).
 const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
 
-/// Removes a fraction of zeros: `300.0` is 300. Returns other text unchanged.
+/// Removes a fraction of zeros: `300.0` and `300.` are 300. Returns other text unchanged.
 ///
 /// `10.000` stays as it is: where the point groups digits, it is ten thousand.
 pub(crate) fn trim_zero_fraction(text: &str) -> &str {
     let Some((whole, fraction)) = text.split_once('.') else { return text };
     let digits = whole.strip_prefix('-').unwrap_or(whole);
     let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let is_zero = !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0');
+    let is_zero = fraction.bytes().all(|byte| byte == b'0');
     let is_grouped = fraction.len() == 3 && digits.len() <= 3 && !digits.starts_with('0');
     if is_whole && is_zero && !is_grouped { whole } else { text }
 }
@@ -37,6 +37,7 @@ mod tests {
         for (text, expected) in [
             ("300", "300"),
             ("300.0", "300"),
+            ("300.", "300"),
             ("-4990.00", "-4990"),
             ("1.000000", "1"),
             ("0.000", "0"),
@@ -45,7 +46,7 @@ mod tests {
             assert_eq!(trim_zero_fraction(text), expected);
         }
         for text in [
-            "", ".", ".0", "-.0", "1.", "1.5", "1.05", "10.000", "1.0.0", "1,0", "1e2", "+1.0", " 1.0", "x.0",
+            "", ".", ".0", "-.0", "-.", "1.5", "1.05", "10.000", "1.0.0", "1,0", "1e2", "+1.0", " 1.0", "x.0",
         ] {
             assert_eq!(trim_zero_fraction(text), text);
         }
