@@ -188,18 +188,19 @@ impl ConnectionPool {
         let deadline = Instant::now() + self.timeouts.wait;
         loop {
             // Bound to a name, so that the lock is free before anything is awaited.
-            let attempt = lock(&self.target.reachability).begin_attempt(Instant::now());
+            let began_at = Instant::now();
+            let attempt = lock(&self.target.reachability).begin_attempt(began_at);
             if let Err(next_attempt) = attempt {
                 sleep_until(next_attempt.min(deadline).into()).await;
             } else {
                 match self.open_by(deadline).await {
                     Ok(thread) => {
-                        lock(&self.target.reachability).record_success(Instant::now());
+                        lock(&self.target.reachability).record_success(began_at, Instant::now());
                         return Ok(thread);
                     }
                     Err(cause) => {
                         self.metrics.connect_failures.inc();
-                        lock(&self.target.reachability).record_failure(Instant::now(), &cause);
+                        lock(&self.target.reachability).record_failure(began_at, Instant::now(), &cause);
                     }
                 }
             }
@@ -248,7 +249,8 @@ impl ConnectionPool {
 
     /// Adds a connection that opened too late for its request.
     fn add_late(&self, thread: ConnectionThread) {
-        lock(&self.target.reachability).record_success(Instant::now());
+        let now = Instant::now();
+        lock(&self.target.reachability).record_success(now, now);
         let mut idle = lock(&self.idle);
         // Each permit that is in use has a connection, or is opening one.
         if idle.len() < self.permits.available_permits() {

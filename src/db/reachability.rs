@@ -7,14 +7,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum pause between attempts. Shorter than any request waits, so that each sees one.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What the attempts to open a connection have shown.
+/// What the attempts to open a connection have shown. They overlap, so one that began before the opposite was seen shows
+/// nothing.
 #[derive(Default)]
 pub(super) struct Reachability {
     outage: Option<Outage>,
+    last_success: Option<Instant>,
 }
 
 struct Outage {
     since: Instant,
+    last_failure: Instant,
     pause: Duration,
     next_attempt: Instant,
 }
@@ -36,17 +39,25 @@ impl Reachability {
     }
 
     /// Begins an outage, or makes its pauses longer.
-    pub(super) fn record_failure(&mut self, now: Instant, cause: &str) {
+    pub(super) fn record_failure(&mut self, began_at: Instant, now: Instant, cause: &str) {
+        if self.last_success.is_some_and(|success| began_at < success) {
+            return;
+        }
         let outage = self.outage.get_or_insert_with(|| {
             tracing::error!(cause = cause.trim_end(), "No connection to PostgreSQL; requests get 503");
-            Outage { since: now, pause: FIRST_PAUSE / 2, next_attempt: now }
+            Outage { since: now, last_failure: now, pause: FIRST_PAUSE / 2, next_attempt: now }
         });
+        outage.last_failure = now;
         outage.pause = (outage.pause * 2).min(LONGEST_PAUSE);
         outage.next_attempt = now + outage.pause;
     }
 
     /// Ends an outage.
-    pub(super) fn record_success(&mut self, now: Instant) {
+    pub(super) fn record_success(&mut self, began_at: Instant, now: Instant) {
+        if self.outage.as_ref().is_some_and(|outage| began_at < outage.last_failure) {
+            return;
+        }
+        self.last_success = Some(now);
         if let Some(outage) = self.outage.take() {
             let seconds = now.saturating_duration_since(outage.since).as_secs();
             tracing::info!(seconds, "PostgreSQL accepts connections again");
@@ -66,7 +77,7 @@ mod tests {
         for tick in 0..3000 {
             let now = start + Duration::from_millis(tick);
             if reachability.begin_attempt(now).is_ok() {
-                reachability.record_failure(now, "refused");
+                reachability.record_failure(now, now, "refused");
                 attempts_at.push(tick);
             }
         }
@@ -76,13 +87,29 @@ mod tests {
     #[test]
     fn one_attempt_at_a_time_is_made_during_an_outage() {
         let (mut reachability, start) = (Reachability::default(), Instant::now());
-        reachability.record_failure(start, "refused");
+        reachability.record_failure(start, start, "refused");
         let next = start + FIRST_PAUSE;
 
         assert_eq!(reachability.begin_attempt(start), Err(next));
         assert_eq!(reachability.begin_attempt(next), Ok(()));
         assert_eq!(reachability.begin_attempt(next), Err(next + FIRST_PAUSE));
-        reachability.record_success(next);
+        reachability.record_success(next, next);
         assert_eq!(reachability.begin_attempt(next), Ok(()));
+    }
+
+    #[test]
+    fn attempt_that_began_before_the_opposite_was_seen_shows_nothing() {
+        let (mut reachability, start) = (Reachability::default(), Instant::now());
+        let [seen, later] = [1, 2].map(|seconds| start + Duration::from_secs(seconds));
+
+        reachability.record_failure(start, seen, "refused");
+        reachability.record_success(start, later);
+        assert!(reachability.outage.is_some());
+        reachability.record_success(seen, later);
+        assert!(reachability.outage.is_none());
+        reachability.record_failure(seen, later, "timed out");
+        assert!(reachability.outage.is_none());
+        reachability.record_failure(later, later, "refused");
+        assert!(reachability.outage.is_some());
     }
 }
