@@ -16,7 +16,7 @@ use crate::{
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     error::AppError,
-    web::body::{FormFields, RawBody, form::FormState},
+    web::body::{form::FormState, peek::peek_form},
 };
 
 /// Maximum size of a form that is carried, in bytes. The handler's own limit may be lower.
@@ -45,9 +45,7 @@ pub(crate) async fn require_confirmation(
 /// 403, because the form was not accepted.
 async fn ask(request: &mut ServiceRequest) -> Result<HttpResponse, AppError> {
     let services = request.extract::<AccountServices>().await?;
-    let RawBody(body) = request.extract::<RawBody<BODY_LIMIT>>().await?;
-    request.set_payload(body.into());
-    let fields = request.extract::<FormFields<BODY_LIMIT, FIELDS_MAX>>().await?;
+    let fields = peek_form::<BODY_LIMIT, FIELDS_MAX>(request).await?;
     let action = request.path().parse().map_err(|_not_local| AppError::NotFound)?;
     let path = referring_path(request.request(), &services);
     let form = LostForm::new(&action, path.as_ref(), fields.iter());

@@ -22,12 +22,7 @@ use crate::{
         sign_in::extractor::SignedInUser,
     },
     error::AppError,
-    web::{
-        body::{FormFields, RawBody},
-        local_path::LocalPath,
-        page::see_other,
-        page_paths::PagePaths,
-    },
+    web::{body::peek::peek_form, local_path::LocalPath, page::see_other, page_paths::PagePaths},
 };
 
 /// Maximum size of a form that is shown again, in bytes.
@@ -73,9 +68,7 @@ async fn keep_form(request: &mut ServiceRequest) -> Result<HttpResponse, AppErro
     if !has_sign_in_cookie(request.request(), services.is_https()) {
         return Ok(redirect_to_login(request.request()));
     }
-    let RawBody(body) = request.extract::<RawBody<BODY_LIMIT>>().await?;
-    request.set_payload(body.into());
-    let fields = request.extract::<FormFields<BODY_LIMIT, FIELDS_MAX>>().await?;
+    let fields = peek_form::<BODY_LIMIT, FIELDS_MAX>(request).await?;
     let Ok(action) = request.path().parse::<LocalPath>() else {
         return Ok(redirect_to_login(request.request()));
     };

@@ -15,7 +15,7 @@ use actix_web::{
 use super::extractor::{ClientMembership, OTHER_CLIENT, SignedIn};
 use crate::{
     error::AppError,
-    web::body::{FormFields, RawBody, upload::FormClientCheck},
+    web::body::{peek::peek_form, upload::FormClientCheck},
 };
 
 /// Maximum size of any form of a client, in bytes. The handler's own limit may be lower.
@@ -40,7 +40,7 @@ pub(crate) struct FormOfOtherClient {
 /// Refuses a form that does not name the active client, before its handler runs. The handler reads the body again.
 ///
 /// # Errors
-/// Answers 303 to the login page if nobody is signed in, and what [`SignedIn::require_client`] and [`FormFields`] refuse.
+/// Answers 303 to the login page if nobody is signed in, and what [`SignedIn::require_client`] and [`peek_form`] refuse.
 pub(crate) async fn require_form_client(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -53,10 +53,7 @@ pub(crate) async fn require_form_client(
 
 async fn check_form(request: &mut ServiceRequest) -> Result<(), AppError> {
     let signed_in = request.extract::<SignedIn>().await?;
-    let RawBody(body) = request.extract::<RawBody<BODY_LIMIT>>().await?;
-    request.set_payload(body.clone().into());
-    let fields = request.extract::<FormFields<BODY_LIMIT, FIELDS_MAX>>().await?;
-    request.set_payload(body.into());
+    let fields = peek_form::<BODY_LIMIT, FIELDS_MAX>(request).await?;
     let Some(other) = find_other_client(&signed_in, fields.text("clientId")) else {
         return signed_in.require_client(fields.text("clientId"));
     };

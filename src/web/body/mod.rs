@@ -5,6 +5,7 @@
 
 pub mod form;
 pub(crate) mod multipart;
+pub(crate) mod peek;
 pub mod upload;
 pub(crate) mod urlencoded;
 
