@@ -15,7 +15,7 @@ use crate::{
     accounts::{
         Permission, account_delete_pages, account_email_pages, account_pages, confirmation_pages,
         own_account_pages, own_sign_in_pages, password_reset_pages, require_confirmation,
-        require_form_client, require_permission, require_second_factor, require_sign_in,
+        require_form_client, require_form_user, require_permission, require_second_factor, require_sign_in,
         require_sign_in_for_form, require_upload_client, second_factor_login_pages, second_factor_pages,
     },
     api_keys::{bulk_delete_pages, key_list_pages, one_key_pages},
@@ -98,6 +98,8 @@ pub struct PageRoute {
     pub access: PageAccess,
     /// Whether it asks for the password or a code again, if the last time was more than an hour ago.
     pub needs_confirmation: bool,
+    /// Whether it is about the account of the signed-in user. A field `userId` that names another user gets 409.
+    pub is_of_user: bool,
     /// Whether users without a second factor cannot use it while the active client requires one.
     pub needs_second_factor: bool,
     handler: fn(Route) -> Route,
@@ -124,11 +126,23 @@ impl PageRoute {
         handler: fn(Route) -> Route,
     ) -> Self {
         let needs_second_factor = !matches!(access, Public | SignedOut);
-        Self { method, path, access, needs_confirmation: false, needs_second_factor, handler }
+        Self {
+            method,
+            path,
+            access,
+            needs_confirmation: false,
+            is_of_user: false,
+            needs_second_factor,
+            handler,
+        }
     }
 
     const fn confirmed(self) -> Self {
         Self { needs_confirmation: true, ..self }
+    }
+
+    const fn of_user(self) -> Self {
+        Self { is_of_user: true, ..self }
     }
 
     const fn before_second_factor(self) -> Self {
@@ -162,17 +176,17 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
 
     // Accounts: the user's own account
     get("/account", SignedIn, |route| route.to(own_account_pages::show)),
-    post("/account", SignedIn, Plain, |route| route.to(own_account_pages::change)),
+    post("/account", SignedIn, Plain, |route| route.to(own_account_pages::change)).of_user(),
     get("/account/delete", SignedIn, |route| route.to(account_delete_pages::show)),
-    post("/account/delete", SignedIn, Plain, |route| route.to(account_delete_pages::delete)),
+    post("/account/delete", SignedIn, Plain, |route| route.to(account_delete_pages::delete)).of_user(),
     get("/account/sign-ins", SignedIn, |route| route.to(own_sign_in_pages::index)),
     post("/account/sign-ins/end", SignedIn, Plain, |route| route.to(own_sign_in_pages::end)),
-    post("/account/sign-ins/end-others", SignedIn, Empty, |route| route.to(own_sign_in_pages::end_others)),
+    post("/account/sign-ins/end-others", SignedIn, Empty, |route| route.to(own_sign_in_pages::end_others)).of_user(),
     get("/account/second-factor", SignedIn, |route| route.to(second_factor_pages::show)).before_second_factor(),
-    post("/account/second-factor/set-up", SignedIn, Empty, |route| route.to(second_factor_pages::set_up)).confirmed().before_second_factor(),
-    post("/account/second-factor/turn-on", SignedIn, Plain, |route| route.to(second_factor_pages::turn_on)).confirmed().before_second_factor(),
-    post("/account/second-factor/recovery-codes", SignedIn, Empty, |route| route.to(second_factor_pages::create_recovery_codes)).confirmed().before_second_factor(),
-    post("/account/second-factor/turn-off", SignedIn, Empty, |route| route.to(second_factor_pages::turn_off)).confirmed().before_second_factor(),
+    post("/account/second-factor/set-up", SignedIn, Empty, |route| route.to(second_factor_pages::set_up)).of_user().confirmed().before_second_factor(),
+    post("/account/second-factor/turn-on", SignedIn, Plain, |route| route.to(second_factor_pages::turn_on)).of_user().confirmed().before_second_factor(),
+    post("/account/second-factor/recovery-codes", SignedIn, Empty, |route| route.to(second_factor_pages::create_recovery_codes)).of_user().confirmed().before_second_factor(),
+    post("/account/second-factor/turn-off", SignedIn, Empty, |route| route.to(second_factor_pages::turn_off)).of_user().confirmed().before_second_factor(),
     get("/email/confirm/{email_token}", Public, |route| route.to(account_email_pages::show)),
     post("/email/confirm/{email_token}", Public, Empty, |route| route.to(account_email_pages::confirm)),
 
@@ -278,6 +292,9 @@ impl PageRoute {
         // Innermost, so that only a form that would be accepted asks.
         if self.needs_confirmation {
             route = route.wrap(from_fn(require_confirmation));
+        }
+        if self.is_of_user {
+            route = route.wrap(from_fn(require_form_user));
         }
         if let Some(permission) = self.access.permission() {
             let check = move |request: ServiceRequest, next: Next<BoxBody>| {

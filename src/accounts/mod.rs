@@ -62,6 +62,7 @@ pub use sign_in::{
 pub(crate) use sign_in::{
     extractor::switch_client,
     form_client::{FormOfOtherClient, SWITCH_FIELD, require_form_client, require_upload_client},
+    form_user::require_form_user,
     route_permission::require_permission,
 };
 pub use store::{

@@ -156,6 +156,7 @@ impl SignedInUser {
         let active = self.row.active.as_ref();
         let may = |permission: Permission| active.is_some_and(|it| permission.is_granted_to(it.role));
         LayoutUser {
+            user_id: self.user_id.to_string(),
             name: self.row.name.clone(),
             email: self.row.email.clone(),
             client_name: active.map(|it| it.name.clone()).unwrap_or_default(),

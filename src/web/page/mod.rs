@@ -74,6 +74,8 @@ pub struct ClientOption {
 /// The signed-in user, as the layout shows it.
 #[derive(Clone, Debug)]
 pub struct LayoutUser {
+    /// The user's id, which forms about the account carry.
+    pub user_id: String,
     /// The user's name.
     pub name: String,
     /// The user's email.
@@ -116,6 +118,12 @@ impl PageLayout {
     #[must_use]
     pub fn may_manage(&self) -> bool {
         self.visitor.as_ref().is_some_and(|visitor| visitor.may_manage)
+    }
+
+    /// The id of the signed-in user; empty if nobody is.
+    #[must_use]
+    pub fn user_id(&self) -> &str {
+        self.visitor.as_ref().map_or("", |visitor| &visitor.user_id)
     }
 
     /// Whether the previous page left an error, for the title.

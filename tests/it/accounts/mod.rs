@@ -10,6 +10,7 @@ mod account;
 mod device_cookie;
 mod lost_sign_in;
 mod members;
+mod other_user;
 mod password_reset;
 pub(crate) mod second_factor;
 mod sign_ins;
