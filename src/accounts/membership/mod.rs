@@ -128,9 +128,10 @@ fn move_sign_ins(
     Ok(next_client.filter(|_| moved > 0))
 }
 
-/// Locks the client until the transaction ends. Returns `false` if there is none.
+/// Locks the client until the transaction ends. Returns `false` if there is none. Rows that refer to the client can still
+/// be added: someone who accepts an invitation must not wait for the one who withdraws it, and the other way round.
 pub(crate) fn lock_client(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
-    let locked = clients::table.find(client).select(clients::client_id).for_update();
+    let locked = clients::table.find(client).select(clients::client_id).for_no_key_update();
     locked.first::<ClientId>(connection).optional().map(|locked| locked.is_some())
 }
 

@@ -69,7 +69,9 @@ pub fn resend(
 ) -> Result<Invitation, InvitationError> {
     connection.transaction(|connection| {
         let invitation = find_permitted(connection, context, client, invitation_id)?;
-        store::replace_token(connection, invitation_id, token)?;
+        if !store::replace_token(connection, invitation_id, token)? {
+            return Err(InvitationError::NotFound);
+        }
         let event = event(EventKind::InvitationResent, invitation_id, &invitation.email, invitation.role);
         audit::record(connection, client, context, &event)?;
         Ok(invitation)
@@ -88,7 +90,9 @@ pub fn withdraw(
 ) -> Result<Invitation, InvitationError> {
     connection.transaction(|connection| {
         let invitation = find_permitted(connection, context, client, invitation_id)?;
-        store::delete(connection, invitation_id)?;
+        if !store::delete(connection, invitation_id)? {
+            return Err(InvitationError::NotFound);
+        }
         let event = event(EventKind::InvitationWithdrawn, invitation_id, &invitation.email, invitation.role);
         audit::record(connection, client, context, &event)?;
         Ok(invitation)

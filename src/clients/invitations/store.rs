@@ -148,19 +148,20 @@ pub(super) fn insert(
     Ok(invitation_id)
 }
 
-/// Gives an invitation a new link, which is valid for [`INVITATION_DAYS`]. The previous link stops working.
+/// Gives an invitation a new link, which is valid for [`INVITATION_DAYS`]. The previous link stops working. Returns `false`
+/// if it was accepted or withdrawn before.
 pub(super) fn replace_token(
     connection: &mut PgConnection,
     invitation_id: Uuid,
     token: &LinkToken,
-) -> QueryResult<()> {
+) -> QueryResult<bool> {
     diesel::update(invitations::table.find(invitation_id))
         .set((
             invitations::token_hash.eq(token.digest()),
             invitations::expires_at.eq(database_now() + INVITATION_DAYS.days()),
         ))
         .execute(connection)
-        .map(|_rows| ())
+        .map(|rows| rows > 0)
 }
 
 /// Deletes an invitation. Returns `false` if someone else did so before.

@@ -253,3 +253,26 @@ async fn number_of_pending_invitations_is_limited() {
     assert_eq!(reply.status, 422);
     assert!(reply.html().text("#invite-email-hint").contains("100 pending invitations"));
 }
+
+#[actix_web::test]
+async fn invitation_is_either_accepted_or_withdrawn() {
+    for action in ["withdraw", "resend"] {
+        for _ in 0..6 {
+            let (app, ada, client) = start("closed").await;
+            let link = invite(&ada, "bea@example.org", "member").await;
+            let id = app.db.query_text("select invitation_id::text as answer from invitations");
+            let path = format!("/settings/members/invitations/{id}/{action}");
+            let bea = app.visitor();
+
+            let (accepted, changed) =
+                futures_util::future::join(bea.post(&link, &NEW_PERSON), ada.post(&path, &[])).await;
+
+            let is_member = accepted.status == 303;
+            let (done, too_late) = if action == "withdraw" { (303, 404) } else { (200, 404) };
+            assert_eq!(accepted.status.as_u16(), if is_member { 303 } else { 404 });
+            assert_eq!(changed.status.as_u16(), if is_member { too_late } else { done }, "{action}");
+            let changes = list_events(&app, &client).iter().filter(|it| it.contains(action)).count();
+            assert_eq!(changes, usize::from(!is_member && action == "withdraw"));
+        }
+    }
+}
