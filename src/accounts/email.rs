@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::db::sql::impl_text_column;
+use crate::{db::sql::impl_text_column, text::is_deceptive};
 
 /// An email address in the form that is stored and compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC
 /// 5321).
@@ -37,7 +37,7 @@ impl FromStr for EmailAddress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text: String = text.trim().nfc().collect::<String>().to_lowercase();
         let is_plain =
-            !text.chars().any(|it| it.is_whitespace() || it.is_control() || "<>,;()\"".contains(it));
+            !text.chars().any(|it| it.is_whitespace() || is_deceptive(it) || "<>,;()\"".contains(it));
         let is_address = text.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !domain.starts_with('.')
         });
@@ -60,9 +60,22 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in
-            ["", "ada", "@example.org", "ada@", "a b@example.org", "ada@x@y", "a@b\0", "<a@b>", "a@.b"]
-        {
+        for text in [
+            "",
+            "ada",
+            "@example.org",
+            "ada@",
+            "a b@example.org",
+            "ada@x@y",
+            "a@b\0",
+            "<a@b>",
+            "a@.b",
+            "a\r\nb@c",
+            "a\u{202e}b@c",
+            "a\u{200b}b@c",
+            "a@b\u{ad}c",
+            "a@b\u{feff}",
+        ] {
             assert!(text.parse::<EmailAddress>().is_err(), "{text:?}");
         }
         assert!(format!("{}@b", "a".repeat(260)).parse::<EmailAddress>().is_err());
