@@ -260,6 +260,7 @@ fn sign_in_middleware(state: &AppState) -> SessionMiddleware<SignInStore> {
         state.chain_key.as_ref().clone(),
         state.outbox.as_ref().clone(),
     );
+    // Not `Strict`, or someone who follows a mailed link from webmail would seem logged out.
     SessionMiddleware::builder(store, (*state.cookie_key).clone())
         .cookie_name(cookie_name(is_https).to_owned())
         .cookie_secure(is_https)

@@ -8,6 +8,7 @@ mod copy_id;
 mod drop_zone;
 mod keyboard;
 mod lighthouse;
+mod links;
 mod markup;
 mod origins;
 mod phone;
