@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
+use uuid::Uuid;
 
 use super::{
     email::EmailAddress,
@@ -21,7 +22,7 @@ use crate::{
         login_return::LoginReturn,
         login_throttles::{DeviceAttempt, LoginThrottles},
     },
-    audit::{Actor, AuditContext},
+    audit::{self, AccountEvent, AccountEventKind, Actor, AuditContext},
     config::Settings,
     db::Db,
     error::AppError,
@@ -39,6 +40,13 @@ pub(super) struct VerifiedLogin {
     pub(super) user: LoginCandidate,
     pub(super) email: EmailAddress,
     pub(super) login_return: LoginReturn,
+}
+
+/// What a signed-in user enters again, to show that it is still the same person.
+pub(super) enum Confirmation<'a> {
+    Password(&'a str),
+    /// Of the authenticator app, or a recovery code.
+    Code(&'a str),
 }
 
 /// Extractor of what registration, login and invitations share.
@@ -91,9 +99,46 @@ impl AccountServices {
             return Ok(candidate);
         }
         if let Some(candidate) = candidate {
-            record_failed_login(&self.db, candidate, context);
+            let event = AccountEvent::new(AccountEventKind::SignInFailed);
+            record_failed_login(&self.db, candidate.user_id, context, event);
         }
         Ok(None)
+    }
+
+    /// Whether a signed-in user has confirmed with the right password or code. Wrong ones count like those of a login. The
+    /// audit log has the failure.
+    pub(super) async fn verify_confirmation(
+        &self,
+        request: &HttpRequest,
+        user: &SignedInUser,
+        entered: Confirmation<'_>,
+    ) -> Result<bool, AppError> {
+        let email = user.email().parse().ok();
+        let (candidate, device_attempt) = self.count_and_find(request, email.as_ref()).await?;
+        let stored = candidate.map(|candidate| candidate.password_hash);
+        let (wrong, verified) = match entered {
+            Confirmation::Password(password) => ("password", self.passwords.verify(password, stored).await),
+            Confirmation::Code(code) => ("code", self.verify_code(user, code.to_owned()).await),
+        };
+        if let (Some(attempt), Ok(true) | Err(_)) = (device_attempt, &verified) {
+            attempt.give_back();
+        }
+        if verified? {
+            return Ok(true);
+        }
+        let (user_id, context) = (user.user_id, user.audit_context());
+        let event = AccountEvent::new(AccountEventKind::ConfirmationFailed).with("wrong", wrong);
+        self.db
+            .run(move |connection| audit::record_account_event(connection, user_id, &context, &event))
+            .await?;
+        Ok(false)
+    }
+
+    async fn verify_code(&self, user: &SignedInUser, code: String) -> Result<bool, AppError> {
+        let (factors, context) = (self.second_factors.clone(), user.audit_context());
+        let verified =
+            self.db.run(move |connection| factors.verify(connection, &context, &code, time::now()));
+        verified.await
     }
 
     /// Sends a user whose password was right to the page for the code of the second factor.
@@ -214,13 +259,12 @@ impl actix_web::FromRequest for AccountServices {
 
 /// Records a failed login after the response, so that the response time does not reveal that the email has an
 /// account.
-pub(super) fn record_failed_login(db: &Data<Db>, candidate: LoginCandidate, context: AuditContext) {
-    let Some(client) = candidate.client_id else { return };
+pub(super) fn record_failed_login(db: &Data<Db>, user_id: Uuid, context: AuditContext, event: AccountEvent) {
     let db = Data::clone(db);
     let context = context.by(Actor::Visitor);
     actix_web::rt::spawn(async move {
         let written =
-            db.run(move |connection| table::record_failed(connection, &client, &context, candidate.user_id));
+            db.run(move |connection| audit::record_account_event(connection, user_id, &context, &event));
         if let Err(error) = written.await {
             tracing::error!(?error, "A failed login is not in the audit log");
         }

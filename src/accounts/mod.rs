@@ -19,7 +19,11 @@ mod second_factor;
 mod sign_in;
 mod store;
 
-pub use account::{OnlyOwnerOf, delete_account};
+pub use account::{
+    OnlyOwnerOf,
+    commands::{set_email, set_name, set_password},
+    delete_account,
+};
 pub(crate) use account::{
     delete_pages as account_delete_pages, email_pages as account_email_pages, pages as own_account_pages,
     sign_in_pages as own_sign_in_pages,
@@ -34,6 +38,7 @@ pub use links::link_token::LinkToken;
 pub use login::login_throttles::LoginThrottles;
 pub(crate) use login::{
     device_cookie::DeviceCookieKey,
+    device_name::describe_device,
     login_return::HOME,
     lost_sign_in::{require_sign_in, require_sign_in_for_form},
 };
@@ -64,9 +69,10 @@ pub(crate) use sign_in::{
     form_client::{FormOfOtherClient, SWITCH_FIELD, require_form_client, require_upload_client},
     form_user::require_form_user,
     route_permission::require_permission,
+    user_sign_ins::{end_all as end_sign_ins, end_one as end_sign_in, list as list_sign_ins},
 };
 pub use store::{
     ClientToJoin, NewUser, add_user, any_user, client_exists, create_first, find_user_id, is_member,
-    list_clients, list_users, set_password,
+    list_clients, list_users,
 };
 pub(crate) use store::{EMAIL_UNIQUE, create_client, create_user, join, member_added};

@@ -8,7 +8,7 @@ use crate::{
     accounts::membership::role::Role,
     audit::{self, Actor, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
-    schema::{clients, memberships, second_factors, session_counters, sign_ins, users},
+    schema::{clients, memberships, second_factors, session_counters, users},
 };
 
 pub(crate) const EMAIL_UNIQUE: &str = "users_email_unique";
@@ -199,33 +199,6 @@ pub(crate) fn join(
         .set(memberships::role.eq(role))
         .execute(connection)
         .map(|_rows| ())
-}
-
-/// Sets the password of the user with this email and ends its sign-ins. Returns `false` if there is no such user.
-///
-/// # Errors
-/// If the database fails.
-pub fn set_password(
-    connection: &mut PgConnection,
-    context: &AuditContext,
-    email: &EmailAddress,
-    hash: &str,
-) -> QueryResult<bool> {
-    connection.transaction(|connection| {
-        let user_id = diesel::update(users::table.filter(users::email.eq(email)))
-            .set(users::password_hash.eq(hash))
-            .returning(users::user_id)
-            .get_result::<Uuid>(connection)
-            .optional()?;
-        if let Some(user_id) = user_id {
-            diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
-            let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "password");
-            for client in list_clients(connection, user_id)? {
-                audit::record(connection, &client, context, &event)?;
-            }
-        }
-        Ok(user_id.is_some())
-    })
 }
 
 /// The user with this email.

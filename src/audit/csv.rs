@@ -15,6 +15,7 @@ use crate::{
     accounts::{self, SignedIn},
     db::Db,
     error::AppError,
+    ids::ClientId,
     web::{
         connection::response_body::log_broken_stream,
         format::{csv, hex, time::rfc3339_micros},
@@ -61,6 +62,24 @@ pub(crate) fn download(signed_in: SignedIn, filter: AuditFilter, db: Data<Db>) -
         Ok::<_, AppError>(Some((Bytes::from(bytes), next)))
     });
     csv::download("audit-log.csv").streaming(Box::pin(chunks.inspect_err(log_broken_stream)))
+}
+
+/// Passes the whole log of a client to `write`, in chunks, newest first.
+///
+/// # Errors
+/// If the database or `write` fails.
+pub(crate) fn export(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    mut write: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut before = None;
+    loop {
+        let records = list::load_older(connection, client, &AuditFilter::default(), before, CHUNK)?;
+        write(&lines(before.is_none(), &records)?)?;
+        let Some(last) = records.last() else { return Ok(()) };
+        before = Some(last.sequence);
+    }
 }
 
 async fn load_chunk(state: &DownloadState) -> Result<Vec<AuditRecord>, AppError> {

@@ -7,7 +7,7 @@ use super::{
     csv,
     entity_names::EntityNames,
     list,
-    log::{event::EventKind, record::AuditRecord},
+    log::{event::RecordKind, record::AuditRecord},
     query::AuditQuery,
     sentence::{AuditSentence, SentencePart},
 };

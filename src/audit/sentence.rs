@@ -10,7 +10,10 @@ use uuid::Uuid;
 
 use super::{
     entity_names::EntityNames,
-    log::{event::EventKind, record::AuditRecord},
+    log::{
+        event::{AccountEventKind, EventKind, RecordKind},
+        record::AuditRecord,
+    },
 };
 use crate::{
     ids::PublicKey,
@@ -68,32 +71,10 @@ impl AuditSentence {
     /// The sentence for a record. One of an unknown kind, which a newer version wrote, shows the kind.
     pub(super) fn new(record: &AuditRecord, names: &EntityNames) -> Self {
         let event = RecordedEvent::new(record, names);
-        match EventKind::from_name(&record.act) {
+        match RecordKind::from_name(&record.act) {
             None => Self::of(SentencePart::Code { text: record.act.clone(), link: None }),
-            Some(EventKind::KeyCreated) => event.describe_new_key(),
-            Some(EventKind::KeyReplaced) => event.describe_replacement(),
-            Some(EventKind::KeyChanged) => event.describe_key_change(),
-            Some(EventKind::KeyDeleted) => event.on_key("Deleted key"),
-            Some(EventKind::KeyRevoked) => event.on_key("Revoked key").fact("by a call with the key itself"),
-            Some(EventKind::KeyExpired) => event.on_key("Key").words("expired"),
-            Some(EventKind::SignInSucceeded) => Self::of(SentencePart::Words("Signed in")),
-            Some(EventKind::SignInFailed) => event.on_user("Failed sign-in as"),
-            Some(EventKind::SignInEnded) => Self::of(SentencePart::Words("Signed out")),
-            Some(EventKind::SignInSwitched) => Self::of(SentencePart::Words("Switched to this client")),
-            Some(EventKind::ClientChanged) => event.describe_client_change(),
-            Some(EventKind::InvitationCreated) => event.on_invitee("Invited"),
-            Some(EventKind::InvitationResent) => event.on_invitee("Resent the invitation of"),
-            Some(EventKind::InvitationWithdrawn) => event.on_invitee("Withdrew the invitation of"),
-            Some(EventKind::MemberAdded) => event.on_user("Added member").fact(event.text("role")),
-            Some(EventKind::MemberChanged) => event.describe_member_change(),
-            Some(EventKind::MemberRemoved) => event.on_user("Removed member").fact(event.text("role")),
-            Some(EventKind::ResetLinkCreated) => event.on_user("Created a password reset link for"),
-            Some(EventKind::SecondFactorAdded) => event.on_user("Added a second factor for"),
-            Some(EventKind::SecondFactorRemoved) => event.on_user("Removed the second factor of"),
-            Some(EventKind::RecoveryCodesCreated) => event.on_user("Created recovery codes for"),
-            Some(EventKind::RecoveryCodeUsed) => event.describe_recovery(),
-            Some(EventKind::ImportFinished) => event.describe_import(),
-            Some(EventKind::ShopperErased) => event.describe_erasure(),
+            Some(RecordKind::Client(kind)) => event.describe_client_event(kind),
+            Some(RecordKind::Account(kind)) => event.describe_account_event(kind),
         }
     }
 
@@ -130,6 +111,45 @@ struct RecordedEvent<'a> {
 impl<'a> RecordedEvent<'a> {
     fn new(record: &'a AuditRecord, names: &'a EntityNames) -> Self {
         Self { record, details: serde_json::from_str(&record.details).unwrap_or_default(), names }
+    }
+
+    fn describe_client_event(&self, kind: EventKind) -> AuditSentence {
+        match kind {
+            EventKind::KeyCreated => self.describe_new_key(),
+            EventKind::KeyReplaced => self.describe_replacement(),
+            EventKind::KeyChanged => self.describe_key_change(),
+            EventKind::KeyDeleted => self.on_key("Deleted key"),
+            EventKind::KeyRevoked => self.on_key("Revoked key").fact("by a call with the key itself"),
+            EventKind::KeyExpired => self.on_key("Key").words("expired"),
+            EventKind::SignInSwitched => AuditSentence::of(SentencePart::Words("Switched to this client")),
+            EventKind::ClientChanged => self.describe_client_change(),
+            EventKind::InvitationCreated => self.on_invitee("Invited"),
+            EventKind::InvitationResent => self.on_invitee("Resent the invitation of"),
+            EventKind::InvitationWithdrawn => self.on_invitee("Withdrew the invitation of"),
+            EventKind::MemberAdded => self.on_user("Added member").fact(self.text("role")),
+            EventKind::MemberChanged => self.describe_member_change(),
+            EventKind::MemberRemoved => self.describe_removal(),
+            EventKind::ImportFinished => self.describe_import(),
+            EventKind::ShopperErased => self.describe_erasure(),
+        }
+    }
+
+    fn describe_account_event(&self, kind: AccountEventKind) -> AuditSentence {
+        match kind {
+            AccountEventKind::SignInSucceeded => AuditSentence::of(SentencePart::Words("Signed in")),
+            AccountEventKind::SignInFailed => self.on_user("Failed sign-in as").fact(self.wrong_entry()),
+            AccountEventKind::SignInEnded => self.describe_ended_sign_ins(),
+            AccountEventKind::ConfirmationFailed => {
+                self.on_user("Failed confirmation as").fact(self.wrong_entry())
+            }
+            AccountEventKind::AccountChanged => self.describe_member_change(),
+            AccountEventKind::AccountDeleted => self.describe_removal(),
+            AccountEventKind::ResetLinkCreated => self.on_user("Created a password reset link for"),
+            AccountEventKind::SecondFactorAdded => self.on_user("Added a second factor for"),
+            AccountEventKind::SecondFactorRemoved => self.on_user("Removed the second factor of"),
+            AccountEventKind::RecoveryCodesCreated => self.on_user("Created recovery codes for"),
+            AccountEventKind::RecoveryCodeUsed => self.describe_recovery(),
+        }
     }
 
     /// A detail, or an empty text.
@@ -233,6 +253,28 @@ impl<'a> RecordedEvent<'a> {
             "disabled" => self.on_user("Disabled"),
             other => self.on_user("Changed member").fact(other),
         }
+    }
+
+    fn describe_removal(&self) -> AuditSentence {
+        self.on_user("Removed member").fact(self.text("role")).fact(self.text("reason"))
+    }
+
+    /// Whether the password or the code was wrong.
+    fn wrong_entry(&self) -> &'static str {
+        match self.text("wrong") {
+            "password" => "wrong password",
+            "code" => "wrong code",
+            _ => "",
+        }
+    }
+
+    /// Without a count, the user logged out.
+    fn describe_ended_sign_ins(&self) -> AuditSentence {
+        let count = self.count("count");
+        if count == 0 {
+            return AuditSentence::of(SentencePart::Words("Signed out"));
+        }
+        self.on_user("Ended sign-ins of").fact(format!("{} {}", grouped(count), plural(count, "sign-in")))
     }
 
     fn describe_recovery(&self) -> AuditSentence {
@@ -411,9 +453,23 @@ mod tests {
         for (act, target, details, expected) in [
             ("sign_in.succeeded", USER, "{}", "Signed in"),
             ("sign_in.failed", USER, "{}", "Failed sign-in as [Ada]"),
+            ("sign_in.failed", USER, r#"{"wrong":"code"}"#, "Failed sign-in as [Ada] · wrong code"),
+            (
+                "confirmation.failed",
+                USER,
+                r#"{"wrong":"password"}"#,
+                "Failed confirmation as [Ada] · wrong password",
+            ),
             ("sign_in.ended", USER, "{}", "Signed out"),
+            ("sign_in.ended", USER, r#"{"count":"2"}"#, "Ended sign-ins of [Ada] · 2 sign-ins"),
             ("member.added", USER, r#"{"role":"owner"}"#, "Added member [Ada] · owner"),
             ("member.removed", USER, r#"{"role":"admin"}"#, "Removed member [Ada] · admin"),
+            (
+                "member.removed",
+                USER,
+                r#"{"reason":"account deleted","role":"admin"}"#,
+                "Removed member [Ada] · admin · account deleted",
+            ),
             (
                 "member.changed",
                 USER,
@@ -447,11 +503,10 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_sentence_of_its_own() {
-        let sentences: std::collections::BTreeSet<String> = EventKind::ALL
-            .into_iter()
+        let sentences: std::collections::BTreeSet<String> = RecordKind::all()
             .map(|kind| text(kind.as_str(), if kind.as_str().starts_with("key") { KEY } else { USER }, "{}"))
             .collect();
-        assert_eq!(sentences.len(), EventKind::ALL.len());
+        assert_eq!(sentences.len(), RecordKind::all().count());
         assert!(sentences.iter().all(|text| text.starts_with(char::is_uppercase)), "{sentences:?}");
         assert_eq!(text("key.frozen", KEY, "{}"), "[key.frozen]", "a kind of a newer version");
     }

@@ -7,7 +7,7 @@ use askama::Template;
 use super::{
     deletion::{self, OnlyOwnerOf},
     form::FORM_LIMIT,
-    pages::{check_password, load},
+    pages::check_password,
 };
 use crate::{
     accounts::{
@@ -54,8 +54,7 @@ pub(crate) async fn delete(
     let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
     let mut page = DeletePage::new(layout, &signed_in);
     if page.needs_password {
-        let account = load(&signed_in, &services.db).await?;
-        page.form = check_password(page.form, &request, &fields, &services, &account).await?;
+        page.form = check_password(page.form, &request, &fields, &services, &signed_in).await?;
         if page.form.is_wrong() {
             return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }

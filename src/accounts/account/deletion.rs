@@ -7,9 +7,11 @@ use diesel::{
 use uuid::Uuid;
 
 use crate::{
-    accounts::{membership::role::Role, store::list_clients},
-    audit::{self, AuditContext, AuditEvent, EventKind},
-    ids::ClientId,
+    accounts::{
+        membership::{self, role::Role},
+        store::list_clients,
+    },
+    audit::{AccountLog, AuditContext},
     schema::{clients, memberships, users},
 };
 
@@ -50,30 +52,17 @@ pub fn delete_account(
     user_id: Uuid,
 ) -> QueryResult<Result<(), OnlyOwnerOf>> {
     connection.transaction(|connection| {
-        let of_user = list_clients(connection, user_id)?;
-        lock_clients(connection, &of_user)?;
+        // Two changes at once could leave a client without an owner.
+        for client in list_clients(connection, user_id)? {
+            membership::lock_client(connection, &client)?;
+        }
         let only_owned = find_only_owned(connection, user_id)?;
         if !only_owned.is_empty() {
             return Ok(Err(only_owned));
         }
-        let roles = memberships::table
-            .filter(memberships::user_id.eq(user_id))
-            .order(memberships::client_id)
-            .select((memberships::client_id, memberships::role))
-            .load::<(ClientId, Role)>(connection)?;
+        let log = AccountLog::of_user(connection, user_id)?;
         diesel::delete(users::table.find(user_id)).execute(connection)?;
-        for (client, role) in roles {
-            let event = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
-            audit::record(connection, &client, context, &event.with("reason", "account deleted"))?;
-        }
+        log.record_deletion(connection, context)?;
         Ok(Ok(()))
     })
-}
-
-/// Two changes at once could leave a client without an owner.
-fn lock_clients(connection: &mut PgConnection, of_user: &[ClientId]) -> QueryResult<()> {
-    for client in of_user {
-        clients::table.find(client).select(clients::client_id).for_update().execute(connection)?;
-    }
-    Ok(())
 }

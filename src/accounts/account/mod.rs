@@ -1,5 +1,6 @@
 //! What users change about their own account: name, email, password, sign-ins, and its end.
 
+pub(super) mod commands;
 pub(crate) mod delete_pages;
 mod deletion;
 pub(crate) mod email_pages;

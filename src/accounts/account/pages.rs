@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     accounts::{
-        account_services::AccountServices,
+        account_services::{AccountServices, Confirmation},
         sign_in::extractor::{MaybeSignedIn, SignedInUser, flash},
     },
     db::Db,
@@ -62,7 +62,7 @@ pub(crate) async fn change(
     let account = load(&signed_in, &services.db).await?;
     let mut form = AccountForm::parse(&fields, &account);
     if form.password.is_some() || form.email.is_some() && !signed_in.is_recent() {
-        form.state = check_password(form.state, &request, &fields, &services, &account).await?;
+        form.state = check_password(form.state, &request, &fields, &services, &signed_in).await?;
     }
     if form.state.is_wrong() {
         let page = AccountPage::new(layout, form.state, &signed_in, &services.outbox);
@@ -114,19 +114,18 @@ pub(super) async fn load(signed_in: &SignedInUser, db: &Db) -> Result<Account, A
     db.run(move |connection| service::load(connection, user_id)).await
 }
 
-/// Adds an error to the field `currentPassword` unless it is right. Wrong ones count like those of a login.
+/// Adds an error to the field `currentPassword` unless it is right.
 pub(super) async fn check_password(
     form: FormState,
     request: &HttpRequest,
     fields: &FormFields<FORM_LIMIT>,
     services: &AccountServices,
-    account: &Account,
+    user: &SignedInUser,
 ) -> Result<FormState, AppError> {
     let Some(password) = fields.get("currentPassword") else {
         return Ok(form.refuse("currentPassword", PASSWORD_MISSING));
     };
-    services.throttles.count_stranger(services.client_address(request), Some(&account.email)).await?;
-    let is_right = services.passwords.verify(password, Some(account.password_hash.clone())).await?;
+    let is_right = services.verify_confirmation(request, user, Confirmation::Password(password)).await?;
     Ok(if is_right { form } else { form.refuse("currentPassword", WRONG_PASSWORD) })
 }
 

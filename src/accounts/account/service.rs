@@ -11,9 +11,9 @@ use crate::{
         messages,
         password_reset::service::FORGOT,
         sign_in::user_sign_ins,
-        store::{EMAIL_UNIQUE, list_clients},
+        store::EMAIL_UNIQUE,
     },
-    audit::{self, Actor, AuditContext, AuditEvent, EventKind},
+    audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent},
     mail::Outbox,
     schema::users,
 };
@@ -24,7 +24,6 @@ use crate::{
 pub(super) struct Account {
     pub(super) name: DisplayName,
     pub(super) email: EmailAddress,
-    pub(super) password_hash: String,
 }
 
 pub(super) fn load(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Account> {
@@ -70,7 +69,7 @@ pub(super) fn change(
     change: &AccountChange,
 ) -> QueryResult<EmailRequest> {
     connection.transaction(|connection| {
-        let mut changed = Vec::new();
+        let (mut changed, mut ended) = (Vec::new(), 0);
         let user = diesel::update(users::table.find(owner.user_id));
         if let Some(name) = &change.name {
             user.set(users::name.eq(name)).execute(connection)?;
@@ -82,7 +81,7 @@ pub(super) fn change(
                 .returning(users::email)
                 .get_result::<String>(connection)?;
             links::delete_all(connection, owner.user_id)?;
-            user_sign_ins::delete_others(connection, owner.user_id, &owner.id_hash)?;
+            ended = user_sign_ins::delete(connection, owner.user_id, Some(&owner.id_hash))?;
             outbox.enqueue(connection, &messages::password_changed(&email, outbox.link(FORGOT)))?;
             changed.push("password");
         }
@@ -91,6 +90,7 @@ pub(super) fn change(
             None => EmailRequest::Unchanged,
         };
         record_changes(connection, &owner.context, owner.user_id, &changed)?;
+        user_sign_ins::record_ended(connection, &owner.context, owner.user_id, ended)?;
         Ok(request)
     })
 }
@@ -113,19 +113,34 @@ fn request_email(
     Ok(EmailRequest::LinkSent)
 }
 
-fn record_changes(
+/// Records each change: `name`, `email` or `password`.
+pub(super) fn record_changes(
     connection: &mut PgConnection,
     context: &AuditContext,
     user_id: Uuid,
     changed: &[&str],
 ) -> QueryResult<()> {
-    for client in list_clients(connection, user_id)? {
-        for part in changed {
-            let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", part);
-            audit::record(connection, &client, context, &event)?;
-        }
-    }
-    Ok(())
+    changed.iter().try_for_each(|part| {
+        let event = AuditEvent::new(AccountEventKind::AccountChanged).with("changed", part);
+        audit::record_account_event(connection, user_id, context, &event)
+    })
+}
+
+/// Changes the email and tells the old one. Links in mails to the old one stop working.
+///
+/// # Errors
+/// A violation of `users_email_unique` if the new email has an account.
+pub(super) fn replace_email(
+    connection: &mut PgConnection,
+    outbox: &Outbox,
+    user_id: Uuid,
+    new_email: &EmailAddress,
+) -> QueryResult<()> {
+    let user = users::table.find(user_id);
+    let email: String = user.select(users::email).for_no_key_update().first(connection)?;
+    diesel::update(user).set(users::email.eq(new_email)).execute(connection)?;
+    links::delete_all(connection, user_id)?;
+    outbox.enqueue(connection, &messages::email_changed(&email, new_email.as_str()))
 }
 
 /// The link with this token. Does not consume it.
@@ -155,11 +170,10 @@ pub(super) fn confirm_email(
 ) -> QueryResult<EmailConfirmation> {
     let confirmed = connection.transaction(|connection| {
         let consumed = links::consume(connection, LinkKind::EmailChange, token)?;
-        let Some(ValidLink { user_id, email, new_email: Some(new_email), .. }) = consumed else {
+        let Some(ValidLink { user_id, new_email: Some(new_email), .. }) = consumed else {
             return Ok(EmailConfirmation::Dead);
         };
-        diesel::update(users::table.find(user_id)).set(users::email.eq(&new_email)).execute(connection)?;
-        outbox.enqueue(connection, &messages::email_changed(email.as_str(), new_email.as_str()))?;
+        replace_email(connection, outbox, user_id, &new_email)?;
         let context = context.clone().else_by(Actor::User(user_id));
         record_changes(connection, &context, user_id, &["email"])?;
         Ok(EmailConfirmation::Done)

@@ -94,7 +94,7 @@ pub(crate) async fn end_others(
     let (context, user_id) = (signed_in.audit_context(), signed_in.user_id);
     let this = signed_in.id_hash().to_vec();
     let ended =
-        db.run(move |connection| user_sign_ins::end_others(connection, &context, user_id, &this)).await?;
+        db.run(move |connection| user_sign_ins::end_all(connection, &context, user_id, Some(&this))).await?;
     let count = i128::try_from(ended).unwrap_or_default();
     flash(&session, format!("{ended} other {} ended.", plural(count, "sign-in")))?;
     Ok(see_other(SIGN_INS))

@@ -18,16 +18,13 @@ use actix_web::{
 
 use crate::{
     accounts::{
-        account_services::AccountServices,
+        account_services::{AccountServices, Confirmation},
         login::{login_return::LoginReturn, lost_form::LostForm},
         second_factor::login_pages::WRONG_CODE,
         sign_in::extractor::{SIGNED_IN, SignInRow, SignedInUser},
     },
     error::AppError,
-    web::{
-        body::{FormFields, RawBody, form::FormState},
-        format::time,
-    },
+    web::body::{FormFields, form::FormState, peek::peek_form},
 };
 
 const CONFIRM: &str = "/confirm";
@@ -65,10 +62,7 @@ pub(crate) async fn complete_confirmed_form<B: MessageBody + 'static>(
 async fn confirm(request: &mut ServiceRequest) -> Result<(), AppError> {
     let Ok(user) = request.extract::<SignedInUser>().await else { return Ok(()) };
     let services = request.extract::<AccountServices>().await?;
-    let RawBody(body) = request.extract::<RawBody<BODY_LIMIT>>().await?;
-    request.set_payload(body.clone().into());
-    let fields = request.extract::<ConfirmFields>().await?;
-    request.set_payload(body.into());
+    let fields = peek_form::<BODY_LIMIT, FIELDS_MAX>(request).await?;
     let after = LoginReturn::from_fields(request.request(), services.is_https(), &fields.iter());
     if let Some(error) = find_error(request, &services, &user, &fields).await? {
         request.extensions_mut().insert(ConfirmationResult::Wrong(error, after));
@@ -83,7 +77,7 @@ async fn confirm(request: &mut ServiceRequest) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Returns `None` if the password or the code is right. Wrong ones count like those of a login.
+/// Returns `None` if the password or the code is right.
 async fn find_error(
     request: &ServiceRequest,
     services: &AccountServices,
@@ -91,37 +85,16 @@ async fn find_error(
     fields: &ConfirmFields,
 ) -> Result<Option<FormState>, AppError> {
     let code = fields.get("code").filter(|_| user.has_second_factor());
-    let (field, error) = match (code, fields.get("password")) {
-        (Some(_), _) => ("code", WRONG_CODE),
-        (None, Some(_)) => ("password", WRONG_PASSWORD),
+    let (entered, field, error) = match (code, fields.get("password")) {
+        (Some(code), _) => (Confirmation::Code(code), "code", WRONG_CODE),
+        (None, Some(password)) => (Confirmation::Password(password), "password", WRONG_PASSWORD),
         (None, None) if user.has_second_factor() => {
             return Ok(Some(FormState::default().refuse("code", BOTH_MISSING)));
         }
         (None, None) => return Ok(Some(FormState::default().refuse("password", PASSWORD_MISSING))),
     };
-    let email = user.email().parse().ok();
-    let (candidate, device_attempt) = services.count_and_find(request.request(), email.as_ref()).await?;
-    let verified = if let Some(code) = code {
-        verify_code(services, user, code.to_owned()).await
-    } else {
-        let stored = candidate.map(|candidate| candidate.password_hash);
-        services.passwords.verify(fields.text("password"), stored).await
-    };
-    if let (Some(attempt), Ok(true) | Err(_)) = (device_attempt, &verified) {
-        attempt.give_back();
-    }
-    Ok((!verified?).then(|| FormState::default().refuse(field, error)))
-}
-
-async fn verify_code(
-    services: &AccountServices,
-    user: &SignedInUser,
-    code: String,
-) -> Result<bool, AppError> {
-    let (factors, context) = (services.second_factors.clone(), user.audit_context());
-    let verified =
-        services.db.run(move |connection| factors.verify(connection, &context, &code, time::now()));
-    verified.await
+    let is_right = services.verify_confirmation(request.request(), user, entered).await?;
+    Ok((!is_right).then(|| FormState::default().refuse(field, error)))
 }
 
 /// Lets the rest of this request know that the user has just entered the password or a code.
@@ -131,6 +104,9 @@ fn mark_confirmed(session: &Session) -> Result<(), AppError> {
 }
 
 fn become_request_of(form: &LostForm, request: &mut ServiceRequest) -> Result<(), AppError> {
+    if form.action().starts_with(CONFIRM) {
+        return Err(AppError::NotFound);
+    }
     let uri: Uri = form.action().parse().map_err(|_not_local| AppError::NotFound)?;
     let body = Bytes::from(form.encode());
     request.match_info_mut().get_mut().update(&uri);

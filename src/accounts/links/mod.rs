@@ -65,6 +65,16 @@ pub(super) fn create(
     if count >= LINKS_MAX {
         return Ok(None);
     }
+    insert(connection, kind, user_id, new_email).map(Some)
+}
+
+/// Stores a link without the limit, which is one for strangers.
+pub(super) fn insert(
+    connection: &mut PgConnection,
+    kind: LinkKind,
+    user_id: Uuid,
+    new_email: Option<&EmailAddress>,
+) -> QueryResult<LinkToken> {
     let token = LinkToken::generate();
     diesel::insert_into(account_links::table)
         .values((
@@ -75,7 +85,7 @@ pub(super) fn create(
             account_links::expires_at.eq(database_now() + LINK_HOURS.hours()),
         ))
         .execute(connection)?;
-    Ok(Some(token))
+    Ok(token)
 }
 
 /// The link with this token. Does not consume it.
@@ -101,6 +111,8 @@ pub(super) fn consume(
     token: &LinkToken,
 ) -> QueryResult<Option<ValidLink>> {
     let Some(link) = find(connection, kind, token)? else { return Ok(None) };
+    // Two links of a user that are used at the same time would wait for each other.
+    users::table.find(link.user_id).select(users::user_id).for_no_key_update().execute(connection)?;
     let consumed = diesel::delete(account_links::table.find(token.digest())).execute(connection)?;
     if consumed == 0 {
         return Ok(None);

@@ -7,12 +7,14 @@ use uuid::Uuid;
 use crate::{
     accounts::{
         email::EmailAddress,
+        links,
         membership::{self, MembershipError, role::Role},
+        sign_in::user_sign_ins,
         store::{client_exists, find_user_id, join, list_clients, member_added},
     },
-    audit::{self, AuditContext, AuditEvent, EventKind},
+    audit::{self, AccountEventKind, AuditContext, AuditEvent},
     ids::ClientId,
-    schema::{memberships, sign_ins, users},
+    schema::{memberships, users},
 };
 
 /// Gives a user a role in a client, and makes it a member if it is not one yet.
@@ -95,20 +97,23 @@ pub fn set_enabled(
         if was_enabled == is_enabled {
             return Ok(());
         }
+        let event = AuditEvent::new(AccountEventKind::AccountChanged);
         if is_enabled {
             let never = None::<chrono::DateTime<chrono::Utc>>;
             diesel::update(users::table.find(user_id))
                 .set(users::disabled_at.eq(never))
                 .execute(connection)?;
-        } else {
-            disable(connection, email, user_id)?;
+            return Ok(audit::record_account_event(
+                connection,
+                user_id,
+                context,
+                &event.with("changed", "enabled"),
+            )?);
         }
-        let changed = if is_enabled { "enabled" } else { "disabled" };
-        let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", changed);
-        for client in &clients {
-            audit::record(connection, client, context, &event)?;
-        }
-        Ok(())
+        disable(connection, email, user_id)?;
+        let ended = user_sign_ins::delete(connection, user_id, None)?;
+        audit::record_account_event(connection, user_id, context, &event.with("changed", "disabled"))?;
+        Ok(user_sign_ins::record_ended(connection, context, user_id, ended)?)
     })
 }
 
@@ -123,6 +128,5 @@ fn disable(connection: &mut PgConnection, email: &EmailAddress, user_id: Uuid) -
             .map_err(|error| explain(error, &client, email))?;
     }
     diesel::update(users::table.find(user_id)).set(users::disabled_at.eq(now)).execute(connection)?;
-    diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(user_id))).execute(connection)?;
-    Ok(())
+    Ok(links::delete_all(connection, user_id)?)
 }

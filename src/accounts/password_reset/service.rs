@@ -8,11 +8,11 @@ use crate::{
         email::EmailAddress,
         links::{self, LinkKind, ValidLink, link_token::LinkToken},
         messages,
-        store::list_clients,
+        sign_in::user_sign_ins,
     },
-    audit::{self, Actor, AuditContext, AuditEvent, EventKind},
+    audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent},
     mail::Outbox,
-    schema::{sign_ins, users},
+    schema::users,
 };
 
 /// The path of the page that sends links.
@@ -42,8 +42,8 @@ pub(super) fn send_link(
     })
 }
 
-/// Creates a link for the operator to pass on, and returns its path. Returns `None` if there is no such user, the user is
-/// disabled, or has had enough links within the hour.
+/// Creates a link for the operator to pass on, and returns its path. Returns `None` if there is no such user, or the user is
+/// disabled.
 ///
 /// # Errors
 /// If the database fails.
@@ -54,8 +54,7 @@ pub fn create_reset_link(
 ) -> QueryResult<Option<String>> {
     connection.transaction(|connection| {
         let Some(user_id) = find_enabled(connection, email)? else { return Ok(None) };
-        let created = links::create(connection, LinkKind::PasswordReset, user_id, None)?;
-        let Some(token) = created else { return Ok(None) };
+        let token = links::insert(connection, LinkKind::PasswordReset, user_id, None)?;
         record_link(connection, context, user_id)?;
         Ok(Some(reset_path(&token)))
     })
@@ -70,11 +69,8 @@ fn find_enabled(connection: &mut PgConnection, email: &EmailAddress) -> QueryRes
 }
 
 fn record_link(connection: &mut PgConnection, context: &AuditContext, user_id: Uuid) -> QueryResult<()> {
-    let event = AuditEvent::new(EventKind::ResetLinkCreated).on(&user_id);
-    for client in list_clients(connection, user_id)? {
-        audit::record(connection, &client, context, &event)?;
-    }
-    Ok(())
+    let event = AuditEvent::new(AccountEventKind::ResetLinkCreated);
+    audit::record_account_event(connection, user_id, context, &event)
 }
 
 /// The link with this token. Does not consume it.
@@ -97,14 +93,14 @@ pub(super) fn reset(
         diesel::update(users::table.find(link.user_id))
             .set(users::password_hash.eq(password_hash))
             .execute(connection)?;
-        diesel::delete(sign_ins::table.filter(sign_ins::user_id.eq(link.user_id))).execute(connection)?;
+        let ended = user_sign_ins::delete(connection, link.user_id, None)?;
         let mail = messages::password_changed(link.email.as_str(), outbox.link(FORGOT));
         outbox.enqueue(connection, &mail)?;
         let context = context.clone().else_by(Actor::User(link.user_id));
-        let event = AuditEvent::new(EventKind::MemberChanged).on(&link.user_id).with("changed", "password");
-        for client in list_clients(connection, link.user_id)? {
-            audit::record(connection, &client, &context, &event.clone().with("by", "reset link"))?;
-        }
+        let event = AuditEvent::new(AccountEventKind::AccountChanged).with("changed", "password");
+        let event = event.with("by", "reset link");
+        audit::record_account_event(connection, link.user_id, &context, &event)?;
+        user_sign_ins::record_ended(connection, &context, link.user_id, ended)?;
         Ok(true)
     })
 }

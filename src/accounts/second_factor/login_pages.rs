@@ -16,7 +16,7 @@ use crate::{
         pages::show_login_again,
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
-    audit::{Actor, AuditContext},
+    audit::{AccountEvent, AccountEventKind, Actor, AuditContext},
     error::AppError,
     web::{
         body::{FormFields, form::FormState},
@@ -97,7 +97,8 @@ pub(crate) async fn submit(
             Ok(response)
         }
         CodeOutcome::Wrong => {
-            record_failed_login(&services.db, candidate, context);
+            let event = AccountEvent::new(AccountEventKind::SignInFailed).with("wrong", "code");
+            record_failed_login(&services.db, candidate.user_id, context, event);
             let form = FormState::default().refuse("code", WRONG_CODE);
             CodePage::respond(StatusCode::UNPROCESSABLE_ENTITY, form)
         }

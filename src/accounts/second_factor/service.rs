@@ -15,9 +15,9 @@ use crate::{
     accounts::{
         email::EmailAddress,
         messages::{self, SecondFactorChange},
-        store::{find_user_id, list_clients},
+        store::find_user_id,
     },
-    audit::{self, AuditContext, AuditEvent, EventKind},
+    audit::{self, AccountEventKind, AuditContext, AuditEvent},
     mail::Outbox,
     schema::users,
     secret::InstallationSecret,
@@ -230,16 +230,14 @@ impl SecondFactors {
         change: SecondFactorChange,
     ) -> QueryResult<()> {
         let left = store::count_recovery_codes(connection, user_id)?;
-        let mut event = AuditEvent::new(event_kind(change)).on(&user_id);
+        let email = find_email(connection, user_id)?;
+        let link = self.outbox.link(SECOND_FACTOR);
+        self.outbox.enqueue(connection, &messages::second_factor_changed(&email, change, left, link))?;
+        let mut event = AuditEvent::new(event_kind(change));
         if change == SecondFactorChange::UsedRecoveryCode {
             event = event.with("left", &left);
         }
-        for client in list_clients(connection, user_id)? {
-            audit::record(connection, &client, context, &event)?;
-        }
-        let email = find_email(connection, user_id)?;
-        let link = self.outbox.link(SECOND_FACTOR);
-        self.outbox.enqueue(connection, &messages::second_factor_changed(&email, change, left, link))
+        audit::record_account_event(connection, user_id, context, &event)
     }
 }
 
@@ -250,12 +248,12 @@ pub(super) fn find_status(connection: &mut PgConnection, user_id: Uuid) -> Query
     Ok(Some(FactorStatus { activated_at, recovery_codes_left }))
 }
 
-const fn event_kind(change: SecondFactorChange) -> EventKind {
+const fn event_kind(change: SecondFactorChange) -> AccountEventKind {
     match change {
-        SecondFactorChange::TurnedOn => EventKind::SecondFactorAdded,
-        SecondFactorChange::NewRecoveryCodes => EventKind::RecoveryCodesCreated,
-        SecondFactorChange::UsedRecoveryCode => EventKind::RecoveryCodeUsed,
-        SecondFactorChange::TurnedOff | SecondFactorChange::Reset => EventKind::SecondFactorRemoved,
+        SecondFactorChange::TurnedOn => AccountEventKind::SecondFactorAdded,
+        SecondFactorChange::NewRecoveryCodes => AccountEventKind::RecoveryCodesCreated,
+        SecondFactorChange::UsedRecoveryCode => AccountEventKind::RecoveryCodeUsed,
+        SecondFactorChange::TurnedOff | SecondFactorChange::Reset => AccountEventKind::SecondFactorRemoved,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         membership::role::Role,
         messages::{self, NewDevice},
     },
-    audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
+    audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::sql::database_now,
     ids::ClientId,
     mail::Outbox,
@@ -76,9 +76,8 @@ pub(crate) fn create(
         if new.origin.is_new_device {
             report_new_device(connection, outbox, new)?;
         }
-        let Some(client) = &new.client else { return Ok(()) };
-        let event = AuditEvent::new(EventKind::SignInSucceeded).on(&new.user_id);
-        audit::record(connection, client, context, &event)
+        let event = AuditEvent::new(AccountEventKind::SignInSucceeded);
+        audit::record_account_event(connection, new.user_id, context, &event)
     })
 }
 
@@ -230,23 +229,14 @@ fn switch_client(connection: &mut PgConnection, id_hash: &[u8], switch: &ClientS
 pub(crate) fn delete(connection: &mut PgConnection, chain_key: &ChainKey, id_hash: &[u8]) -> QueryResult<()> {
     connection.transaction(|connection| {
         let ended = diesel::delete(sign_ins::table.find(id_hash))
-            .returning((sign_ins::user_id, sign_ins::client_id))
-            .get_result::<(Uuid, Option<ClientId>)>(connection)
+            .returning(sign_ins::user_id)
+            .get_result::<Uuid>(connection)
             .optional()?;
-        let Some((user_id, Some(client))) = ended else { return Ok(()) };
+        let Some(user_id) = ended else { return Ok(()) };
         let context = AuditContext::new(chain_key, Actor::User(user_id));
-        let event = AuditEvent::new(EventKind::SignInEnded).on(&user_id);
-        audit::record(connection, &client, &context, &event)
+        let event = AuditEvent::new(AccountEventKind::SignInEnded);
+        audit::record_account_event(connection, user_id, &context, &event)
     })
-}
-
-pub(crate) fn record_failed(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    context: &AuditContext,
-    user_id: Uuid,
-) -> QueryResult<()> {
-    audit::record(connection, client, context, &AuditEvent::new(EventKind::SignInFailed).on(&user_id))
 }
 
 /// Removes the form that was lost with an earlier sign-in, and returns it as JSON.

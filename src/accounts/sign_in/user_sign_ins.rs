@@ -11,9 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     accounts::sign_in::table::IDLE_HOURS,
-    audit::{self, AuditContext, AuditEvent, EventKind},
+    audit::{self, AccountEventKind, AuditContext, AuditEvent},
     db::sql::database_now,
-    ids::ClientId,
     schema::sign_ins,
 };
 
@@ -32,6 +31,9 @@ pub(crate) struct SignInListing {
 }
 
 /// The sign-ins of a user that have not ended, the last used first.
+///
+/// # Errors
+/// If the database fails.
 pub(crate) fn list(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<SignInListing>> {
     sign_ins::table
         .filter(sign_ins::user_id.eq(user_id))
@@ -52,46 +54,50 @@ pub(crate) fn end_one(
 ) -> QueryResult<bool> {
     connection.transaction(|connection| {
         let of_user = sign_ins::user_id.eq(user_id).and(sign_ins::id_hash.eq(id_hash));
-        let ended = diesel::delete(sign_ins::table.filter(of_user))
-            .returning(sign_ins::client_id)
-            .get_result::<Option<ClientId>>(connection)
-            .optional()?;
-        if let Some(Some(client)) = &ended {
-            audit::record(connection, client, context, &ended_event(user_id))?;
-        }
-        Ok(ended.is_some())
+        let ended = diesel::delete(sign_ins::table.filter(of_user)).execute(connection)?;
+        record_ended(connection, context, user_id, ended)?;
+        Ok(ended > 0)
     })
 }
 
 /// Ends all sign-ins of a user, except `kept`. Returns their number.
-pub(crate) fn end_others(
+pub(crate) fn end_all(
     connection: &mut PgConnection,
     context: &AuditContext,
     user_id: Uuid,
-    kept: &[u8],
+    kept: Option<&[u8]>,
 ) -> QueryResult<usize> {
     connection.transaction(|connection| {
-        let mut clients = delete_others(connection, user_id, kept)?;
-        // The order that `audit::record` needs.
-        clients.sort_by(|a, b| a.as_ref().map(ClientId::as_str).cmp(&b.as_ref().map(ClientId::as_str)));
-        for client in clients.iter().flatten() {
-            audit::record(connection, client, context, &ended_event(user_id))?;
-        }
-        Ok(clients.len())
+        let ended = delete(connection, user_id, kept)?;
+        record_ended(connection, context, user_id, ended)?;
+        Ok(ended)
     })
 }
 
-/// Deletes all sign-ins of a user, except `kept`, without recording it. Returns the active client of
-/// each, if it had one.
-pub(crate) fn delete_others(
+/// Deletes all sign-ins of a user, except `kept`, and returns their number. The caller passes it to [`record_ended`], at the
+/// end of its transaction.
+pub(in crate::accounts) fn delete(
     connection: &mut PgConnection,
     user_id: Uuid,
-    kept: &[u8],
-) -> QueryResult<Vec<Option<ClientId>>> {
-    let others = sign_ins::user_id.eq(user_id).and(sign_ins::id_hash.ne(kept));
-    diesel::delete(sign_ins::table.filter(others)).returning(sign_ins::client_id).get_results(connection)
+    kept: Option<&[u8]>,
+) -> QueryResult<usize> {
+    let of_user = sign_ins::table.filter(sign_ins::user_id.eq(user_id));
+    match kept {
+        Some(kept) => diesel::delete(of_user.filter(sign_ins::id_hash.ne(kept))).execute(connection),
+        None => diesel::delete(of_user).execute(connection),
+    }
 }
 
-fn ended_event(user_id: Uuid) -> AuditEvent {
-    AuditEvent::new(EventKind::SignInEnded).on(&user_id)
+/// Records that `count` sign-ins of a user were ended, unless there were none.
+pub(in crate::accounts) fn record_ended(
+    connection: &mut PgConnection,
+    context: &AuditContext,
+    user_id: Uuid,
+    count: usize,
+) -> QueryResult<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let event = AuditEvent::new(AccountEventKind::SignInEnded).with("count", &count);
+    audit::record_account_event(connection, user_id, context, &event)
 }

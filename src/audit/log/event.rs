@@ -1,171 +1,166 @@
 //! Events of the audit log.
+//!
+//! An event is about one client or about the account of a user, and its type says which: [`super::store::record`] takes
+//! only those of a client, and [`super::account_log`] records those of an account in the log of every client that the
+//! user belongs to.
 
 use std::collections::BTreeMap;
 
-/// The kind of an event. Programs read the names, so they must never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// A key was created.
-    KeyCreated,
-    /// A key was replaced. The related key is the new one.
-    KeyReplaced,
-    /// The scopes, the limit or the networks of a key were changed.
-    KeyChanged,
-    /// A key was deleted.
-    KeyDeleted,
-    /// A key was deleted by a request that it authenticated.
-    KeyRevoked,
-    /// A key expired.
-    KeyExpired,
-    /// A user logged in.
-    SignInSucceeded,
-    /// A login with the email of a user failed.
-    SignInFailed,
-    /// A user logged out, or ended a sign-in.
-    SignInEnded,
-    /// A signed-in user made this client the active one.
-    SignInSwitched,
-    /// The name of the client was changed.
-    ClientChanged,
-    /// Someone was invited. The target is the invitation.
-    InvitationCreated,
-    /// An invitation got a new link, which replaces the previous one.
-    InvitationResent,
-    /// An invitation was withdrawn.
-    InvitationWithdrawn,
-    /// A user became a member of the client. The related object is the invitation, if there was one.
-    MemberAdded,
-    /// A member's role, name, email or password was changed, or the user was enabled or disabled.
-    MemberChanged,
-    /// A user is no longer a member.
-    MemberRemoved,
-    /// A link to reset a user's password was created.
-    ResetLinkCreated,
-    /// A user turned the second factor on.
-    SecondFactorAdded,
-    /// A user turned the second factor off, or the operator removed it.
-    SecondFactorRemoved,
-    /// A user created new recovery codes.
-    RecoveryCodesCreated,
-    /// A user logged in or confirmed with a recovery code.
-    RecoveryCodeUsed,
-    /// Sessions were imported.
-    ImportFinished,
-    /// The personal data of a shopper was erased.
-    ShopperErased,
+/// Defines kinds of events: the name, which programs read and which must never change, and the text on pages.
+macro_rules! event_kinds {
+    (
+        $(#[$attribute:meta])*
+        $kinds:ident { $($(#[$kind_attribute:meta])* $kind:ident = $name:literal, $label:literal;)* }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $kinds { $($(#[$kind_attribute])* $kind,)* }
+
+        impl $kinds {
+            /// All kinds, in the order of the form.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The name in records: `key.created`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            /// The kind as pages show it.
+            pub(crate) const fn label(self) -> &'static str {
+                match self { $(Self::$kind => $label,)* }
+            }
+        }
+    };
 }
 
-impl EventKind {
-    /// All kinds, in the order of the form.
-    pub const ALL: [Self; 24] = [
-        Self::KeyCreated,
-        Self::KeyReplaced,
-        Self::KeyChanged,
-        Self::KeyDeleted,
-        Self::KeyRevoked,
-        Self::KeyExpired,
-        Self::SignInSucceeded,
-        Self::SignInFailed,
-        Self::SignInEnded,
-        Self::SignInSwitched,
-        Self::ClientChanged,
-        Self::InvitationCreated,
-        Self::InvitationResent,
-        Self::InvitationWithdrawn,
-        Self::MemberAdded,
-        Self::MemberChanged,
-        Self::MemberRemoved,
-        Self::ResetLinkCreated,
-        Self::SecondFactorAdded,
-        Self::SecondFactorRemoved,
-        Self::RecoveryCodesCreated,
-        Self::RecoveryCodeUsed,
-        Self::ImportFinished,
-        Self::ShopperErased,
-    ];
+event_kinds! {
+    /// The kind of an event of one client.
+    EventKind {
+        /// A key was created.
+        KeyCreated = "key.created", "Key created";
+        /// A key was replaced. The related key is the new one.
+        KeyReplaced = "key.replaced", "Key replaced";
+        /// The scopes, the limit or the networks of a key were changed.
+        KeyChanged = "key.changed", "Key changed";
+        /// A key was deleted.
+        KeyDeleted = "key.deleted", "Key deleted";
+        /// A key was deleted by a request that it authenticated.
+        KeyRevoked = "key.revoked", "Key revoked";
+        /// A key expired.
+        KeyExpired = "key.expired", "Key expired";
+        /// A signed-in user made this client the active one.
+        SignInSwitched = "sign_in.switched", "Switched client";
+        /// The name of the client was changed, or whether members need a second factor.
+        ClientChanged = "client.changed", "Client changed";
+        /// Someone was invited. The target is the invitation.
+        InvitationCreated = "invitation.created", "Member invited";
+        /// An invitation got a new link, which replaces the previous one.
+        InvitationResent = "invitation.resent", "Invitation resent";
+        /// An invitation was withdrawn.
+        InvitationWithdrawn = "invitation.withdrawn", "Invitation withdrawn";
+        /// A user became a member of the client. The related object is the invitation, if there was one.
+        MemberAdded = "member.added", "Member added";
+        /// A member got another role.
+        MemberChanged = "member.changed", "Member changed";
+        /// A user is no longer a member.
+        MemberRemoved = "member.removed", "Member removed";
+        /// Sessions were imported.
+        ImportFinished = "import.finished", "Sessions imported";
+        /// The personal data of a shopper was erased.
+        ShopperErased = "shopper.erased", "Shopper erased";
+    }
+}
 
-    /// The name: `key.created`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::KeyCreated => "key.created",
-            Self::KeyReplaced => "key.replaced",
-            Self::KeyChanged => "key.changed",
-            Self::KeyDeleted => "key.deleted",
-            Self::KeyRevoked => "key.revoked",
-            Self::KeyExpired => "key.expired",
-            Self::SignInSucceeded => "sign_in.succeeded",
-            Self::SignInFailed => "sign_in.failed",
-            Self::SignInEnded => "sign_in.ended",
-            Self::SignInSwitched => "sign_in.switched",
-            Self::ClientChanged => "client.changed",
-            Self::InvitationCreated => "invitation.created",
-            Self::InvitationResent => "invitation.resent",
-            Self::InvitationWithdrawn => "invitation.withdrawn",
-            Self::MemberAdded => "member.added",
-            Self::MemberChanged => "member.changed",
-            Self::MemberRemoved => "member.removed",
-            Self::ResetLinkCreated => "reset_link.created",
-            Self::SecondFactorAdded => "second_factor.added",
-            Self::SecondFactorRemoved => "second_factor.removed",
-            Self::RecoveryCodesCreated => "recovery_codes.created",
-            Self::RecoveryCodeUsed => "recovery_code.used",
-            Self::ImportFinished => "import.finished",
-            Self::ShopperErased => "shopper.erased",
-        }
+event_kinds! {
+    /// The kind of an event of a user's account.
+    AccountEventKind {
+        /// A user logged in.
+        SignInSucceeded = "sign_in.succeeded", "Signed in";
+        /// A login with the email of a user failed: wrong password or code.
+        SignInFailed = "sign_in.failed", "Sign-in failed";
+        /// A user logged out, or sign-ins were ended.
+        SignInEnded = "sign_in.ended", "Signed out";
+        /// A signed-in user was asked for the password or a code again, and entered a wrong one.
+        ConfirmationFailed = "confirmation.failed", "Confirmation failed";
+        /// The name, email or password was changed, or the user was enabled or disabled. Each client sees it as a change of
+        /// its member.
+        AccountChanged = "member.changed", "Member changed";
+        /// The account was deleted, which ended its memberships.
+        AccountDeleted = "member.removed", "Member removed";
+        /// A link to reset the user's password was created.
+        ResetLinkCreated = "reset_link.created", "Reset link created";
+        /// A user turned the second factor on.
+        SecondFactorAdded = "second_factor.added", "Second factor added";
+        /// A user turned the second factor off, or the operator removed it.
+        SecondFactorRemoved = "second_factor.removed", "Second factor removed";
+        /// A user created new recovery codes.
+        RecoveryCodesCreated = "recovery_codes.created", "Recovery codes created";
+        /// A user logged in or confirmed with a recovery code.
+        RecoveryCodeUsed = "recovery_code.used", "Recovery code used";
+    }
+}
+
+/// The kind of a record, for those who read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordKind {
+    Client(EventKind),
+    Account(AccountEventKind),
+}
+
+impl RecordKind {
+    /// Every kind that differs from the others by its name.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let of_clients = EventKind::ALL.iter().copied().map(Self::Client);
+        let of_accounts = AccountEventKind::ALL.iter().copied().map(Self::Account);
+        of_clients
+            .chain(of_accounts.filter(|it| EventKind::ALL.iter().all(|kind| kind.as_str() != it.as_str())))
     }
 
     /// The kind with this name. Records of a newer version may have others.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+        Self::all().find(|kind| kind.as_str() == name)
     }
 
-    /// The kind as pages show it.
-    pub(crate) const fn label(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::KeyCreated => "Key created",
-            Self::KeyReplaced => "Key replaced",
-            Self::KeyChanged => "Key changed",
-            Self::KeyDeleted => "Key deleted",
-            Self::KeyRevoked => "Key revoked",
-            Self::KeyExpired => "Key expired",
-            Self::SignInSucceeded => "Signed in",
-            Self::SignInFailed => "Sign-in failed",
-            Self::SignInEnded => "Signed out",
-            Self::SignInSwitched => "Switched client",
-            Self::ClientChanged => "Client changed",
-            Self::InvitationCreated => "Member invited",
-            Self::InvitationResent => "Invitation resent",
-            Self::InvitationWithdrawn => "Invitation withdrawn",
-            Self::MemberAdded => "Member added",
-            Self::MemberChanged => "Member changed",
-            Self::MemberRemoved => "Member removed",
-            Self::ResetLinkCreated => "Reset link created",
-            Self::SecondFactorAdded => "Second factor added",
-            Self::SecondFactorRemoved => "Second factor removed",
-            Self::RecoveryCodesCreated => "Recovery codes created",
-            Self::RecoveryCodeUsed => "Recovery code used",
-            Self::ImportFinished => "Sessions imported",
-            Self::ShopperErased => "Shopper erased",
+            Self::Client(kind) => kind.as_str(),
+            Self::Account(kind) => kind.as_str(),
         }
     }
+
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Client(kind) => kind.label(),
+            Self::Account(kind) => kind.label(),
+        }
+    }
+}
+
+/// The names of all kinds of records.
+#[must_use]
+pub fn record_kind_names() -> Vec<&'static str> {
+    RecordKind::all().map(RecordKind::as_str).collect()
 }
 
 /// Something that happened, with its target and details.
 ///
 /// Records are kept for ever and cannot be erased. Events must contain no secrets and no personal data of shoppers.
 #[derive(Clone, Debug)]
-pub struct AuditEvent {
-    pub(crate) kind: EventKind,
+pub struct AuditEvent<Kind = EventKind> {
+    pub(crate) kind: Kind,
     pub(crate) target: Option<String>,
     pub(crate) related: Option<String>,
     details: BTreeMap<&'static str, String>,
 }
 
-impl AuditEvent {
-    /// An event of the client, without a target.
+/// An event of a user's account. Its target is the user.
+pub type AccountEvent = AuditEvent<AccountEventKind>;
+
+impl<Kind> AuditEvent<Kind> {
+    /// An event without a target, which is one of the whole client.
     #[must_use]
-    pub fn new(kind: EventKind) -> Self {
+    pub fn new(kind: Kind) -> Self {
         Self { kind, target: None, related: None, details: BTreeMap::new() }
     }
 
@@ -212,11 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_its_own_name() {
-        for name in [EventKind::as_str, EventKind::label] {
-            let names: std::collections::BTreeSet<_> = EventKind::ALL.map(name).into_iter().collect();
-            assert_eq!(names.len(), EventKind::ALL.len());
+    fn every_kind_is_found_by_its_name_and_shown_under_its_own() {
+        for name in [RecordKind::as_str, RecordKind::label] {
+            let names: std::collections::BTreeSet<_> = RecordKind::all().map(name).collect();
+            assert_eq!(names.len(), RecordKind::all().count());
         }
-        assert!(EventKind::ALL.into_iter().all(|kind| EventKind::from_name(kind.as_str()) == Some(kind)));
+        assert!(RecordKind::all().all(|kind| RecordKind::from_name(kind.as_str()) == Some(kind)));
+        let of_both = EventKind::ALL.len() + AccountEventKind::ALL.len() - RecordKind::all().count();
+        assert_eq!(of_both, 2, "clients see changed and deleted accounts as members");
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct ChainHead {
     pub(crate) seal: Vec<u8>,
 }
 
-/// Adds a record to the client's chain. Call it in the transaction of the event, and last.
+/// Adds a record about one client to its chain. Call it in the transaction of the event, and last.
 ///
 /// It locks the head of the chain until the transaction ends. A transaction that holds a head must wait for no other
 /// lock, or there may be deadlocks. One that records in several chains does so in the order of their clients.
@@ -36,6 +36,17 @@ pub fn record(
     context: &AuditContext,
     event: &AuditEvent,
 ) -> QueryResult<()> {
+    append(connection, client, context, event.kind.as_str(), event)
+}
+
+/// Adds a record of any kind to the client's chain, with three statements that name the client.
+pub(super) fn append<Kind>(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    context: &AuditContext,
+    act: &str,
+    event: &AuditEvent<Kind>,
+) -> QueryResult<()> {
     connection.transaction(|connection| {
         let (head, at) = next_sequence(connection, client)?;
         let mut record = AuditRecord {
@@ -44,7 +55,7 @@ pub fn record(
             at,
             actor_kind: context.actor.kind().to_owned(),
             actor: context.actor.id(),
-            act: event.kind.as_str().to_owned(),
+            act: act.to_owned(),
             target: event.target.clone(),
             related: event.related.clone(),
             details: event.details(),

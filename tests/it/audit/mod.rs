@@ -2,7 +2,6 @@
 
 use diesel::Connection as _;
 use uptok::{
-    accounts,
     api_keys::{self, KeyChangeActor, KeyRights, Scope},
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind, TamperedRecord, Tampering},
     ids::ClientId,
@@ -14,6 +13,7 @@ use crate::support::{
     test_app::{PASSWORD, SECRET},
 };
 
+mod account_events;
 mod emptied;
 
 /// Lists the records of a client as lines: event kind, actor and details. The chain must verify.
@@ -336,25 +336,6 @@ async fn rate_limited_logins_leave_no_records() {
     // Registering counted as one attempt from this address.
     assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 2, "{statuses:?}");
     assert_eq!(wait_for_records(&app, &client, 4).await.len(), 4);
-}
-
-#[actix_web::test]
-async fn password_change_on_the_command_line_is_recorded_for_every_client_of_the_user() {
-    let app = TestApp::start().await;
-    let ada = app.sign_up("ada").await;
-    let client = ada.client_id().await;
-    app.db.execute(
-        "insert into clients (client_id, name, audited_from_start) values ('cl_0000000001', 'Other', false)",
-    );
-    app.db.execute("insert into memberships (client_id, user_id, role) select 'cl_0000000001', user_id, 'member' from users");
-    let email = "ada@example.org".parse().unwrap();
-    let context = TestApp::audit_context();
-
-    assert!(accounts::set_password(&mut app.db.connect(), &context, &email, "none").unwrap());
-
-    let changed = r#"member.changed by command_line {"changed":"password"}"#;
-    assert_eq!(list_records(&app.db, &client)[2..], [changed]);
-    assert_eq!(list_records(&app.db, "cl_0000000001"), [changed]);
 }
 
 #[actix_web::test]
