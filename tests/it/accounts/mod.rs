@@ -7,6 +7,7 @@ use uptok::db::{Db, migrations::MIGRATIONS};
 use crate::support::{TestApp, Visitor, test_app::PASSWORD};
 
 mod account;
+mod attacks;
 mod device_cookie;
 mod lost_sign_in;
 mod members;
