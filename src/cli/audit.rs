@@ -1,8 +1,9 @@
-//! `uptok audit`: verifies the audit log.
+//! `uptok audit`: exports and verifies the audit log.
 
 use std::{
     collections::HashMap,
     fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -20,6 +21,12 @@ use crate::{
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
+    /// Print the audit log of a client as CSV, newest record first, like the file of the page
+    Export {
+        /// The client
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+    },
     /// Check that no record of the audit log was changed, and print the last one of each client; the exit status is 1 if
     /// one was
     Verify {
@@ -33,8 +40,27 @@ pub(super) enum AuditCommand {
 }
 
 pub(super) fn run(settings: &Settings, command: AuditCommand) -> anyhow::Result<ExitCode> {
-    let AuditCommand::Verify { client, checkpoint } = command;
-    let earlier = checkpoint.as_deref().map(read_checkpoints).transpose()?.unwrap_or_default();
+    match command {
+        AuditCommand::Export { client } => export(settings, &client),
+        AuditCommand::Verify { client, checkpoint } => verify(settings, client, checkpoint.as_deref()),
+    }
+}
+
+fn export(settings: &Settings, client: &ClientId) -> anyhow::Result<ExitCode> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let mut connection = db.connect()?;
+    ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
+    let mut output = io::stdout().lock();
+    audit::export(&mut connection, client, |lines| Ok(output.write_all(lines)?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(
+    settings: &Settings,
+    client: Option<ClientId>,
+    checkpoint: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let earlier = checkpoint.map(read_checkpoints).transpose()?.unwrap_or_default();
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let chain_key = ChainKey::new(&load_secret(settings)?);
     let mut connection = db.connect()?;

@@ -1,16 +1,16 @@
-//! `uptok keys`: lists, creates and deletes the keys of a client.
+//! `uptok keys`: lists, creates, changes, replaces and deletes the keys of a client.
 
 use anyhow::{Context as _, bail, ensure};
-use clap::Subcommand;
-use diesel::PgConnection;
+use clap::{Args, Subcommand};
+use diesel::{OptionalExtension as _, PgConnection};
 use uuid::Uuid;
 
 use super::command_context::{DatabaseHandle, audit_context, load_secret, print_line};
 use crate::{
     accounts::{self, EmailAddress},
     api_keys::{
-        self, AllowedNetworks, ApiKey, HashedKey, KeyChangeActor, KeyDeletion, KeyHasher, KeyLifetime,
-        KeyListQuery, KeyName, KeyRights, KeySort, KeySpec, KeyStatus, RequestsPerMinute, Scope,
+        self, AllowedNetworks, ApiKey, GracePeriod, HashedKey, KeyChangeActor, KeyDeletion, KeyHasher,
+        KeyLifetime, KeyListQuery, KeyName, KeyRights, KeySort, KeySpec, KeyStatus, RequestsPerMinute, Scope,
     },
     config::Settings,
     ids::{ClientId, PublicKey},
@@ -50,6 +50,27 @@ pub(super) enum KeysCommand {
         #[arg(long)]
         allow: Vec<String>,
     },
+    /// Change what a key may do. What is not named stays as it is
+    Change {
+        /// The client that owns the key
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+        /// The part of the key that is shown in lists: uptok_ and 12 characters
+        public_key: String,
+        #[command(flatten)]
+        rights: NewRights,
+    },
+    /// Replace a key by a new one with the same name, rights and lifetime, and print the new one whole, once
+    Replace {
+        /// The client that owns the key
+        #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
+        client: ClientId,
+        /// The part of the key that is shown in lists: uptok_ and 12 characters
+        public_key: String,
+        /// How long the old key stays valid, in seconds: 0, 3600, 86400 or 604800
+        #[arg(long, default_value = "0", value_parser = |text: &str| text.parse::<GracePeriod>())]
+        grace_seconds: GracePeriod,
+    },
     /// Delete a key for good
     Delete {
         /// The client that owns the key
@@ -60,6 +81,38 @@ pub(super) enum KeysCommand {
     },
 }
 
+/// The rights to change.
+#[derive(Args)]
+pub(super) struct NewRights {
+    /// A scope of the key, instead of those it has; may be given several times
+    #[arg(long = "scope", value_parser = parse_scope)]
+    scopes: Vec<Scope>,
+    /// Maximum number of requests per minute, 0 to 1000000; 0 means no limit
+    #[arg(long, value_parser = |text: &str| text.parse::<RequestsPerMinute>())]
+    requests_per_minute: Option<RequestsPerMinute>,
+    /// An address or network from which the key may be used, instead of those it has; may be given several times
+    #[arg(long)]
+    allow: Vec<String>,
+    /// Allow the key to be used from everywhere
+    #[arg(long, conflicts_with = "allow")]
+    allow_all: bool,
+}
+
+impl NewRights {
+    /// The rights of a key that has these.
+    fn apply(self, before: KeyRights) -> anyhow::Result<KeyRights> {
+        let networks = match (self.allow.is_empty(), self.allow_all) {
+            (true, false) => before.networks,
+            _ => AllowedNetworks::new(self.allow.iter().map(String::as_str))?,
+        };
+        Ok(KeyRights {
+            scopes: if self.scopes.is_empty() { before.scopes } else { self.scopes },
+            requests_per_minute: self.requests_per_minute.unwrap_or(before.requests_per_minute),
+            networks,
+        })
+    }
+}
+
 pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<()> {
     match command {
         KeysCommand::List { client, created_by } => list(settings, &client, created_by.as_ref()),
@@ -68,14 +121,22 @@ pub(super) fn run(settings: &Settings, command: KeysCommand) -> anyhow::Result<(
             let rights = KeyRights { scopes, requests_per_minute, networks };
             create(settings, client, &KeySpec { name, lifetime: expires, rights })
         }
-        // Not parsed by clap: its error message would repeat a complete key that was passed by mistake.
+        KeysCommand::Change { client, public_key, rights } => {
+            change(settings, client, &parse_public_key(&public_key)?, rights)
+        }
+        KeysCommand::Replace { client, public_key, grace_seconds } => {
+            replace(settings, client, &parse_public_key(&public_key)?, grace_seconds)
+        }
         KeysCommand::Delete { client, public_key } => {
-            let Ok(key) = public_key.parse() else {
-                bail!("a public key is uptok_ and 12 characters of 0-9A-Za-z")
-            };
-            delete(settings, client, &key)
+            delete(settings, client, &parse_public_key(&public_key)?)
         }
     }
+}
+
+/// Not a parser of clap, whose error message would repeat a complete key that was passed by mistake.
+fn parse_public_key(text: &str) -> anyhow::Result<PublicKey> {
+    text.parse()
+        .map_err(|_malformed| anyhow::anyhow!("a public key is uptok_ and 12 characters of 0-9A-Za-z"))
 }
 
 fn list(settings: &Settings, client: &ClientId, creator: Option<&EmailAddress>) -> anyhow::Result<()> {
@@ -140,6 +201,32 @@ fn create(settings: &Settings, client: ClientId, request: &KeySpec) -> anyhow::R
     let actor = KeyChangeActor { client, context: audit_context(settings)? };
     api_keys::create(&mut connection, &actor, request, &new_key)?;
     print_line(&key.expose())
+}
+
+fn change(settings: &Settings, client: ClientId, key: &PublicKey, new: NewRights) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let mut connection = db.connect()?;
+    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    let before = api_keys::find(&mut connection, &client, key);
+    let before = before.optional()?.with_context(|| format!("{client} has no key {key}"))?;
+    let rights = new.apply(before.rights())?;
+    let actor = KeyChangeActor { client, context: audit_context(settings)? };
+    let changed = api_keys::change(&mut connection, &actor, key, &rights)?;
+    print_line(&format!("{key} ({}) is changed", changed.after.name))
+}
+
+fn replace(settings: &Settings, client: ClientId, old: &PublicKey, grace: GracePeriod) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let hasher = KeyHasher::new(&load_secret(settings)?);
+    let mut connection = db.connect()?;
+    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    let (key, new_key) = HashedKey::generate(&hasher, &client, None);
+    let actor = KeyChangeActor { client, context: audit_context(settings)? };
+    match api_keys::replace(&mut connection, &actor, old, grace, &new_key) {
+        Ok(_replaced) => print_line(&key.expose()),
+        Err(api_keys::KeyChangeError::NotFound) => bail!("{} never had a key {old}", actor.client),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Result<()> {

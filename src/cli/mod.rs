@@ -15,6 +15,7 @@ mod mail;
 mod questions;
 mod serve;
 mod user;
+mod user_sign_ins;
 
 use std::{
     io::{self, Write as _},
@@ -61,7 +62,7 @@ enum CliCommand {
     Import(ImportCommand),
     /// Erase a shopper's personal data from the sessions of a client. The sessions stay
     Erase(EraseCommand),
-    /// Add, list, disable and remove users, set roles and passwords
+    /// Add, list, disable and remove users, set roles, names, emails and passwords, and end sign-ins
     User {
         #[command(subcommand)]
         command: UserCommand,
@@ -76,12 +77,12 @@ enum CliCommand {
         #[command(subcommand)]
         command: InvitationCommand,
     },
-    /// List, create and delete API keys
+    /// List, create, change, replace and delete API keys
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
     },
-    /// Check the audit log
+    /// Check and export the audit log
     Audit {
         #[command(subcommand)]
         command: AuditCommand,

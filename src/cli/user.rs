@@ -1,4 +1,4 @@
-//! `uptok user`: manages users, their roles and passwords.
+//! `uptok user`: manages users, their roles, names, emails, passwords and sign-ins.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -11,7 +11,7 @@ use diesel::Connection as _;
 
 use super::{
     command_context::{DatabaseHandle, audit_context, load_secret, print_line},
-    keys,
+    keys, user_sign_ins,
 };
 use crate::{
     accounts::{
@@ -49,6 +49,42 @@ pub(super) enum UserCommand {
         /// What the user signs in with
         #[arg(long, value_parser = parse_email)]
         email: EmailAddress,
+    },
+    /// Give a user another name
+    Rename {
+        /// What the user signs in with
+        #[arg(long, value_parser = parse_email)]
+        email: EmailAddress,
+        /// The new name
+        #[arg(long, value_parser = |text: &str| text.parse::<DisplayName>())]
+        name: DisplayName,
+    },
+    /// Give a user another email, at once and without a link; the old one is told by mail
+    ChangeEmail {
+        /// What the user signs in with now
+        #[arg(long, value_parser = parse_email)]
+        email: EmailAddress,
+        /// What the user signs in with from now on
+        #[arg(long, value_name = "EMAIL", value_parser = parse_email)]
+        new_email: EmailAddress,
+    },
+    /// List a user's sign-ins, one per line: ID, first seen, last seen, address and device
+    SignIns {
+        /// What the user signs in with
+        #[arg(long, value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// End one of a user's sign-ins, or all
+    EndSignIns {
+        /// What the user signs in with
+        #[arg(long, value_parser = parse_email)]
+        email: EmailAddress,
+        /// Only the sign-in with this ID
+        #[arg(long, conflicts_with = "all", required_unless_present = "all")]
+        id: Option<String>,
+        /// All sign-ins of the user
+        #[arg(long)]
+        all: bool,
     },
     /// Print a link with which a user sets a new password; it works once within an hour
     ResetLink {
@@ -127,6 +163,14 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
             print_line(&format!("{} is {role} of {client}", user.email))
         }
         UserCommand::Password { email } => set_password(settings, &email),
+        UserCommand::Rename { email, name } => {
+            let (_database, db) = DatabaseHandle::connect(settings)?;
+            accounts::set_name(&mut *db.connect()?, &audit_context(settings)?, &email, &name)?;
+            print_line(&format!("{email} is {} now", name.as_str()))
+        }
+        UserCommand::ChangeEmail { email, new_email } => change_email(settings, &email, &new_email),
+        UserCommand::SignIns { email } => user_sign_ins::list(settings, &email),
+        UserCommand::EndSignIns { email, id, all: _ } => user_sign_ins::end(settings, &email, id.as_deref()),
         UserCommand::ResetLink { email } => print_reset_link(settings, &email),
         UserCommand::ResetSecondFactor { email } => reset_second_factor(settings, &email),
         UserCommand::Delete { email } => delete(settings, &email),
@@ -161,12 +205,17 @@ fn set_password(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()>
     print_line(&format!("The password of {email} is set, and all the user's sign-ins have ended"))
 }
 
+fn change_email(settings: &Settings, email: &EmailAddress, new_email: &EmailAddress) -> anyhow::Result<()> {
+    let (_database, db) = DatabaseHandle::connect(settings)?;
+    let (context, outbox) = (audit_context(settings)?, Outbox::new(settings, &load_secret(settings)?));
+    accounts::set_email(&mut *db.connect()?, &context, &outbox, email, new_email)?;
+    print_line(&format!("{email} signs in as {new_email} now"))
+}
+
 fn print_reset_link(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let path = accounts::create_reset_link(&mut *db.connect()?, &audit_context(settings)?, email)?;
-    let path = path.with_context(|| {
-        format!("there is no user {email}, or the user is disabled or has had five links within the hour")
-    })?;
+    let path = path.with_context(|| format!("there is no user {email}, or the user is disabled"))?;
     print_line(&format!("{}{path}", settings.public_url.origin()))
 }
 

@@ -13,6 +13,7 @@ mod api_keys;
 mod audit;
 mod browser;
 mod clients;
+mod command_parity;
 mod connections;
 mod db;
 mod examples;

@@ -8,6 +8,7 @@ use crate::support::{TestApp, Visitor, test_app::PASSWORD};
 
 mod account;
 mod attacks;
+mod commands;
 mod device_cookie;
 mod lost_sign_in;
 mod members;

@@ -1,5 +1,6 @@
 mod api;
 pub(crate) mod auth;
+mod commands;
 mod create;
 mod list;
 mod rate_limits;

@@ -15,6 +15,7 @@ use crate::support::{
 
 mod account_events;
 mod emptied;
+mod export;
 
 /// Lists the records of a client as lines: event kind, actor and details. The chain must verify.
 fn list_records(db: &TestDb, client: &str) -> Vec<String> {
