@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     accounts::login::{
+        after_login::LoginReturn,
         device_cookie::{self, DeviceCookieKey},
-        login_return::LoginReturn,
         login_throttles::{DeviceAttempt, LoginThrottles},
     },
     audit::{self, AccountEvent, AccountEventKind, Actor, AuditContext},

@@ -37,9 +37,9 @@ pub use email::EmailAddress;
 pub use links::link_token::LinkToken;
 pub use login::login_throttles::LoginThrottles;
 pub(crate) use login::{
+    after_login::HOME,
     device_cookie::DeviceCookieKey,
     device_name::describe_device,
-    login_return::HOME,
     lost_sign_in::{require_sign_in, require_sign_in_for_form},
 };
 pub use membership::{

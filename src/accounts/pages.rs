@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     accounts::login::{
-        login_return::{HOME, LoginReturn},
+        after_login::{HOME, LoginReturn},
         lost_form::{FieldView, LostForm},
     },
     audit::AuditContext,

@@ -5,7 +5,7 @@ use askama::Template;
 
 use crate::{
     accounts::{
-        login::login_return::LoginReturn,
+        login::after_login::LoginReturn,
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     error::AppError,

@@ -6,7 +6,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, http::StatusCode, w
 use super::{confirm_page::show_confirm_page, replay::ConfirmationResult};
 use crate::{
     accounts::{
-        login::login_return::{HOME, LoginReturn},
+        login::after_login::{HOME, LoginReturn},
         sign_in::extractor::{MaybeSignedIn, flash},
     },
     config::Settings,

@@ -19,7 +19,7 @@ use actix_web::{
 use crate::{
     accounts::{
         account_services::{AccountServices, Confirmation},
-        login::{login_return::LoginReturn, lost_form::LostForm},
+        login::{after_login::LoginReturn, lost_form::LostForm},
         second_factor::login_pages::WRONG_CODE,
         sign_in::extractor::{SIGNED_IN, SignInRow, SignedInUser},
     },

@@ -12,7 +12,7 @@ use super::confirm_page::show_confirm_page;
 use crate::{
     accounts::{
         account_services::AccountServices,
-        login::{login_return::LoginReturn, lost_form::LostForm, lost_sign_in::referring_path},
+        login::{after_login::LoginReturn, lost_form::LostForm, lost_sign_in::referring_path},
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     error::AppError,

@@ -15,7 +15,7 @@ use crate::{
     accounts::{
         account_services::AccountServices,
         login::{
-            login_return::{LoginReturn, has_sign_in_cookie},
+            after_login::{LoginReturn, has_sign_in_cookie},
             lost_form::LostForm,
         },
         pages::show_login_again,

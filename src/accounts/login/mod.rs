@@ -1,8 +1,8 @@
 //! What surrounds a login: limits on attempts, the cookie of a known browser, and getting back to what a visitor wanted.
 
+pub(super) mod after_login;
 pub(super) mod device_cookie;
 pub(super) mod device_name;
-pub(super) mod login_return;
 pub(super) mod login_throttles;
 pub(super) mod lost_form;
 pub(super) mod lost_sign_in;

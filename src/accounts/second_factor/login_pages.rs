@@ -12,7 +12,7 @@ use crate::{
     accounts::{
         account_services::{AccountServices, VerifiedLogin, record_failed_login},
         links::link_token::LinkToken,
-        login::login_return::{HOME, LoginReturn},
+        login::after_login::{HOME, LoginReturn},
         pages::show_login_again,
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },

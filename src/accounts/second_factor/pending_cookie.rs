@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::pending_login::{self, PENDING_MINUTES};
 use crate::{
-    accounts::{links::link_token::LinkToken, login::login_return::LoginReturn},
+    accounts::{links::link_token::LinkToken, login::after_login::LoginReturn},
     db::Db,
     error::AppError,
     web::page::see_other,
