@@ -161,7 +161,7 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
     post("/register", SignedOut, Plain, |route| route.to(account_pages::register)),
     get("/login", SignedOut, |route| route.to(account_pages::show_login)),
     post("/login", SignedOut, Plain, |route| route.to(account_pages::login)),
-    get("/login/continue", SignedIn, |route| route.to(account_pages::show_lost_form)),
+    get("/login/continue", SignedIn, |route| route.to(account_pages::show_interrupted_form)),
     get("/login/second-factor", SignedOut, |route| route.to(second_factor_login_pages::show)),
     post("/login/second-factor", SignedOut, Plain, |route| route.to(second_factor_login_pages::submit)),
     get("/confirm", SignedIn, |route| route.to(confirmation_pages::show)).before_second_factor(),

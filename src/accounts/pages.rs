@@ -18,7 +18,7 @@ use super::{
 use crate::{
     accounts::login::{
         after_login::{HOME, LoginReturn},
-        lost_form::{FieldView, LostForm},
+        interrupted_form::{FieldView, InterruptedForm},
     },
     audit::AuditContext,
     config::{Settings, SignUpPolicy},
@@ -86,7 +86,7 @@ impl LoginPage {
 #[template(path = "accounts/continue.html")]
 struct ContinuePage {
     layout: PageLayout,
-    form: LostForm,
+    form: InterruptedForm,
 }
 
 pub(crate) async fn show_register(
@@ -195,11 +195,14 @@ pub(super) async fn show_login_again(
 }
 
 /// Shows a form again, filled in, that was sent after the sign-in had ended. Without one, leads on.
-pub(crate) async fn show_lost_form(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
+pub(crate) async fn show_interrupted_form(
+    visitor: MaybeSignedIn,
+    db: Data<Db>,
+) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required_user("Send your form", NavSection::None)?;
     let id_hash = signed_in.id_hash().to_vec();
-    let stored = db.run(move |connection| table::take_lost_form(connection, &id_hash)).await?;
-    match stored.and_then(|json| serde_json::from_str::<LostForm>(&json).ok()) {
+    let stored = db.run(move |connection| table::take_interrupted_form(connection, &id_hash)).await?;
+    match stored.and_then(|json| serde_json::from_str::<InterruptedForm>(&json).ok()) {
         Some(form) => respond(StatusCode::OK, &ContinuePage { layout, form }),
         None => Ok(see_other(HOME)),
     }

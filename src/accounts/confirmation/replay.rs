@@ -19,7 +19,7 @@ use actix_web::{
 use crate::{
     accounts::{
         account_services::{AccountServices, Confirmation},
-        login::{after_login::LoginReturn, lost_form::LostForm},
+        login::{after_login::LoginReturn, interrupted_form::InterruptedForm},
         second_factor::login_pages::WRONG_CODE,
         sign_in::extractor::{SIGNED_IN, SignInRow, SignedInUser},
     },
@@ -103,7 +103,7 @@ fn mark_confirmed(session: &Session) -> Result<(), AppError> {
     session.insert(SIGNED_IN, SignInRow { is_recent: true, ..row }).map_err(AppError::broken)
 }
 
-fn become_request_of(form: &LostForm, request: &mut ServiceRequest) -> Result<(), AppError> {
+fn become_request_of(form: &InterruptedForm, request: &mut ServiceRequest) -> Result<(), AppError> {
     if form.action().starts_with(CONFIRM) {
         return Err(AppError::NotFound);
     }

@@ -12,7 +12,7 @@ use super::confirm_page::show_confirm_page;
 use crate::{
     accounts::{
         account_services::AccountServices,
-        login::{after_login::LoginReturn, lost_form::LostForm, lost_sign_in::referring_path},
+        login::{after_login::LoginReturn, interrupted_form::InterruptedForm, lost_sign_in::referring_path},
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     error::AppError,
@@ -48,7 +48,7 @@ async fn ask(request: &mut ServiceRequest) -> Result<HttpResponse, AppError> {
     let fields = peek_form::<BODY_LIMIT, FIELDS_MAX>(request).await?;
     let action = request.path().parse().map_err(|_not_local| AppError::NotFound)?;
     let path = referring_path(request.request(), &services);
-    let form = LostForm::new(&action, path.as_ref(), fields.iter());
+    let form = InterruptedForm::new(&action, path.as_ref(), fields.iter());
     let after = LoginReturn { path, form: Some(form), was_logged_in: false };
     let visitor = request.extract::<MaybeSignedIn>().await?;
     show_confirm_page(visitor, StatusCode::FORBIDDEN, FormState::default(), &after)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::{
-        login::lost_form::LostForm,
+        login::interrupted_form::InterruptedForm,
         sign_in::{
             cookie_store::cookie_name,
             extractor::{LOST_FORM, flash},
@@ -29,7 +29,7 @@ const LOGGED_OUT: &str = "You had been logged out, and are back on the page you 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoginReturn {
     pub(crate) path: Option<LocalPath>,
-    pub(crate) form: Option<LostForm>,
+    pub(crate) form: Option<InterruptedForm>,
     /// Whether the browser was logged in before: it still has the cookie.
     pub(crate) was_logged_in: bool,
 }
@@ -38,7 +38,7 @@ pub(crate) struct LoginReturn {
 #[derive(Default, Serialize, Deserialize)]
 struct StoredReturn {
     path: Option<String>,
-    form: Option<LostForm>,
+    form: Option<InterruptedForm>,
     was_logged_in: bool,
 }
 
@@ -59,7 +59,7 @@ impl LoginReturn {
         let next = fields.clone().find(|(name, _)| *name == NEXT);
         Self {
             path: next.and_then(|(_, value)| value.parse().ok()),
-            form: LostForm::from_carried(fields),
+            form: InterruptedForm::from_carried(fields),
             was_logged_in: has_sign_in_cookie(request, is_https),
         }
     }
@@ -67,7 +67,7 @@ impl LoginReturn {
     /// Names and values of hidden fields.
     pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
         let path = self.path.iter().map(|path| (NEXT.to_owned(), path.to_string()));
-        path.chain(self.form.iter().flat_map(LostForm::carried_fields)).collect()
+        path.chain(self.form.iter().flat_map(InterruptedForm::carried_fields)).collect()
     }
 
     /// As JSON, for the database.
@@ -88,7 +88,7 @@ impl LoginReturn {
 
     /// Leaves a note or the form for the next page, and returns its path. Call it after the sign-in.
     pub(crate) fn finish(self, session: &Session) -> Result<String, AppError> {
-        if let Some(form) = self.form.filter(LostForm::has_visible_fields) {
+        if let Some(form) = self.form.filter(InterruptedForm::has_visible_fields) {
             session.insert(LOST_FORM, form).map_err(AppError::broken)?;
             return Ok(CONTINUE.to_owned());
         }

@@ -16,7 +16,7 @@ use crate::{
         account_services::AccountServices,
         login::{
             after_login::{LoginReturn, has_sign_in_cookie},
-            lost_form::LostForm,
+            interrupted_form::InterruptedForm,
         },
         pages::show_login_again,
         sign_in::extractor::SignedInUser,
@@ -74,8 +74,8 @@ async fn keep_form(request: &mut ServiceRequest) -> Result<HttpResponse, AppErro
     };
     let path = referring_path(request.request(), &services);
     // The page that asks for a confirmation carries a form itself.
-    let carried = LostForm::from_carried(&fields.iter());
-    let form = carried.unwrap_or_else(|| LostForm::new(&action, path.as_ref(), fields.iter()));
+    let carried = InterruptedForm::from_carried(&fields.iter());
+    let form = carried.unwrap_or_else(|| InterruptedForm::new(&action, path.as_ref(), fields.iter()));
     show_login_again(&services, LoginReturn { path, form: Some(form), was_logged_in: true }, None).await
 }
 

@@ -3,6 +3,6 @@
 pub(super) mod after_login;
 pub(super) mod device_cookie;
 pub(super) mod device_name;
+pub(super) mod interrupted_form;
 pub(super) mod login_throttles;
-pub(super) mod lost_form;
 pub(super) mod lost_sign_in;

@@ -240,7 +240,10 @@ pub(crate) fn delete(connection: &mut PgConnection, chain_key: &ChainKey, id_has
 }
 
 /// Removes the form that was lost with an earlier sign-in, and returns it as JSON.
-pub(crate) fn take_lost_form(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<Option<String>> {
+pub(crate) fn take_interrupted_form(
+    connection: &mut PgConnection,
+    id_hash: &[u8],
+) -> QueryResult<Option<String>> {
     connection.transaction(|connection| {
         let sign_in = sign_ins::table.find(id_hash);
         let form = sign_in.select(sign_ins::lost_form).for_update().first::<Option<String>>(connection);

@@ -16,7 +16,7 @@ const BACK: &str = "lostBack";
 
 /// The form without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LostForm {
+pub(crate) struct InterruptedForm {
     /// The path that the form is sent to.
     action: String,
     /// The page that had the form, if the browser named it.
@@ -33,7 +33,7 @@ pub(crate) enum FieldView {
     Lines,
 }
 
-impl LostForm {
+impl InterruptedForm {
     pub(crate) fn new<'a>(
         action: &LocalPath,
         back: Option<&LocalPath>,
@@ -125,7 +125,7 @@ fn label(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn form() -> LostForm {
+    fn form() -> InterruptedForm {
         let fields = [
             ("clientId", "cl_4f9k2m7qxw"),
             ("name", "Ware <house>"),
@@ -135,7 +135,7 @@ mod tests {
             ("currentPassword", "never carried"),
         ];
         let page = "/settings/api-keys?page=2".parse().unwrap();
-        LostForm::new(&"/settings/api-keys".parse().unwrap(), Some(&page), fields.into_iter())
+        InterruptedForm::new(&"/settings/api-keys".parse().unwrap(), Some(&page), fields.into_iter())
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let carried = form().carried_fields();
         let pairs = carried.iter().map(|(name, value)| (name.as_str(), value.as_str()));
 
-        assert_eq!(LostForm::from_carried(&pairs), Some(form()));
+        assert_eq!(InterruptedForm::from_carried(&pairs), Some(form()));
         assert!(!carried.iter().any(|(_, value)| value == "never carried"));
         assert_eq!(carried.len(), 6);
     }
@@ -162,7 +162,7 @@ mod tests {
     fn a_form_for_another_site_is_not_shown() {
         for action in ["https://evil.example/", "//evil.example", "javascript:alert(1)"] {
             let pairs = [("lostAction", action), ("lost:name", "x")];
-            assert_eq!(LostForm::from_carried(&pairs.into_iter()), None, "{action}");
+            assert_eq!(InterruptedForm::from_carried(&pairs.into_iter()), None, "{action}");
         }
     }
 
