@@ -40,7 +40,7 @@ pub(crate) use login::{
     after_login::HOME,
     device_cookie::DeviceCookieKey,
     device_name::describe_device,
-    lost_sign_in::{require_sign_in, require_sign_in_for_form},
+    route_check::{require_sign_in, require_sign_in_for_form},
 };
 pub use membership::{
     MembershipError, change_role,

@@ -12,7 +12,7 @@ use super::confirm_page::show_confirm_page;
 use crate::{
     accounts::{
         account_services::AccountServices,
-        login::{after_login::LoginReturn, interrupted_form::InterruptedForm, lost_sign_in::referring_path},
+        login::{after_login::LoginReturn, interrupted_form::InterruptedForm, route_check::referring_path},
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     error::AppError,

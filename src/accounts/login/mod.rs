@@ -5,4 +5,4 @@ pub(super) mod device_cookie;
 pub(super) mod device_name;
 pub(super) mod interrupted_form;
 pub(super) mod login_throttles;
-pub(super) mod lost_sign_in;
+pub(super) mod route_check;

@@ -10,7 +10,7 @@ mod account;
 mod attacks;
 mod commands;
 mod device_cookie;
-mod lost_sign_in;
+mod ended_sign_in;
 mod members;
 mod other_user;
 mod password_reset;
