@@ -39,8 +39,8 @@ pub use login::login_throttles::LoginThrottles;
 pub(crate) use login::{
     after_login::HOME,
     device_cookie::DeviceCookieKey,
-    device_name::describe_device,
     route_check::{require_sign_in, require_sign_in_for_form},
+    user_agent::describe_device,
 };
 pub use membership::{
     MembershipError, change_role,

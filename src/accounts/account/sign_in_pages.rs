@@ -7,7 +7,7 @@ use askama::Template;
 use super::form::FORM_LIMIT;
 use crate::{
     accounts::{
-        login::device_name::describe_device,
+        login::user_agent::describe_device,
         sign_in::{
             extractor::{MaybeSignedIn, SignedInUser, flash},
             table::SIGN_INS,

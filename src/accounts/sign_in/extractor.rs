@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::{
-        login::device_name::USER_AGENT_MAX,
+        login::user_agent::USER_AGENT_MAX,
         membership::{permission::Permission, role::Role},
     },
     audit::{Actor, AuditContext},

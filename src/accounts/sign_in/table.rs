@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::extractor::{ClientMembership, SignInOrigin, SignInRow};
 use crate::{
     accounts::{
-        login::device_name::describe_device,
+        login::user_agent::describe_device,
         membership::role::Role,
         messages::{self, NewDevice},
     },
