@@ -4,6 +4,7 @@
 //! user and the membership, so that a removed member has no access from the next request on.
 
 mod account;
+mod account_mails;
 mod account_services;
 mod confirmation;
 mod display_name;
@@ -11,7 +12,6 @@ mod email;
 mod links;
 mod login;
 mod membership;
-mod messages;
 pub(crate) mod pages;
 mod password;
 mod password_reset;
@@ -28,6 +28,7 @@ pub(crate) use account::{
     delete_pages as account_delete_pages, email_pages as account_email_pages, pages as own_account_pages,
     sign_in_pages as own_sign_in_pages,
 };
+pub(crate) use account_mails::invitation as invitation_mail;
 pub(crate) use account_services::AccountServices;
 pub(crate) use confirmation::{
     pages as confirmation_pages, replay::complete_confirmed_form, route_check::require_confirmation,
@@ -50,7 +51,6 @@ pub use membership::{
     role::Role,
 };
 pub(crate) use membership::{find_role, lock_client, require_permission_over};
-pub(crate) use messages::invitation as invitation_mail;
 pub(crate) use pages as account_pages;
 pub use password::{NewPassword, PasswordHasher};
 pub(crate) use password_reset::pages as password_reset_pages;

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use crate::{
     accounts::{
+        account_mails,
         display_name::DisplayName,
         email::EmailAddress,
         links::{self, LinkKind, ValidLink, link_token::LinkToken},
-        messages,
         password_reset::service::FORGOT,
         sign_in::user_sign_ins,
         store::EMAIL_UNIQUE,
@@ -82,7 +82,7 @@ pub(super) fn change(
                 .get_result::<String>(connection)?;
             links::delete_all(connection, owner.user_id)?;
             ended = user_sign_ins::delete(connection, owner.user_id, Some(&owner.id_hash))?;
-            outbox.enqueue(connection, &messages::password_changed(&email, outbox.link(FORGOT)))?;
+            outbox.enqueue(connection, &account_mails::password_changed(&email, outbox.link(FORGOT)))?;
             changed.push("password");
         }
         let request = match &change.email {
@@ -108,8 +108,10 @@ fn request_email(
         return Ok(EmailRequest::LinkToShow(path));
     }
     let lifetime = links::link_lifetime();
-    outbox
-        .enqueue(connection, &messages::email_confirmation(email.as_str(), outbox.link(&path), lifetime))?;
+    outbox.enqueue(
+        connection,
+        &account_mails::email_confirmation(email.as_str(), outbox.link(&path), lifetime),
+    )?;
     Ok(EmailRequest::LinkSent)
 }
 
@@ -140,7 +142,7 @@ pub(super) fn replace_email(
     let email: String = user.select(users::email).for_no_key_update().first(connection)?;
     diesel::update(user).set(users::email.eq(new_email)).execute(connection)?;
     links::delete_all(connection, user_id)?;
-    outbox.enqueue(connection, &messages::email_changed(&email, new_email.as_str()))
+    outbox.enqueue(connection, &account_mails::email_changed(&email, new_email.as_str()))
 }
 
 /// The link with this token. Does not consume it.

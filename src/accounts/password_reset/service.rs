@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use crate::{
     accounts::{
+        account_mails,
         email::EmailAddress,
         links::{self, LinkKind, ValidLink, link_token::LinkToken},
-        messages,
         sign_in::user_sign_ins,
     },
     audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent},
@@ -36,8 +36,10 @@ pub(super) fn send_link(
         let created = links::create(connection, LinkKind::PasswordReset, user_id, None)?;
         let Some(token) = created else { return Ok(()) };
         let link = outbox.link(&reset_path(&token));
-        outbox
-            .enqueue(connection, &messages::password_reset(email.as_str(), link, links::link_lifetime()))?;
+        outbox.enqueue(
+            connection,
+            &account_mails::password_reset(email.as_str(), link, links::link_lifetime()),
+        )?;
         record_link(connection, context, user_id)
     })
 }
@@ -94,7 +96,7 @@ pub(super) fn reset(
             .set(users::password_hash.eq(password_hash))
             .execute(connection)?;
         let ended = user_sign_ins::delete(connection, link.user_id, None)?;
-        let mail = messages::password_changed(link.email.as_str(), outbox.link(FORGOT));
+        let mail = account_mails::password_changed(link.email.as_str(), outbox.link(FORGOT));
         outbox.enqueue(connection, &mail)?;
         let context = context.clone().else_by(Actor::User(link.user_id));
         let event = AuditEvent::new(AccountEventKind::AccountChanged).with("changed", "password");
@@ -114,5 +116,5 @@ pub fn report_new_password(
     outbox: &Outbox,
     email: &EmailAddress,
 ) -> QueryResult<()> {
-    outbox.enqueue(connection, &messages::password_changed(email.as_str(), outbox.link(FORGOT)))
+    outbox.enqueue(connection, &account_mails::password_changed(email.as_str(), outbox.link(FORGOT)))
 }

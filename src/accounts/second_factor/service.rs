@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     accounts::{
+        account_mails::{self, SecondFactorChange},
         email::EmailAddress,
-        messages::{self, SecondFactorChange},
         store::find_user_id,
     },
     audit::{self, AccountEventKind, AuditContext, AuditEvent},
@@ -232,7 +232,7 @@ impl SecondFactors {
         let left = store::count_recovery_codes(connection, user_id)?;
         let email = find_email(connection, user_id)?;
         let link = self.outbox.link(SECOND_FACTOR);
-        self.outbox.enqueue(connection, &messages::second_factor_changed(&email, change, left, link))?;
+        self.outbox.enqueue(connection, &account_mails::second_factor_changed(&email, change, left, link))?;
         let mut event = AuditEvent::new(event_kind(change));
         if change == SecondFactorChange::UsedRecoveryCode {
             event = event.with("left", &left);

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::extractor::{ClientMembership, SignInOrigin, SignInRow};
 use crate::{
     accounts::{
+        account_mails::{self, NewDevice},
         login::user_agent::describe_device,
         membership::role::Role,
-        messages::{self, NewDevice},
     },
     audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
     db::sql::database_now,
@@ -86,7 +86,7 @@ fn report_new_device(connection: &mut PgConnection, outbox: &Outbox, new: &NewSi
     let address = new.origin.address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
     let sign_in =
         NewDevice { device: &describe_device(&new.origin.user_agent), address: &address, at: time::now() };
-    outbox.enqueue(connection, &messages::new_device(&email, &sign_in, outbox.link(SIGN_INS)))
+    outbox.enqueue(connection, &account_mails::new_device(&email, &sign_in, outbox.link(SIGN_INS)))
 }
 
 /// A sign-in with one of the clients of its user.
