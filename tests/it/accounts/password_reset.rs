@@ -218,6 +218,7 @@ async fn password_reset_is_in_the_audit_log() {
     let expected = [
         "reset_link.created by visitor {}",
         r#"member.changed by user {"by":"reset link","changed":"password"}"#,
+        r#"sign_in.ended by user {"count":"1"}"#,
     ];
     assert_eq!(last, expected);
 }
