@@ -29,7 +29,7 @@ async fn operator_changes_the_rights_that_are_named() {
 
     let changed = change(&["--allow", "192.0.2.0/24", "--allow", "192.0.2.7"]).unwrap();
     assert_eq!(changed, format!("{} (laptop) is changed\n", &key[..18]));
-    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 401, "from another address");
+    assert_eq!(app.export(&[("clientKey", &key)]).await.status, 403, "from another address");
     change(&["--requests-per-minute", "5"]).unwrap();
     assert_eq!(
         last_details(&app),
