@@ -3,13 +3,13 @@
 pub(super) mod agents;
 pub(super) mod daily_chart;
 pub(super) mod details;
-pub(super) mod empty_reason;
-pub(super) mod neighbours;
+pub(super) mod no_results_reason;
 pub(super) mod page_filter;
 pub(crate) mod pages;
 pub(super) mod presets;
+pub(super) mod previous_next;
 pub(super) mod query;
+pub(super) mod result_summary;
 pub(super) mod row;
 pub(super) mod search;
 pub(super) mod store;
-pub(super) mod summary;

@@ -13,14 +13,14 @@ use uuid::Uuid;
 use super::{
     daily_chart,
     details::{self, DetailValue, SessionHeading},
-    empty_reason,
-    neighbours::load_with_neighbours,
+    no_results_reason,
     page_filter::resolve_filter,
     presets::{DatePreset, date_presets},
+    previous_next::load_with_neighbours,
     query::{AppliedFilter, SessionListQuery},
+    result_summary::summary,
     row::SessionListRow,
     store::{self, SessionListCriteria},
-    summary::summary,
 };
 use crate::{
     accounts::{MaybeSignedIn, Permission, SignedIn},
@@ -119,7 +119,7 @@ pub(crate) async fn index(
         list.sessions = KeysetPage::single(Vec::new());
         list.days.clear();
     }
-    let reason = list.empty_facts.and_then(|facts| empty_reason::explain(query.filter(), &facts, now));
+    let reason = list.empty_facts.and_then(|facts| no_results_reason::explain(query.filter(), &facts, now));
     let (chart, share) = daily_chart::chart(query.filter(), &list.days).unzip();
     let page = SessionListPage {
         layout,

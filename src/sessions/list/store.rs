@@ -6,7 +6,7 @@ use diesel::{pg::Pg, prelude::*};
 use super::{
     agents,
     daily_chart::{self, ChartDays, DayCount},
-    empty_reason::{self, EmptyListFacts},
+    no_results_reason::{self, EmptyListFacts},
     page_filter::{PageFilter, resolve_filter},
     search,
 };
@@ -89,7 +89,7 @@ pub(crate) fn load_list(
         page.agent_names = agents::suggest_names(connection, client)?;
         page.shopper = resolved.shopper;
         if page.matching == 0 && *filter != SessionFilter::default() {
-            page.empty_facts = Some(empty_reason::load_facts(connection, client, filter)?);
+            page.empty_facts = Some(no_results_reason::load_facts(connection, client, filter)?);
         }
         if let Some(days) = request.days {
             page.days = daily_chart::load_days(connection, client, filter, days)?;
