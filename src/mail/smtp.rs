@@ -105,7 +105,8 @@ impl SmtpClient {
         let mut message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
-            .subject(content.subject)
+            // A name that looks like an encoded word (RFC 2047) would be shown decoded, with any character in it.
+            .subject(content.subject.replace("=?", "= ?"))
             .date(created_at.into())
             .message_id(Some(format!("<{mail_id}@{host}>")))
             // Keeps vacation notices from being sent back (RFC 3834).
