@@ -32,8 +32,8 @@ pub fn set_name(
     connection.transaction(|connection| {
         let user_id = find_user(connection, email)?;
         let other_name = users::table.find(user_id).filter(users::name.ne(name));
-        let changed = diesel::update(other_name).set(users::name.eq(name)).execute(connection)?;
-        let changes: &[&str] = if changed == 0 { &[] } else { &["name"] };
+        let rows = diesel::update(other_name).set(users::name.eq(name)).execute(connection)?;
+        let changes: &[&str] = if rows == 0 { &[] } else { &["name"] };
         Ok(service::record_changes(connection, context, user_id, changes)?)
     })
 }
