@@ -10,7 +10,7 @@ use crate::web::{
         grouped,
         time::{RelativeTime, rfc3339},
     },
-    page::chart::{Chart, Point, Series},
+    page::chart::{Chart, ChartSize, ChartStyle, Point, Series},
 };
 
 /// Number of bars in the chart by day.
@@ -19,6 +19,7 @@ const DAYS: u32 = 30;
 const HOURS: u32 = 48;
 const SERIES: [Series; 2] =
     [Series { name: "Succeeded", class: "chart-main" }, Series { name: "Errors", class: "chart-bad" }];
+const UNIT: &str = "requests";
 
 /// The time that a report covers, and the unit of a bar in its chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +78,6 @@ pub(crate) struct UsageReport {
     pub(crate) path: String,
     pub(crate) is_per_hour: bool,
     pub(crate) chart: Chart,
-    pub(crate) requests: String,
-    pub(crate) errors: String,
-    /// Such as `1.2 %`.
-    pub(crate) error_rate: String,
     pub(crate) is_empty: bool,
     pub(crate) endpoints: Vec<EndpointLine>,
     pub(crate) top_keys: Vec<KeyUsageLine>,
@@ -119,10 +116,11 @@ impl UsageReport {
         Self {
             path: path.to_owned(),
             is_per_hour: period == ReportPeriod::Hours,
-            chart: draw_chart(&totals.hours, period, now),
-            requests: grouped(requests),
-            errors: grouped(errors),
-            error_rate: percentage(errors, requests),
+            chart: draw_chart(&totals.hours, period, now).with_totals(vec![
+                ("Requests".to_owned(), grouped(requests)),
+                ("Errors".to_owned(), grouped(errors)),
+                ("Error rate".to_owned(), percentage(errors, requests)),
+            ]),
             is_empty: requests == 0,
             endpoints: totals.endpoints.into_iter().map(EndpointLine::from).collect(),
             top_keys: totals.top_keys.into_iter().map(|key| KeyUsageLine::new(key, now)).collect(),
@@ -147,11 +145,12 @@ fn draw_chart(hours: &[HourTotals], period: ReportPeriod, now: DateTime<Utc>) ->
         .into_iter()
         .map(|start| period.point(start, bars.get(&start).copied().unwrap_or_default()))
         .collect();
-    let (caption, unit) = match period {
+    let (caption, per) = match period {
         ReportPeriod::Days => ("Requests per day", "Day"),
         ReportPeriod::Hours => ("Requests per hour", "Hour"),
     };
-    Chart::bars(caption, unit, "requests", SERIES, &points)
+    let style = ChartStyle { per, unit: UNIT, series: SERIES, size: ChartSize::High };
+    Chart::bars(caption, &style, &points)
 }
 
 /// Such as `0 %`, `< 0.1 %`, `0.4 %`, `12.5 %` or `100 %`. Rounds down, but returns `0 %` only if `part` is 0.

@@ -10,7 +10,7 @@ use crate::{
     sessions::{fields::SessionStatus, filter::SessionFilter},
     web::{
         format::{grouped, percent, plural, time::is_midnight},
-        page::chart::{Chart, Point, Series},
+        page::chart::{Chart, ChartSize, ChartStyle, Point, Series},
     },
 };
 
@@ -19,8 +19,15 @@ const DAYS_DEFAULT: u64 = 30;
 /// Maximum number of days shown: the last ones of the filter.
 const DAYS_MAX: u64 = 92;
 
-const SERIES: [Series; 2] =
-    [Series { name: "Answered", class: "chart-main" }, Series { name: "Not answered", class: "chart-other" }];
+const STYLE: ChartStyle = ChartStyle {
+    per: "Day",
+    unit: "sessions",
+    series: [
+        Series { name: "Answered", class: "chart-main" },
+        Series { name: "Not answered", class: "chart-other" },
+    ],
+    size: ChartSize::Low,
+};
 
 /// Consecutive days in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,22 +54,20 @@ pub(crate) fn days_to_show(filter: &SessionFilter, now: DateTime<Utc>) -> Option
     (count > 0).then_some(ChartDays { first, count })
 }
 
-/// The chart, and a sentence with the share of answered sessions. Returns `None` if there were no sessions.
-pub(crate) fn chart(filter: &SessionFilter, days: &[DayCount]) -> Option<(Chart, Option<String>)> {
+/// The chart with the number of sessions and the share that was answered. Returns `None` if there were no sessions.
+pub(crate) fn chart(filter: &SessionFilter, days: &[DayCount]) -> Option<Chart> {
     let answered: i64 = days.iter().map(|count| count.answered).sum();
     let all: i64 = answered + days.iter().map(|count| count.others).sum::<i64>();
     if all == 0 {
         return None;
     }
     let points: Vec<Point> = days.iter().map(point).collect();
-    let chart = Chart::bars("Sessions per day", "Day", "sessions", SERIES, &points);
+    let count = i64::try_from(days.len()).unwrap_or(i64::MAX);
+    let mut totals = vec![(format!("Sessions in {count} {}", plural(count, "day")), grouped(all))];
     // With a filter for one status the share would be 0 or 100.
-    let share = percent(answered, all).filter(|_| filter.status.is_none()).map(|share| {
-        let (sessions, count) = (plural(all, "session"), days.len());
-        let days = plural(i64::try_from(count).unwrap_or(i64::MAX), "day");
-        format!("{} {sessions} in {count} {days}, {share}% answered.", grouped(all))
-    });
-    Some((chart, share))
+    let share = percent(answered, all).filter(|_| filter.status.is_none());
+    totals.extend(share.map(|share| ("Answered".to_owned(), format!("{share}%"))));
+    Some(Chart::bars("Sessions per day", &STYLE, &points).with_totals(totals))
 }
 
 fn point(count: &DayCount) -> Point {
@@ -150,10 +155,12 @@ mod tests {
     #[test]
     fn the_share_is_given_unless_a_status_is_chosen() {
         let days = [DayCount { day: NaiveDate::MIN, answered: 2, others: 1 }];
-        let (_, share) = chart(&SessionFilter::default(), &days).unwrap();
-        assert_eq!(share.unwrap(), "3 sessions in 1 day, 67% answered.");
+        let totals = |filter: &SessionFilter| chart(filter, &days).unwrap().totals;
+        let sessions = ("Sessions in 1 day".to_owned(), "3".to_owned());
+        let share = ("Answered".to_owned(), "67%".to_owned());
+        assert_eq!(totals(&SessionFilter::default()), [sessions.clone(), share]);
         let missed = SessionFilter { status: Some(SessionStatus::Missed), ..SessionFilter::default() };
-        assert_eq!(chart(&missed, &days).unwrap().1, None);
+        assert_eq!(totals(&missed), [sessions]);
         assert!(chart(&SessionFilter::default(), &[]).is_none());
     }
 }

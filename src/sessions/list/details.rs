@@ -9,7 +9,10 @@ use crate::{
         fields::{Channel, SessionStatus},
         session::Session,
     },
-    web::format::time::{DisplayTime, rfc3339},
+    web::format::{
+        capitalized,
+        time::{DisplayTime, rfc3339},
+    },
 };
 
 /// What the session was and with whom: `Missed audio call`, `Luca Moretti`.
@@ -72,11 +75,11 @@ pub(crate) enum DetailValue {
 /// The sections that have any rows.
 pub(crate) fn sections(session: &Session) -> Vec<DetailSection> {
     [
-        ("Call", call(session)),
+        (if session.channel == Channel::Chat { "Chat" } else { "Call" }, call(session)),
         ("Shopper", shopper(session)),
         ("Order", order(session)),
         ("Feedback", feedback(session)),
-        ("Record", record(session)),
+        ("Details", record(session)),
     ]
     .into_iter()
     .map(|(title, rows)| DetailSection { title, rows: rows.into_iter().flatten().collect() })
@@ -94,8 +97,8 @@ fn text(name: &'static str, text: Option<&String>) -> Option<DetailRow> {
 
 fn time(name: &'static str, instant: Option<DateTime<Utc>>) -> Option<DetailRow> {
     let instant = instant?;
-    // With seconds; the list shows minutes.
-    let text = instant.format("%-d %b %Y, %H:%M:%S UTC").to_string();
+    // With seconds; the list shows minutes. The page says that times are UTC.
+    let text = instant.format("%-d %b %Y, %H:%M:%S").to_string();
     Some(fact(name, DetailValue::Time(DisplayTime { text, iso: rfc3339(instant) })))
 }
 
@@ -113,8 +116,8 @@ fn link(name: &'static str, address: Option<&String>) -> Option<DetailRow> {
 fn call(session: &Session) -> Vec<Option<DetailRow>> {
     vec![
         Some(fact("Status", DetailValue::Status(session.status))),
-        Some(fact("Channel", DetailValue::Text(session.channel.to_string()))),
-        text("Source", session.source.as_ref()),
+        Some(fact("Channel", DetailValue::Text(capitalized(&session.channel.to_string())))),
+        text("Source", session.source.as_deref().map(source_label).as_ref()),
         text("Queue", session.queue_name.as_ref()),
         text("Agent", session.agent_name.as_ref())
             .map(|row| DetailRow { sessions: session.agent_name.as_deref().map(agent_sessions), ..row }),
@@ -136,13 +139,22 @@ fn shopper(session: &Session) -> Vec<Option<DetailRow>> {
         code("Shopper ID", session.shopper_id.as_ref()),
         text("Email", session.shopper_email.as_ref()),
         text("Phone", session.shopper_phone.as_ref()),
-        text("Country", session.shopper_country.as_ref()),
+        text("Country code", session.shopper_country.as_ref()),
         time("Erased", session.erased_at),
     ];
     if let Some(first) = rows.iter_mut().flatten().next() {
         first.sessions = ShopperIdentifier::from_session(session).map(|_| shopper_sessions(session));
     }
     rows
+}
+
+/// The sources that the documentation names, in words. Senders may use others, which are shown as they are.
+fn source_label(source: &str) -> String {
+    match source {
+        "qr" => "QR code".to_owned(),
+        "widget" | "link" | "phone" => capitalized(source),
+        other => other.to_owned(),
+    }
 }
 
 fn agent_sessions(name: &str) -> SessionsLink {

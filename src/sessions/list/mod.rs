@@ -6,7 +6,6 @@ pub(super) mod details;
 pub(super) mod no_results_reason;
 pub(super) mod page_filter;
 pub(crate) mod pages;
-pub(super) mod presets;
 pub(super) mod previous_next;
 pub(super) mod query;
 pub(super) mod result_summary;

@@ -13,7 +13,10 @@ use crate::{
         filter::SessionFilter,
         queries::{count_matching, filtered},
     },
-    web::format::{grouped, plural},
+    web::{
+        format::{grouped, plural},
+        page::date_range::explain_empty_range,
+    },
 };
 
 /// What the explanation of an empty list needs.
@@ -51,13 +54,8 @@ pub(super) fn load_facts(
 /// A sentence or two with the reason and what to do. Returns `None` if there is nothing to add to "No matching sessions".
 pub(crate) fn explain(filter: &SessionFilter, facts: &EmptyListFacts, now: DateTime<Utc>) -> Option<String> {
     let EmptyListFacts { oldest, newest, in_range, is_known_agent } = *facts;
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
-        && from >= to
-    {
-        return Some("The range ends before it starts. Choose an end date on or after the start.".to_owned());
-    }
-    if filter.from.is_some_and(|from| from > now) {
-        return Some("The range starts in the future. Choose an earlier start date.".to_owned());
+    if let Some(fault) = explain_empty_range(filter.from, filter.to, now) {
+        return Some(fault.to_owned());
     }
     if let (Some(to), Some(oldest)) = (filter.to, oldest)
         && to <= oldest

@@ -15,9 +15,8 @@ use super::{
     details::{self, DetailValue, SessionHeading},
     no_results_reason,
     page_filter::resolve_filter,
-    presets::{DatePreset, date_presets},
     previous_next::load_with_neighbours,
-    query::{AppliedFilter, SessionListQuery},
+    query::SessionListQuery,
     result_summary::summary,
     row::SessionListRow,
     store::{self, SessionListCriteria},
@@ -45,7 +44,8 @@ use crate::{
         page::{
             NavSection, PageLayout,
             chart::Chart,
-            list::{KeysetPage, Pager},
+            date_range::DateRangeMenu,
+            list::{AppliedFilter, KeysetPage, Pager},
             respond,
         },
     },
@@ -67,7 +67,9 @@ struct SessionListPage {
     channels: &'static [&'static str],
     form: FormState,
     applied: Vec<AppliedFilter>,
-    presets: Vec<DatePreset>,
+    dates: DateRangeMenu,
+    /// The labels of the filters that are wrong.
+    wrong_filters: String,
     /// Names to suggest for the filter by agent.
     agent_names: Vec<String>,
     /// The filters as a query string, empty or with its `?`. `None` if a filter is wrong.
@@ -76,14 +78,12 @@ struct SessionListPage {
     session_query: String,
     /// Why no session matches.
     empty_reason: Option<String>,
-    /// The list without its limits of time, if it has any.
+    /// The list without its limits of time, if it has any and other filters.
     any_date: Option<String>,
     pager: Pager,
     /// Where the search continues.
     older_search: Option<String>,
     chart: Option<Chart>,
-    /// A sentence with the share of answered sessions.
-    share: Option<String>,
 }
 
 #[derive(Template)]
@@ -98,7 +98,6 @@ struct SessionDetailsPage {
     sections: Vec<details::DetailSection>,
     /// The list that the neighbours belong to.
     list: String,
-    is_filtered: bool,
     newer: Option<String>,
     older: Option<String>,
 }
@@ -120,7 +119,6 @@ pub(crate) async fn index(
         list.days.clear();
     }
     let reason = list.empty_facts.and_then(|facts| no_results_reason::explain(query.filter(), &facts, now));
-    let (chart, share) = daily_chart::chart(query.filter(), &list.days).unzip();
     let page = SessionListPage {
         layout,
         rows: list.sessions.rows.iter().map(|session| SessionListRow::new(session, now)).collect(),
@@ -132,16 +130,16 @@ pub(crate) async fn index(
         statuses: SessionStatus::NAMES,
         channels: Channel::NAMES,
         applied: query.applied_filters(list.shopper.as_ref()),
-        presets: date_presets(&query.address, now.date_naive()),
-        download: (!query.form.is_wrong()).then(|| query.address.query()),
+        dates: DateRangeMenu::new(&query.address, now.date_naive()),
+        wrong_filters: query.wrong_filters(),
+        download: (!list.sessions.rows.is_empty()).then(|| query.address.query()),
         session_query: query.session_query(),
         empty_reason: reason.filter(|_| list.searched_to == 0),
         any_date: query.any_date_link(),
         pager: query.pager(&list.sessions),
         agent_names: list.agent_names,
         older_search: (list.searched_to > 0).then(|| query.older_search_link(list.searched_to)),
-        chart,
-        share: share.flatten(),
+        chart: daily_chart::chart(query.filter(), &list.days),
         form: query.form,
     };
     let is_wrong = page.form.is_wrong();
@@ -185,7 +183,6 @@ pub(crate) async fn show(
             && signed_in.may(Permission::EraseShoppers),
         sections: details::sections(&session),
         list: format!("/sessions{list_query}"),
-        is_filtered: query.is_filtered(),
         newer: neighbours.newer.map(link),
         older: neighbours.older.map(link),
     };

@@ -1,19 +1,18 @@
 //! The query string of the list: filters, search and position.
 
-use chrono::{DateTime, Days, Utc};
 use uuid::Uuid;
 
-use super::{page_filter::PageFilter, presets::DATE_FILTERS, store::SessionListCursor};
+use super::{page_filter::PageFilter, store::SessionListCursor};
 use crate::{
     error::{AppError, FieldError},
     sessions::{export::query::SessionPageRequest, filter::SessionFilter, session::Session},
     web::{
         body::form::FormState,
-        format::{
-            time::{midnight, rfc3339},
-            time_parser::{parse_day, parse_instant},
+        format::{capitalized, time::rfc3339, time_parser::parse_instant},
+        page::{
+            date_range::{DATE_FILTERS, DAY_HINT, describe_day, parse_last_day},
+            list::{AppliedFilter, KeysetPage, ListAddress, PageDirection, Pager},
         },
-        page::list::{KeysetPage, ListAddress, PageDirection, Pager},
     },
 };
 
@@ -30,8 +29,6 @@ const FILTERS: [(&str, &str); 8] = [
     ("through", "To"),
     ("to", "Before"),
 ];
-/// What to write into a field for a day. Its hyphens do not break, because the field is narrow.
-const DAY_HINT: &str = "Enter a date, such as 2026\u{2011}11\u{2011}23.";
 /// Maximum length of a search, in characters.
 const SEARCH_MAX: usize = 200;
 
@@ -46,13 +43,6 @@ pub(crate) struct SessionListQuery {
     pub(crate) direction: PageDirection<SessionListCursor>,
     /// The sequence at which a search continues, towards older sessions.
     pub(crate) search_from: Option<i64>,
-}
-
-/// A filter that is set, and the address without it.
-pub(crate) struct AppliedFilter {
-    pub(crate) label: &'static str,
-    pub(crate) text: String,
-    pub(crate) without: String,
 }
 
 impl SessionListQuery {
@@ -103,10 +93,19 @@ impl SessionListQuery {
         self.older_search_link(search_from).split_off(PATH.len())
     }
 
-    /// The list without its limits of time. Returns `None` if it has none.
+    /// The list without its limits of time. Returns `None` if it has none, or no other filters.
     pub(crate) fn any_date_link(&self) -> Option<String> {
-        let is_limited = DATE_FILTERS.iter().any(|name| self.address.filter(name).is_some());
-        is_limited.then(|| self.address.link_replacing(&DATE_FILTERS, &[]))
+        let is_date = |name: &str| DATE_FILTERS.contains(&name);
+        let dates = self.address.filters().iter().filter(|(name, _)| is_date(name)).count();
+        let is_one_of_several = dates > 0 && dates < self.address.filters().len();
+        is_one_of_several.then(|| self.address.link_replacing(&DATE_FILTERS, &[]))
+    }
+
+    /// The labels of the filters that are wrong: `“From” and “To”`.
+    pub(crate) fn wrong_filters(&self) -> String {
+        let is_wrong = |(name, _): &&(&str, &str)| self.form.error(name).is_some();
+        let labels: Vec<_> = FILTERS.iter().filter(is_wrong).map(|(_, label)| format!("“{label}”")).collect();
+        labels.join(" and ")
     }
 
     pub(crate) fn pager(&self, page: &KeysetPage<Session>) -> Pager {
@@ -125,8 +124,9 @@ impl SessionListQuery {
             |name: &str| FILTERS.iter().find(|(known, _)| *known == name).map_or("", |(_, label)| label);
         let applied = |(name, text): &(&'static str, String)| AppliedFilter {
             label: label(name),
-            text: match shopper {
-                Some(shopper) if *name == "shopper" => shopper.clone(),
+            text: match (*name, shopper) {
+                ("shopper", Some(shopper)) => shopper.clone(),
+                ("status" | "channel", _) => capitalized(text),
                 _ => describe_day(name, text).unwrap_or_else(|| text.clone()),
             },
             without: self.address.link_without(name),
@@ -139,12 +139,6 @@ impl SessionListQuery {
 fn shorten_date_error(error: FieldError) -> FieldError {
     let is_date = DATE_FILTERS.contains(&error.field.as_ref());
     if is_date { FieldError { message: DAY_HINT.into(), ..error } } else { error }
-}
-
-/// The day of a filter of time, as pages write it. Returns `None` for other filters and for instants.
-fn describe_day(filter: &str, text: &str) -> Option<String> {
-    let day = parse_day(text).filter(|_| DATE_FILTERS.contains(&filter))?;
-    Some(day.format("%-d %b %Y").to_string())
 }
 
 /// Control characters in any filter, and a search that is too long.
@@ -160,20 +154,9 @@ fn text_errors(address: &ListAddress) -> Vec<FieldError> {
     errors
 }
 
-/// The end of the day, exclusive.
-fn parse_last_day(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    let next_day = parse_day(text).and_then(|day| day.checked_add_days(Days::new(1)));
-    next_day.map(midnight).ok_or(DAY_HINT)
-}
-
 fn parse_session_id(text: &str) -> Result<Uuid, &'static str> {
     text.parse()
         .map_err(|_malformed: uuid::Error| "Open a session and follow its link to the shopper’s sessions.")
-}
-
-/// The type of the input for a limit of time: a link may contain an instant, which an input for dates cannot show.
-pub(crate) fn date_input_type(value: &str) -> &'static str {
-    if value.is_empty() || parse_day(value).is_some() { "date" } else { "text" }
 }
 
 /// `2026-11-23T10:45:06Z~17`: a time and a sequence.
@@ -205,7 +188,7 @@ mod tests {
             applied,
             [
                 ("Search", "nora l".to_owned(), "/sessions?status=missed".to_owned()),
-                ("Status", "missed".to_owned(), "/sessions?q=nora+l".to_owned()),
+                ("Status", "Missed".to_owned(), "/sessions?q=nora+l".to_owned()),
             ]
         );
         assert_eq!(query.address.query(), "?q=nora+l&status=missed");
@@ -229,11 +212,5 @@ mod tests {
         for wrong in ["2026-11-31", "2026-11-30T10:00:00Z", "-9999-01-01", "tomorrow"] {
             assert_eq!(end(&format!("through={wrong}")), (String::new(), true), "{wrong}");
         }
-    }
-
-    #[test]
-    fn an_instant_is_shown_as_text() {
-        let types = ["", "2026-11-23", "2026-11-23T10:45:06Z", "x"].map(date_input_type);
-        assert_eq!(types, ["date", "date", "text", "text"]);
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn summary(query: &SessionListQuery, list: &SessionListResult) -> Str
     match list.matching {
         // The empty list says so itself.
         0 => String::new(),
-        _ if !query.is_filtered() => "Newest first. Times are UTC.".to_owned(),
+        _ if !query.is_filtered() => String::new(),
         1 => "1 session matches.".to_owned(),
         matching => format!("{} sessions match.", grouped(matching)),
     }

@@ -28,6 +28,13 @@ pub fn plural(count: impl Into<i128>, noun: &str) -> String {
     if count.into() == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
+/// The text with a capital first letter.
+#[must_use]
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// Two lower-case hexadecimal digits for each byte.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

@@ -7,14 +7,10 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::web::format::{compact_number, grouped};
 
-/// Height in pixels.
-const HEIGHT: i64 = 168;
 /// Position of the highest tick, in pixels from the top. It leaves room for half a label.
 const TOP: i64 = 10;
-/// Position of zero, in pixels from the top. The labels are below.
-const BASE: i64 = 140;
-/// Maximum number of ticks besides zero. Round steps may need fewer.
-const TICKS: i128 = 4;
+/// Height of the labels below the bars, in pixels.
+const LABEL_HEIGHT: i64 = 28;
 /// Maximum number of labels below the bars.
 const LABELS: usize = 7;
 /// Positions and lengths are in thousandths, so that nothing is rounded twice.
@@ -31,6 +27,46 @@ pub struct Series {
     pub name: &'static str,
     /// The CSS class of its colour: `chart-main`, `chart-other` or `chart-bad`.
     pub class: &'static str,
+}
+
+/// The height of a chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChartSize {
+    /// What the page is about.
+    High,
+    /// Above what the page is about.
+    Low,
+}
+
+impl ChartSize {
+    /// Position of zero, in pixels from the top. The labels are below.
+    const fn base(self) -> i64 {
+        match self {
+            Self::High => 140,
+            Self::Low => 92,
+        }
+    }
+
+    /// Maximum number of ticks besides zero. Round steps may need fewer.
+    const fn ticks(self) -> i128 {
+        match self {
+            Self::High => 4,
+            Self::Low => 2,
+        }
+    }
+}
+
+/// What the charts of a page have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct ChartStyle {
+    /// What a point is: `Day`.
+    pub per: &'static str,
+    /// What is counted: `sessions`.
+    pub unit: &'static str,
+    /// The parts of every bar.
+    pub series: [Series; 2],
+    /// Its height.
+    pub size: ChartSize,
 }
 
 /// The values of one bar.
@@ -62,6 +98,10 @@ pub struct Chart {
     pub labels: Vec<AxisLabel>,
     /// In pixels.
     pub height: i64,
+    /// Its height and layout.
+    pub size: ChartSize,
+    /// Figures about all bars, by their labels: `Answered`, `55%`.
+    pub totals: Vec<(String, String)>,
 }
 
 /// A horizontal line of the scale.
@@ -133,16 +173,11 @@ impl Display for DecimalText {
 }
 
 impl Chart {
-    /// One bar per point. `per` names what a point is (`Day`), and `unit` what is counted (`sessions`).
+    /// One bar per point.
     #[must_use]
-    pub fn bars(
-        caption: impl Into<String>,
-        per: &'static str,
-        unit: &str,
-        series: [Series; 2],
-        points: &[Point],
-    ) -> Self {
-        let scale = Scale::up_to(points.iter().map(sum).max().unwrap_or(0));
+    pub fn bars(caption: impl Into<String>, style: &ChartStyle, points: &[Point]) -> Self {
+        let ChartStyle { per, unit, series, size } = *style;
+        let scale = Scale::up_to(points.iter().map(sum).max().unwrap_or(0), size);
         let positions = BarPositions { count: i64::try_from(points.len()).unwrap_or(i64::MAX).max(1) };
         Self {
             caption: caption.into(),
@@ -155,8 +190,22 @@ impl Chart {
                 .map(|(index, point)| bar(&scale, &positions, series, index, point))
                 .collect(),
             labels: positions.labels(points),
-            height: HEIGHT,
+            height: size.base() + LABEL_HEIGHT,
+            size,
+            totals: Vec::new(),
         }
+    }
+
+    /// Adds figures about all bars.
+    #[must_use]
+    pub fn with_totals(self, totals: Vec<(String, String)>) -> Self {
+        Self { totals, ..self }
+    }
+
+    /// Whether the figures and the legend are beside the bars.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.size == ChartSize::Low
     }
 }
 
@@ -169,7 +218,7 @@ fn sum(point: &Point) -> i128 {
 }
 
 fn bar(scale: &Scale, positions: &BarPositions, series: [Series; 2], index: i64, point: &Point) -> Bar {
-    let mut base = BASE * UNIT;
+    let mut base = scale.size.base() * UNIT;
     let mut parts = Vec::new();
     for (series, value) in series.into_iter().zip(values(point)).filter(|(_, value)| *value > 0) {
         // At least a pixel, so that small values are visible.
@@ -216,20 +265,21 @@ fn description(unit: &str, series: [Series; 2], points: &[Point]) -> String {
 struct Scale {
     step: i128,
     top: i128,
+    size: ChartSize,
 }
 
 impl Scale {
     /// Ticks at 1, 2 or 5 times a power of ten, from zero to at least `most`.
-    fn up_to(most: i128) -> Self {
+    fn up_to(most: i128, size: ChartSize) -> Self {
         let most = most.max(1);
         let mut decade = 1;
         let step = loop {
-            match [1, 2, 5].into_iter().map(|it| it * decade).find(|step| step * TICKS >= most) {
+            match [1, 2, 5].into_iter().map(|it| it * decade).find(|step| step * size.ticks() >= most) {
                 Some(step) => break step,
                 None => decade *= 10,
             }
         };
-        Self { step, top: (most + step - 1) / step * step }
+        Self { step, top: (most + step - 1) / step * step, size }
     }
 
     fn ticks(&self) -> Vec<Tick> {
@@ -237,7 +287,7 @@ impl Scale {
         let mut number = 0;
         while number <= self.top {
             ticks.push(Tick {
-                y: DecimalText(BASE * UNIT - self.height(number)),
+                y: DecimalText(self.size.base() * UNIT - self.height(number)),
                 text: compact_number(number),
             });
             number += self.step;
@@ -247,7 +297,7 @@ impl Scale {
 
     /// In thousandths of a pixel.
     fn height(&self, value: i128) -> i64 {
-        let room = i128::from((BASE - TOP) * UNIT);
+        let room = i128::from((self.size.base() - TOP) * UNIT);
         i64::try_from(value * room / self.top).unwrap_or(0)
     }
 }
@@ -286,8 +336,13 @@ impl BarPositions {
 mod tests {
     use super::*;
 
-    const SERIES: [Series; 2] =
-        [Series { name: "Good", class: "chart-main" }, Series { name: "Bad", class: "chart-bad" }];
+    const STYLE: ChartStyle = ChartStyle {
+        per: "Day",
+        unit: "calls",
+        series: [Series { name: "Good", class: "chart-main" }, Series { name: "Bad", class: "chart-bad" }],
+        size: ChartSize::High,
+    };
+    const BASE: i64 = ChartSize::High.base();
 
     #[derive(askama::Template)]
     #[template(
@@ -301,7 +356,7 @@ mod tests {
     fn chart(values: impl IntoIterator<Item = [i64; 2]>) -> Chart {
         let point = |(index, values)| Point { label: format!("day {index}"), iso: String::new(), values };
         let points: Vec<_> = values.into_iter().enumerate().map(point).collect();
-        Chart::bars("Calls per day", "Day", "calls", SERIES, &points)
+        Chart::bars("Calls per day", &STYLE, &points)
     }
 
     fn texts(chart: &Chart) -> Vec<&str> {
@@ -349,8 +404,11 @@ mod tests {
         assert_eq!(texts(&chart([[60, 1], [3, 3]])), ["0", "20", "40", "60", "80"]);
         assert_eq!(texts(&chart([[1_000_000, 0]])), ["0", "500k", "1M"]);
         for most in 1..5000 {
-            let scale = Scale::up_to(most);
-            assert!(scale.top >= most && scale.top - most < scale.step && scale.top / scale.step <= TICKS);
+            for size in [ChartSize::High, ChartSize::Low] {
+                let scale = Scale::up_to(most, size);
+                assert!(scale.top >= most && scale.top - most < scale.step);
+                assert!(scale.top / scale.step <= size.ticks());
+            }
         }
     }
 

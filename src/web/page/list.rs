@@ -143,6 +143,14 @@ impl ListAddress {
     }
 }
 
+/// A filter that is set, and the address without it.
+#[derive(Clone, Debug)]
+pub struct AppliedFilter {
+    pub label: &'static str,
+    pub text: String,
+    pub without: String,
+}
+
 /// Links to the pages around one, for `shared/_pager.html`.
 #[derive(Clone, Debug)]
 pub struct Pager {

@@ -1,6 +1,7 @@
 //! The layout of pages, and responses that show or redirect to one.
 
 pub mod chart;
+pub mod date_range;
 pub mod icon;
 pub mod list;
 pub mod message;

@@ -150,7 +150,8 @@ async fn presets_limit_the_dates_and_keep_the_other_filters() {
     assert_eq!((count_rows(&list), count_rows(&week), count_rows(&month)), (2, 1, 2));
     assert_eq!(week.text(".presets [aria-current]"), "Last 7 days");
     assert_eq!(month.text(".presets [aria-current]"), "Last 30 days");
-    assert_eq!(week.texts(".chip")[0], "Remove Status: missed");
+    assert_eq!(week.texts(".chip")[0], "Remove Status: Missed");
+    assert_eq!(week.text(".dates summary"), "Last 7 days");
     assert!(list.texts(".presets [aria-current]").is_empty());
 }
 
@@ -178,11 +179,11 @@ async fn empty_range_is_explained() {
         let any_date = page.attribute(".empty a", "href");
         assert!(!any_date.contains("from") && !any_date.contains("through"), "{any_date}");
     }
-    assert_eq!(
-        ada.get("/sessions?status=failed").await.html().texts(".empty p").len(),
-        1,
-        "nothing to explain"
-    );
+    let unexplained = ada.get("/sessions?status=failed").await.html();
+    assert_eq!(unexplained.texts(".empty p"), ["No matching sessions", "Clear filters"]);
+    let both = ada.get("/sessions?status=failed&from=2026-10-31").await.html();
+    assert_eq!(both.attribute(".empty a", "href"), "/sessions?status=failed", "only the dates are removed");
+    assert!(!both.texts(".list-head a").contains(&"Clear filters".to_owned()), "one way to clear");
 }
 
 #[actix_web::test]
