@@ -31,6 +31,8 @@ use crate::{
 pub(crate) const INDEX: &str = "/settings/api-keys";
 /// Maximum size of a form about keys, in bytes.
 pub(crate) const FORM_LIMIT: usize = 16 * 1024;
+/// Maximum number of keys of a list without search and filters.
+const UNFILTERED_MAX: usize = 5;
 const ALREADY_SENT: &str = "This form has already created a key, which is not shown again. If you have not copied it, replace \
      it: you get a new key with the same name.";
 
@@ -61,6 +63,11 @@ impl KeyListPage {
     /// Whether the client has no keys, and not only none that match.
     fn has_none(&self) -> bool {
         self.keys.is_empty() && !self.query.is_narrowed()
+    }
+
+    /// Whether to offer search and filters. A short list needs none.
+    fn has_filters(&self) -> bool {
+        self.keys.len() > UNFILTERED_MAX || self.query != KeyListQuery::default()
     }
 }
 

@@ -55,6 +55,9 @@ pub(crate) struct KeyUseSummary {
     pub(crate) short: String,
     /// `1,204 calls in 24 h, 9,310 in 7 days`.
     pub(crate) calls: String,
+    /// `1,204 calls`, in the last 24 hours and in the last 7 days.
+    pub(crate) calls_of_day: String,
+    pub(crate) calls_of_week: String,
     /// Whether it was used within the last 24 hours.
     pub(crate) is_recent: bool,
     /// Whether it was used within the last 7 days.
@@ -109,6 +112,8 @@ impl KeyUseSummary {
             address: last.address.to_string(),
             program: last.user_agent.clone(),
             calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),
+            calls_of_day: format!("{day} {of_day}"),
+            calls_of_week: format!("{week} {}", plural(usage.requests_last_week, "call")),
             is_recent: usage.requests_last_day > 0,
         })
     }

@@ -11,10 +11,13 @@ const STEP: i64 = 4;
 #[derive(Clone, Debug)]
 pub struct Sparkline {
     pub bars: Vec<SparklineBar>,
-    /// The sum in words, for everyone: `1,204 requests in 30 days`.
-    pub total: String,
-    /// The sum and the highest bar, for screen readers.
+    /// The labels of the first and the last bar.
+    pub first: String,
+    pub last: String,
+    /// The sum and the highest bar: `1,204 requests in 30 days, at most 61 on 12 Nov`.
     pub description: String,
+    /// The highest value.
+    highest: i128,
     /// In units of the view box.
     pub width: i64,
     pub height: i64,
@@ -43,11 +46,19 @@ impl Sparkline {
         let peak = peak.map(|(day, _)| format!(", at most {} on {day}", grouped(highest)));
         Self {
             bars: (0..).zip(points).map(|(index, point)| SparklineBar::new(index, point, highest)).collect(),
+            first: points.first().map(|(day, _)| day.clone()).unwrap_or_default(),
+            last: points.last().map(|(day, _)| day.clone()).unwrap_or_default(),
             description: format!("{total}{}", peak.unwrap_or_default()),
-            total,
+            highest,
             width: (count * STEP).max(STEP) - 1,
             height: HEIGHT,
         }
+    }
+
+    /// Whether all values are 0.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.highest == 0
     }
 }
 

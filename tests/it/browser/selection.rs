@@ -1,7 +1,5 @@
 //! Keys are selected and deleted together, with and without JavaScript.
 
-use thirtyfour::By;
-
 use crate::support::{Browser, TestApp};
 
 const INDEX: &str = "/settings/api-keys";
@@ -15,8 +13,10 @@ async fn open_list(app: &TestApp, browser: &Browser) {
     browser.go(&format!("{}{INDEX}", app.url)).await;
 }
 
+const DELETE: &str = ".selection button:not([type])";
+
 async fn is_delete_enabled(browser: &Browser) -> bool {
-    browser.find(By::Css(".selection button")).await.is_enabled().await.unwrap()
+    browser.run(&format!("return !document.querySelector('{DELETE}').disabled")).await == true
 }
 
 #[actix_web::test]
@@ -26,19 +26,25 @@ async fn header_selects_all_and_the_bar_counts() {
     open_list(&app, &browser).await;
     let select_all = "thead [data-select-all]";
     let is_mixed = format!("return document.querySelector('{select_all}').indeterminate");
-    browser.see("[data-selection-count]", "0 selected").await;
     assert!(!is_delete_enabled(&browser).await, "nothing to delete");
+    let is_shown = format!("return document.querySelector('{DELETE}').checkVisibility()");
+    assert_eq!(browser.run(&is_shown).await, false, "the bar is for a selection");
 
     browser.click("tbody tr:first-child input").await;
     browser.see("[data-selection-count]", "1 selected").await;
+    browser.see(DELETE, "Delete 1 key").await;
     assert_eq!(browser.run(&is_mixed).await, true);
     browser.click(select_all).await;
     browser.see("[data-selection-count]", "3 selected").await;
     assert!(is_delete_enabled(&browser).await);
     browser.click(select_all).await;
-    browser.see("[data-selection-count]", "0 selected").await;
+    assert_eq!(browser.run(&is_shown).await, false);
     browser.click(select_all).await;
-    browser.press("Delete selected keys").await;
+    browser.click("[data-selection-clear]").await;
+    assert_eq!(browser.run(&is_shown).await, false);
+    assert_eq!(browser.count("tbody input:checked").await, 0);
+    browser.click(select_all).await;
+    browser.press("Delete 3 keys").await;
 
     browser.see("h1", "Delete these 3 API keys?").await;
 }
@@ -53,6 +59,7 @@ async fn bar_selects_all_on_a_phone_and_stays_in_view() {
 
     browser.click(".selection [data-select-all]").await;
     browser.see("[data-selection-count]", "3 selected").await;
+    browser.see(DELETE, "Delete 3 keys").await;
     browser.run("document.querySelector('tbody tr:last-child').scrollIntoView({ block: 'start', behavior: 'instant' })").await;
 
     let top = browser.run("return document.querySelector('.selection').getBoundingClientRect().top").await;
