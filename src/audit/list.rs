@@ -85,6 +85,17 @@ fn matching(client: &ClientId, filter: &AuditFilter) -> audit_log::BoxedQuery<'s
     query
 }
 
+/// When the first and the latest record of a client were made. Returns `None` if it has none.
+pub(crate) fn load_span(
+    connection: &mut PgConnection,
+    client: &ClientId,
+) -> QueryResult<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let all = || matching(client, &AuditFilter::default()).select(audit_log::at).limit(1);
+    let first = all().order(audit_log::sequence).first(connection).optional()?;
+    let latest = all().order(audit_log::sequence.desc()).first(connection).optional()?;
+    Ok(first.zip(latest))
+}
+
 /// Id and name of every member, ordered by name.
 pub(crate) fn load_members(
     connection: &mut PgConnection,

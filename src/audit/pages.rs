@@ -2,11 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
+use chrono::{DateTime, Utc};
 
 use super::{
     csv,
     entity_names::EntityNames,
-    list,
+    list::{self, AuditFilter},
     log::{event::RecordKind, record::AuditRecord},
     query::AuditQuery,
     sentence::{AuditSentence, SentencePart},
@@ -17,10 +18,11 @@ use crate::{
     error::AppError,
     web::{
         body::form::FormState,
-        format::time::{DisplayTime, rfc3339_micros},
+        format::time::{self, DisplayTime, rfc3339_micros},
         page::{
             NavSection, PageLayout,
-            list::{KeysetPage, Pager},
+            date_range::{DateRangeMenu, explain_empty_range},
+            list::{AppliedFilter, KeysetPage, Pager},
             respond,
         },
     },
@@ -39,17 +41,31 @@ const ACTORS: [(&str, &str, &str); 4] = [
 #[template(path = "audit/index.html")]
 struct AuditLogPage {
     layout: PageLayout,
-    rows: Vec<AuditListRow>,
+    days: Vec<AuditDay>,
     /// Value and label.
     actors: Vec<(String, String)>,
     form: FormState,
-    is_filtered: bool,
+    applied: Vec<AppliedFilter>,
+    dates: DateRangeMenu,
+    /// The labels of the filters that are wrong.
+    wrong_filters: String,
+    /// Why no record matches.
+    empty_reason: Option<String>,
     /// The filters as a query string, empty or with its `?`.
     query: String,
     pager: Pager,
 }
 
+/// The records of a day in UTC.
+struct AuditDay {
+    /// `23 Nov 2026`.
+    day: String,
+    rows: Vec<AuditListRow>,
+}
+
 struct AuditListRow {
+    /// `10:45`.
+    clock: String,
     sequence: i64,
     time: DisplayTime,
     actor: SentencePart,
@@ -63,6 +79,7 @@ impl AuditListRow {
     fn new(record: &AuditRecord, names: &EntityNames) -> Self {
         Self {
             sequence: record.sequence,
+            clock: record.at.format("%H:%M").to_string(),
             time: record.at.into(),
             actor: describe_actor(record, names),
             sentence: AuditSentence::new(record, names),
@@ -70,6 +87,37 @@ impl AuditListRow {
             address: format_address(record),
         }
     }
+}
+
+/// Groups records, which are in order of time, by their days.
+fn group_by_day(records: &[AuditRecord], names: &EntityNames) -> Vec<AuditDay> {
+    let is_same_day = |one: &AuditRecord, other: &AuditRecord| one.at.date_naive() == other.at.date_naive();
+    let day = |records: &[AuditRecord]| AuditDay {
+        day: records.first().map(|record| day_text(record.at)).unwrap_or_default(),
+        rows: records.iter().map(|record| AuditListRow::new(record, names)).collect(),
+    };
+    records.chunk_by(is_same_day).map(day).collect()
+}
+
+fn day_text(instant: DateTime<Utc>) -> String {
+    instant.format("%-d %b %Y").to_string()
+}
+
+/// Why no record is in the range of the filter, if that is the reason. `span` is from the first to the latest record.
+fn explain_empty_log(
+    filter: &AuditFilter,
+    span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    if let Some(fault) = explain_empty_range(filter.from, filter.to, now) {
+        return Some(fault.to_owned());
+    }
+    let (first, latest) = span?;
+    if filter.to.is_some_and(|to| to <= first) {
+        return Some(format!("The log starts on {}, after this range.", day_text(first)));
+    }
+    let is_later = filter.from.is_some_and(|from| from > latest);
+    is_later.then(|| format!("The latest event was on {}, before this range.", day_text(latest)))
 }
 
 fn describe_actor(record: &AuditRecord, names: &EntityNames) -> SentencePart {
@@ -106,13 +154,16 @@ pub(crate) async fn index(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Audit log", NavSection::AuditLog)?;
+    let now = time::now();
     let query = AuditQuery::parse(INDEX, request.query_string());
     let (client, filter, direction) = (signed_in.client(), query.filter.clone(), query.direction);
-    let (mut page, names, mut actors) = db
+    let (mut page, names, mut actors, span) = db
         .run(move |connection| {
             let page = list::load_page(connection, &client, &filter, direction)?;
             let names = list::load_names(connection, &client, &page.rows)?;
-            list::load_members(connection, &client).map(|members| (page, names, members))
+            let members = list::load_members(connection, &client)?;
+            let span = if page.rows.is_empty() { list::load_span(connection, &client)? } else { None };
+            Ok::<_, AppError>((page, names, members, span))
         })
         .await?;
     if query.form.is_wrong() {
@@ -122,9 +173,12 @@ pub(crate) async fn index(
     actors.extend(ACTORS.map(|(kind, _, label)| (kind.to_owned(), label.to_owned())));
     let page = AuditLogPage {
         layout,
-        rows: page.rows.iter().map(|record| AuditListRow::new(record, &names)).collect(),
+        days: group_by_day(&page.rows, &names),
+        applied: query.applied_filters(&actors),
+        dates: DateRangeMenu::new(&query.address, now.date_naive()),
+        wrong_filters: query.wrong_filters(),
+        empty_reason: explain_empty_log(&query.filter, span, now),
         actors,
-        is_filtered: !query.address.filters().is_empty(),
         query: query.address.query(),
         pager: query.address.pager(&page, |record| record.sequence.to_string()),
         form: query.form,
@@ -141,7 +195,7 @@ pub(crate) async fn download(
 ) -> Result<HttpResponse, AppError> {
     let query = AuditQuery::parse(INDEX, request.query_string());
     if query.form.is_wrong() {
-        return Err(AppError::invalid("from", "Enter the date as YYYY-MM-DD."));
+        return Err(query.form.into_errors().into());
     }
     Ok(csv::download(signed_in, query.filter, db))
 }

@@ -3,7 +3,7 @@
 //! Names and details are text that users and programs chose. Each is a part of its own, which the template escapes and
 //! sets apart, so that no name can pass for the words around it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -65,6 +65,18 @@ pub(super) struct AuditSentence {
     pub(super) parts: Vec<SentencePart>,
     /// What else matters, in a few words each.
     pub(super) facts: Vec<String>,
+}
+
+/// The sentence without its links.
+impl fmt::Display for AuditSentence {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.parts.iter().map(|part| match part {
+            SentencePart::Words(words) => words,
+            SentencePart::Name { text, .. } | SentencePart::Code { text, .. } => text.as_str(),
+        });
+        formatter.write_str(&words.collect::<Vec<_>>().join(" "))?;
+        self.facts.iter().try_for_each(|fact| write!(formatter, " · {fact}"))
+    }
 }
 
 impl AuditSentence {

@@ -472,13 +472,17 @@ async fn owners_view_filter_and_download_only_their_own_log() {
     let json: serde_json::Value = serde_json::from_str(&filtered.text(".raw pre")).unwrap();
     assert_eq!((&json["target"], &json["details"]["name"]), (&key.as_str().into(), &"=laptop".into()));
     assert_eq!(page.attribute("#act option[value='key.created']", "value"), "key.created");
-    assert_eq!(ada.get("/settings/audit?actor=system").await.html().texts("tbody tr").len(), 0);
+    assert_eq!(ada.get("/settings/audit?actor=system").await.html().texts("tbody .event").len(), 0);
     for day in ["x", "-9999-01-01", "-9999-1-1", "%2B12345-1-1", "262142-12-31"] {
         let refused = ada.get(&format!("/settings/audit?from={day}")).await;
-        assert!(refused.body.contains("Enter the date as YYYY-MM-DD."), "{day}");
-        assert_eq!(ada.get(&format!("/settings/audit.csv?to={day}")).await.status, 400, "{day}");
+        assert!(refused.html().text(".dates .wrong").starts_with("Enter a date, such as"), "{day}");
+        assert!(refused.html().text(".empty").contains("Correct the filter “From”"), "{day}");
+        for name in ["to", "through"] {
+            let file = ada.get(&format!("/settings/audit.csv?{name}={day}")).await;
+            assert_eq!(file.status, 400, "{name} {day}");
+        }
     }
-    assert_eq!(ada.get("/settings/audit?from=2026-1-5").await.html().texts("tbody tr").len(), 3);
+    assert_eq!(ada.get("/settings/audit?from=2026-1-5").await.html().texts("tbody .event").len(), 3);
     let file = ada.get("/settings/audit.csv?act=key.created").await;
     assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
     assert_eq!(file.body.lines().count(), 2);
@@ -552,7 +556,34 @@ async fn actors_and_keys_are_shown_by_name() {
     assert_eq!(actors, ["Not signed in", "Uptok", "Command line", "Deploy bot"]);
     assert_eq!(page.texts(".event p")[0], "Revoked key Deploy bot · by a call with the key itself");
     let times = page.texts("tbody time");
-    assert!(times.iter().all(|time| time.ends_with(" UTC") && time.matches(':').count() == 1), "{times:?}");
+    assert!(times.iter().all(|time| time.len() == 5 && time.matches(':').count() == 1), "{times:?}");
+    assert!(page.attribute("tbody time", "title").contains(" UTC, record "));
+    assert_eq!(page.text(".chip"), "Remove Event: Key revoked");
+}
+
+#[actix_web::test]
+async fn records_are_grouped_by_day_and_the_last_day_is_included() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let client: ClientId = ada.client_id().await.parse().unwrap();
+    let event = AuditEvent::new(EventKind::ImportFinished);
+    audit::record(&mut app.db.connect(), &client, &audit_context(), &event).unwrap();
+    let day = |offset: &str| {
+        app.db.query_text(&format!(
+            "select to_char((now() at time zone 'UTC')::date {offset}, 'YYYY-MM-DD') as answer"
+        ))
+    };
+    let (today, tomorrow) = (day(""), day("+ 1"));
+
+    let log = ada.get(&format!("/settings/audit?through={today}")).await.html();
+    let until = ada.get(&format!("/settings/audit?to={today}")).await.html();
+    let later = ada.get(&format!("/settings/audit?from={tomorrow}")).await.html();
+    let before = ada.get("/settings/audit?through=2001-01-01").await.html();
+
+    assert_eq!((log.texts("tbody .event").len(), log.texts("tbody .day").len()), (3, 1));
+    assert!(until.texts("tbody .event").is_empty(), "`to` is exclusive");
+    assert!(later.text(".empty").contains("The range starts in the future."));
+    assert!(before.text(".empty").contains("The log starts on"), "{}", before.text(".empty"));
 }
 
 #[actix_web::test]
@@ -574,7 +605,7 @@ async fn log_is_paged_in_both_directions() {
     let third = ada.get(&second.attribute("a[rel=next]", "href")).await.html();
     let back = ada.get(&second.attribute("a[rel=prev]", "href")).await.html();
 
-    let rows = |page: &crate::support::html::Html| page.texts("tbody tr").len();
+    let rows = |page: &crate::support::html::Html| page.texts("tbody .event").len();
     assert_eq!((rows(&first), rows(&second), rows(&third)), (50, 50, 20));
     assert!(third.texts("a[rel=next]").is_empty());
     assert_eq!(back.attribute("tbody time", "title"), first.attribute("tbody time", "title"));
