@@ -4,7 +4,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::choice::{Channel, SessionStatus};
-use crate::web::format::csv::CsvCell;
+use crate::web::format::{capitalized, csv::CsvCell};
 
 /// Maximum length of a text field without a limit of its own, in characters.
 const TEXT_MAX: usize = 10_000;
@@ -196,6 +196,17 @@ impl SessionField {
         Self { is_set_by_us: true, ..self }
     }
 
+    /// The name for people: `External ID`, `Ended at`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let words = self.column.split('_').map(|word| match word {
+            "id" => "ID",
+            "url" => "URL",
+            other => other,
+        });
+        capitalized(&words.collect::<Vec<_>>().join(" "))
+    }
+
     /// A value of the field as a cell of a CSV.
     pub(crate) fn csv_cell(self, value: Cow<'_, str>) -> CsvCell<'_> {
         if self.field_type.is_free_text() { CsvCell::FreeText(value) } else { CsvCell::Validated(value) }
@@ -298,6 +309,12 @@ mod tests {
             let name = words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..]);
             assert_eq!(field.name, name);
         }
+    }
+
+    #[test]
+    fn a_label_has_words() {
+        let labels = [FIELDS.external_id, FIELDS.ended_at, FIELDS.page_url].map(|field| field.label());
+        assert_eq!(labels, ["External ID", "Ended at", "Page URL"]);
     }
 
     #[test]

@@ -77,6 +77,20 @@ impl ImportState {
         matches!(self, Self::Done | Self::Failed | Self::Discarded)
     }
 
+    /// What the user does next on its page, if it waits for that.
+    pub(crate) fn next_step(self) -> Option<&'static str> {
+        match self {
+            Self::Mapping => Some("Match columns"),
+            Self::Checked => Some("Review"),
+            _ => None,
+        }
+    }
+
+    /// Whether the user can discard it.
+    pub(crate) fn is_discardable(self) -> bool {
+        ImportTransition::DISCARD.from.contains(&self)
+    }
+
     /// Whether a worker has to process it.
     pub(crate) fn is_running(self) -> bool {
         matches!(self, Self::Checking | Self::Importing)

@@ -7,6 +7,7 @@
 //! one that died neither repeats nor loses a chunk.
 
 pub(super) mod backlog;
+mod column_choices;
 pub(super) mod columns;
 pub(super) mod content_id;
 pub(super) mod dry_run;

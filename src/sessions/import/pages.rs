@@ -9,6 +9,7 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
+    column_choices::{FileColumn, RequiredField, column_choices, with_labels},
     file::{
         encoding::FileEncoding,
         unreadable_file::{COLUMNS_MAX, UnreadableFile},
@@ -74,10 +75,13 @@ struct ImportListRow {
 }
 
 impl ImportListRow {
-    /// The counts by their columns. Forecasts are left out.
-    fn counts(&self) -> [(&'static str, String); 5] {
-        let counts = label_counts(&self.summary);
-        if self.state.has_stored() { counts } else { counts.map(|(name, _)| (name, "–".to_owned())) }
+    /// `6,000 created · 1 rejected`. Empty before anything is stored: forecasts are left out.
+    fn result(&self) -> String {
+        let ImportSummary { created, updated, unchanged, rejected, .. } = self.summary;
+        let counts =
+            [(created, "created"), (updated, "updated"), (unchanged, "unchanged"), (rejected, "rejected")];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0 && self.state.has_stored());
+        counts.map(|(count, what)| format!("{} {what}", grouped(count))).collect::<Vec<_>>().join(" · ")
     }
 }
 
@@ -211,16 +215,9 @@ struct ImportDetailsPage {
     /// The number of errors, if not all of them are shown.
     rejected_total: Option<String>,
     columns: Vec<FileColumn>,
+    required: Vec<RequiredField>,
     fields: &'static [SessionField],
     may_import: bool,
-}
-
-/// A column of the file that has to be mapped.
-struct FileColumn {
-    name: String,
-    samples: String,
-    /// The chosen field, or an empty text.
-    field: &'static str,
 }
 
 /// A choice of columns that cannot be imported, and why.
@@ -268,6 +265,7 @@ async fn show_with(
             _ => true,
         },
         columns: column_choices(names, &samples, &chosen),
+        required: RequiredField::all(&chosen),
         fields: SESSION_FIELDS,
         rejected,
         rejected_total,
@@ -281,21 +279,6 @@ async fn show_with(
 fn columns_to_map(details: &ImportDetails) -> (Vec<String>, Vec<Vec<String>>) {
     let start = FileStart::decode(&details.file_start, details.job.encoding);
     start.and_then(|start| start.columns(SAMPLE_LINES)).unwrap_or_default()
-}
-
-/// The columns with their samples and the `chosen` fields.
-fn column_choices(
-    names: Vec<String>,
-    rows: &[Vec<String>],
-    chosen: &[Option<&'static str>],
-) -> Vec<FileColumn> {
-    let column = |(index, name): (usize, String)| {
-        let samples = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.is_empty());
-        let samples: Vec<String> = samples.map(|cell| cell.chars().take(40).collect()).collect();
-        let field = chosen.get(index).copied().flatten().unwrap_or_default();
-        FileColumn { name, samples: samples.join(" · "), field }
-    };
-    names.into_iter().enumerate().map(column).collect()
 }
 
 pub(crate) async fn map_columns(
@@ -315,7 +298,7 @@ pub(crate) async fn map_columns(
     let (names, _) = columns_to_map(&details);
     let fields = parse_mapping(&form, names.len());
     if let Err(message) = sessions::check_columns(&fields) {
-        let message = format!("Change your choices: {message}.");
+        let message = format!("Change your choices: {}.", with_labels(message));
         return show_with(visitor, import.id, &db, Some(RefusedMapping { fields, message })).await;
     }
     let mapping = Some(fields.into_iter().map(|field| field.unwrap_or_default().to_owned()).collect());

@@ -40,7 +40,7 @@ pub(super) fn state_message(import: &ImportJob, mapped_fields: &[Option<&'static
 /// A warning if required fields have no column.
 fn missing_columns_message(mapped_fields: &[Option<&'static str>]) -> Option<Message> {
     let is_missing = |field: &&SessionField| field.is_required && !mapped_fields.contains(&Some(field.name));
-    let missing: Vec<_> = SESSION_FIELDS.iter().filter(is_missing).map(|field| field.name).collect();
+    let missing: Vec<_> = SESSION_FIELDS.iter().filter(is_missing).map(SessionField::label).collect();
     let text = format!(
         "No column found for {}. Choose one below, or add it to the file and upload it again.",
         missing.join(", ")

@@ -271,7 +271,7 @@ async fn chosen_encoding_is_used_for_mapping_and_import() {
 
     assert_eq!(refused.attribute("#encoding option[selected]", "value"), "windows-1252", "it is suggested");
     assert_eq!(page.texts("tbody th")[0], "Gespräch");
-    assert_eq!(page.texts("tbody td[data-label='First values']")[5], "Jürgen");
+    assert_eq!(page.texts("tbody td[data-label='Sample values']")[5], "Jürgen");
     assert_eq!(read_counts(&done), ["1", "0", "0", "0", "2"]);
     let stored = app.db.query_text("select concat(external_id, ' ', agent_name) as answer from sessions");
     assert_eq!(stored, "ä1 Jürgen");

@@ -98,6 +98,8 @@ async fn file_is_checked_and_then_imported() {
         (list.texts("tbody tr").len(), list.texts("td[data-label=By]")),
         (2, vec!["ada".to_owned(); 2])
     );
+    assert_eq!(list.texts("td[data-label=Result]"), ["", "6,000 created · 1 rejected"]);
+    assert!(list.texts("td[data-label=Action] button").is_empty(), "both are over");
 }
 
 #[actix_web::test]
@@ -121,7 +123,7 @@ async fn page_shows_the_first_rejected_lines_and_the_download_all() {
     app.visitor().get(&format!("{address}/bad-lines.csv")).await.assert_sent_to("/login");
     let list = ada.get(PATH).await.html();
     assert_eq!(list.texts("td[data-label=Status]"), ["Needs review"]);
-    assert_eq!(list.texts("td[data-label=Created]"), ["–"], "nothing is stored yet");
+    assert_eq!(list.texts("td[data-label=Result]"), ["Review of calls.csv"], "nothing is stored yet");
 }
 
 #[actix_web::test]
@@ -146,12 +148,14 @@ async fn unknown_columns_are_mapped_by_the_user() {
     ada.post(&columns, &fields).await.assert_sent_to(&address);
     let checked = wait_until_settled(&ada, &address).await;
 
-    assert_eq!(page.texts("tbody td[data-label='First values']")[1], "missed");
+    assert_eq!(page.texts("tbody td[data-label='Sample values']")[1], "missed");
+    assert_eq!(page.texts("main .chips li"), ["Status", "Channel", "Created at", "Ended at"]);
     let guessed = page.texts("tbody option[selected]");
-    let expected = ["status (required)", "channel (required)", "createdAt (required)", "endedAt (required)"];
+    let expected =
+        ["Status (required)", "Channel (required)", "Created at (required)", "Ended at (required)"];
     assert_eq!(guessed, expected, "Call and Junk may be anything");
     assert_eq!(incomplete.status, 422);
-    let missing = "the columns “status”, “channel”, “createdAt” and “endedAt” are missing";
+    let missing = "the columns “Status”, “Channel”, “Created at” and “Ended at” are missing";
     assert!(incomplete.html().text(".notice-bad").contains(missing), "{}", incomplete.body);
     assert_eq!(read_counts(&checked), ["1", "0", "0", "0", "1"]);
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
@@ -169,9 +173,11 @@ async fn required_fields_without_a_column_are_named_at_once() {
 
     assert_eq!(page.text("h1"), "Match your columns");
     let warning = page.text(".notice-warn");
-    assert!(warning.starts_with("No column found for status, endedAt. Choose one below"), "{warning}");
+    assert!(warning.starts_with("No column found for Status, Ended at. Choose one below"), "{warning}");
+    let required = ["Status: no column", "Channel", "Created at", "Ended at: no column"];
+    assert_eq!(page.texts("main .chips li"), required);
     let guessed = page.texts("tbody option[selected]");
-    assert_eq!(guessed, ["channel (required)", "agentName", "createdAt (required)"]);
+    assert_eq!(guessed, ["Channel (required)", "Agent name", "Created at (required)"]);
     assert_eq!(page.texts("#column0 option").iter().filter(|it| it.ends_with("(required)")).count(), 4);
 }
 
