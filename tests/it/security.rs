@@ -177,6 +177,9 @@ async fn static_files_never_grow_stale() {
     assert_eq!(file.status, 200);
     assert_eq!(file.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+    assert!(file.header("content-security-policy").contains("sandbox"));
+    assert_eq!(file.header("x-content-type-options"), "nosniff");
+    assert_eq!(file.header("permissions-policy"), "", "only documents need it");
     assert_eq!(app.visitor().get("/static/css/tokens.css").await.status, 404);
     assert_eq!(app.visitor().get("/static/../Cargo.toml").await.status, 404);
 }

@@ -18,6 +18,10 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 /// Responses of the API and static files are never shown as documents.
 const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
+/// What only documents need. Every page loads several static files, which are none.
+const DOCUMENT_HEADERS: [&str; 4] =
+    ["cross-origin-opener-policy", "permissions-policy", "referrer-policy", "x-frame-options"];
+
 /// Sets the headers, but keeps a `Cache-Control` that the handler has set.
 ///
 /// # Errors
@@ -29,7 +33,8 @@ pub async fn set_security_headers(
     // The path as the routes see it: `/%61pi` is `/api`.
     let path = request.match_info().as_str();
     let is_api = path == "/api" || path.starts_with("/api/");
-    let is_file = is_api || path.starts_with("/static/");
+    let is_static = path.starts_with("/static/");
+    let is_file = is_api || is_static;
     let policies = Policies {
         content: if is_file { FILE_POLICY } else { PAGE_POLICY },
         // The address of a link contains a token. `same_origin` accepts the `Origin: null` that browsers then send with
@@ -39,7 +44,14 @@ pub async fn set_security_headers(
     let is_https = request.app_data::<Data<PublicSite>>().is_some_and(|site| site.is_https);
     match next.call(request).await {
         Ok(mut response) => {
-            add(response.headers_mut(), &policies, is_api, is_https);
+            let is_page_part = is_static && !response.status().is_client_error();
+            let headers = response.headers_mut();
+            add(headers, &policies, is_api, is_https);
+            if is_page_part {
+                for name in DOCUMENT_HEADERS {
+                    headers.remove(name);
+                }
+            }
             Ok(response)
         }
         Err(mut error) => {
