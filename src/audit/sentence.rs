@@ -71,7 +71,7 @@ pub(super) struct AuditSentence {
 impl fmt::Display for AuditSentence {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.parts.iter().map(|part| match part {
-            SentencePart::Words(words) => words,
+            SentencePart::Words(words) => *words,
             SentencePart::Name { text, .. } | SentencePart::Code { text, .. } => text.as_str(),
         });
         formatter.write_str(&words.collect::<Vec<_>>().join(" "))?;
