@@ -68,3 +68,25 @@ async fn form_that_was_sent_after_the_sign_in_had_ended_is_not_lost() {
 async fn form_is_not_lost_without_javascript() {
     lose_no_form(Browser::open_without_javascript().await).await;
 }
+
+#[actix_web::test]
+async fn typed_password_can_be_shown_and_is_hidden_again_before_it_is_sent() {
+    let app = TestApp::start().await;
+    app.sign_up("ada").await;
+    let browser = Browser::open().await;
+    browser.go(&format!("{}/login", app.url)).await;
+    browser.fill("Email", "ada@example.org").await;
+    browser.fill("Password", PASSWORD).await;
+    let kind = async || browser.input("Password").await.attr("type").await.unwrap().unwrap();
+
+    assert_eq!(kind().await, "password");
+    browser.click("[aria-label='Show password']").await;
+    assert_eq!(kind().await, "text");
+    browser.click("[aria-label='Hide password']").await;
+    assert_eq!(kind().await, "password");
+    browser.click("[aria-label='Show password']").await;
+    let sent = "const form = document.querySelector('main form'), types = []; \
+                form.addEventListener('submit', (event) => { event.preventDefault(); \
+                types.push(form.elements.password.type); }); form.requestSubmit(); return types";
+    assert_eq!(browser.run(sent).await, serde_json::json!(["password"]));
+}
