@@ -7,7 +7,7 @@ use askama::Template;
 use super::{
     deletion::{self, OnlyOwnerOf},
     form::FORM_LIMIT,
-    pages::check_password,
+    pages::find_password_error,
 };
 use crate::{
     accounts::{
@@ -37,7 +37,7 @@ struct DeletePage {
 }
 
 pub(crate) async fn show(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let mut page = DeletePage::new(layout, &signed_in);
     let user_id = signed_in.user_id;
     page.only_owner_of = db.run(move |connection| deletion::find_only_owned(connection, user_id)).await?;
@@ -51,11 +51,11 @@ pub(crate) async fn delete(
     fields: FormFields<FORM_LIMIT>,
     services: AccountServices,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let mut page = DeletePage::new(layout, &signed_in);
     if page.needs_password {
-        page.form = check_password(page.form, &request, &fields, &services, &signed_in).await?;
-        if page.form.is_wrong() {
+        if let Some(error) = find_password_error(&request, &fields, &services, &signed_in).await? {
+            page.form = page.form.refuse("currentPassword", error);
             return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     }

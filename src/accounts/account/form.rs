@@ -9,7 +9,10 @@ use crate::{
 /// Maximum size of a form, in bytes.
 pub(super) const FORM_LIMIT: usize = 16 * 1024;
 
-/// The form as sent, with what it changes. A field that is absent changes nothing.
+pub(super) const PASSWORD_MISSING: &str = "Enter your current password.";
+const NEW_PASSWORD_MISSING: &str = "Enter a new password.";
+
+/// One of the forms of the page, as sent, with what it changes. A field that is absent changes nothing.
 #[derive(Default)]
 pub(super) struct AccountForm {
     pub(super) state: FormState,
@@ -28,6 +31,7 @@ impl AccountForm {
 
     pub(super) fn parse(fields: &FormFields<FORM_LIMIT>, account: &Account) -> Self {
         let has = |name: &str| fields.iter().any(|(field, _)| field == name);
+        let is_password_form = !has("name") && !has("email");
         let text = |name: &str, present: &str| {
             if has(name) { fields.text(name).to_owned() } else { present.to_owned() }
         };
@@ -36,17 +40,31 @@ impl AccountForm {
         let mut state = FormState::default().keep("name", &name).keep("email", &email);
         let new_name = state.check("name", name.parse::<DisplayName>());
         let new_email = state.check("email", email.parse::<EmailAddress>());
-        let password = fields.get("newPassword").and_then(|password| {
+        let new_password = fields.get("newPassword");
+        if (is_password_form || new_password.is_some()) && fields.get("currentPassword").is_none() {
+            state = state.refuse("currentPassword", PASSWORD_MISSING);
+        }
+        if is_password_form && new_password.is_none() {
+            state = state.refuse("newPassword", NEW_PASSWORD_MISSING);
+        }
+        let password = new_password.and_then(|password| {
             state.check("newPassword", NewPassword::parse(password, &[name.as_str(), email.as_str()]))
         });
-        if fields.get("newPassword").is_none() && fields.get("currentPassword").is_some() && !has("email") {
-            state = state.refuse("newPassword", "Enter a new password.");
-        }
         Self {
             state,
             name: new_name.filter(|name| *name != account.name),
             email: new_email.filter(|email| *email != account.email),
             password,
+        }
+    }
+
+    /// The name of the field for the current password, if it is needed: as an error names it. The form for the email has
+    /// one of its own. It is needed for a new password, and for a new email unless the user has just logged in.
+    pub(super) fn password_field(&self, is_recent: bool) -> Option<&'static str> {
+        match (&self.password, &self.email) {
+            (Some(_), _) => Some("currentPassword"),
+            (None, Some(_)) if !is_recent => Some("emailPassword"),
+            _ => None,
         }
     }
 }

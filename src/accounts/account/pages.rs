@@ -5,19 +5,25 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::{
-    form::{AccountForm, FORM_LIMIT},
+    form::{AccountForm, FORM_LIMIT, PASSWORD_MISSING},
     service::{self, Account, AccountChange, AccountOwner, EmailRequest},
 };
 use crate::{
     accounts::{
         account_services::{AccountServices, Confirmation},
-        sign_in::extractor::{MaybeSignedIn, SignedInUser, flash},
+        login::user_agent::describe_device,
+        second_factor::service::{FactorStatus, find_status},
+        sign_in::{
+            extractor::{MaybeSignedIn, SignedInUser, flash},
+            user_sign_ins::{self, SignInListing},
+        },
     },
     db::Db,
     error::AppError,
     mail::Outbox,
     web::{
         body::{FormFields, form::FormState},
+        format::time::DisplayTime,
         page::{NavSection, PageLayout, respond, see_other},
     },
 };
@@ -26,18 +32,50 @@ use crate::{
 pub(super) const ACCOUNT: &str = "/account";
 const TITLE: &str = "Your account";
 const WRONG_PASSWORD: &str = "This is not your current password.";
-const PASSWORD_MISSING: &str = "Enter your current password.";
+const TOO_MANY_LINKS: &str = "You asked for many links. Use one of them, or wait an hour.";
 
 #[derive(Template)]
 #[template(path = "accounts/account.html")]
 struct AccountPage {
     layout: PageLayout,
     form: FormState,
+    /// The email as stored.
+    email: String,
     has_mail: bool,
     /// Whether a new email needs the current password.
     needs_password: bool,
     /// Without mail, the link that confirms a new email is shown once.
     confirm_link: Option<String>,
+    security: SecuritySummary,
+}
+
+/// The second factor and the sign-ins, each of which has a page of its own.
+struct SecuritySummary {
+    /// `None` if the second factor is not on.
+    second_factor: Option<FactorSummary>,
+    sign_in_count: usize,
+    /// The browser of this request.
+    this_device: String,
+}
+
+struct FactorSummary {
+    since: DisplayTime,
+    recovery_codes_left: i64,
+}
+
+impl SecuritySummary {
+    fn new(factor: Option<FactorStatus>, sign_ins: &[SignInListing], this: &[u8]) -> Self {
+        let this_device = sign_ins.iter().find(|listing| listing.id_hash == this);
+        let user_agent = this_device.and_then(|listing| listing.user_agent.as_deref());
+        Self {
+            second_factor: factor.map(|status| FactorSummary {
+                since: status.activated_at.into(),
+                recovery_codes_left: status.recovery_codes_left,
+            }),
+            sign_in_count: sign_ins.len(),
+            this_device: describe_device(user_agent.unwrap_or_default()),
+        }
+    }
 }
 
 pub(crate) async fn show(
@@ -45,10 +83,10 @@ pub(crate) async fn show(
     db: Data<Db>,
     outbox: Data<Outbox>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
-    let account = load(&signed_in, &db).await?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::Account)?;
+    let (account, security) = load_with_security(&signed_in, &db).await?;
     let form = AccountForm::new(&account).state;
-    AccountPage::new(layout, form, &signed_in, &outbox).respond(StatusCode::OK)
+    AccountPage::new(layout, form, &signed_in, &outbox, security).respond(StatusCode::OK)
 }
 
 pub(crate) async fn change(
@@ -58,14 +96,18 @@ pub(crate) async fn change(
     fields: FormFields<FORM_LIMIT>,
     services: AccountServices,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::None)?;
-    let account = load(&signed_in, &services.db).await?;
+    let (signed_in, layout) = visitor.required_user(TITLE, NavSection::Account)?;
+    let (account, security) = load_with_security(&signed_in, &services.db).await?;
     let mut form = AccountForm::parse(&fields, &account);
-    if form.password.is_some() || form.email.is_some() && !signed_in.is_recent() {
-        form.state = check_password(form.state, &request, &fields, &services, &signed_in).await?;
+    let password_field = form.password_field(signed_in.is_recent()).filter(|_| !form.state.is_wrong());
+    if let Some(field) = password_field
+        && let Some(error) = find_password_error(&request, &fields, &services, &signed_in).await?
+    {
+        form.state = form.state.refuse(field, error);
     }
+    let mut page = AccountPage::new(layout, FormState::default(), &signed_in, &services.outbox, security);
     if form.state.is_wrong() {
-        let page = AccountPage::new(layout, form.state, &signed_in, &services.outbox);
+        page.form = form.state;
         return page.respond(StatusCode::UNPROCESSABLE_ENTITY);
     }
     let password_hash = match form.password {
@@ -80,15 +122,13 @@ pub(crate) async fn change(
         services.db.run(move |connection| service::change(connection, &owner, &outbox, &change)).await?;
     let response = match requested {
         EmailRequest::LinkToShow(path) => {
-            let mut page = AccountPage::new(layout, form.state, &signed_in, &services.outbox);
+            page.form = form.state;
             page.confirm_link = Some(path);
             page.respond(StatusCode::OK)?
         }
         EmailRequest::TooMany => {
-            let state =
-                form.state.refuse("email", "You asked for many links. Use one of them, or wait an hour.");
-            AccountPage::new(layout, state, &signed_in, &services.outbox)
-                .respond(StatusCode::UNPROCESSABLE_ENTITY)?
+            page.form = form.state.refuse("email", TOO_MANY_LINKS);
+            page.respond(StatusCode::UNPROCESSABLE_ENTITY)?
         }
         EmailRequest::Unchanged | EmailRequest::LinkSent => {
             flash(&session, &done)?;
@@ -114,19 +154,30 @@ pub(super) async fn load(signed_in: &SignedInUser, db: &Db) -> Result<Account, A
     db.run(move |connection| service::load(connection, user_id)).await
 }
 
-/// Adds an error to the field `currentPassword` unless it is right.
-pub(super) async fn check_password(
-    form: FormState,
+async fn load_with_security(
+    signed_in: &SignedInUser,
+    db: &Db,
+) -> Result<(Account, SecuritySummary), AppError> {
+    let (user_id, this) = (signed_in.user_id, signed_in.id_hash().to_vec());
+    db.run(move |connection| {
+        let account = service::load(connection, user_id)?;
+        let factor = find_status(connection, user_id)?;
+        let sign_ins = user_sign_ins::list(connection, user_id)?;
+        Ok::<_, AppError>((account, SecuritySummary::new(factor, &sign_ins, &this)))
+    })
+    .await
+}
+
+/// What is wrong with the field `currentPassword`, if anything.
+pub(super) async fn find_password_error(
     request: &HttpRequest,
     fields: &FormFields<FORM_LIMIT>,
     services: &AccountServices,
     user: &SignedInUser,
-) -> Result<FormState, AppError> {
-    let Some(password) = fields.get("currentPassword") else {
-        return Ok(form.refuse("currentPassword", PASSWORD_MISSING));
-    };
+) -> Result<Option<&'static str>, AppError> {
+    let Some(password) = fields.get("currentPassword") else { return Ok(Some(PASSWORD_MISSING)) };
     let is_right = services.verify_confirmation(request, user, Confirmation::Password(password)).await?;
-    Ok(if is_right { form } else { form.refuse("currentPassword", WRONG_PASSWORD) })
+    Ok((!is_right).then_some(WRONG_PASSWORD))
 }
 
 /// Says what was done.
@@ -149,9 +200,16 @@ fn describe_change(change: &AccountChange) -> String {
 }
 
 impl AccountPage {
-    fn new(layout: PageLayout, form: FormState, signed_in: &SignedInUser, outbox: &Outbox) -> Self {
-        let has_mail = outbox.is_on();
-        Self { layout, form, has_mail, needs_password: !signed_in.is_recent(), confirm_link: None }
+    fn new(
+        layout: PageLayout,
+        form: FormState,
+        signed_in: &SignedInUser,
+        outbox: &Outbox,
+        security: SecuritySummary,
+    ) -> Self {
+        let (has_mail, needs_password) = (outbox.is_on(), !signed_in.is_recent());
+        let email = signed_in.email().to_owned();
+        Self { layout, form, email, has_mail, needs_password, confirm_link: None, security }
     }
 
     fn respond(&self, status: StatusCode) -> Result<HttpResponse, AppError> {

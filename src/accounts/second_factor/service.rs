@@ -34,9 +34,9 @@ pub struct SecondFactors {
 
 /// A second factor that is on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FactorStatus {
-    pub(super) activated_at: DateTime<Utc>,
-    pub(super) recovery_codes_left: i64,
+pub(in crate::accounts) struct FactorStatus {
+    pub(in crate::accounts) activated_at: DateTime<Utc>,
+    pub(in crate::accounts) recovery_codes_left: i64,
 }
 
 /// What an app needs to know to be set up.
@@ -242,7 +242,10 @@ impl SecondFactors {
 }
 
 /// Returns `None` if the user's second factor is not on.
-pub(super) fn find_status(connection: &mut PgConnection, user_id: Uuid) -> QueryResult<Option<FactorStatus>> {
+pub(in crate::accounts) fn find_status(
+    connection: &mut PgConnection,
+    user_id: Uuid,
+) -> QueryResult<Option<FactorStatus>> {
     let Some(activated_at) = store::find_activation(connection, user_id)? else { return Ok(None) };
     let recovery_codes_left = store::count_recovery_codes(connection, user_id)?;
     Ok(Some(FactorStatus { activated_at, recovery_codes_left }))

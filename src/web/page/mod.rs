@@ -43,6 +43,8 @@ pub enum NavSection {
     Members,
     /// Settings → Client.
     Client,
+    /// The user's own account.
+    Account,
     /// API Documentation.
     Documentation,
     /// None of them.
@@ -58,8 +60,16 @@ impl NavSection {
             Self::Usage => "/settings/usage",
             Self::Members => "/settings/members",
             Self::Documentation => "/docs",
+            Self::Account => "/account",
             Self::Sessions | Self::AuditLog | Self::Client | Self::None => "/sessions",
         }
+    }
+
+    /// The section that a page or form with this path belongs to.
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
+        let sections = [Self::Sessions, Self::ApiKeys, Self::Usage, Self::Members, Self::Account];
+        sections.into_iter().find(|section| path.starts_with(section.path())).unwrap_or(Self::None)
     }
 }
 

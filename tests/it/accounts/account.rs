@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::second_factor::turn_on;
 use crate::support::{SmtpServer, TestApp, Visitor, test_app::PASSWORD, test_app::SECRET};
 
 const NEW_PASSWORD: &str = "another long password";
@@ -35,8 +36,25 @@ async fn account_page_has_its_labels() {
     assert_eq!(page.text("h1"), "Your account");
     assert_eq!(page.texts("form.stack label"), ["Name", "Email", "Current password", "New password"]);
     assert_eq!(page.attribute("#field-email", "value"), "ada@example.org");
+    assert_eq!(page.texts("form.stack button"), ["Save name", "Change email", "Change password"]);
+    assert_eq!(page.texts("main h2"), ["Profile", "Password", "Security", "Delete account"]);
     assert!(page.texts("main a").contains(&"Delete my account".to_owned()));
     assert_eq!(page.attribute(".foot-user a", "href"), "/account");
+}
+
+#[actix_web::test]
+async fn account_page_says_whether_the_second_factor_is_on_and_how_many_sign_ins_there_are() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let rows = async || ada.get("/account").await.html().texts(".setting-rows h3");
+
+    let before = rows().await;
+    app.log_in("ada").await;
+    turn_on(&ada).await;
+
+    assert_eq!(before, ["Second factor Off", "Sign-ins 1"]);
+    assert_eq!(rows().await, ["Second factor On", "Sign-ins 2"]);
+    assert!(ada.get("/account").await.body.contains("Recovery codes left: 10."));
 }
 
 #[actix_web::test]
@@ -67,6 +85,9 @@ async fn new_password_needs_the_current_one_and_ends_all_other_sign_ins() {
     let form = |current, new| [("currentPassword", current), ("newPassword", new)];
 
     for (fields, field) in [
+        (form("", ""), "newPassword"),
+        (form("", ""), "currentPassword"),
+        (form("", "short"), "currentPassword"),
         (form("", NEW_PASSWORD), "currentPassword"),
         (form("not my password!", NEW_PASSWORD), "currentPassword"),
         (form(PASSWORD, "short"), "newPassword"),
@@ -149,7 +170,15 @@ async fn new_email_needs_the_password_an_hour_after_the_login() {
     let ada = app.sign_up("ada").await;
     make_logins_old(&app);
 
+    let page = ada.get("/account").await.html();
+    assert_eq!(
+        page.texts("form.stack label"),
+        ["Name", "Email", "Password", "Current password", "New password"],
+        "the form for the email has a field of its own"
+    );
     let without = ada.post("/account", &[("email", "ada@king.example")]).await;
+    assert_eq!(without.html().text("#hint-emailPassword .wrong"), "Enter your current password.");
+    assert_eq!(without.html().texts("#hint-currentPassword .wrong"), [""; 0]);
     let with = ada.post("/account", &[("email", "ada@king.example"), ("currentPassword", PASSWORD)]).await;
 
     assert_eq!((without.status.as_u16(), with.status.as_u16()), (422, 200));
