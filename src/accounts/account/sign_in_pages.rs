@@ -59,7 +59,7 @@ impl SignInView {
 }
 
 pub(crate) async fn index(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required_user("Sign-ins", NavSection::None)?;
+    let (signed_in, layout) = visitor.required_user("Sign-ins", NavSection::Account)?;
     let user_id = signed_in.user_id;
     let listings = db.run(move |connection| user_sign_ins::list(connection, user_id)).await?;
     let this = signed_in.id_hash();

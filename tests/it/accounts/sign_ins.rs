@@ -17,7 +17,7 @@ async fn log_in_with(visitor: &Visitor, user_agent: &str) -> Reply {
 }
 
 async fn devices(visitor: &Visitor) -> Vec<String> {
-    visitor.get("/account/sign-ins").await.html().texts("tbody th")
+    visitor.get("/account/sign-ins").await.html().texts("tbody th bdi")
 }
 
 #[actix_web::test]
@@ -30,8 +30,9 @@ async fn sign_ins_are_listed_and_ended_one_by_one_or_together() {
 
     let page = firefox.get("/account/sign-ins").await.html();
     assert_eq!(page.texts("thead th"), ["Device", "Address", "First seen", "Last seen", "Action"]);
-    assert_eq!(page.texts("tbody th")[0], "Firefox on Linux", "this device is the first");
-    assert_eq!(page.cell("Firefox on Linux", "Action"), "This device");
+    assert_eq!(page.texts("tbody th")[0], "Firefox on Linux This device", "this device is the first");
+    assert_eq!(page.texts("main [action='/account/sign-ins/end-others'] button"), ["End all others"]);
+    assert_eq!(page.cell("Firefox on Linux This device", "Action"), "Log out");
     assert_eq!(page.cell("curl", "Address"), "127.0.0.1");
     assert_eq!(page.cell("curl", "First seen"), "just now");
     let end = page.attribute("[name=signIn]", "value");
@@ -40,6 +41,9 @@ async fn sign_ins_are_listed_and_ended_one_by_one_or_together() {
     firefox.post("/account/sign-ins/end-others", &[]).await.assert_sent_to("/account/sign-ins");
 
     assert_eq!(devices(&firefox).await, ["Firefox on Linux"]);
+    let alone = firefox.get("/account/sign-ins").await.html();
+    assert!(alone.text(".page-head").contains("on this device only"));
+    assert_eq!(alone.texts("main [action='/account/sign-ins/end-others']"), [""; 0]);
     for ended in [&ada, &curl] {
         ended.get("/sessions").await.assert_sent_to("/login");
     }
@@ -84,7 +88,7 @@ async fn sign_ins_from_before_the_upgrade_stay_and_are_listed() {
 
     let page = ada.get("/account/sign-ins").await.html();
 
-    assert_eq!(page.cell("Unknown device", "Address"), "–");
+    assert_eq!(page.cell("Unknown device This device", "Address"), "–");
 }
 
 #[actix_web::test]
