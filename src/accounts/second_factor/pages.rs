@@ -80,7 +80,7 @@ struct RecoveryCodesPage {
 }
 
 pub(crate) async fn show(visitor: MaybeSignedIn, db: Data<Db>) -> Result<HttpResponse, AppError> {
-    let (user, layout) = visitor.required_user(TITLE, NavSection::None)?;
+    let (user, layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let user_id = user.user_id;
     let status = db.run(move |connection| find_status(connection, user_id)).await?;
     let status = status.as_ref().map(StatusView::new);
@@ -94,7 +94,7 @@ pub(crate) async fn set_up(
     db: Data<Db>,
     factors: Data<SecondFactors>,
 ) -> Result<HttpResponse, AppError> {
-    let (user, layout) = visitor.required_user(TITLE, NavSection::None)?;
+    let (user, layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let user_id = user.user_id;
     match db.run(move |connection| factors.begin_set_up(connection, user_id)).await? {
         Some(app) => SetUpPage::respond(StatusCode::OK, layout, FormState::default(), app),
@@ -109,7 +109,7 @@ pub(crate) async fn turn_on(
     db: Data<Db>,
     factors: Data<SecondFactors>,
 ) -> Result<HttpResponse, AppError> {
-    let (user, layout) = visitor.required_user(TITLE, NavSection::None)?;
+    let (user, layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let (context, code) = (user.audit_context(), fields.text("code").to_owned());
     let turned_on = db.run(move |connection| factors.turn_on(connection, &context, &code, time::now()));
     match turned_on.await? {
@@ -132,7 +132,7 @@ pub(crate) async fn create_recovery_codes(
     db: Data<Db>,
     factors: Data<SecondFactors>,
 ) -> Result<HttpResponse, AppError> {
-    let (user, layout) = visitor.required_user(TITLE, NavSection::None)?;
+    let (user, layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let context = user.audit_context();
     match db.run(move |connection| factors.create_recovery_codes(connection, &context)).await? {
         Some(codes) => RecoveryCodesPage::respond(
@@ -150,7 +150,7 @@ pub(crate) async fn turn_off(
     db: Data<Db>,
     factors: Data<SecondFactors>,
 ) -> Result<HttpResponse, AppError> {
-    let (user, _layout) = visitor.required_user(TITLE, NavSection::None)?;
+    let (user, _layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let context = user.audit_context();
     let was_on = db.run(move |connection| factors.turn_off(connection, &context)).await?;
     leave(

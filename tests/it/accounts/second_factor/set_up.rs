@@ -13,7 +13,7 @@ async fn set_up_shows_a_qr_code_and_its_secret() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
 
-    assert!(ada.get("/account").await.html().texts("main a").contains(&"Second factor".to_owned()));
+    assert!(ada.get("/account").await.html().texts("main a").contains(&"Set up second factor".to_owned()));
     assert_eq!(ada.get(PAGE).await.html().text("main button"), "Set up");
     let page = ada.post(SET_UP, &[]).await.html();
 
