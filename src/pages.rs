@@ -13,8 +13,8 @@ use actix_web::{
 
 use crate::{
     accounts::{
-        Permission, account_delete_pages, account_email_pages, account_pages, confirmation_pages,
-        own_account_pages, own_sign_in_pages, password_reset_pages, require_confirmation,
+        ConfirmationPurposes, Permission, account_delete_pages, account_email_pages, account_pages,
+        confirmation_pages, own_account_pages, own_sign_in_pages, password_reset_pages, require_confirmation,
         require_form_client, require_form_user, require_permission, require_second_factor, require_sign_in,
         require_sign_in_for_form, require_upload_client, second_factor_login_pages, second_factor_pages,
     },
@@ -96,8 +96,9 @@ pub struct PageRoute {
     pub path: &'static str,
     /// Who may use it.
     pub access: PageAccess,
-    /// Whether it asks for the password or a code again, if the last time was more than an hour ago.
-    pub needs_confirmation: bool,
+    /// For a form that asks for the password or a code again, if the last time was more than an hour ago: what the user
+    /// confirms, to follow “to”.
+    pub confirmed_purpose: Option<&'static str>,
     /// Whether it is about the account of the signed-in user. A field `userId` that names another user gets 409.
     pub is_of_user: bool,
     /// Whether users without a second factor cannot use it while the active client requires one.
@@ -130,15 +131,15 @@ impl PageRoute {
             method,
             path,
             access,
-            needs_confirmation: false,
+            confirmed_purpose: None,
             is_of_user: false,
             needs_second_factor,
             handler,
         }
     }
 
-    const fn confirmed(self) -> Self {
-        Self { needs_confirmation: true, ..self }
+    const fn confirmed(self, purpose: &'static str) -> Self {
+        Self { confirmed_purpose: Some(purpose), ..self }
     }
 
     const fn of_user(self) -> Self {
@@ -183,10 +184,10 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
     post("/account/sign-ins/end", SignedIn, Plain, |route| route.to(own_sign_in_pages::end)),
     post("/account/sign-ins/end-others", SignedIn, Empty, |route| route.to(own_sign_in_pages::end_others)).of_user(),
     get("/account/second-factor", SignedIn, |route| route.to(second_factor_pages::show)).before_second_factor(),
-    post("/account/second-factor/set-up", SignedIn, Empty, |route| route.to(second_factor_pages::set_up)).of_user().confirmed().before_second_factor(),
-    post("/account/second-factor/turn-on", SignedIn, Plain, |route| route.to(second_factor_pages::turn_on)).of_user().confirmed().before_second_factor(),
-    post("/account/second-factor/recovery-codes", SignedIn, Empty, |route| route.to(second_factor_pages::create_recovery_codes)).of_user().confirmed().before_second_factor(),
-    post("/account/second-factor/turn-off", SignedIn, Empty, |route| route.to(second_factor_pages::turn_off)).of_user().confirmed().before_second_factor(),
+    post("/account/second-factor/set-up", SignedIn, Empty, |route| route.to(second_factor_pages::set_up)).of_user().confirmed("set up a second factor").before_second_factor(),
+    post("/account/second-factor/turn-on", SignedIn, Plain, |route| route.to(second_factor_pages::turn_on)).of_user().confirmed("turn on the second factor").before_second_factor(),
+    post("/account/second-factor/recovery-codes", SignedIn, Empty, |route| route.to(second_factor_pages::create_recovery_codes)).of_user().confirmed("create new recovery codes").before_second_factor(),
+    post("/account/second-factor/turn-off", SignedIn, Empty, |route| route.to(second_factor_pages::turn_off)).of_user().confirmed("turn off the second factor").before_second_factor(),
     get("/email/confirm/{email_token}", Public, |route| route.to(account_email_pages::show)),
     post("/email/confirm/{email_token}", Public, Empty, |route| route.to(account_email_pages::confirm)),
 
@@ -217,29 +218,29 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
     // Settings: API keys
     get("/settings", Public, |route| route.to(async || see_other("/settings/api-keys"))),
     get("/settings/api-keys", Member, |route| route.to(key_list_pages::index)),
-    post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)).confirmed(),
+    post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)).confirmed("generate an API key"),
     get("/settings/api-keys/delete", Permitted(ManageKeys), |route| route.to(bulk_delete_pages::confirm_delete)),
-    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).confirmed(),
+    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).confirmed("delete the selected API keys"),
     get("/settings/api-keys/{public_key}", Member, |route| route.to(one_key_pages::show)),
     post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)),
     get("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_delete)),
-    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).confirmed(),
+    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).confirmed("delete this API key"),
     get("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_replacement)),
-    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)).confirmed(),
+    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)).confirmed("replace this API key"),
 
     // Settings: client and members
     get("/settings/client", Permitted(ManageClient), |route| route.to(client_settings_pages::show_form)),
-    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)).confirmed(),
+    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)).confirmed("change the settings of the client"),
     get("/settings/members", Member, |route| route.to(member_list_pages::index)),
-    post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)).confirmed(),
-    post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)).confirmed(),
-    post("/settings/members/invitations/{invitation_id}/withdraw", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::withdraw)).confirmed(),
+    post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)).confirmed("invite a member"),
+    post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)).confirmed("resend the invitation"),
+    post("/settings/members/invitations/{invitation_id}/withdraw", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::withdraw)).confirmed("withdraw the invitation"),
     get("/settings/members/leave", Member, |route| route.to(one_member_pages::confirm_leave)),
-    post("/settings/members/leave", Member, OfClient, |route| route.to(one_member_pages::leave)).confirmed(),
+    post("/settings/members/leave", Member, OfClient, |route| route.to(one_member_pages::leave)).confirmed("leave the client"),
     get("/settings/members/{user_id}/role", Permitted(ManageMembers), |route| route.to(one_member_pages::show_role)),
-    post("/settings/members/{user_id}/role", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::change_role)).confirmed(),
+    post("/settings/members/{user_id}/role", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::change_role)).confirmed("change the role of a member"),
     get("/settings/members/{user_id}/remove", Permitted(ManageMembers), |route| route.to(one_member_pages::confirm_remove)),
-    post("/settings/members/{user_id}/remove", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::remove)).confirmed(),
+    post("/settings/members/{user_id}/remove", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::remove)).confirmed("remove a member"),
     get("/settings/members/{user_id}/keys", Permitted(ManageKeys), |route| route.to(one_member_pages::show_keys)),
 
     // Settings: usage and audit log
@@ -259,7 +260,11 @@ pub fn register(config: &mut ServiceConfig) {
     let paths = ordered_paths();
     let answers_get = |path: &str| routes_of(path).any(|route| route.method == PageMethod::Get);
     let page_paths = PagePaths::new(paths.iter().map(|path| (*path, answers_get(path))));
-    config.app_data(Data::new(page_paths));
+    let purposes = paths
+        .iter()
+        .flat_map(|path| routes_of(path))
+        .filter_map(|route| Some((route.path, route.confirmed_purpose?)));
+    config.app_data(Data::new(page_paths)).app_data(Data::new(ConfirmationPurposes::new(purposes)));
     for path in paths {
         config.service(
             routes_of(path).fold(resource(path), |resource, route| resource.route(route.to_actix())),
@@ -290,7 +295,7 @@ impl PageRoute {
         let method = if self.method == PageMethod::Get { web::get() } else { web::post() };
         let mut route = (self.handler)(method);
         // Innermost, so that only a form that would be accepted asks.
-        if self.needs_confirmation {
+        if self.confirmed_purpose.is_some() {
             route = route.wrap(from_fn(require_confirmation));
         }
         if self.is_of_user {

@@ -1,11 +1,12 @@
 //! The page that asks for the password or a code.
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
 
+use super::purpose::find_purpose;
 use crate::{
     accounts::{
-        login::after_login::LoginReturn,
+        login::{after_login::LoginReturn, interrupted_form::InterruptedForm},
         sign_in::extractor::{MaybeSignedIn, SignedInUser},
     },
     error::AppError,
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 
-const TITLE: &str = "Confirm that it is you";
+const TITLE: &str = "Confirm it’s you";
 
 #[derive(Template)]
 #[template(path = "accounts/confirmation/confirm.html")]
@@ -25,8 +26,8 @@ struct ConfirmPage {
     email: String,
     /// Whether a code is accepted too.
     has_second_factor: bool,
-    /// Whether a form is sent afterwards.
-    has_form: bool,
+    /// What the user confirms, to follow “to”: `delete the API key`.
+    purpose: &'static str,
     /// The page that the user came from.
     back: Option<String>,
     hidden_fields: Vec<(String, String)>,
@@ -34,25 +35,34 @@ struct ConfirmPage {
 
 /// Shows the page. It carries where to go, or which form to send, afterwards.
 pub(super) fn show_confirm_page(
+    request: &HttpRequest,
     visitor: MaybeSignedIn,
     status: StatusCode,
     form: FormState,
     after: &LoginReturn,
 ) -> Result<HttpResponse, AppError> {
-    let (user, layout) = visitor.required_user(TITLE, NavSection::None)?;
-    let page = ConfirmPage::new(layout, form, &user, after);
-    respond(status, &page)
+    let action = after.form.as_ref().map(InterruptedForm::action);
+    let section = action.map_or(NavSection::None, NavSection::of_path);
+    let (user, layout) = visitor.required_user(TITLE, section)?;
+    let purpose = find_purpose(request, action)?;
+    respond(status, &ConfirmPage::new(layout, form, &user, after, purpose))
 }
 
 impl ConfirmPage {
-    fn new(layout: PageLayout, form: FormState, user: &SignedInUser, after: &LoginReturn) -> Self {
+    fn new(
+        layout: PageLayout,
+        form: FormState,
+        user: &SignedInUser,
+        after: &LoginReturn,
+        purpose: &'static str,
+    ) -> Self {
         let back = after.form.as_ref().and_then(|form| form.back().map(str::to_owned));
         Self {
             layout,
             form,
             email: user.email().to_owned(),
             has_second_factor: user.has_second_factor(),
-            has_form: after.form.is_some(),
+            purpose,
             back: back.or_else(|| after.path.as_ref().map(ToString::to_string)),
             hidden_fields: after.hidden_fields(),
         }

@@ -20,7 +20,7 @@ pub(crate) async fn show(
     settings: Data<Settings>,
 ) -> Result<HttpResponse, AppError> {
     let after = LoginReturn::from_query(&request, settings.public_url.is_https());
-    show_confirm_page(visitor, StatusCode::OK, FormState::default(), &after)
+    show_confirm_page(&request, visitor, StatusCode::OK, FormState::default(), &after)
 }
 
 /// Answers what [`super::replay::complete_confirmed_form`] found out. It does not get here if there is a form to complete.
@@ -32,7 +32,7 @@ pub(crate) async fn confirm(
     let result = request.extensions_mut().remove::<ConfirmationResult>();
     match result.ok_or_else(|| AppError::broken("app.rs does not check confirmations"))? {
         ConfirmationResult::Wrong(form, after) => {
-            show_confirm_page(visitor, StatusCode::UNPROCESSABLE_ENTITY, form, &after)
+            show_confirm_page(&request, visitor, StatusCode::UNPROCESSABLE_ENTITY, form, &after)
         }
         ConfirmationResult::Right(after) => {
             flash(&session, "Confirmed for an hour.")?;

@@ -51,5 +51,5 @@ async fn ask(request: &mut ServiceRequest) -> Result<HttpResponse, AppError> {
     let form = InterruptedForm::new(&action, path.as_ref(), fields.iter());
     let after = LoginReturn { path, form: Some(form), was_logged_in: false };
     let visitor = request.extract::<MaybeSignedIn>().await?;
-    show_confirm_page(visitor, StatusCode::FORBIDDEN, FormState::default(), &after)
+    show_confirm_page(request.request(), visitor, StatusCode::FORBIDDEN, FormState::default(), &after)
 }

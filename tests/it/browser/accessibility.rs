@@ -100,7 +100,8 @@ async fn account_pages_are_accessible() {
     );
     inspection.visit("/account", "filled in").await;
     inspection.browser.fill("New password", "too short, it is").await;
-    inspection.browser.press("Save").await;
+    inspection.browser.fill("Current password", "not her password").await;
+    inspection.browser.press("Change password").await;
     inspection.browser.see(".wrong", "").await;
     inspection.inspect("/account, refused").await;
     inspection.visit("/account/sign-ins", "two").await;
@@ -137,7 +138,7 @@ async fn second_factor_pages_are_accessible() {
     inspection.visit("/account/second-factor", "no codes left").await;
     app.db.execute("update sign_ins set created_at = now() - interval '2 hours'");
     inspection.browser.press("Create new recovery codes").await;
-    inspection.browser.see("h1", "Confirm that it is you").await;
+    inspection.browser.see("h1", "Confirm it’s you").await;
     inspection.inspect("/confirm, asked").await;
     inspection.browser.press("Confirm").await;
     inspection.browser.see(".wrong", "").await;

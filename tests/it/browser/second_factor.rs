@@ -19,7 +19,7 @@ async fn log_in(browser: &Browser, url: &str, code: &str) {
 /// Sets the second factor up, and returns the app and the recovery codes.
 async fn set_up(browser: &Browser, url: &str) -> (Authenticator, Vec<String>) {
     browser.go(&format!("{url}/account")).await;
-    browser.follow("Second factor").await;
+    browser.follow("Set up second factor").await;
     browser.press("Set up").await;
     let secret = browser.text(".secret code").await;
     let authenticator = Authenticator::new(&secret);
@@ -89,7 +89,7 @@ async fn confirm_form(browser: Browser) {
     app.db.execute("update sign_ins set created_at = now() - interval '2 hours'");
 
     browser.press("Generate Key").await;
-    browser.see("h1", "Confirm that it is you").await;
+    browser.see("h1", "Confirm it’s you").await;
     browser.fill("Password", "not my password!").await;
     browser.press("Confirm").await;
     browser.see(".wrong", "This is not your password.").await;

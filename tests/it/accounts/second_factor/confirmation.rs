@@ -27,7 +27,7 @@ async fn confirm_from(visitor: &Visitor, page: &Html, field: (&str, &str)) -> Re
 #[track_caller]
 fn assert_asks(reply: &Reply) {
     assert_eq!(reply.status, 403, "{}", reply.body);
-    assert_eq!(reply.html().text("h1"), "Confirm that it is you");
+    assert_eq!(reply.html().text("h1"), "Confirm it’s you");
 }
 
 #[actix_web::test]
@@ -93,6 +93,7 @@ async fn wrong_password_keeps_the_form() {
         assert_eq!(reply.status, 422);
         assert!(!reply.html().text("#hint-password .wrong").is_empty());
         assert_eq!(reply.html().attribute("#field-password", "value"), "");
+        assert!(reply.html().text(".page-head p").contains("to generate an API key."));
     }
     assert_eq!(count(&app, "api_keys"), "0");
     let done = confirm_from(&ada, &wrong.html(), ("password", PASSWORD)).await;
@@ -245,7 +246,8 @@ async fn page_without_a_form_leads_on() {
     make_confirmations_old(&app);
 
     let page = ada.get("/confirm?next=%2Fsettings%2Fusage").await.html();
-    assert_eq!(page.text("h1"), "Confirm that it is you");
+    assert_eq!(page.text("h1"), "Confirm it’s you");
+    assert!(page.text(".page-head p").contains("to continue."));
     confirm_from(&ada, &page, ("password", PASSWORD)).await.assert_sent_to("/settings/usage");
 
     assert_eq!(ada.post(KEYS, &[("name", "laptop")]).await.status, 200);
