@@ -8,7 +8,7 @@ use crate::web::local_path::LocalPath;
 /// Fields that hold a secret. They are never carried.
 const SECRET_FIELDS: [&str; 4] = ["password", "currentPassword", "newPassword", "code"];
 /// Fields that users do not see.
-const HIDDEN_FIELDS: [&str; 3] = ["clientId", "userId", "formNonce"];
+const HIDDEN_FIELDS: [&str; 4] = ["clientId", "userId", "formNonce", "part"];
 /// Beginning of the names of the fields, when the login page carries them.
 const PREFIX: &str = "lost:";
 const ACTION: &str = "lostAction";

@@ -18,6 +18,9 @@ use crate::{
 const INDEX: &str = "/settings/client";
 /// Maximum size of the form, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
+/// Values of the field `part`, which limits a form to one section of the page. Without it a form sets everything.
+const NAME: &str = "name";
+const SECURITY: &str = "security";
 
 #[derive(Template)]
 #[template(path = "clients/settings/index.html")]
@@ -52,15 +55,28 @@ pub(crate) async fn save(
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Client", NavSection::Client)?;
-    let mut form = FormState::default().keep("company", fields.text("company"));
-    let requires_second_factor = fields.get("requireSecondFactor").is_some();
-    let Some(name) = form.check("company", fields.text("company").parse::<DisplayName>()) else {
+    let (has_name, has_security) = match fields.text("part") {
+        NAME => (true, false),
+        SECURITY => (false, true),
+        _ => (true, true),
+    };
+    let company = if has_name { fields.text("company") } else { signed_in.client_name() };
+    let requires_second_factor = if has_security {
+        fields.get("requireSecondFactor").is_some()
+    } else {
+        signed_in.requires_second_factor()
+    };
+    let mut form = FormState::default().keep("company", company);
+    let Some(name) = form.check("company", company.parse::<DisplayName>()) else {
         let page = ClientSettingsPage::new(layout, &signed_in, form, requires_second_factor);
         return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     let (client, context) = (signed_in.client(), signed_in.audit_context());
-    let settings = ClientSettings { name, requires_second_factor };
+    let settings = ClientSettings {
+        name: has_name.then_some(name),
+        requires_second_factor: has_security.then_some(requires_second_factor),
+    };
     db.run(move |connection| service::change(connection, &context, &client, &settings)).await?;
-    flash(&session, "Saved.")?;
+    flash(&session, "The settings are saved.")?;
     Ok(see_other(INDEX))
 }

@@ -9,12 +9,12 @@ use crate::{
     schema::clients,
 };
 
-/// What owners change in the browser.
+/// What owners change in the browser. `None` stays as it is.
 #[derive(Debug)]
 pub(super) struct ClientSettings {
-    pub(super) name: DisplayName,
+    pub(super) name: Option<DisplayName>,
     /// Whether members need a second factor.
-    pub(super) requires_second_factor: bool,
+    pub(super) requires_second_factor: Option<bool>,
 }
 
 /// Makes all changes or none.
@@ -25,8 +25,13 @@ pub(super) fn change(
     settings: &ClientSettings,
 ) -> QueryResult<()> {
     connection.transaction(|connection| {
-        rename(connection, context, client, &settings.name)?;
-        require_second_factor(connection, context, client, settings.requires_second_factor)
+        if let Some(name) = &settings.name {
+            rename(connection, context, client, name)?;
+        }
+        match settings.requires_second_factor {
+            Some(is_required) => require_second_factor(connection, context, client, is_required),
+            None => Ok(()),
+        }
     })
 }
 

@@ -92,7 +92,7 @@ async fn find_refused_form(request: &HttpRequest) -> Result<Option<RefusedFormPa
 
 /// Fields that the user did not fill in.
 fn is_technical(name: &str) -> bool {
-    ["formNonce", "chooseScopes", "confirm"].contains(&name)
+    ["formNonce", "chooseScopes", "confirm", "part"].contains(&name)
 }
 
 /// The name of a field as words: `requestsPerMinute` becomes `Requests per minute`.

@@ -28,8 +28,9 @@ async fn owner_requires_a_second_factor_with_a_checkbox() {
     ada.post(SETTINGS, &on).await.assert_sent_to(SETTINGS);
     ada.post(SETTINGS, &on).await.assert_sent_to(SETTINGS);
 
+    ada.post(SETTINGS, &[("part", "name"), ("company", "ada")]).await.assert_sent_to(SETTINGS);
     let page = ada.get(SETTINGS).await.html();
-    assert_eq!(page.attributes("[name=requireSecondFactor][checked]", "name").len(), 1);
+    assert_eq!(page.attributes("[name=requireSecondFactor][checked]", "name").len(), 1, "the name alone");
     ada.post(SETTINGS, &[("company", "ada")]).await.assert_sent_to(SETTINGS);
     let events = list_events(&app, &client);
     assert_eq!(
