@@ -24,7 +24,7 @@ use crate::{
     mail::{Outbox, OutgoingMail},
     web::{
         body::{FormFields, form::FormState},
-        format::time::DisplayTime,
+        format::{plural, time::DisplayTime},
         middleware::compression::mark_secret,
         page::{NavSection, PageLayout, respond, see_other},
     },
@@ -47,6 +47,15 @@ struct MemberListPage {
     invitations: Vec<InvitationRow>,
     form: FormState,
     new_link: Option<LinkToShow>,
+}
+
+impl MemberListPage {
+    /// `5 members`.
+    fn count_text(&self) -> String {
+        let count = self.members.len();
+        let noun = plural(i128::try_from(count).unwrap_or(i128::MAX), "member");
+        if self.has_more { format!("More than {count} {noun}") } else { format!("{count} {noun}") }
+    }
 }
 
 struct MemberRow {

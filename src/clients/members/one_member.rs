@@ -19,9 +19,10 @@ use crate::{
     db::Db,
     error::AppError,
     ids::ClientId,
+    usage::{self, KeyActivity},
     web::{
         body::{FormFields, form::FormState},
-        format::time::DisplayTime,
+        format::time::{DisplayTime, RelativeTime},
         page::{NavSection, PageLayout, respond, see_other},
     },
 };
@@ -69,6 +70,8 @@ struct ActiveKeyRow {
     public_key: String,
     name: String,
     created: DisplayTime,
+    /// `None` if no use is known.
+    last_used: Option<RelativeTime>,
 }
 
 impl ActiveKeys {
@@ -84,15 +87,22 @@ impl ActiveKeys {
             ..KeyListQuery::default()
         };
         let page = api_keys::list(connection, client, &query)?;
+        let uses = usage::load_key_uses(connection, client)?;
         let active = page.keys.iter().filter(|key| key.status() != KeyStatus::Expired);
-        Ok(Self { rows: active.map(ActiveKeyRow::new).collect(), has_more: page.total > i64::from(KEYS_MAX) })
+        let rows = active.map(|key| ActiveKeyRow::new(key, uses.get(&key.public_key))).collect();
+        Ok(Self { rows, has_more: page.total > i64::from(KEYS_MAX) })
     }
 }
 
 impl ActiveKeyRow {
-    fn new(key: &ApiKey) -> Self {
-        let created = key.created_at.into();
-        Self { public_key: key.public_key.to_string(), name: key.name.to_string(), created }
+    fn new(key: &ApiKey, activity: Option<&KeyActivity>) -> Self {
+        let last = activity.and_then(|activity| activity.last.as_ref());
+        Self {
+            public_key: key.public_key.to_string(),
+            name: key.name.to_string(),
+            created: key.created_at.into(),
+            last_used: last.map(|last| RelativeTime::new(last.at, key.as_of)),
+        }
     }
 }
 
@@ -250,7 +260,7 @@ pub(crate) async fn show_keys(
     path: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (signed_in, layout) = visitor.required("Keys of a member", NavSection::Members)?;
+    let (signed_in, layout) = visitor.required("Keys created by a member", NavSection::Members)?;
     let (client, user_id) = (signed_in.client(), parse_id(&path)?);
     let (name, keys) = db
         .run(move |connection| {

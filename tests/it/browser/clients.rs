@@ -76,7 +76,7 @@ async fn new_link_is_copied() {
     let link = ada.find(By::Css("[data-link]")).await.prop("value").await.unwrap().unwrap();
 
     ada.click("[data-copy]").await;
-    ada.see("[data-copied]", "Copied").await;
+    ada.see("[data-copy]", "Copied").await;
 
     let field = ada.input("Email").await;
     field.send_keys(thirtyfour::Key::Control + "v").await.unwrap();
