@@ -109,6 +109,7 @@ async fn page_of_another_own_client_offers_to_switch_and_shows_it_then() {
     assert_eq!(offer.status, 409);
     let page = offer.html();
     assert_eq!(page.text("main button"), "Switch");
+    assert_eq!(page.texts("main dd")[..2], ["eve", "ada"], "the active client, and that of the page");
     let [client, next] =
         ["clientId", "next"].map(|name| page.attribute(&format!("main [name={name}]"), "value"));
     let fields = [("clientId", client.as_str()), ("next", next.as_str())];
@@ -131,9 +132,9 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
-    assert_eq!(page.texts("main dt"), ["Name", "Requests per minute"]);
-    assert_eq!(page.texts("main dd"), ["laptop <&>", "60"]);
-    assert_eq!(page.texts("main button"), ["Switch and send", "Send for the active client"]);
+    assert_eq!(page.texts("main .entered dt"), ["Name", "Requests per minute"]);
+    assert_eq!(page.texts("main .entered dd"), ["laptop <&>", "60"]);
+    assert_eq!(page.texts("main button"), ["Switch and send", "Send here"]);
     assert_eq!(page.attribute("main form:first-of-type [name=name]", "value"), "laptop <&>");
     let here = [("clientId", second.as_str()), ("name", "laptop <&>")];
     assert_eq!(ada.post("/settings/api-keys", &here).await.status, 200);
@@ -229,6 +230,9 @@ async fn owner_renames_the_client() {
     ada.post("/settings/client", &[("company", "Engines Ltd")]).await;
 
     assert_eq!(refused.status, 422);
+    ada.post("/settings/client", &[("part", "security"), ("requireSecondFactor", "")])
+        .await
+        .assert_sent_to("/settings/client");
     let page = ada.get("/settings/client").await.html();
     assert_eq!(page.attribute("#field-company", "value"), "Engines Ltd");
     assert!(page.text(".foot-client").starts_with("Engines Ltd"));
