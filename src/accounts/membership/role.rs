@@ -24,6 +24,16 @@ impl Role {
             Self::Member => "Member",
         }
     }
+
+    /// The role in a sentence.
+    #[must_use]
+    pub const fn with_article(self) -> &'static str {
+        match self {
+            Self::Owner => "an owner",
+            Self::Admin => "an admin",
+            Self::Member => "a member",
+        }
+    }
 }
 
 impl<'de> serde::Deserialize<'de> for Role {

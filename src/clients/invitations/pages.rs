@@ -49,6 +49,7 @@ struct AcceptPage {
     token: LinkToken,
     client_name: String,
     email: String,
+    /// `an admin`.
     role: &'static str,
     invited_by: Option<String>,
     expires: DisplayTime,
@@ -111,7 +112,7 @@ impl OpenInvitation {
             token,
             client_name: invitation.client_name,
             email: invitation.email.to_string(),
-            role: invitation.role.label(),
+            role: invitation.role.with_article(),
             invited_by: invitation.invited_by,
             expires: invitation.expires_at.into(),
             invitee,
