@@ -4,8 +4,8 @@ use unicode_normalization::UnicodeNormalization as _;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Empty or only white space.
-    #[error("Fill this in.")]
+    /// Empty or only white space. All lines are names.
+    #[error("Enter a name.")]
     Empty,
     /// More than this maximum number of characters.
     #[error("Use at most {0} characters.")]
