@@ -54,7 +54,7 @@ const JOINED_FILES: [JoinedFile; 2] = [
     },
     JoinedFile {
         name: "js/uptok.js",
-        parts: &["js/theme.js", "js/forms.js", "js/copy.js", "js/selection.js", "js/password.js"],
+        parts: &["js/theme.js", "js/forms.js", "js/copy.js", "js/selection.js"],
         compact: compact_script,
     },
 ];
