@@ -149,11 +149,6 @@ pub(super) fn account_owner(signed_in: &SignedInUser) -> AccountOwner {
     }
 }
 
-pub(super) async fn load(signed_in: &SignedInUser, db: &Db) -> Result<Account, AppError> {
-    let user_id = signed_in.user_id;
-    db.run(move |connection| service::load(connection, user_id)).await
-}
-
 async fn load_with_security(
     signed_in: &SignedInUser,
     db: &Db,

@@ -236,7 +236,7 @@ async fn no_type_of_body_and_no_method_leads_around_a_confirmation() {
     ] {
         let reply = send(&ada, "/settings/api-keys", content_type, body).await;
         assert_eq!(reply.status, 403, "{content_type}");
-        assert_eq!(reply.html().text("h1"), "Confirm that it is you");
+        assert_eq!(reply.html().text("h1"), "Confirm it’s you");
     }
     for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::PATCH] {
         let turn_off = format!("{PAGE}/turn-off");

@@ -109,7 +109,7 @@ async fn new_email_is_confirmed_and_a_password_is_reset() {
     browser.go(&format!("{}/account", app.url)).await;
     browser.input("Email").await.clear().await.unwrap();
     browser.fill("Email", "ada@king.example").await;
-    browser.press("Save").await;
+    browser.press("Change email").await;
     let link = format!("{}{}", app.url, smtp.next().await.link(&app.url));
     follow_from(&browser, "localhost", Way::Link, &link).await;
     assert!(browser.text(".foot-user").await.contains("ada"), "the person is known");
