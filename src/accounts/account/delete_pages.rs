@@ -53,11 +53,11 @@ pub(crate) async fn delete(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required_user(TITLE, NavSection::Account)?;
     let mut page = DeletePage::new(layout, &signed_in);
-    if page.needs_password {
-        if let Some(error) = find_password_error(&request, &fields, &services, &signed_in).await? {
-            page.form = page.form.refuse("currentPassword", error);
-            return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
-        }
+    if page.needs_password
+        && let Some(error) = find_password_error(&request, &fields, &services, &signed_in).await?
+    {
+        page.form = page.form.refuse("currentPassword", error);
+        return respond(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let (context, user_id) = (signed_in.audit_context(), signed_in.user_id);
     let deleted = services.db.run(move |connection| deletion::delete_account(connection, &context, user_id));
