@@ -89,7 +89,7 @@ fn load_uses(
          from key_last_uses u left join lateral ( \
            select sum(requests) as last_week, \
              sum(requests) filter (where hour > now() - interval '24 hours') as last_day \
-           from key_usage where client_id = u.client_id and public_key = u.public_key \
+           from key_usage where client_id = $1 and public_key = u.public_key \
              and hour > now() - interval '7 days') counts on true \
          where u.client_id = $1 and ($2::text is null or u.public_key = $2)",
     )
@@ -283,12 +283,12 @@ fn load_top_keys(connection: &mut PgConnection, scope: &UsageScope) -> QueryResu
     sql_query(
         "select top.public_key, k.name, k.deleted_at is not null as is_deleted, top.requests, top.errors, \
            u.used_at \
-         from (select client_id, public_key, sum(requests)::bigint as requests, \
+         from (select public_key, sum(requests)::bigint as requests, \
              coalesce(sum(requests) filter (where status_class >= 4), 0)::bigint as errors \
            from key_usage where client_id = $1 and hour >= $2 \
-           group by client_id, public_key order by 3 desc, 2 limit $3) top \
-         join api_keys k on k.client_id = top.client_id and k.public_key = top.public_key \
-         left join key_last_uses u on u.client_id = top.client_id and u.public_key = top.public_key \
+           group by public_key order by 2 desc, 1 limit $3) top \
+         join api_keys k on k.client_id = $1 and k.public_key = top.public_key \
+         left join key_last_uses u on u.client_id = $1 and u.public_key = top.public_key \
          order by top.requests desc, top.public_key",
     )
     .bind::<Text, _>(&scope.client)

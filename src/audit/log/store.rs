@@ -1,6 +1,5 @@
 //! The tables `audit_log` and `audit_heads`.
 
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::{context::AuditContext, event::AuditEvent, record::AuditRecord};
@@ -48,7 +47,9 @@ pub(super) fn append<Kind>(
     event: &AuditEvent<Kind>,
 ) -> QueryResult<()> {
     connection.transaction(|connection| {
-        let (head, at) = next_sequence(connection, client)?;
+        let head = next_sequence(connection, client)?;
+        // A query of its own: on a distributed table `returning` takes no clock.
+        let at = diesel::select(clock_timestamp()).get_result(connection)?;
         let mut record = AuditRecord {
             client_id: client.to_string(),
             sequence: head.sequence,
@@ -77,16 +78,13 @@ pub(super) fn append<Kind>(
 /// Locks the head and takes the next sequence. Hash and seal in the result are those of the previous record.
 ///
 /// Clients created by older versions have no head; they get one here.
-fn next_sequence(
-    connection: &mut PgConnection,
-    client: &ClientId,
-) -> QueryResult<(ChainHead, DateTime<Utc>)> {
+fn next_sequence(connection: &mut PgConnection, client: &ClientId) -> QueryResult<ChainHead> {
     diesel::insert_into(audit_heads::table)
         .values((audit_heads::client_id.eq(client), audit_heads::sequence.eq(1)))
         .on_conflict(audit_heads::client_id)
         .do_update()
         .set(audit_heads::sequence.eq(audit_heads::sequence + 1))
-        .returning((ChainHead::as_returning(), clock_timestamp()))
+        .returning(ChainHead::as_returning())
         .get_result(connection)
 }
 

@@ -18,6 +18,7 @@ pub(super) mod layout;
 pub(super) mod line_splitter;
 pub(crate) mod pages;
 pub(super) mod parser;
+mod queue;
 pub(crate) mod rejected_lines;
 mod state_message;
 pub(super) mod store;

@@ -1,10 +1,6 @@
 //! The tables `imports`, `import_chunks` and `import_bad_lines`.
 
-use diesel::{
-    dsl::{IntervalDsl as _, now},
-    prelude::*,
-    sql_types::Timestamptz,
-};
+use diesel::{dsl::now, prelude::*};
 use uuid::Uuid;
 
 use super::{
@@ -21,10 +17,6 @@ use crate::{
 pub(crate) const REJECTED_FIELDS_MAX: usize = 10_000;
 /// Maximum number of imports in the list.
 const LISTED_MAX: i64 = 50;
-/// A worker without a heartbeat for this long is considered dead, and another takes over its import.
-const LEASE_SECONDS: i32 = 15;
-/// An unfinished import is discarded after this many hours.
-const KEPT_HOURS: i32 = 24;
 
 pub(crate) fn begin_upload(
     connection: &mut PgConnection,
@@ -227,36 +219,6 @@ fn end(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
         .map(|_rows| ())
 }
 
-/// Assigns to `worker` the oldest import that has none, or whose worker is dead or is `predecessor`. Queries all clients.
-pub(crate) fn claim(
-    connection: &mut PgConnection,
-    predecessor: Uuid,
-    worker: Uuid,
-) -> QueryResult<Option<ImportJob>> {
-    connection.transaction(|connection| {
-        let oldest = now.into_sql::<Timestamptz>() - LEASE_SECONDS.seconds();
-        let waiting: Option<ImportJob> = imports::table
-            .filter(imports::state.eq_any([ImportState::Checking, ImportState::Importing]))
-            .filter(
-                imports::heartbeat_at
-                    .is_null()
-                    .or(imports::heartbeat_at.lt(oldest.nullable()))
-                    .or(imports::worker.eq(predecessor)),
-            )
-            .order(imports::created_at)
-            .select(ImportJob::as_select())
-            .for_update()
-            .skip_locked()
-            .first(connection)
-            .optional()?;
-        let Some(import) = waiting else { return Ok(None) };
-        diesel::update(imports::table.find((&import.client_id, import.import_id)))
-            .set((imports::worker.eq(worker), imports::heartbeat_at.eq(now)))
-            .execute(connection)?;
-        Ok(Some(import))
-    })
-}
-
 /// Locks the import and returns a chunk of its file. Returns `None` if the import has changed state, or belongs to
 /// another worker by now.
 pub(crate) fn lock_chunk(
@@ -371,26 +333,8 @@ pub(crate) fn discard_waiting(connection: &mut PgConnection, client: &ClientId) 
     })
 }
 
-/// Discards imports that were begun more than [`KEPT_HOURS`] ago and have not ended. Queries all clients.
-pub(crate) fn discard_old(connection: &mut PgConnection) -> QueryResult<()> {
-    connection.transaction(|connection| {
-        let oldest = now.into_sql::<Timestamptz>() - KEPT_HOURS.hours();
-        let over = [ImportState::Done, ImportState::Failed, ImportState::Discarded];
-        let old: Vec<(ClientId, Uuid)> = imports::table
-            .filter(imports::created_at.lt(oldest))
-            .filter(imports::state.ne_all(over))
-            .select((imports::client_id, imports::import_id))
-            .for_update()
-            .skip_locked()
-            .load(connection)?;
-        for (client, id) in old {
-            discard(connection, &ImportId { client, id })?;
-        }
-        Ok(())
-    })
-}
-
-fn discard(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
+/// Ends the import and deletes its file, whatever its state.
+pub(super) fn discard(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
     diesel::update(imports::table.find((&import.client, import.id)))
         .set(imports::state.eq(ImportState::Discarded))
         .execute(connection)?;

@@ -15,6 +15,7 @@ use super::{
     importer::{ImportMode, ImportSummary, split_rejected},
     job::{ImportId, ImportJob, ImportState},
     parser::{ParsedLines, SessionFileParser},
+    queue,
     store::{self, ChunkResult, REJECTED_FIELDS_MAX},
 };
 use crate::{
@@ -75,7 +76,7 @@ impl ImportWorker {
         let mut log = FailureLog::new("Imports are interrupted; they go on later", "Imports go on");
         for poll in (0..POLLS_PER_SWEEP).cycle() {
             if poll == 0 {
-                sweep_log.record(&self.db.run(store::discard_old).await);
+                sweep_log.record(&self.db.run(queue::discard_old).await);
             }
             log.record(&self.work_on_all().await);
             let _woken_or_elapsed = timeout(POLL_INTERVAL, self.wake_up.notified()).await;
@@ -118,7 +119,7 @@ impl ImportWorker {
     pub async fn claim(&self) -> Result<Option<ClaimedImport>, AppError> {
         let predecessor = *self.last_claim.lock().unwrap_or_else(PoisonError::into_inner);
         let worker = Uuid::now_v7();
-        let claimed = self.db.run(move |connection| store::claim(connection, predecessor, worker)).await?;
+        let claimed = self.db.run(move |connection| queue::claim(connection, predecessor, worker)).await?;
         let Some(job) = claimed else { return Ok(None) };
         self.remember_claim(worker);
         Ok(Some(ClaimedImport::new(job, worker)))
