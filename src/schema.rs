@@ -471,6 +471,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// As usage_batches, where tables are distributed by client: the last batch of counts that a node stored in a shard.
+    shard_usage_batches (client_id, node_id) {
+        /// The first client of the batch. All clients of a batch are in one shard.
+        client_id -> Text,
+        /// Identifies a process from its start to its end.
+        node_id -> Uuid,
+        /// Increases with every batch of the node.
+        number -> Int8,
+        stored_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// Browsers that are logged in. Every request of a page joins users, memberships and the active client.
     sign_ins (id_hash) {
         /// SHA-256 of the random id in the cookie, 32 bytes.
@@ -563,6 +576,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     session_counters,
     session_days,
     sessions,
+    shard_usage_batches,
     sign_ins,
     usage_batches,
     users,

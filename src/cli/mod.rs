@@ -1,4 +1,4 @@
-//! The command line: `uptok serve`, `migrate`, `import`, `erase`, `user …`, `client …`, `invitation …`, `keys …`,
+//! The command line: `uptok serve`, `migrate`, `distribute`, `import`, `erase`, `user …`, `client …`, `invitation …`, `keys …`,
 //! `audit …`, `mail …`, `questions`, `database-url`, `clusters …`.
 
 mod argument_error;
@@ -6,6 +6,7 @@ mod audit;
 mod client;
 mod clusters;
 mod command_context;
+mod distribute;
 mod erase;
 mod import;
 mod invitation;
@@ -57,6 +58,8 @@ enum CliCommand {
     },
     /// Bring the database to this version's schema
     Migrate,
+    /// Distribute the tables over the servers of Citus. Running it again does only what is missing
+    Distribute,
     /// Import sessions from a CSV or NDJSON file. Importing a file again changes nothing: a line is matched by its
     /// externalId, else by its sessionId, else by its content
     Import(ImportCommand),
@@ -152,6 +155,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let database = DatabaseHandle::open(&settings)?;
             print_line(&format!("{} migrations were run.", database.set_up(&settings)?))?;
         }
+        CliCommand::Distribute => distribute::run(&settings)?,
         CliCommand::Import(import) => {
             let (_database, db) = DatabaseHandle::connect(&settings)?;
             return import.run(&mut *db.connect()?, &audit_context(&settings)?);

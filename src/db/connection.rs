@@ -2,7 +2,11 @@
 
 use std::{
     io::{self, Write as _},
-    sync::{Arc, Mutex, OnceLock, mpsc},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -13,8 +17,8 @@ use diesel::{
 };
 
 use super::{
-    connect_error::ConnectError, pooler, reachability::Reachability, server_process::ServerProcess,
-    statement_clock::StatementClock,
+    connect_error::ConnectError, distribution::DataPlacement, pooler, reachability::Reachability,
+    server_process::ServerProcess, statement_clock::StatementClock,
 };
 
 /// How much later than PostgreSQL we end a statement, so that a server that still answers does it first.
@@ -73,6 +77,8 @@ pub(super) struct DatabaseTarget {
     pub(super) timeouts: DatabaseTimeouts,
     /// Known once a connection was opened.
     is_pooled: OnceLock<bool>,
+    /// Asked again by every new connection, because tables may be distributed while a process runs.
+    is_distributed: AtomicBool,
     pub(super) reachability: Mutex<Reachability>,
 }
 
@@ -87,7 +93,22 @@ pub(super) struct OpenedConnection {
 impl DatabaseTarget {
     pub(super) fn new(url: &str, timeouts: DatabaseTimeouts) -> Self {
         let url = with_network_timeouts(url);
-        Self { url, timeouts, is_pooled: OnceLock::new(), reachability: Mutex::default() }
+        Self {
+            url,
+            timeouts,
+            is_pooled: OnceLock::new(),
+            is_distributed: AtomicBool::new(false),
+            reachability: Mutex::default(),
+        }
+    }
+
+    /// Where the rows of clients are. On one server until a connection was opened.
+    pub(super) fn data_placement(&self) -> DataPlacement {
+        if self.is_distributed.load(Ordering::Relaxed) {
+            DataPlacement::ByClient
+        } else {
+            DataPlacement::OneServer
+        }
     }
 
     /// Whether a pooler is in between. `None` until a connection was opened.
@@ -108,6 +129,9 @@ impl DatabaseTarget {
         let mut connection = PgConnection::establish(&self.url)?;
         let process = prepare(&mut connection, is_pooled, self.timeouts)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        let placement =
+            DataPlacement::load(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
+        self.is_distributed.store(placement == DataPlacement::ByClient, Ordering::Relaxed);
         let clock = Arc::new(StatementClock::default());
         let recording = Arc::clone(&clock);
         connection.set_instrumentation(move |event: InstrumentationEvent<'_>| recording.record(&event));

@@ -2,6 +2,7 @@
 
 mod connect_error;
 mod connection;
+pub mod distribution;
 pub mod migrations;
 pub mod pipeline;
 mod pipeline_config;
@@ -22,6 +23,7 @@ use crate::{error::AppError, metrics::DatabaseMetrics};
 pub use connect_error::ConnectError;
 use connection::DatabaseTarget;
 pub use connection::DatabaseTimeouts;
+pub(crate) use distribution::DataPlacement;
 use pipeline::Pipeline;
 use pool::ConnectionPool;
 
@@ -66,6 +68,11 @@ impl Db {
         Pipeline::new(config, Arc::clone(&self.target), self.metrics.clone())
     }
 
+    /// Where the rows of clients are, as of the last connection that was opened.
+    pub(crate) fn data_placement(&self) -> DataPlacement {
+        self.target.data_placement()
+    }
+
     pub(crate) fn metrics(&self) -> &DatabaseMetrics {
         &self.metrics
     }
@@ -101,14 +108,17 @@ impl Db {
         self.target.open_for_command()
     }
 
-    /// Runs missing migrations, on any number of nodes at once. Returns how many it recorded.
+    /// Runs missing migrations, on any number of nodes at once, and distributes their tables if others are distributed.
+    /// Returns how many it recorded.
     ///
     /// # Errors
     /// If PostgreSQL cannot be reached, a pooler in between loses prepared statements, the database is too old, or a
     /// migration fails.
     pub fn migrate(url: &str) -> anyhow::Result<usize> {
         check_pooler(url)?;
-        migrations::run_missing(url, &migrations::MIGRATIONS)
+        let recorded = migrations::run_missing(url, &migrations::MIGRATIONS)?;
+        distribution::distribute_new_tables(url)?;
+        Ok(recorded)
     }
 
     /// Stores the timeouts as settings of the role if a pooler is in between. Does nothing otherwise.
@@ -141,11 +151,12 @@ fn check_pooler(url: &str) -> Result<bool, ConnectError> {
     Ok(is_pooled)
 }
 
-/// Whether `error` is the violation of the unique constraint or index `name`.
+/// Whether `error` is the violation of the unique constraint or index `name`, on a shard too.
 #[must_use]
 pub fn violates(error: &diesel::result::Error, name: &str) -> bool {
     use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
-    matches!(error, DatabaseError(UniqueViolation, info) if info.constraint_name() == Some(name))
+    let DatabaseError(UniqueViolation, info) = error else { return false };
+    info.constraint_name().is_some_and(|violated| distribution::is_name_on_shard(violated, name))
 }
 
 /// The Diesel backend of every query.

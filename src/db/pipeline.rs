@@ -33,6 +33,7 @@ use tokio_postgres::{
 use super::{
     connect_error::ConnectError,
     connection::{self, DatabaseTarget, KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL},
+    distribution::DataPlacement,
 };
 use crate::{
     error::AppError,
@@ -126,7 +127,7 @@ impl Pipeline {
         let _in_use = InProgress::new(&self.metrics.pipeline_in_use);
         match timeout_at(deadline, open.query(query, read_row)).await {
             Ok(Ok(is_read)) => Ok(is_read),
-            Ok(Err(error)) if is_timeout(&error) => Err(AppError::Unavailable(error.into())),
+            Ok(Err(error)) if is_temporary(&error) => Err(AppError::Unavailable(error.into())),
             Ok(Err(error)) => {
                 self.abandon(&open, &error.to_string());
                 Ok(false)
@@ -150,11 +151,13 @@ impl Pipeline {
         let config = Arc::clone(self.config.as_ref()?);
         // The pool answers the first query, and finds out.
         let is_pooled = self.target.is_pooled()?;
+        let placement = self.target.data_placement();
         *state = PipelineConnectionState::Opening;
         let (wait, shared_state) = (self.wait, Rc::clone(&self.state));
+        let settings = PipelineSettings { wait, is_pooled, placement };
         let connections = self.metrics.pipeline_open.clone();
         spawn_local(async move {
-            let opened = timeout(wait, PipelineConnection::new(&config, wait, is_pooled)).await;
+            let opened = timeout(wait, PipelineConnection::new(&config, settings)).await;
             let trouble = match opened {
                 Ok(Ok(mut open)) => {
                     open.counted = Some(InProgress::new(&connections));
@@ -193,10 +196,53 @@ impl PipelineConnectionState {
     }
 }
 
-/// Whether the statement or a lock timed out.
-fn is_timeout(error: &Error) -> bool {
-    let code = error.code();
-    code == Some(&SqlState::QUERY_CANCELED) || code == Some(&SqlState::LOCK_NOT_AVAILABLE)
+/// Whether the statement or a lock timed out, or Citus could not reach the worker with the rows. The connection is fine.
+fn is_temporary(error: &Error) -> bool {
+    let temporary = [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE, SqlState::CONNECTION_FAILURE];
+    error.code().is_some_and(|code| temporary.contains(code))
+}
+
+/// What a new connection depends on.
+#[derive(Clone, Copy)]
+struct PipelineSettings {
+    wait: Duration,
+    is_pooled: bool,
+    placement: DataPlacement,
+}
+
+impl PipelineSettings {
+    /// Sets what the session needs. By a statement, because a pooler that looks like PostgreSQL may refuse connection
+    /// options.
+    fn of_session(self) -> String {
+        if self.is_pooled {
+            // The name of the pool's connections: the pooler would send each change of name to PostgreSQL.
+            return "set application_name = 'uptok'; set time zone 'UTC'".to_owned();
+        }
+        let (milliseconds, plan_cache_mode) = (self.wait.as_millis(), self.plan_cache_mode());
+        format!(
+            "set statement_timeout = {milliseconds}; set lock_timeout = {milliseconds}; \
+             set plan_cache_mode = {plan_cache_mode}; set default_transaction_read_only = on; \
+             set application_name = 'uptok pipeline'; set time zone 'UTC'"
+        )
+    }
+
+    /// Begins a transaction with the settings of a query, where the session can have none.
+    fn begin(self) -> String {
+        let (milliseconds, plan_cache_mode) = (self.wait.as_millis(), self.plan_cache_mode());
+        format!(
+            "begin read only; set local statement_timeout = {milliseconds}; \
+             set local plan_cache_mode = {plan_cache_mode}"
+        )
+    }
+
+    /// With a custom plan per execution PostgreSQL would plan longer than it reads; every pipelined statement is fast with
+    /// a generic plan. Citus has no generic plan of a distributed table: which worker it asks depends on the client.
+    fn plan_cache_mode(self) -> &'static str {
+        match self.placement {
+            DataPlacement::OneServer => "force_generic_plan",
+            DataPlacement::ByClient => "auto",
+        }
+    }
 }
 
 /// A connection with its prepared statements.
@@ -218,19 +264,19 @@ impl Drop for PipelineConnection {
 }
 
 impl PipelineConnection {
-    async fn new(config: &Config, wait: Duration, is_pooled: bool) -> anyhow::Result<Self> {
+    async fn new(config: &Config, settings: PipelineSettings) -> anyhow::Result<Self> {
         let port = *config.get_ports().first().context("no port")?;
         match config.get_hosts() {
             #[cfg(unix)]
             [Host::Unix(directory)] => {
                 let socket = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
-                Self::from_socket(socket, config, wait, is_pooled).await
+                Self::from_socket(socket, config, settings).await
             }
             [Host::Tcp(name)] => {
                 let socket = TcpStream::connect((name.as_str(), port)).await?;
                 socket.set_nodelay(true)?;
                 set_network_timeouts(&socket)?;
-                Self::from_socket(socket, config, wait, is_pooled).await
+                Self::from_socket(socket, config, settings).await
             }
             _ => anyhow::bail!("not one host"),
         }
@@ -240,35 +286,15 @@ impl PipelineConnection {
     async fn from_socket(
         socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
         config: &Config,
-        wait: Duration,
-        is_pooled: bool,
+        settings: PipelineSettings,
     ) -> anyhow::Result<Self> {
         let socket = BufReader::with_capacity(READ_BUFFER_BYTES, socket);
         let (client, connection) = config.connect_raw(socket, NoTls).await?;
         // The queries on it report how it ended.
         let driver = spawn_local(async move { drop(connection.await) });
-        let mut open = Self { client, prepared: RefCell::default(), begin: None, driver, counted: None };
-        // With a custom plan per execution PostgreSQL would plan longer than it reads; every pipelined statement is fast
-        // with a generic plan.
-        let milliseconds = wait.as_millis();
-        if is_pooled {
-            // The name of the pool's connections: the pooler would send each change of name to PostgreSQL.
-            open.client.batch_execute("set application_name = 'uptok'; set time zone 'UTC'").await?;
-            open.begin = Some(format!(
-                "begin read only; set local statement_timeout = {milliseconds}; \
-                 set local plan_cache_mode = force_generic_plan"
-            ));
-            return Ok(open);
-        }
-        // Set by a statement, because a pooler that looks like PostgreSQL may refuse connection options.
-        open.client
-            .batch_execute(&format!(
-                "set statement_timeout = {milliseconds}; set lock_timeout = {milliseconds}; \
-                 set plan_cache_mode = force_generic_plan; set default_transaction_read_only = on; \
-                 set application_name = 'uptok pipeline'; set time zone 'UTC'"
-            ))
-            .await?;
-        Ok(open)
+        client.batch_execute(&settings.of_session()).await?;
+        let begin = settings.is_pooled.then(|| settings.begin());
+        Ok(Self { client, prepared: RefCell::default(), begin, driver, counted: None })
     }
 
     async fn query(

@@ -19,14 +19,14 @@ const BEGIN: &str = "begin isolation level read committed; set local idle_in_tra
 
 /// An open transaction, on a connection of its own, that holds the lock. PostgreSQL ends it with the connection, and so
 /// does a pooler, which would keep a lock of the session.
-pub(super) struct MigrationLock(PgConnection);
+pub(in crate::db) struct MigrationLock(PgConnection);
 
 impl MigrationLock {
     /// Waits until no other process has the lock.
     ///
     /// It polls: a statement that waits for the lock would hold a snapshot, and `create index concurrently` in the process
     /// that has the lock would wait for it, which is a deadlock.
-    pub(super) fn acquire(url: &str) -> anyhow::Result<Self> {
+    pub(in crate::db) fn acquire(url: &str) -> anyhow::Result<Self> {
         let mut connection = connection::connect(url)?;
         let mut is_waiting = false;
         loop {
@@ -47,7 +47,7 @@ impl MigrationLock {
 
     /// # Errors
     /// If the lock was lost with its connection. Then another process may have begun to migrate.
-    pub(super) fn require(&mut self) -> anyhow::Result<()> {
+    pub(in crate::db) fn require(&mut self) -> anyhow::Result<()> {
         self.0
             .batch_execute("select 1")
             .context("the connection that holds the lock of migrations was closed; run `uptok migrate` again")

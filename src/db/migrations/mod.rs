@@ -2,7 +2,7 @@
 //! every migration follows.
 
 mod adoption;
-mod lock;
+pub(super) mod lock;
 mod recount;
 mod runner;
 mod standalone_statement;

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 use diesel::{RunQueryDsl as _, sql_query, sql_types::Text};
 use diesel_migrations::MigrationHarness as _;
-use uptok::db::{Db, migrations::MIGRATIONS};
+use uptok::db::{
+    Db,
+    distribution::{TABLES, TableKind},
+    migrations::MIGRATIONS,
+};
 
 use crate::support::TestDb;
 
@@ -96,10 +100,11 @@ fn parse_schema_rs(text: &str) -> BTreeMap<String, Vec<String>> {
     tables
 }
 
-/// Tables that are not looked up by client. All others can be distributed by client.
-const LOCAL_TABLES: &str = "'users', 'sign_ins', 'questions', 'memberships', \
-    'api_key_directory', 'usage_batches', 'outbox', 'account_links', 'invitations', 'attempt_rate_limits', \
-    'second_factors', 'recovery_codes', 'pending_logins', '__diesel_schema_migrations'";
+/// Tables that are not distributed by client, as a list of SQL.
+fn list_local_tables() -> String {
+    let local = TABLES.iter().filter(|table| table.kind != TableKind::ByClient);
+    local.map(|table| format!("'{}'", table.name)).collect::<Vec<_>>().join(", ")
+}
 
 #[test]
 fn unique_keys_of_client_tables_start_with_the_client() {
@@ -108,7 +113,8 @@ fn unique_keys_of_client_tables_start_with_the_client() {
          from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace \
          join pg_attribute a on a.attrelid = t.oid and a.attnum = i.indkey[0] \
          where n.nspname = 'public' and i.indisunique and a.attname <> 'client_id' \
-         and t.relname not in ({LOCAL_TABLES})"
+         and t.relname not in ({})",
+        list_local_tables()
     ));
 
     assert_eq!(wrong, "");
@@ -117,10 +123,11 @@ fn unique_keys_of_client_tables_start_with_the_client() {
 /// A distributed table can reference only distributed tables, by client, and a local table only local ones.
 #[test]
 fn foreign_keys_stay_within_a_client_or_between_local_tables() {
+    let local_tables = list_local_tables();
     let wrong = TestDb::new().query_text(&format!(
         "select coalesce(string_agg(conname, ', '), '') as answer \
-         from (select *, conrelid::regclass::text in ({LOCAL_TABLES}) as is_local, \
-             confrelid::regclass::text in ({LOCAL_TABLES}) as is_local_target from pg_constraint \
+         from (select *, conrelid::regclass::text in ({local_tables}) as is_local, \
+             confrelid::regclass::text in ({local_tables}) as is_local_target from pg_constraint \
              where contype = 'f' and connamespace = 'public'::regnamespace) c \
          join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1] \
          join pg_attribute target on target.attrelid = c.confrelid and target.attnum = c.confkey[1] \
@@ -141,6 +148,6 @@ fn pages_of_hot_rows_have_free_space() {
 
     assert_eq!(
         tables,
-        "attempt_rate_limits audit_heads imports key_last_uses key_rate_limits key_usage session_counters session_days sign_ins usage_batches"
+        "attempt_rate_limits audit_heads imports key_last_uses key_rate_limits key_usage session_counters session_days shard_usage_batches sign_ins usage_batches"
     );
 }

@@ -1,0 +1,1 @@
+drop table shard_usage_batches;

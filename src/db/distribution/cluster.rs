@@ -1,0 +1,133 @@
+//! What Citus says about its servers and tables.
+
+use std::collections::HashMap;
+
+use diesel::{
+    prelude::*,
+    sql_query,
+    sql_types::{BigInt, Bool, Text},
+};
+
+use super::tables::TableKind;
+
+/// Why tables cannot be distributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotDistributable {
+    #[error(
+        "this database has no Citus, so its tables stay on one PostgreSQL; to distribute them, run \
+         `create extension citus` in the database first"
+    )]
+    NoExtension,
+    #[error("DATABASE_URL leads to a worker of Citus; use the URL of its coordinator")]
+    Worker,
+    #[error(
+        "Citus does not know the address of its coordinator; run \
+         `select citus_set_coordinator_host('…')` with it, then `uptok distribute` again"
+    )]
+    NoCoordinator,
+    #[error(
+        "Citus has no workers; add them with `select citus_add_node('…', 5432)`, then run `uptok distribute` again"
+    )]
+    NoWorkers,
+}
+
+#[derive(QueryableByName)]
+struct ServersRow {
+    #[diesel(sql_type = Bool)]
+    is_coordinator: bool,
+    #[diesel(sql_type = Bool)]
+    knows_coordinator: bool,
+    #[diesel(sql_type = BigInt)]
+    workers: i64,
+}
+
+#[derive(QueryableByName)]
+struct TableRow {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Bool)]
+    has_leftovers: bool,
+}
+
+/// How Citus has stored a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StoredTable {
+    pub(super) kind: TableKind,
+    /// Whether the coordinator still has rows from before the table was distributed.
+    pub(super) has_leftovers: bool,
+}
+
+/// The tables that Citus knows. The others are only on the coordinator.
+#[derive(Debug, Default)]
+pub(super) struct ClusterState {
+    tables: HashMap<String, StoredTable>,
+}
+
+impl ClusterState {
+    /// # Errors
+    /// [`NotDistributable`], or if the database fails.
+    pub(super) fn load(connection: &mut PgConnection) -> anyhow::Result<Self> {
+        require_servers(connection)?;
+        Ok(Self { tables: load_tables(connection)? })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_tables(tables: impl IntoIterator<Item = (&'static str, TableKind)>) -> Self {
+        let stored = |kind| StoredTable { kind, has_leftovers: false };
+        Self { tables: tables.into_iter().map(|(name, kind)| (name.to_owned(), stored(kind))).collect() }
+    }
+
+    pub(super) fn find(&self, table: &str) -> Option<StoredTable> {
+        self.tables.get(table).copied()
+    }
+}
+
+/// # Errors
+/// [`NotDistributable`], or if the database fails.
+fn require_servers(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let extension = "select from pg_extension where extname = 'citus'";
+    if sql_query(extension).execute(connection)? == 0 {
+        return Err(NotDistributable::NoExtension.into());
+    }
+    let servers: ServersRow = sql_query(
+        "select (select groupid = 0 from pg_dist_local_group) as is_coordinator, \
+         exists (select from pg_dist_node where groupid = 0) as knows_coordinator, \
+         (select count(*) from pg_dist_node where isactive and shouldhaveshards) as workers",
+    )
+    .get_result(connection)?;
+    if !servers.is_coordinator {
+        return Err(NotDistributable::Worker.into());
+    }
+    if !servers.knows_coordinator {
+        return Err(NotDistributable::NoCoordinator.into());
+    }
+    if servers.workers == 0 {
+        return Err(NotDistributable::NoWorkers.into());
+    }
+    Ok(())
+}
+
+fn load_tables(connection: &mut PgConnection) -> QueryResult<HashMap<String, StoredTable>> {
+    // pg_relation_size is that of the coordinator's own rows.
+    let rows: Vec<TableRow> = sql_query(
+        "select relname::text as name, partmethod::text || repmodel::text as kind, \
+         pg_relation_size(logicalrelid) > 0 as has_leftovers \
+         from pg_dist_partition join pg_class on pg_class.oid = logicalrelid \
+         where relnamespace = current_schema()::regnamespace",
+    )
+    .load(connection)?;
+    Ok(rows.into_iter().map(TableRow::into_stored_table).collect())
+}
+
+impl TableRow {
+    fn into_stored_table(self) -> (String, StoredTable) {
+        let kind = match self.kind.as_str() {
+            kind if kind.starts_with('h') => TableKind::ByClient,
+            "nt" => TableKind::Everywhere,
+            _ => TableKind::Coordinator,
+        };
+        (self.name, StoredTable { kind, has_leftovers: self.has_leftovers })
+    }
+}
