@@ -12,6 +12,7 @@ use crate::{
         store::list_clients,
     },
     audit::{AccountLog, AuditContext},
+    ids::ClientId,
     schema::{clients, memberships, users},
 };
 
@@ -32,13 +33,19 @@ pub(super) fn find_only_owned(connection: &mut PgConnection, user_id: Uuid) -> Q
         .filter(other_memberships.field(memberships::role).eq(Role::Owner))
         .filter(other_users.field(users::disabled_at).is_null())
         .select(other_users.field(users::user_id));
-    memberships::table
-        .inner_join(clients::table.on(clients::client_id.eq(memberships::client_id)))
+    let only_owned: Vec<ClientId> = memberships::table
         .filter(memberships::user_id.eq(user_id).and(memberships::role.eq(Role::Owner)))
         .filter(not(exists(other_owner)))
-        .order((clients::name, clients::client_id))
-        .select(clients::name)
-        .load(connection)
+        .select(memberships::client_id)
+        .load(connection)?;
+    let mut names = load_client_names(connection, &only_owned)?;
+    names.sort();
+    Ok(names)
+}
+
+/// One by one, because clients may be on several servers.
+fn load_client_names(connection: &mut PgConnection, clients: &[ClientId]) -> QueryResult<Vec<String>> {
+    clients.iter().map(|client| clients::table.find(client).select(clients::name).first(connection)).collect()
 }
 
 /// Deletes the user with its memberships and sign-ins. Its API keys stay. Returns the clients that it is the only owner

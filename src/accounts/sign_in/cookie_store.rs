@@ -89,7 +89,8 @@ fn session_state(row: &SignInRow, flash: Option<String>) -> Result<SignInState, 
 impl SessionStore for SignInStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<SignInState>, LoadError> {
         let id_hash = hash_id(key);
-        let found = self.db.run(move |connection| table::find(connection, &id_hash)).await;
+        let placement = self.db.data_placement();
+        let found = self.db.run(move |connection| table::find(connection, &id_hash, placement)).await;
         let found = found.map_err(|error| LoadError::Other(error.into()))?;
         found
             .map(|(row, flash)| session_state(&row, flash))

@@ -16,7 +16,7 @@ use crate::{
         membership::role::Role,
     },
     audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
-    db::sql::database_now,
+    db::{DataPlacement, sql::database_now},
     ids::ClientId,
     mail::Outbox,
     schema::{clients, memberships, second_factors, sign_ins, users},
@@ -103,10 +103,22 @@ struct SignInWithClient {
     /// `None` if the user has not entered the password or a code since the login.
     is_confirmed: Option<bool>,
     has_second_factor: bool,
-    client_id: Option<ClientId>,
-    client_name: Option<String>,
     role: Option<Role>,
-    requires_second_factor: Option<bool>,
+    client: Option<JoinedClient>,
+}
+
+#[derive(Queryable)]
+struct JoinedClient {
+    client_id: ClientId,
+    name: String,
+    requires_second_factor: bool,
+}
+
+impl SignInWithClient {
+    /// Whether the client was active last.
+    fn is_active(&self) -> bool {
+        self.client.as_ref().map(|client| &client.client_id) == self.active_id.as_ref()
+    }
 }
 
 /// The sign-in and its message for the next page. Returns `None` if it has ended, was idle for [`IDLE_HOURS`], or the
@@ -114,8 +126,12 @@ struct SignInWithClient {
 pub(crate) fn find(
     connection: &mut PgConnection,
     id_hash: &[u8],
+    placement: DataPlacement,
 ) -> QueryResult<Option<(SignInRow, Option<String>)>> {
-    let rows = load_with_clients(connection, id_hash)?;
+    let rows = match placement {
+        DataPlacement::OneServer => load_with_clients(connection, id_hash)?,
+        DataPlacement::ByClient => load_and_look_up_clients(connection, id_hash)?,
+    };
     let is_stale = rows.first().is_some_and(|row| row.is_stale);
     let Some(found) = choose_active_client(id_hash, rows) else { return Ok(None) };
     if is_stale {
@@ -124,36 +140,85 @@ pub(crate) fn find(
     Ok(Some(found))
 }
 
+/// Selects the sign-in with this id, unless it has ended: a row for each membership of its user, or one without any.
+/// `$join` adds tables, and `$client` are the columns of [`JoinedClient`].
+macro_rules! select_sign_in {
+    ($id_hash:expr, [$($join:expr)?], $client:expr) => {
+        sign_ins::table
+            .inner_join(users::table)
+            .left_join(second_factors::table.on(second_factors::user_id.eq(sign_ins::user_id)))
+            .left_join(memberships::table.on(memberships::user_id.eq(sign_ins::user_id)))
+            $(.left_join($join))?
+            .filter(sign_ins::id_hash.eq($id_hash))
+            .filter(sign_ins::ends_at.gt(now))
+            .filter(sign_ins::last_seen_at.gt(database_now() - IDLE_HOURS.hours()))
+            .filter(users::disabled_at.is_null())
+            .limit(CLIENTS_MAX)
+            .select((
+                users::user_id,
+                users::name,
+                users::email,
+                sign_ins::client_id,
+                sign_ins::flash,
+                sign_ins::last_seen_at.lt(database_now() - 1.minute()),
+                sign_ins::created_at.gt(database_now() - RECENT_HOURS.hours()),
+                sign_ins::confirmed_at.gt((database_now() - RECENT_HOURS.hours()).nullable()),
+                second_factors::activated_at.nullable().is_not_null(),
+                memberships::role.nullable(),
+                $client,
+            ))
+    };
+}
+
 /// One row for each client of the user, the active one first, then by name; one without a client if there is none.
 fn load_with_clients(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResult<Vec<SignInWithClient>> {
     let is_active = memberships::client_id.nullable().eq(sign_ins::client_id);
-    sign_ins::table
-        .inner_join(users::table)
-        .left_join(second_factors::table.on(second_factors::user_id.eq(sign_ins::user_id)))
-        .left_join(memberships::table.on(memberships::user_id.eq(sign_ins::user_id)))
-        .left_join(clients::table.on(clients::client_id.eq(memberships::client_id)))
-        .filter(sign_ins::id_hash.eq(id_hash))
-        .filter(sign_ins::ends_at.gt(now))
-        .filter(sign_ins::last_seen_at.gt(database_now() - IDLE_HOURS.hours()))
-        .filter(users::disabled_at.is_null())
+    let of_client = (clients::client_id, clients::name, clients::requires_second_factor);
+    let join_clients = clients::table.on(clients::client_id.eq(memberships::client_id));
+    select_sign_in!(id_hash, [join_clients], of_client.nullable())
         .order((is_active.desc().nulls_last(), clients::name.nullable(), clients::client_id.nullable()))
-        .limit(CLIENTS_MAX)
-        .select((
-            users::user_id,
-            users::name,
-            users::email,
-            sign_ins::client_id,
-            sign_ins::flash,
-            sign_ins::last_seen_at.lt(database_now() - 1.minute()),
-            sign_ins::created_at.gt(database_now() - RECENT_HOURS.hours()),
-            sign_ins::confirmed_at.gt((database_now() - RECENT_HOURS.hours()).nullable()),
-            second_factors::activated_at.nullable().is_not_null(),
-            clients::client_id.nullable(),
-            clients::name.nullable(),
-            memberships::role.nullable(),
-            clients::requires_second_factor.nullable(),
-        ))
         .load(connection)
+}
+
+/// The same rows where clients are on other servers than sign-ins: one query for the sign-in, and one for each client. A
+/// client that is not active is left out while its server cannot be reached.
+fn load_and_look_up_clients(
+    connection: &mut PgConnection,
+    id_hash: &[u8],
+) -> QueryResult<Vec<SignInWithClient>> {
+    let is_active = memberships::client_id.nullable().eq(sign_ins::client_id);
+    // In place of name and second factor, which follow: values that are null without a membership.
+    let is_required = memberships::client_id.ne(memberships::client_id);
+    let of_client = (memberships::client_id, memberships::client_id, is_required);
+    let mut rows: Vec<SignInWithClient> = select_sign_in!(id_hash, [], of_client.nullable())
+        .order((is_active.desc().nulls_last(), memberships::client_id.nullable()))
+        .load(connection)?;
+    let mut unreachable = None;
+    for index in (0..rows.len()).rev() {
+        let is_active = rows[index].is_active();
+        let Some(client) = &mut rows[index].client else { continue };
+        match look_up(connection, client) {
+            Ok(()) => {}
+            Err(error) if is_active => return Err(error),
+            Err(error) => {
+                rows.remove(index);
+                unreachable = Some(error);
+            }
+        }
+    }
+    if let (true, Some(error)) = (rows.is_empty(), unreachable) {
+        return Err(error);
+    }
+    rows.sort_by_cached_key(|row| (!row.is_active(), row.client.as_ref().map(|it| it.name.to_lowercase())));
+    Ok(rows)
+}
+
+/// Adds what only the server of the client knows.
+fn look_up(connection: &mut PgConnection, client: &mut JoinedClient) -> QueryResult<()> {
+    let columns = (clients::name, clients::requires_second_factor);
+    (client.name, client.requires_second_factor) =
+        clients::table.find(&client.client_id).select(columns).first(connection)?;
+    Ok(())
 }
 
 /// The user with the active client and the others. Someone who had no client at login gets the first one that there is
@@ -161,7 +226,7 @@ fn load_with_clients(connection: &mut PgConnection, id_hash: &[u8]) -> QueryResu
 fn choose_active_client(id_hash: &[u8], rows: Vec<SignInWithClient>) -> Option<(SignInRow, Option<String>)> {
     let first = rows.first()?;
     let flash = first.flash.clone();
-    let has_lost_client = first.active_id.is_some() && first.client_id != first.active_id;
+    let has_lost_client = first.active_id.is_some() && !first.is_active();
     if has_lost_client {
         return None;
     }
@@ -169,12 +234,8 @@ fn choose_active_client(id_hash: &[u8], rows: Vec<SignInWithClient>) -> Option<(
     let is_recent = first.is_new || first.is_confirmed.unwrap_or_default();
     let has_second_factor = first.has_second_factor;
     let mut clients = rows.into_iter().filter_map(|row| {
-        Some(ClientMembership {
-            client_id: row.client_id?,
-            name: row.client_name?,
-            role: row.role?,
-            requires_second_factor: row.requires_second_factor?,
-        })
+        let JoinedClient { client_id, name, requires_second_factor } = row.client?;
+        Some(ClientMembership { client_id, name, role: row.role?, requires_second_factor })
     });
     let active = clients.next();
     let (others, id_hash) = (clients.collect(), id_hash.to_vec());

@@ -20,7 +20,7 @@ pub const INVITATION_DAYS: i32 = 7;
 pub(crate) const PENDING_MAX: i64 = 100;
 
 /// An invitation that was neither accepted nor withdrawn.
-#[derive(Clone, Debug, Queryable)]
+#[derive(Clone, Debug)]
 pub struct Invitation {
     pub invitation_id: Uuid,
     pub client_id: ClientId,
@@ -34,22 +34,55 @@ pub struct Invitation {
     pub is_expired: bool,
 }
 
-/// Selects an [`Invitation`], with client and inviting user joined.
+/// An [`Invitation`] without the name of its client.
+#[derive(Queryable)]
+struct InvitationRow {
+    invitation_id: Uuid,
+    client_id: ClientId,
+    email: EmailAddress,
+    role: Role,
+    invited_by: Option<String>,
+    expires_at: DateTime<Utc>,
+    is_expired: bool,
+}
+
+impl InvitationRow {
+    /// The name comes from a query of its own, because clients may be on other servers than invitations.
+    fn with_client_name(self, client_name: String) -> Invitation {
+        Invitation {
+            invitation_id: self.invitation_id,
+            client_id: self.client_id,
+            client_name,
+            email: self.email,
+            role: self.role,
+            invited_by: self.invited_by,
+            expires_at: self.expires_at,
+            is_expired: self.is_expired,
+        }
+    }
+
+    fn load_client_name(self, connection: &mut PgConnection) -> QueryResult<Invitation> {
+        let client_name = load_client_name(connection, &self.client_id)?;
+        Ok(self.with_client_name(client_name))
+    }
+}
+
+fn load_client_name(connection: &mut PgConnection, client: &ClientId) -> QueryResult<String> {
+    clients::table.find(client).select(clients::name).first(connection)
+}
+
+/// Selects an [`InvitationRow`], with the inviting user joined.
 macro_rules! select_invitations {
     ($query:expr) => {
-        $query
-            .inner_join(clients::table.on(clients::client_id.eq(invitations::client_id)))
-            .left_join(users::table.on(users::user_id.nullable().eq(invitations::invited_by)))
-            .select((
-                invitations::invitation_id,
-                invitations::client_id,
-                clients::name,
-                invitations::email,
-                invitations::role,
-                users::name.nullable(),
-                invitations::expires_at,
-                invitations::expires_at.le(now),
-            ))
+        $query.left_join(users::table.on(users::user_id.nullable().eq(invitations::invited_by))).select((
+            invitations::invitation_id,
+            invitations::client_id,
+            invitations::email,
+            invitations::role,
+            users::name.nullable(),
+            invitations::expires_at,
+            invitations::expires_at.le(now),
+        ))
     };
 }
 
@@ -58,11 +91,16 @@ macro_rules! select_invitations {
 /// # Errors
 /// If the database fails.
 pub fn list(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Vec<Invitation>> {
-    select_invitations!(invitations::table)
+    let rows: Vec<InvitationRow> = select_invitations!(invitations::table)
         .filter(invitations::client_id.eq(client))
         .order((invitations::created_at.desc(), invitations::invitation_id.desc()))
         .limit(PENDING_MAX)
-        .load(connection)
+        .load(connection)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let client_name = load_client_name(connection, client)?;
+    Ok(rows.into_iter().map(|row| row.with_client_name(client_name.clone())).collect())
 }
 
 /// The invitation with this link, unless it has expired.
@@ -70,11 +108,12 @@ pub(super) fn find_valid(
     connection: &mut PgConnection,
     token: &LinkToken,
 ) -> QueryResult<Option<Invitation>> {
-    select_invitations!(invitations::table)
+    let row: Option<InvitationRow> = select_invitations!(invitations::table)
         .filter(invitations::token_hash.eq(token.digest()))
         .filter(invitations::expires_at.gt(now))
         .first(connection)
-        .optional()
+        .optional()?;
+    row.map(|row| row.load_client_name(connection)).transpose()
 }
 
 /// An invitation of the client.
@@ -83,9 +122,10 @@ pub(super) fn find(
     client: &ClientId,
     invitation_id: Uuid,
 ) -> QueryResult<Invitation> {
-    select_invitations!(invitations::table)
+    let row: InvitationRow = select_invitations!(invitations::table)
         .filter(invitations::client_id.eq(client).and(invitations::invitation_id.eq(invitation_id)))
-        .first(connection)
+        .first(connection)?;
+    row.load_client_name(connection)
 }
 
 /// The invitation of this email address to the client.
@@ -94,10 +134,11 @@ pub(super) fn find_by_email(
     client: &ClientId,
     email: &EmailAddress,
 ) -> QueryResult<Option<Invitation>> {
-    select_invitations!(invitations::table)
+    let row: Option<InvitationRow> = select_invitations!(invitations::table)
         .filter(invitations::client_id.eq(client).and(invitations::email.eq(email)))
         .first(connection)
-        .optional()
+        .optional()?;
+    row.map(|row| row.load_client_name(connection)).transpose()
 }
 
 pub(super) fn count(connection: &mut PgConnection, client: &ClientId) -> QueryResult<i64> {

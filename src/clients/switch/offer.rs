@@ -132,10 +132,12 @@ async fn find_owner(
     request: &HttpRequest,
     user: &SignedInUser,
 ) -> Result<Option<ClientMembership>, AppError> {
-    let others: Vec<ClientId> = user.other_clients().iter().map(|it| it.client_id.clone()).collect();
+    let mut others: Vec<ClientId> = user.other_clients().iter().map(|it| it.client_id.clone()).collect();
     let db = request.app_data::<Data<Db>>().filter(|_| !others.is_empty());
     let (Some(object), Some(db)) = (find_object(request), db) else { return Ok(None) };
-    let owner = db.run(move |connection| store::find_owner(connection, &others, &object)).await?;
+    let placement = db.data_placement();
+    let owner =
+        db.run(move |connection| store::find_owner(connection, &mut others, &object, placement)).await?;
     Ok(owner.and_then(|owner| user.find_client(owner.as_str()).cloned()))
 }
 

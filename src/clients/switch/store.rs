@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::{
+    db::DataPlacement,
     ids::{ClientId, PublicKey},
     schema::{api_keys, imports, invitations, memberships, sessions},
 };
@@ -20,6 +21,21 @@ pub(super) enum ObjectId {
 
 /// The first of these clients that owns the object, ordered by id.
 pub(super) fn find_owner(
+    connection: &mut PgConnection,
+    clients: &mut [ClientId],
+    object: &ObjectId,
+    placement: DataPlacement,
+) -> QueryResult<Option<ClientId>> {
+    clients.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    for clients in placement.split_clients(clients) {
+        if let Some(owner) = find_owner_among(connection, clients, object)? {
+            return Ok(Some(owner));
+        }
+    }
+    Ok(None)
+}
+
+fn find_owner_among(
     connection: &mut PgConnection,
     clients: &[ClientId],
     object: &ObjectId,
