@@ -48,7 +48,9 @@ pub fn create(
         refuse_taken_name(connection, &actor.client, &request.name)?;
         refuse_too_many_keys(connection, &actor.client)?;
         let end = change.end_for(request.lifetime)?;
-        insert(connection, actor, key, &KeyAttributes { name: &request.name, rights: &request.rights, end })?;
+        let attributes =
+            KeyAttributes { name: &request.name, rights: &request.rights, created_at: change.time, end };
+        insert(connection, actor, key, &attributes)?;
         let key = find(connection, &actor.client, &key.public_key)?;
         audit::record(connection, &actor.client, &actor.context, &audit_events::key_created(&key))?;
         Ok(key)
@@ -125,7 +127,8 @@ pub fn replace(
             // The acting key ends too soon: the new key would end before the old one was to.
             change.refuse_outliving(before.expires_at)?;
         }
-        insert(connection, actor, key, &KeyAttributes { name: &before.name, rights: &rights, end })?;
+        let attributes = KeyAttributes { name: &before.name, rights: &rights, created_at: change.time, end };
+        insert(connection, actor, key, &attributes)?;
         let replaced = KeyReplacement {
             old: find_including_deleted(connection, &actor.client, old)?,
             new: find(connection, &actor.client, &key.public_key)?,
@@ -316,6 +319,8 @@ fn wipe(
 struct KeyAttributes<'a> {
     name: &'a KeyName,
     rights: &'a KeyRights,
+    /// The time that `end` was computed from. The default of the column may be by the clock of another server.
+    created_at: DateTime<Utc>,
     end: Option<DateTime<Utc>>,
 }
 
@@ -341,6 +346,7 @@ fn insert(
             api_keys::scopes.eq(distinct_scopes(row.rights)),
             api_keys::requests_per_minute.eq(row.rights.requests_per_minute),
             api_keys::allowed_networks.eq(&row.rights.networks),
+            api_keys::created_at.eq(row.created_at),
             api_keys::expires_at.eq(row.end),
             api_keys::created_by.eq(actor.context.user_id()),
             api_keys::created_by_key.eq(actor.context.public_key()),
