@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use super::{
     meter::UsageMeter,
+    shard_batches::{FlushSource, ShardBatches},
     store::{self, UsageBatch},
 };
 use crate::{
-    db::Db,
+    db::{DataPlacement, Db},
     error::AppError,
     failure_log::FailureLog,
     metrics::{ExchangeMetrics, FlushMetrics},
@@ -45,6 +46,8 @@ struct FlusherState {
     last_number: i64,
     /// A batch that PostgreSQL has not confirmed. It may be stored already, so it is sent again unchanged.
     open_batch: Option<Arc<UsageBatch>>,
+    /// Where tables are distributed, in place of the open batch.
+    shard_batches: ShardBatches,
     log: FailureLog,
 }
 
@@ -60,7 +63,12 @@ impl UsageFlusher {
             meter,
             db,
             node: Uuid::now_v7(),
-            state: Mutex::new(FlusherState { last_number: 0, open_batch: None, log }),
+            state: Mutex::new(FlusherState {
+                last_number: 0,
+                open_batch: None,
+                shard_batches: ShardBatches::default(),
+                log,
+            }),
             flushed_at: SyncMutex::new(Instant::now()),
             metrics: FlushMetrics::default(),
             limits,
@@ -128,6 +136,10 @@ impl UsageFlusher {
     /// Sends the open batch first, if there is one, then all new counts.
     async fn flush(&self, state: &mut FlusherState) -> Result<(), AppError> {
         self.send_open_batch(state).await?;
+        if self.db.data_placement() == DataPlacement::ByClient {
+            let source = FlushSource { meter: &self.meter, db: &self.db, node: self.node };
+            return state.shard_batches.flush(source, &mut state.last_number).await;
+        }
         let counts = self.meter.take();
         if counts.is_empty() {
             return Ok(());
@@ -147,7 +159,14 @@ impl UsageFlusher {
 
     /// Returns the client to continue after, or `None` if the sweep is finished or failed.
     async fn sweep_next_client(&self, after: String) -> Option<String> {
-        let swept = self.db.run(move |connection| store::delete_old_counts(connection, &after)).await;
+        let placement = self.db.data_placement();
+        let swept = self.db.run(move |connection| {
+            if placement == DataPlacement::ByClient && !after.is_empty() {
+                store::delete_ended_nodes_in_shard(connection, &after)?;
+            }
+            store::delete_old_counts(connection, &after)
+        });
+        let swept = swept.await;
         swept.unwrap_or_else(|cause| {
             tracing::warn!(?cause, "Old counts of API requests could not be deleted");
             None

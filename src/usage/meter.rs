@@ -1,7 +1,7 @@
 //! Counts requests in memory. This costs a request one mutex and a few comparisons.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -153,6 +153,46 @@ impl UsageMeter {
     }
 }
 
+impl UsageMeter {
+    /// Counts again what was taken and cannot be stored yet.
+    pub(crate) fn put_back(&self, taken: UsageDeltas) {
+        for UsageRow { client, public_key, values } in taken.last_uses {
+            self.with_keys_like(&public_key, |keys| {
+                if keys.len() < KEYS_MAX || keys.contains_key(&public_key) {
+                    let new = UnflushedKeyCounts::from_latest(client, values.clone());
+                    keys.entry(public_key.clone()).or_insert(new).put_back_latest(values);
+                }
+            });
+        }
+        for UsageRow { public_key, values, .. } in taken.hour_counts {
+            self.with_counts(&public_key, |counts| counts.put_back_hour(values));
+        }
+        for UsageRow { public_key, values, .. } in taken.errors.into_iter().rev() {
+            self.with_counts(&public_key, |counts| counts.put_back_error(values));
+        }
+    }
+
+    /// Calls `work` with the counts of the key, if it has any.
+    fn with_counts(&self, key: &PublicKey, work: impl FnOnce(&mut UnflushedKeyCounts)) {
+        self.with_keys_like(key, |keys| {
+            if let Some(counts) = keys.get_mut(key) {
+                work(counts);
+            }
+        });
+    }
+
+    /// Calls `work` with the keys that share a mutex with this one.
+    fn with_keys_like(
+        &self,
+        key: &PublicKey,
+        work: impl FnOnce(&mut HashMap<PublicKey, UnflushedKeyCounts>),
+    ) {
+        if let Some(shards) = &self.shards {
+            work(&mut lock(&shards[shard_index(key)]));
+        }
+    }
+}
+
 /// Ignores poisoning: the counts in a shard are valid after every statement, so a panic cannot leave them inconsistent.
 fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
@@ -171,7 +211,35 @@ impl UnflushedKeyCounts {
             address: request.address,
             user_agent: String::new(),
         };
-        Self { client: request.client.clone(), hour_counts: Vec::new(), latest, errors: VecDeque::new() }
+        Self::from_latest(request.client.clone(), latest)
+    }
+
+    fn from_latest(client: ClientId, latest: LatestRequest) -> Self {
+        Self { client, hour_counts: Vec::new(), latest, errors: VecDeque::new() }
+    }
+
+    fn put_back_latest(&mut self, taken: LatestRequest) {
+        if self.latest.used_at < taken.used_at {
+            self.latest = taken;
+        }
+    }
+
+    fn put_back_hour(&mut self, taken: EndpointHourCount) {
+        let is_same = |count: &&mut EndpointHourCount| {
+            (count.hour, count.status_class, &count.endpoint)
+                == (taken.hour, taken.status_class, &taken.endpoint)
+        };
+        match self.hour_counts.iter_mut().find(is_same) {
+            Some(count) => count.requests += taken.requests,
+            None => self.hour_counts.push(taken),
+        }
+    }
+
+    /// The error is older than those counted since.
+    fn put_back_error(&mut self, taken: FailedRequest) {
+        if self.errors.len() < ERRORS_MAX {
+            self.errors.push_front(taken);
+        }
     }
 
     fn add(&mut self, request: &MeteredRequest<'_>) {
@@ -242,6 +310,34 @@ impl UsageDeltas {
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.last_uses.is_empty()
+    }
+
+    /// The clients of the counts, each once and in order.
+    pub(crate) fn clients(&self) -> Vec<&str> {
+        let mut clients: Vec<&str> = self.last_uses.iter().map(|row| row.client.as_str()).collect();
+        clients.dedup();
+        clients
+    }
+
+    /// Splits the counts by `part_of` their clients. The order of rows stays. Counts of clients without a part are dropped.
+    pub(crate) fn split<T: Ord>(self, part_of: impl Fn(&ClientId) -> Option<T>) -> BTreeMap<T, Self> {
+        let mut parts: BTreeMap<T, Self> = BTreeMap::new();
+        for row in self.hour_counts {
+            if let Some(part) = part_of(&row.client) {
+                parts.entry(part).or_default().hour_counts.push(row);
+            }
+        }
+        for row in self.last_uses {
+            if let Some(part) = part_of(&row.client) {
+                parts.entry(part).or_default().last_uses.push(row);
+            }
+        }
+        for row in self.errors {
+            if let Some(part) = part_of(&row.client) {
+                parts.entry(part).or_default().errors.push(row);
+            }
+        }
+        parts
     }
 
     fn append(&mut self, public_key: &PublicKey, counts: UnflushedKeyCounts) {
@@ -386,5 +482,50 @@ mod tests {
         let meter = UsageMeter::new(false);
         meter.count(&request(&client, &key));
         assert!(!meter.is_on() && meter.take().is_empty());
+    }
+
+    #[test]
+    fn what_is_put_back_is_added_to_what_was_counted_since() {
+        let (client, [key, other]) = client_and_keys();
+        let fail = |meter: &UsageMeter, request_id: Uuid| {
+            let error = Some(MeteredError { request_id, code: "missing_scope" });
+            meter.count(&MeteredRequest { status: 403, error, ..request(&client, &key) });
+        };
+        let ids: Vec<Uuid> = (0..150).map(|_| Uuid::now_v7()).collect();
+        let meter = UsageMeter::new(true);
+        meter.count(&request(&client, &key));
+        meter.count(&request(&client, &other));
+        ids[..90].iter().for_each(|id| fail(&meter, *id));
+        let taken = meter.take();
+        meter.count(&request(&client, &key));
+        ids[90..].iter().for_each(|id| fail(&meter, *id));
+
+        meter.put_back(taken);
+
+        let counts = meter.take();
+        let requests: Vec<_> = counts.hour_counts.iter().map(|row| row.values.requests).collect();
+        assert_eq!(requests, [2, 150, 1]);
+        let kept: Vec<Uuid> = counts.errors.iter().map(|row| row.values.request_id).collect();
+        assert_eq!(kept, ids[50..]);
+        assert_eq!(counts.last_uses.len(), 2);
+    }
+
+    #[test]
+    fn counts_are_split_by_client() {
+        let (client, [key, _]) = client_and_keys();
+        let (other, other_key) = (ClientId::generate(), "uptok_CCCCCCCCCCCC".parse().unwrap());
+        let meter = UsageMeter::new(true);
+        meter.count(&request(&client, &key));
+        meter.count(&request(&other, &other_key));
+        let counts = meter.take();
+        let mut clients = [client.as_str(), other.as_str()];
+        clients.sort_unstable();
+        assert_eq!(counts.clients(), clients);
+
+        let parts = counts.split(|it| (*it == client).then_some(7));
+
+        assert_eq!(parts.keys().collect::<Vec<_>>(), [&7]);
+        assert_eq!(parts[&7].clients(), [client.as_str()]);
+        assert_eq!((parts[&7].hour_counts.len(), parts[&7].errors.len()), (1, 0));
     }
 }

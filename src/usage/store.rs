@@ -1,7 +1,9 @@
-//! Writes the tables `key_usage`, `key_last_uses`, `key_errors` and `usage_batches`.
+//! Writes the tables `key_usage`, `key_last_uses`, `key_errors`, `usage_batches` and `shard_usage_batches`.
 
 use diesel::{
+    pg::Pg,
     prelude::*,
+    query_builder::{BoxedSqlQuery, SqlQuery},
     sql_query,
     sql_types::{Array, BigInt, Inet, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
@@ -35,13 +37,54 @@ pub struct UsageBatch {
 /// If the database fails. Then either nothing or the whole batch was stored.
 pub fn save_batch(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<()> {
     connection.transaction(|connection| {
-        if mark_as_stored(connection, batch)? {
-            add_hour_counts(connection, &batch.counts)?;
-            set_last_uses(connection, &batch.counts)?;
-            add_errors(connection, &batch.counts)?;
-        }
-        Ok(())
+        if mark_as_stored(connection, batch)? { add_counts(connection, &batch.counts, None) } else { Ok(()) }
     })
+}
+
+/// Where tables are distributed: as [`save_batch`], for a batch whose clients are all in one shard. Every statement needs
+/// only the server of that shard, so the counts of its clients are stored while other servers are down.
+///
+/// # Errors
+/// As [`save_batch`].
+pub fn save_shard_batch(connection: &mut PgConnection, batch: &UsageBatch) -> QueryResult<()> {
+    let clients = batch.counts.clients();
+    let Some(first) = clients.first() else { return Ok(()) };
+    connection.transaction(|connection| {
+        if mark_as_stored_in_shard(connection, batch, first)? {
+            add_counts(connection, &batch.counts, Some(clients.as_slice()))
+        } else {
+            Ok(())
+        }
+    })
+}
+
+/// `shard_clients` are the clients of the only shard that the counts are for.
+fn add_counts(
+    connection: &mut PgConnection,
+    counts: &UsageDeltas,
+    shard_clients: Option<&[&str]>,
+) -> QueryResult<()> {
+    add_hour_counts(connection, counts, shard_clients)?;
+    set_last_uses(connection, counts, shard_clients)?;
+    add_errors(connection, counts, shard_clients)
+}
+
+/// Returns whether the batch is new.
+fn mark_as_stored_in_shard(
+    connection: &mut PgConnection,
+    batch: &UsageBatch,
+    client: &str,
+) -> QueryResult<bool> {
+    let changed = sql_query(
+        "insert into shard_usage_batches as stored (client_id, node_id, number) values ($1, $2, $3) \
+         on conflict (client_id, node_id) do update set number = excluded.number, stored_at = excluded.stored_at \
+         where stored.number < excluded.number",
+    )
+    .bind::<Text, _>(client)
+    .bind::<SqlUuid, _>(batch.node)
+    .bind::<BigInt, _>(batch.number)
+    .execute(connection)?;
+    Ok(changed == 1)
 }
 
 /// Returns whether the batch is new.
@@ -67,75 +110,109 @@ fn column<'a, T, V>(rows: &'a [UsageRow<T>], value: impl Fn(&'a T) -> V) -> Vec<
     rows.iter().map(|row| value(&row.values)).collect()
 }
 
-fn add_hour_counts(connection: &mut PgConnection, counts: &UsageDeltas) -> QueryResult<()> {
+/// The condition that lets Citus find the only shard of a statement; nothing without one.
+fn of_shard(shard_clients: Option<&[&str]>, parameter: u8) -> String {
+    shard_clients.map_or_else(String::new, |_clients| format!("where api_keys.client_id = any(${parameter})"))
+}
+
+/// Binds the clients as the last parameter, if [`of_shard`] has it.
+fn execute_in_shard(
+    connection: &mut PgConnection,
+    statement: BoxedSqlQuery<'_, Pg, SqlQuery>,
+    shard_clients: Option<&[&str]>,
+) -> QueryResult<()> {
+    match shard_clients {
+        Some(clients) => statement.bind::<Array<Text>, _>(clients).execute(connection),
+        None => statement.execute(connection),
+    }
+    .map(|_rows| ())
+}
+
+fn add_hour_counts(
+    connection: &mut PgConnection,
+    counts: &UsageDeltas,
+    shard_clients: Option<&[&str]>,
+) -> QueryResult<()> {
     let rows = &counts.hour_counts;
     let (clients, keys) = key_columns(rows);
-    sql_query(
+    let insert = sql_query(format!(
         "insert into key_usage (client_id, public_key, hour, endpoint, status_class, requests) \
-         select counted.client_id, counted.public_key, to_timestamp(hour * 3600), endpoint, status_class, requests \
+         select api_keys.client_id, api_keys.public_key, to_timestamp(hour * 3600), endpoint, status_class, requests \
          from unnest($1, $2, $3, $4, $5, $6) \
            as counted (client_id, public_key, hour, endpoint, status_class, requests) \
-         join api_keys using (client_id, public_key) \
+         join api_keys using (client_id, public_key) {} \
          order by 1, 2, 3, 4, 5 \
          on conflict (client_id, public_key, hour, endpoint, status_class) \
          do update set requests = key_usage.requests + excluded.requests",
-    )
+        of_shard(shard_clients, 7)
+    ))
+    .into_boxed::<Pg>()
     .bind::<Array<Text>, _>(clients)
     .bind::<Array<Text>, _>(keys)
     .bind::<Array<BigInt>, _>(column(rows, |values| values.hour))
     .bind::<Array<Text>, _>(column(rows, |values| values.endpoint.as_str()))
     .bind::<Array<SmallInt>, _>(column(rows, |values| values.status_class))
-    .bind::<Array<BigInt>, _>(column(rows, |values| values.requests))
-    .execute(connection)
-    .map(|_| ())
+    .bind::<Array<BigInt>, _>(column(rows, |values| values.requests));
+    execute_in_shard(connection, insert, shard_clients)
 }
 
-fn set_last_uses(connection: &mut PgConnection, counts: &UsageDeltas) -> QueryResult<()> {
+fn set_last_uses(
+    connection: &mut PgConnection,
+    counts: &UsageDeltas,
+    shard_clients: Option<&[&str]>,
+) -> QueryResult<()> {
     let rows = &counts.last_uses;
     let (clients, keys) = key_columns(rows);
-    sql_query(
+    let insert = sql_query(format!(
         "insert into key_last_uses (client_id, public_key, used_at, address, user_agent) \
-         select used.client_id, used.public_key, used_at, address, user_agent \
+         select api_keys.client_id, api_keys.public_key, used_at, address, user_agent \
          from unnest($1, $2, $3, $4, $5) as used (client_id, public_key, used_at, address, user_agent) \
-         join api_keys using (client_id, public_key) \
+         join api_keys using (client_id, public_key) {} \
          order by 1, 2 \
          on conflict (client_id, public_key) \
          do update set used_at = excluded.used_at, address = excluded.address, user_agent = excluded.user_agent \
          where key_last_uses.used_at < excluded.used_at",
-    )
+        of_shard(shard_clients, 6)
+    ))
+    .into_boxed::<Pg>()
     .bind::<Array<Text>, _>(clients)
     .bind::<Array<Text>, _>(keys)
     .bind::<Array<Timestamptz>, _>(column(rows, |values| values.used_at))
     .bind::<Array<Inet>, _>(column(rows, |values| IpNet::from(values.address)))
     .bind::<Array<Nullable<Text>>, _>(column(rows, |values| {
         Some(values.user_agent.as_str()).filter(|agent| !agent.is_empty())
-    }))
-    .execute(connection)
-    .map(|_| ())
+    }));
+    execute_in_shard(connection, insert, shard_clients)
 }
 
-fn add_errors(connection: &mut PgConnection, counts: &UsageDeltas) -> QueryResult<()> {
+fn add_errors(
+    connection: &mut PgConnection,
+    counts: &UsageDeltas,
+    shard_clients: Option<&[&str]>,
+) -> QueryResult<()> {
     let rows = &counts.errors;
     if rows.is_empty() {
         return Ok(());
     }
     let (clients, keys) = key_columns(rows);
-    sql_query(
+    let insert = sql_query(format!(
         "insert into key_errors (client_id, request_id, public_key, answered_at, endpoint, status, code) \
-         select failed.client_id, request_id, failed.public_key, answered_at, endpoint, status, code \
+         select api_keys.client_id, request_id, api_keys.public_key, answered_at, endpoint, status, code \
          from unnest($1, $2, $3, $4, $5, $6, $7) \
            as failed (client_id, public_key, request_id, answered_at, endpoint, status, code) \
-         join api_keys using (client_id, public_key) \
+         join api_keys using (client_id, public_key) {} \
          on conflict (client_id, request_id) do nothing",
-    )
+        of_shard(shard_clients, 8)
+    ))
+    .into_boxed::<Pg>()
     .bind::<Array<Text>, _>(&clients)
     .bind::<Array<Text>, _>(keys)
     .bind::<Array<SqlUuid>, _>(column(rows, |values| values.request_id))
     .bind::<Array<Timestamptz>, _>(column(rows, |values| values.answered_at))
     .bind::<Array<Text>, _>(column(rows, |values| values.endpoint.as_str()))
     .bind::<Array<SmallInt>, _>(column(rows, |values| values.status))
-    .bind::<Array<Text>, _>(column(rows, |values| values.code))
-    .execute(connection)?;
+    .bind::<Array<Text>, _>(column(rows, |values| values.code));
+    execute_in_shard(connection, insert, shard_clients)?;
     let mut clients_with_errors = clients;
     clients_with_errors.sort_unstable();
     clients_with_errors.dedup();
@@ -153,6 +230,14 @@ fn delete_old_errors(connection: &mut PgConnection, client: &str) -> QueryResult
     .bind::<BigInt, _>(oldest_kept)
     .execute(connection)
     .map(|_| ())
+}
+
+/// Deletes what shards have noted of nodes that no longer run. A running node tries a batch again within seconds.
+pub(super) fn delete_ended_nodes_in_shard(connection: &mut PgConnection, client: &str) -> QueryResult<()> {
+    sql_query("delete from shard_usage_batches where client_id = $1 and stored_at < now() - interval '1 day'")
+        .bind::<Text, _>(client)
+        .execute(connection)
+        .map(|_rows| ())
 }
 
 /// Deletes old hours of the first client whose ID is greater than `after`. Returns the ID to pass next time: `after` again
