@@ -1,10 +1,6 @@
 //! Migrations run while other processes use the database.
 
-use std::{
-    fs,
-    path::PathBuf,
-    thread::{self, ScopedJoinHandle},
-};
+use std::thread::{self, ScopedJoinHandle};
 
 use diesel::connection::SimpleConnection as _;
 use diesel_migrations::FileBasedMigrations;
@@ -13,38 +9,11 @@ use uptok::db::{
     migrations::{run_missing, split_statements},
 };
 
-use crate::support::TestDb;
+use crate::support::{TestDb, later_migration::LaterMigration};
 
 /// Any change of another process on the table `clients`, with a limit for how long a migration may delay it.
 const INSERT_CLIENT: &str = "set lock_timeout = '10s'; \
     insert into clients (client_id, name) select 'cl_000000000' || count(*), 'Ada' from clients";
-
-/// A folder with one migration of a later release.
-pub(super) struct LaterMigration {
-    directory: PathBuf,
-}
-
-impl LaterMigration {
-    pub(super) fn new(name: &str, up: &str, metadata: &str) -> Self {
-        let directory =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        let folder = directory.join(format!("2999-01-01-000001_{name}"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("up.sql"), up).unwrap();
-        fs::write(folder.join("metadata.toml"), metadata).unwrap();
-        Self { directory }
-    }
-
-    pub(super) fn run(&self, url: &str) -> usize {
-        run_missing(url, &FileBasedMigrations::from_path(&self.directory).unwrap()).unwrap()
-    }
-}
-
-impl Drop for LaterMigration {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.directory).unwrap();
-    }
-}
 
 /// Returns once the migration of `node` waits for a lock or a transaction of another process, or has ended.
 fn wait_until_blocked(db: &TestDb, node: &ScopedJoinHandle<usize>) {

@@ -11,11 +11,11 @@ use diesel::{
 };
 use reqwest::Method;
 
-use super::migrations::LaterMigration;
 use crate::{
     serve::{Node, SECRET, uptok_command},
     support::{
-        PgBouncer, PgBouncerProgram, Reply, TestDb, Visitor, export_at, pgbouncer::READER, test_app::PASSWORD,
+        PgBouncer, PgBouncerProgram, Reply, TestDb, Visitor, export_at, later_migration::LaterMigration,
+        pgbouncer::READER, test_app::PASSWORD,
     },
 };
 

@@ -15,8 +15,10 @@ use uptok::{
     pages::{FormKind, PAGE_ROUTES, PageMethod},
 };
 
-use super::{ApiRequest, Owner, PageRequest, browser_for, fill, key_with, percent_encoded, query};
-use crate::support::{TestApp, Visitor};
+use crate::support::{
+    TestApp, Visitor,
+    route_requests::{ApiRequest, Owner, PageRequest, browser_for, fill, key_with, percent_encoded, query},
+};
 
 /// Requests that are sent at the same time.
 const PARALLEL: usize = 8;

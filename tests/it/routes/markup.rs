@@ -4,8 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use uptok::pages::PAGE_ROUTES;
 
-use super::{Owner, PageRequest, browser_for};
-use crate::support::{Reply, TestApp};
+use crate::support::{
+    Reply, TestApp,
+    route_requests::{Owner, PageRequest, browser_for},
+};
 
 /// Writes pages to files, because html-validate reads files.
 struct PageFolder {
