@@ -12,7 +12,7 @@ use std::{
 use clap::Args as _;
 use uptok::config::Settings;
 
-use crate::support::TestDb;
+use crate::support::{TestDb, database_url::replace_role};
 
 /// Found in no message of any program.
 const CANARY: &str = "c4n4ry";
@@ -267,7 +267,7 @@ fn the_log_repeats_no_setting_while_the_database_refuses_its_user() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut serve = uptok("serve");
     serve
-        .env("DATABASE_URL", db.url.replacen("uptok@", &format!("{role}:{CANARY}@"), 1))
+        .env("DATABASE_URL", replace_role(&db.url, &role, CANARY))
         .env("UPTOK_SECRET", CANARY.repeat(8))
         .env("UPTOK_LISTEN", &address)
         .env("UPTOK_LOG", "trace")

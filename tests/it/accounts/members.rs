@@ -191,9 +191,10 @@ async fn keys_are_listed_by_their_creator() {
         "update api_keys set created_by = (select user_id from users where name = 'eve') where name = 'of eve'",
     );
     for (name, creator) in [("by the key of eve", "of eve"), ("by that key", "by the key of eve")] {
+        let creator =
+            app.db.query_text(&format!("select public_key as answer from api_keys where name = '{creator}'"));
         app.db.execute(&format!(
-            "update api_keys set created_by = null, created_by_key = \
-             (select public_key from api_keys where name = '{creator}') where name = '{name}'"
+            "update api_keys set created_by = null, created_by_key = '{creator}' where name = '{name}'"
         ));
     }
     let list = |email| {

@@ -76,8 +76,9 @@ impl KeyFixture {
     /// Moves the creation and the end of a key `days` into the past.
     fn age(&self, key: &ApiKey, days: u32) {
         self.db.execute(&format!(
-            "update api_keys set created_at = created_at - interval '{days} days', \
-             expires_at = expires_at - interval '{days} days' where public_key = '{}'",
+            "update api_keys set created_at = (created_at at time zone 'UTC' - interval '{days} days') at time zone 'UTC', \
+             expires_at = (expires_at at time zone 'UTC' - interval '{days} days') at time zone 'UTC' \
+             where public_key = '{}'",
             key.public_key
         ));
     }

@@ -69,13 +69,9 @@ fn verify(db: &TestDb, client: &ClientId) -> Result<i64, TamperedRecord> {
     audit::verify(&mut db.connect(), &chain_key(), client, None).unwrap().map(|last| last.sequence)
 }
 
-/// Runs `sql` with the protecting triggers switched off, as the owner of the database can.
+/// Runs `sql` without the triggers that protect the log, as an administrator of the database can.
 fn tamper(db: &TestDb, sql: &str) {
-    for table in ["audit_log", "audit_heads"] {
-        db.execute(&format!("alter table {table} disable trigger user"));
-    }
-    db.execute("alter table audit_log drop constraint if exists audit_log_client_id_fkey");
-    assert!(db.execute(sql) > 0, "{sql}");
+    assert!(db.execute_without_triggers(sql) > 0, "{sql}");
 }
 
 #[test]
@@ -125,8 +121,8 @@ fn change_of_any_column_is_located() {
 #[test]
 fn missing_moved_copied_added_and_truncated_records_are_reported() {
     let copied = || Tampering::Copied("cl_0000000001".to_owned());
-    let swap = "update audit_log set sequence = case sequence when 3 then -4 else -3 end where sequence in (3, 4); \
-                update audit_log set sequence = -sequence where sequence < 0";
+    let swap = "update audit_log set sequence = case sequence when 3 then 104 else 103 end where sequence in (3, 4); \
+                update audit_log set sequence = sequence - 100 where sequence > 100";
     for (statements, whose, sequence, fault) in [
         ("delete from audit_log where sequence = 3", 1, 3, Tampering::Missing),
         ("delete from audit_log where sequence = 1", 1, 1, Tampering::Missing),
@@ -140,7 +136,7 @@ fn missing_moved_copied_added_and_truncated_records_are_reported() {
         ),
         (swap, 1, 3, Tampering::Moved(4)),
         (
-            "delete from audit_log where sequence > 3; update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)",
+            "delete from audit_log where sequence > 3; update audit_heads set sequence = 3, hash = log.hash from audit_log log where log.client_id = audit_heads.client_id and log.sequence = 3",
             1,
             3,
             Tampering::Head,
@@ -163,7 +159,6 @@ fn missing_moved_copied_added_and_truncated_records_are_reported() {
         let db = TestDb::new();
         let ada = create_client(&db, "cl_0000000001", 5);
         let eve = create_client(&db, "cl_0000000002", 0);
-        db.execute("alter table audit_log drop constraint audit_log_sequence_range");
 
         for statement in statements.split("; ") {
             tamper(&db, statement);
@@ -181,7 +176,7 @@ fn new_record_does_not_hide_an_earlier_truncation() {
     tamper(&db, "delete from audit_log where sequence > 3");
     tamper(
         &db,
-        "update audit_heads set sequence = 3, hash = (select hash from audit_log where sequence = 3)",
+        "update audit_heads set sequence = 3, hash = log.hash from audit_log log where log.client_id = audit_heads.client_id and log.sequence = 3",
     );
 
     audit::record(&mut db.connect(), &ada, &audit_context(), &AuditEvent::new(EventKind::ImportFinished))
@@ -195,14 +190,13 @@ fn earlier_checkpoint_reveals_a_restored_database() {
     let db = TestDb::new();
     let ada = create_client(&db, "cl_0000000001", 3);
     let before = audit::verify(&mut db.connect(), &chain_key(), &ada, None).unwrap().unwrap();
-    db.execute("create table kept as table audit_heads");
+    let head = "select format('sequence = %s, hash = %L, seal = %L', sequence, hash, seal) as answer from audit_heads";
+    let kept = db.query_text(head);
     audit::record(&mut db.connect(), &ada, &audit_context(), &AuditEvent::new(EventKind::ImportFinished))
         .unwrap();
     let after = audit::verify(&mut db.connect(), &chain_key(), &ada, None).unwrap().unwrap();
     tamper(&db, "delete from audit_log where sequence = 4");
-    db.execute(
-        "update audit_heads set (sequence, hash, seal) = (select sequence, hash, seal from kept where client_id = audit_heads.client_id)",
-    );
+    tamper(&db, &format!("update audit_heads set {kept}"));
 
     let compared = |earlier| {
         audit::verify(&mut db.connect(), &chain_key(), &ada, Some(earlier)).unwrap().map(|last| last.sequence)

@@ -20,7 +20,7 @@ async fn record_sessions(browser: &Browser, app: &TestApp) {
     let client = browser.text(".foot-client code").await;
     app.record(&client, 60);
     app.db.change_sessions(
-        "update sessions set created_at = now() - sequence * interval '1 minute', ended_at = now(), \
+        "update sessions set created_at = (now() at time zone 'UTC' - sequence * interval '1 minute') at time zone 'UTC', ended_at = now(), \
          agent_name = case when sequence > 2 then 'Amélie Laurent' end, \
          shopper_name = case when sequence <> 3 then 'Hannah Schulz-Wagenknecht' end, \
          duration_seconds = case when sequence % 2 = 0 then 1271 end, wait_seconds = 12, queue_name = 'Kitchens', \

@@ -163,7 +163,7 @@ async fn summed_totals_equal_the_number_of_sessions() {
     let reader = Reader::new(&app, "ada", 240).await;
     app.db.change_sessions(
         "update sessions set channel = case when sequence % 4 = 0 then 'chat' else 'video' end, \
-         created_at = timestamptz '2026-10-01 00:00Z' + sequence * interval '47 minutes', \
+         created_at = (timestamp '2026-10-01 00:00' + sequence * interval '47 minutes') at time zone 'UTC', \
          ended_at = timestamptz '2026-10-30 00:00Z'",
     );
     let times = ["", "2026-10-02", "2026-10-02T07:30:00Z", "2026-10-05T23:59:59Z", "2026-10-06"];

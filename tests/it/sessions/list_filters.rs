@@ -15,7 +15,8 @@ async fn agent_is_found_in_any_case_and_suggested() {
     let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     app.record(&ada.client_id().await, 12);
     app.db.change_sessions(
-        "update sessions set agent_name = (array['Émile Noël', 'ÉMILE NOËL', 'Tom', 'Émile'])[1 + sequence % 4]",
+        "update sessions set agent_name = case sequence % 4 when 0 then 'Émile Noël' when 1 then 'ÉMILE NOËL' \
+         when 2 then 'Tom' else 'Émile' end",
     );
     let key = ada.generate("read").await;
 
@@ -108,8 +109,9 @@ async fn last_day_is_included_and_links_with_to_keep_their_meaning() {
     let ada = app.sign_up("ada").await;
     app.record(&ada.client_id().await, 4);
     app.db.change_sessions(
-        "update sessions set ended_at = '2026-10-10', created_at = timestamptz '2026-10-01 00:00Z' + \
-         (array['0 s', '23:59:59', '1 day', '47:59:59.999999'])[sequence]::interval",
+        "update sessions set ended_at = '2026-10-10', created_at = case sequence \
+         when 1 then timestamptz '2026-10-01 00:00:00Z' when 2 then timestamptz '2026-10-01 23:59:59Z' \
+         when 3 then timestamptz '2026-10-02 00:00:00Z' else timestamptz '2026-10-02 23:59:59.999999Z' end",
     );
     for (query, count) in [
         ("from=2026-10-01&to=2026-10-02", 2),
@@ -192,9 +194,10 @@ async fn sessions_of_one_shopper_are_listed_without_naming_the_shopper_in_the_ad
     let (ada, eve) = (app.sign_up("ada").await, app.sign_up("eve").await);
     app.record(&ada.client_id().await, 6);
     app.db.change_sessions(
-        "update sessions set shopper_id = (array['S-7', 'S-77', 'S-7'])[sequence], \
-         shopper_name = (array['Nora', 'Lars', 'Nora L.'])[sequence], \
-         shopper_email = (array['', '', '', 'bo@example.org', 'BO@example.org', ''])[sequence]",
+        "update sessions set \
+         shopper_id = case sequence when 1 then 'S-7' when 2 then 'S-77' when 3 then 'S-7' end, \
+         shopper_name = case sequence when 1 then 'Nora' when 2 then 'Lars' when 3 then 'Nora L.' end, \
+         shopper_email = case sequence when 4 then 'bo@example.org' when 5 then 'BO@example.org' else '' end",
     );
     let session = |sequence: i32| {
         let id = format!("select session_id::text as answer from sessions where sequence = {sequence}");

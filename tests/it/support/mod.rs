@@ -2,6 +2,8 @@
 
 pub(crate) mod browser;
 pub(crate) mod cacheable_proxy;
+pub(crate) mod database_pool;
+pub(crate) mod database_url;
 pub(crate) mod faulty_proxy;
 pub(crate) mod html;
 pub(crate) mod later_migration;
@@ -10,6 +12,7 @@ pub(crate) mod pgbouncer;
 pub(crate) mod postgres_proxy;
 pub(crate) mod route_requests;
 pub(crate) mod smtp_server;
+pub(crate) mod sql;
 pub(crate) mod test_app;
 pub(crate) mod test_db;
 

@@ -61,7 +61,12 @@ impl TestApp {
 
     /// Starts another node on the same database without a pipeline: only libpq supports this `sslmode`.
     pub(crate) async fn start_node_without_pipeline(&self) -> Self {
-        Self::start_node(Arc::clone(&self.db), &format!("{}&sslmode=allow", self.db.url), &[]).await
+        self.start_second_node_at(&format!("{}&sslmode=allow", self.db.url)).await
+    }
+
+    /// Starts another node on the same database, which it reaches by this URL.
+    pub(crate) async fn start_second_node_at(&self, database_url: &str) -> Self {
+        Self::start_node(Arc::clone(&self.db), database_url, &[]).await
     }
 
     /// Starts a node on a new database that it reaches through a proxy.

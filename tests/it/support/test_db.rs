@@ -1,7 +1,7 @@
 //! A database per test, copied from a template that has every migration.
 //!
 //! The cluster is a private PostgreSQL, in memory where `/dev/shm` exists. It keeps running for the next run;
-//! `bin/test` removes it at the end.
+//! `bin/test` removes it at the end. With `UPTOK_TEST_DATABASE_URL` the databases are those of `database_pool.rs`.
 
 use std::{
     hash::{Hash as _, Hasher as _},
@@ -12,13 +12,16 @@ use std::{
     },
 };
 
-use diesel::{
-    Connection as _, PgConnection, RunQueryDsl as _, connection::SimpleConnection as _, sql_query,
-    sql_types::Text,
-};
+use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 use uptok::{
     db::Db,
     private_postgres::{DurabilityMode, PrivatePostgres},
+};
+
+use super::{
+    database_pool::{DATABASE_POOL, PooledDatabase},
+    database_url::replace_database,
+    sql::{begin_without_triggers, query_texts, run_sql},
 };
 
 static CLUSTER: LazyLock<String> = LazyLock::new(|| {
@@ -63,7 +66,7 @@ fn create_template(url: &str) {
     run_sql(&mut connection, "select pg_advisory_lock(7)");
     let draft = format!("{}_draft", *TEMPLATE);
     let found = format!("select 1 from pg_database where datname = '{}'", *TEMPLATE);
-    if sql_query(found).execute(&mut connection).unwrap() == 0 {
+    if run_sql(&mut connection, &found) == 0 {
         run_sql(&mut connection, &format!("drop database if exists {draft} with (force)"));
         run_sql(&mut connection, &format!("create database {draft}"));
         Db::migrate(&replace_database(url, &draft)).unwrap();
@@ -71,63 +74,65 @@ fn create_template(url: &str) {
     }
 }
 
-fn run_sql(connection: &mut PgConnection, sql: &str) {
-    sql_query(sql).execute(connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
+/// Opens a connection to another database of the server.
+fn connect_to_server() -> PgConnection {
+    let url = DATABASE_POOL.as_ref().map_or_else(|| CLUSTER.as_str(), |pool| &pool.url);
+    PgConnection::establish(url).unwrap()
 }
 
-/// Returns `url` with another database name.
-fn replace_database(url: &str, database: &str) -> String {
-    url.replacen("@/uptok?", &format!("@/{database}?"), 1)
-}
-
-/// The column `answer` of a query.
-#[derive(diesel::QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    answer: String,
-}
-
-/// The database of one test. It is dropped with the value. If the test fails, it is kept and its URL printed.
+/// The database of one test. It is dropped with the value, or emptied for another test. If the test fails, it is kept and
+/// its URL printed.
 pub(crate) struct TestDb {
-    name: String,
+    pub(crate) name: String,
     pub(crate) url: String,
+    /// If it is not a database of the private PostgreSQL.
+    pooled: Option<PooledDatabase>,
 }
 
 impl TestDb {
     /// Creates a copy of the template.
     pub(crate) fn new() -> Self {
-        Self::create(&format!("template {} strategy file_copy", *TEMPLATE))
+        match &*DATABASE_POOL {
+            Some(pool) => Self::from_pool(pool.take()),
+            None => Self::create(&format!("template {} strategy file_copy", *TEMPLATE)),
+        }
     }
 
     /// Creates a database without any tables.
     pub(crate) fn empty() -> Self {
-        Self::create("")
+        match &*DATABASE_POOL {
+            Some(pool) => Self::from_pool(pool.create()),
+            None => Self::create(""),
+        }
+    }
+
+    fn from_pool(mut database: PooledDatabase) -> Self {
+        Self { name: database.name.clone(), url: database.open(), pooled: Some(database) }
     }
 
     fn create(options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut connection = PgConnection::establish(&CLUSTER).unwrap();
+        let mut connection = connect_to_server();
         // A failed run of a process with the same id may have kept its database.
         run_sql(&mut connection, &format!("drop database if exists {name} with (force)"));
         run_sql(&mut connection, &format!("create database {name} {options}"));
-        Self { url: replace_database(&CLUSTER, &name), name }
+        Self { url: replace_database(&CLUSTER, &name), name, pooled: None }
     }
 
     /// Terminates every connection to this database.
     pub(crate) fn terminate_connections(&self) {
         let end =
             format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
-        run_sql(&mut PgConnection::establish(&CLUSTER).unwrap(), &end);
+        run_sql(&mut connect_to_server(), &end);
     }
 
     /// Returns the number of transactions so far. It terminates every connection first, because backends
     /// report their statistics when they end.
     pub(crate) fn count_transactions(&self) -> u64 {
         let query_number = |sql: &str| -> u64 {
-            let mut connection = PgConnection::establish(&CLUSTER).unwrap();
-            let row: Row = sql_query(sql.replace("$name", &self.name)).get_result(&mut connection).unwrap();
-            row.answer.parse().unwrap()
+            let sql = sql.replace("$name", &self.name);
+            query_texts(&mut connect_to_server(), &sql)[0].parse().unwrap()
         };
         while query_number("select count(*)::text as answer from pg_stat_activity where datname = '$name'")
             > 0
@@ -142,7 +147,7 @@ impl TestDb {
 
     pub(crate) fn allow_connections(&self, is_allowed: bool) {
         let alter = format!("alter database {} allow_connections {is_allowed}", self.name);
-        run_sql(&mut PgConnection::establish(&CLUSTER).unwrap(), &alter);
+        run_sql(&mut connect_to_server(), &alter);
     }
 
     pub(crate) fn connect(&self) -> PgConnection {
@@ -151,7 +156,27 @@ impl TestDb {
 
     /// Runs one statement and returns the number of rows changed.
     pub(crate) fn execute(&self, sql: &str) -> usize {
-        sql_query(sql).execute(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"))
+        run_sql(&mut self.connect(), sql)
+    }
+
+    /// Runs one statement to which neither triggers nor foreign keys apply, and returns the number of rows changed.
+    pub(crate) fn execute_without_triggers(&self, sql: &str) -> usize {
+        let mut connection = self.connect();
+        begin_without_triggers(&mut connection).unwrap();
+        let changed = run_sql(&mut connection, sql);
+        run_sql(&mut connection, "commit");
+        changed
+    }
+
+    /// Asserts that the only client has `count` sessions, which are numbered without gaps and counted.
+    #[track_caller]
+    pub(crate) fn assert_sessions(&self, count: u64) {
+        let sessions = self.query_text(
+            "select concat_ws(' ', count(*), count(distinct sequence), max(sequence)) as answer from sessions",
+        );
+        assert_eq!(sessions, format!("{count} {count} {count}"));
+        let recorded = self.query_text("select recorded::text as answer from session_counters");
+        assert_eq!(recorded, count.to_string());
     }
 
     /// Changes sessions with SQL and rebuilds the counts derived from them.
@@ -192,19 +217,21 @@ impl TestDb {
 
     /// Returns the text in the column `answer` of a query.
     pub(crate) fn query_text(&self, sql: &str) -> String {
-        let row: Row =
-            sql_query(sql).get_result(&mut self.connect()).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        row.answer
+        let mut answers = query_texts(&mut self.connect(), sql).into_iter();
+        answers.next().unwrap_or_else(|| panic!("{sql}: no rows"))
     }
 }
 
 impl Drop for TestDb {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("The database of this test is kept: {}", self.url);
+            let url = self.pooled.as_ref().map_or(&self.url, |it| &it.direct_url);
+            eprintln!("The database of this test is kept: {url}");
             return;
         }
-        let mut connection = PgConnection::establish(&CLUSTER).unwrap();
-        run_sql(&mut connection, &format!("drop database {} with (force)", self.name));
+        match (self.pooled.take(), &*DATABASE_POOL) {
+            (Some(database), Some(pool)) => pool.give_back(database),
+            _ => _ = run_sql(&mut connect_to_server(), &format!("drop database {} with (force)", self.name)),
+        }
     }
 }

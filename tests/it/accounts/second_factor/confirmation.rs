@@ -10,8 +10,8 @@ const KEYS: &str = "/settings/api-keys";
 /// Moves every login and confirmation two hours into the past.
 fn make_confirmations_old(app: &TestApp) {
     app.db.execute(
-        "update sign_ins set created_at = created_at - interval '2 hours', \
-         confirmed_at = confirmed_at - interval '2 hours'",
+        "update sign_ins set created_at = (created_at at time zone 'UTC' - interval '2 hours') at time zone 'UTC', \
+         confirmed_at = (confirmed_at at time zone 'UTC' - interval '2 hours') at time zone 'UTC'",
     );
 }
 
