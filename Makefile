@@ -1,11 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test bench screenshots clients fmt lint
+.PHONY: help run test test-distributed bench screenshots clients fmt lint
 
 # rustup installs cargo here; a terminal opened before that does not have it on its PATH yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 24
 
 run: ## Build and run Uptok with a private PostgreSQL and a demo client; Ctrl-C stops both
 	@bin/setup run
@@ -14,6 +14,9 @@ run: ## Build and run Uptok with a private PostgreSQL and a demo client; Ctrl-C 
 
 test: ## Run all checks: format, lints, tests, including those in a real browser
 	@bin/test
+
+test-distributed: ## Run the integration tests on the Citus or PostgreSQL of UPTOK_TEST_DATABASE_URL
+	@bin/test-distributed
 
 bench: ## Measure exports under load
 	@bin/setup bench
@@ -31,4 +34,4 @@ fmt: ## Format the code
 
 lint: ## Check the format and the lints
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --test distributed --locked -- -D warnings

@@ -4,6 +4,7 @@ mod docs;
 mod icons;
 mod imports;
 mod layout;
+mod left_out_tests;
 mod licences;
 mod migration_rules;
 mod migrations;
