@@ -26,7 +26,7 @@ pub enum KeyChangeError {
     #[error("A key cannot grant more than it has itself. Choose less, or use a key that has it.")]
     BeyondActor(&'static str),
     /// The acting key ends at this time, before the key that it would create.
-    #[error("The calling key expires on {} and cannot create one that outlives it. Choose an earlier end, or use a key that lasts longer.", DisplayTime::from(*.0).text)]
+    #[error("The calling key expires on {}, so it cannot create, replace or extend a key that expires later. Choose an earlier end, or use a key that lasts longer.", DisplayTime::from(*.0).text)]
     OutlivesActor(DateTime<Utc>),
     /// The key to be replaced has rights that the acting key lacks.
     #[error("This key has more rights than the calling key. Use one with at least the same rights.")]

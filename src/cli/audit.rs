@@ -17,6 +17,7 @@ use crate::{
     audit::{self, ChainCheckpoint, ChainKey},
     config::Settings,
     ids::ClientId,
+    web::format::plural,
 };
 
 #[derive(Subcommand)]
@@ -92,7 +93,8 @@ fn verify(
         ))?;
         return Ok(ExitCode::FAILURE);
     }
-    print_line(&format!("{records} records of {} clients are intact.", clients.len()))?;
+    let clients = i64::try_from(clients.len())?;
+    print_line(&format!("{records} records of {clients} {} are intact.", plural(clients, "client")))?;
     Ok(ExitCode::SUCCESS)
 }
 

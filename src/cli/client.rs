@@ -61,7 +61,7 @@ pub(super) fn run(settings: &Settings, command: ClientCommand) -> anyhow::Result
         ClientCommand::Rename { client, company } => {
             ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
             clients::rename(&mut connection, &audit_context(settings)?, &client, &company)?;
-            print_line(&format!("{client} is {} now", company.as_str()))
+            print_line(&format!("{client} is now called {}", company.as_str()))
         }
         ClientCommand::RequireSecondFactor { client, off } => {
             ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");

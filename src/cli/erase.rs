@@ -11,6 +11,7 @@ use crate::{
     audit::AuditContext,
     ids::ClientId,
     sessions::{self, ShopperIdentifier},
+    web::format::plural,
 };
 
 #[derive(Args)]
@@ -38,10 +39,10 @@ impl EraseCommand {
         ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
         let message = if self.dry_run {
             let count = sessions::count_sessions(connection, &self.client, &shopper)?;
-            format!("Found {count} sessions of this shopper. Nothing was erased.")
+            format!("Found {count} {} of this shopper. Nothing was erased.", plural(count, "session"))
         } else {
-            let count = sessions::erase(connection, context, &self.client, &shopper)?;
-            format!("Erased this shopper from {count} sessions.")
+            let count = i64::try_from(sessions::erase(connection, context, &self.client, &shopper)?)?;
+            format!("Erased this shopper from {count} {}.", plural(count, "session"))
         };
         Ok(writeln!(io::stdout(), "{message}")?)
     }

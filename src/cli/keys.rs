@@ -50,7 +50,7 @@ pub(super) enum KeysCommand {
         #[arg(long)]
         allow: Vec<String>,
     },
-    /// Change what a key may do. What is not named stays as it is
+    /// Change what a key may do. Anything you leave out stays as it is
     Change {
         /// The client that owns the key
         #[arg(long, value_parser = |text: &str| text.parse::<ClientId>())]
@@ -224,7 +224,7 @@ fn replace(settings: &Settings, client: ClientId, old: &PublicKey, grace: GraceP
     let actor = KeyChangeActor { client, context: audit_context(settings)? };
     match api_keys::replace(&mut connection, &actor, old, grace, &new_key) {
         Ok(_replaced) => print_line(&key.expose()),
-        Err(api_keys::KeyChangeError::NotFound) => bail!("{} never had a key {old}", actor.client),
+        Err(api_keys::KeyChangeError::NotFound) => bail!("{} has no key {old}", actor.client),
         Err(error) => Err(error.into()),
     }
 }
@@ -240,7 +240,7 @@ fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Res
             print_line(&format!("{key} ({}) was already deleted", deleted.name))
         }
         Err(api_keys::KeyChangeError::NotFound) => {
-            bail!("{} never had a key {key}", actor.client)
+            bail!("{} has no key {key}", actor.client)
         }
         Err(error) => Err(error.into()),
     }

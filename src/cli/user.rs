@@ -166,7 +166,7 @@ pub(super) fn run(settings: &Settings, command: UserCommand) -> anyhow::Result<(
         UserCommand::Rename { email, name } => {
             let (_database, db) = DatabaseHandle::connect(settings)?;
             accounts::set_name(&mut *db.connect()?, &audit_context(settings)?, &email, &name)?;
-            print_line(&format!("{email} is {} now", name.as_str()))
+            print_line(&format!("{email} is now called {}", name.as_str()))
         }
         UserCommand::ChangeEmail { email, new_email } => change_email(settings, &email, &new_email),
         UserCommand::SignIns { email } => user_sign_ins::list(settings, &email),
@@ -209,7 +209,7 @@ fn change_email(settings: &Settings, email: &EmailAddress, new_email: &EmailAddr
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let (context, outbox) = (audit_context(settings)?, Outbox::new(settings, &load_secret(settings)?));
     accounts::set_email(&mut *db.connect()?, &context, &outbox, email, new_email)?;
-    print_line(&format!("{email} signs in as {new_email} now"))
+    print_line(&format!("{email} now logs in as {new_email}"))
 }
 
 fn print_reset_link(settings: &Settings, email: &EmailAddress) -> anyhow::Result<()> {

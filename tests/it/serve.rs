@@ -474,7 +474,7 @@ fn keys_are_created_listed_and_deleted_on_the_command_line() {
         (vec!["create", "--name", "x", "--allow", "10.0.0.1/8"], "Write 10.0.0.0/8"),
         (vec!["create", "--name", "x", "--expires", "2020-01-01"], "This date is in the past"),
         (vec!["delete", key], "a public key is uptok_ and 12 characters"),
-        (vec!["delete", "uptok_000000000000"], "never had a key"),
+        (vec!["delete", "uptok_000000000000"], "has no key"),
     ] {
         let (is_successful, message) = keys(&wrong);
         assert!(!is_successful && message.contains(sentence), "{message}");

@@ -38,7 +38,7 @@ async fn operator_renames_a_user() {
     let ada = app.sign_up("ada").await;
     let rename = |email, name| run_user(&app, &[], &["rename", "--email", email, "--name", name]);
 
-    assert_eq!(rename("ada@example.org", "Ada King").unwrap(), "ada@example.org is Ada King now\n");
+    assert_eq!(rename("ada@example.org", "Ada King").unwrap(), "ada@example.org is now called Ada King\n");
 
     assert_eq!(ada.get("/sessions").await.html().text(".foot-user"), "Ada King");
     assert_eq!(last_record(&app), r#"member.changed by command_line {"changed":"name"}"#);
@@ -60,7 +60,7 @@ async fn operator_changes_an_email_at_once_and_the_old_one_is_told() {
 
     let changed = change("ada@example.org", "Ada@King.example").unwrap();
 
-    assert_eq!(changed, "ada@example.org signs in as ada@king.example now\n");
+    assert_eq!(changed, "ada@example.org now logs in as ada@king.example\n");
     let mail = smtp.next().await;
     assert_eq!(mail.recipients(), "ada@example.org");
     assert_eq!(mail.text("subject"), "The email of your Uptok account was changed");

@@ -68,5 +68,5 @@ async fn operator_replaces_a_key_at_once_or_with_a_grace_period() {
     assert!(last_details(&app).starts_with("key.replaced "));
     assert!(replace(&old, &[]).is_err(), "it is deleted");
     assert!(replace(&third, &["--grace-seconds", "60"]).is_err());
-    assert!(replace("uptok_000000000000", &[]).unwrap_err().contains("never had a key"));
+    assert!(replace("uptok_000000000000", &[]).unwrap_err().contains("has no key"));
 }

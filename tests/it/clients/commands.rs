@@ -14,7 +14,7 @@ async fn operator_adds_lists_and_renames_clients() {
     let second = added.trim().strip_prefix("ada@example.org is owner of ").unwrap().to_owned();
     let renamed = run(&["rename", "--client", &first, "--company", "First Ltd"]);
 
-    assert_eq!(renamed, format!("{first} is First Ltd now\n"));
+    assert_eq!(renamed, format!("{first} is now called First Ltd\n"));
     assert_eq!(run(&["list"]), format!("{first}\tFirst Ltd\n{second}\tSecond Ltd\n"));
     ada.post("/clients/active", &[("clientId", &second)]).await.assert_sent_to("/sessions");
     assert_eq!(list_events(&app, &second)[0], r#"member.added by command_line {"role":"owner"}"#);
