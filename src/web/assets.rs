@@ -241,6 +241,29 @@ mod tests {
         assert_eq!(css.matches('{').count(), css.matches('}').count());
     }
 
+    fn templates(folder: &std::path::Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let read = |path: std::path::PathBuf| {
+            if path.is_dir() { templates(&path) } else { vec![std::fs::read_to_string(path).unwrap()] }
+        };
+        entries.flat_map(read).collect()
+    }
+
+    #[test]
+    fn every_file_that_a_template_names_is_served() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        let templates = templates(&folder);
+        let calls = templates.iter().flat_map(|text| text.split("assets::url(\"").skip(1));
+        let mut names: Vec<_> = calls.filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+        names.sort_unstable();
+        names.dedup();
+
+        assert!(names.len() > 5, "{names:?}");
+        for name in names {
+            assert!(ADDRESSES.contains_key(name), "{name} is a part of a joined file, or does not exist");
+        }
+    }
+
     #[test]
     fn every_file_of_the_stylesheet_is_joined() {
         let in_folder = StaticFiles::iter().filter(|name| name.starts_with("css/"));

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Maximum number of keys that a page lists, which is also how many can be deleted at once.
-const KEYS_MAX: u32 = 100;
+const KEYS_MAX: u16 = 100;
 
 #[derive(Template)]
 #[template(path = "clients/members/role.html")]
@@ -80,17 +80,29 @@ impl ActiveKeys {
         client: &ClientId,
         user_id: Uuid,
     ) -> Result<Self, diesel::result::Error> {
-        let query = KeyListQuery {
+        let mut query = KeyListQuery {
             created_by: Some(user_id),
             sort: KeySort::Oldest,
-            per_page: KEYS_MAX,
+            per_page: KEYS_MAX.into(),
+            page: 1,
             ..KeyListQuery::default()
         };
-        let page = api_keys::list(connection, client, &query)?;
+        let mut active = Vec::new();
+        // Expired keys are in the list too, and may fill whole pages of it.
+        loop {
+            let page = api_keys::list(connection, client, &query)?;
+            active.extend(page.keys.into_iter().filter(|key| key.status() != KeyStatus::Expired));
+            if page.total <= i64::from(query.page) * i64::from(KEYS_MAX)
+                || active.len() > usize::from(KEYS_MAX)
+            {
+                break;
+            }
+            query.page += 1;
+        }
+        let has_more = active.len() > usize::from(KEYS_MAX);
         let uses = usage::load_key_uses(connection, client)?;
-        let active = page.keys.iter().filter(|key| key.status() != KeyStatus::Expired);
-        let rows = active.map(|key| ActiveKeyRow::new(key, uses.get(&key.public_key))).collect();
-        Ok(Self { rows, has_more: page.total > i64::from(KEYS_MAX) })
+        let row = |key: &ApiKey| ActiveKeyRow::new(key, uses.get(&key.public_key));
+        Ok(Self { rows: active.iter().take(usize::from(KEYS_MAX)).map(row).collect(), has_more })
     }
 }
 

@@ -167,6 +167,13 @@ async fn removal_lists_the_active_keys_of_the_member_with_a_way_to_delete_them()
     let key = bea.post("/settings/api-keys", &[("name", "laptop"), ("clientId", &client)]).await;
     let key = key.html().text("[data-whole-key-text]");
     ada.generate("of ada").await;
+    // More than a page lists, and older.
+    app.db.execute(
+        "insert into api_keys (client_id, public_key, name, secret_hash, created_by, created_at, expires_at) \
+         select client_id, 'uptok_' || lpad(n::text, 12, '0'), 'old ' || n, sha256(n::text::bytea), created_by, \
+         now() - interval '100 days', now() - interval '10 days' \
+         from api_keys, generate_series(1, 101) n where name = 'laptop'",
+    );
     let id = user_id(&app, "bea");
 
     let asked = ada.get(&format!("/settings/members/{id}/remove")).await.html();
