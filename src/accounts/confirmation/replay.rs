@@ -7,7 +7,7 @@ use actix_session::{Session, SessionExt as _};
 use actix_web::{
     Error, HttpMessage as _,
     body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{ServiceRequest, ServiceResponse, Url},
     http::{
         Method, Uri,
         header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING},
@@ -52,7 +52,8 @@ pub(crate) async fn complete_confirmed_form<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    if request.method() == Method::POST && request.path() == CONFIRM {
+    // As the router sees it: `/%63onfirm` is the same path.
+    if request.method() == Method::POST && request.match_info().as_str() == CONFIRM {
         confirm(&mut request).await?;
     }
     next.call(request).await
@@ -104,10 +105,10 @@ fn mark_confirmed(session: &Session) -> Result<(), AppError> {
 }
 
 fn become_request_of(form: &InterruptedForm, request: &mut ServiceRequest) -> Result<(), AppError> {
-    if form.action().starts_with(CONFIRM) {
+    let uri: Uri = form.action().parse().map_err(|_not_local| AppError::NotFound)?;
+    if Url::new(uri.clone()).path() == CONFIRM {
         return Err(AppError::NotFound);
     }
-    let uri: Uri = form.action().parse().map_err(|_not_local| AppError::NotFound)?;
     let body = Bytes::from(form.encode());
     request.match_info_mut().get_mut().update(&uri);
     request.head_mut().uri = uri;

@@ -199,10 +199,11 @@ async fn confirmation_that_carries_itself_is_no_form() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
 
-    for action in ["/confirm", "/confirm?x=1", "/./confirm", "/account/../confirm"] {
+    for action in ["/confirm", "/confirm?x=1", "/./confirm", "/account/../confirm", "/%63onfirm"] {
         let reply = ada.post("/confirm", &[("password", PASSWORD), ("lostAction", action)]).await;
         assert_eq!(reply.status, 404, "{action}");
     }
+    assert_eq!(ada.post("/%63onfirm", &[("password", "wrong")]).await.status, 422, "it is the same path");
 }
 
 /// Sends a form with this type and these headers.
