@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use diesel::{deserialize::FromSqlRow, expression::AsExpression, sql_types::Text};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::{db::sql::impl_text_column, text::is_deceptive};
+use crate::{
+    db::sql::impl_text_column,
+    text::{is_deceptive, is_variation_selector},
+};
 
 /// An email address in the form that is stored and compared: trimmed, NFC, lower case, 3 to 254 bytes (RFC
 /// 5321).
@@ -36,8 +39,9 @@ impl FromStr for EmailAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text: String = text.trim().nfc().collect::<String>().to_lowercase();
-        let is_plain =
-            !text.chars().any(|it| it.is_whitespace() || is_deceptive(it) || "<>,;()\"".contains(it));
+        let is_plain = !text.chars().any(|it| {
+            it.is_whitespace() || is_deceptive(it) || is_variation_selector(it) || "<>,;()\"".contains(it)
+        });
         let is_address = text.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !domain.starts_with('.')
         });
@@ -75,6 +79,9 @@ mod tests {
             "a\u{200b}b@c",
             "a@b\u{ad}c",
             "a@b\u{feff}",
+            "a\u{34f}@b.c",
+            "a@\u{3164}.org",
+            "a\u{fe0f}@b.c",
         ] {
             assert!(text.parse::<EmailAddress>().is_err(), "{text:?}");
         }
