@@ -43,7 +43,7 @@ async fn keyboard_reaches_everything_from_login_to_deleting_a_key() {
     browser.keys("ada@example.org").await;
     tab_to(&browser, "#field-password").await;
     browser.keys(PASSWORD).await;
-    tab_to(&browser, ".stack button").await;
+    tab_to(&browser, ".stack > .button").await;
     browser.keys(Key::Enter).await;
     browser.see("h1", "API Keys").await;
     tab_to(&browser, "#key-name").await;

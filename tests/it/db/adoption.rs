@@ -19,7 +19,7 @@ const LATER_COLUMNS: &str = "{skipped,encoding,requires_second_factor}";
 
 /// Tables that migrations after the initial ones create.
 const LATER_TABLES: &str = "{outbox,account_links,invitations,key_rate_limits,attempt_rate_limits,\
-    second_factors,recovery_codes,pending_logins}";
+    second_factors,recovery_codes,pending_logins,shard_usage_batches}";
 
 /// How many migrations a new database has. An adoption records the initial ones, and the others run.
 fn count_migrations() -> usize {
