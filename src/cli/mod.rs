@@ -101,7 +101,7 @@ enum CliCommand {
         #[arg(long, default_value = "20", value_parser = clap::value_parser!(i64).range(1..=1000))]
         last: i64,
     },
-    /// Print the URL of the private PostgreSQL, for psql and pg_dump
+    /// Print the URL of the private PostgreSQL, for psql and other tools
     DatabaseUrl,
     /// List and remove private PostgreSQL databases whose data directory is gone
     Clusters {
