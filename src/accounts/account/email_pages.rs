@@ -63,7 +63,12 @@ impl ConfirmEmailPage {
         let token: LinkToken = token.parse().map_err(|_malformed| AppError::DeadLink)?;
         let wanted = token.clone();
         let link = db.run(move |connection| service::find_email_link(connection, &wanted)).await?;
-        let Some(ValidLink { new_email: Some(new_email), .. }) = link else { return Err(AppError::DeadLink) };
+        let Some(ValidLink { user_id, new_email: Some(new_email), .. }) = link else {
+            return Err(AppError::DeadLink);
+        };
+        if visitor.is_someone_else(user_id) {
+            return Err(AppError::DeadLink);
+        }
         Ok(Self {
             layout: visitor.layout("Confirm your email", NavSection::None),
             new_email: new_email.to_string(),

@@ -85,7 +85,7 @@ pub(crate) async fn show_reset(
     token: Path<String>,
     db: Data<Db>,
 ) -> Result<HttpResponse, AppError> {
-    let (token, link) = find_link(&token, &db).await?;
+    let (token, link) = find_link(&visitor, &token, &db).await?;
     ResetPage::new(visitor, &token, &link).respond(StatusCode::OK)
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn reset(
     services: AccountServices,
     context: AuditContext,
 ) -> Result<HttpResponse, AppError> {
-    let (token, link) = find_link(&token, &services.db).await?;
+    let (token, link) = find_link(&visitor, &token, &services.db).await?;
     let mut page = ResetPage::new(visitor, &token, &link);
     let about = [link.email.as_str(), &link.user_name];
     let password = NewPassword::parse(fields.text("newPassword"), &about);
@@ -134,12 +134,17 @@ impl ResetPage {
     }
 }
 
-/// One answer for links that are truncated, unknown, used or expired.
-async fn find_link(token: &str, db: &Db) -> Result<(LinkToken, ValidLink), AppError> {
+/// One answer for links that are truncated, unknown, used, expired or for someone else than the visitor.
+async fn find_link(
+    visitor: &MaybeSignedIn,
+    token: &str,
+    db: &Db,
+) -> Result<(LinkToken, ValidLink), AppError> {
     let token: LinkToken = token.parse().map_err(|_malformed| AppError::DeadLink)?;
     let wanted = token.clone();
     let link = db.run(move |connection| service::find(connection, &wanted)).await?;
-    Ok((token, link.ok_or(AppError::DeadLink)?))
+    let link = link.filter(|link| !visitor.is_someone_else(link.user_id)).ok_or(AppError::DeadLink)?;
+    Ok((token, link))
 }
 
 /// Looks the address up once the response is on its way, so that neither its content nor its time reveals whether the

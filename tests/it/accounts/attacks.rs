@@ -171,6 +171,24 @@ async fn link_that_confirms_an_email_ends_with_a_new_password() {
 }
 
 #[actix_web::test]
+async fn link_is_dead_for_someone_else_who_is_signed_in_and_stays_unused() {
+    let smtp = SmtpServer::start();
+    let app = TestApp::start_with(&smtp.settings()).await;
+    let [ada, eve] = [app.sign_up("ada").await, app.sign_up("eve").await];
+    ada.post("/account", &[("email", "ada@king.example")]).await.assert_sent_to("/account");
+    let email_link = smtp.next().await.link(&app.url);
+    app.visitor().post("/password/forgot", &[("email", "ada@example.org")]).await;
+    let reset_link = smtp.next().await.link(&app.url);
+
+    for (link, form) in [(&reset_link, [("newPassword", NEW_PASSWORD)]), (&email_link, [("x", "")])] {
+        assert_eq!(eve.get(link).await.status, 404);
+        assert_eq!(eve.post(link, &form).await.status, 404);
+        assert_eq!(ada.get(link).await.status, 200);
+    }
+    assert_eq!(ada.post(&email_link, &[]).await.status, 200);
+}
+
+#[actix_web::test]
 async fn of_two_links_that_are_used_at_once_one_works() {
     for _ in 0..5 {
         let smtp = SmtpServer::start();
