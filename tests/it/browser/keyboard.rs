@@ -39,7 +39,8 @@ async fn keyboard_reaches_everything_from_login_to_deleting_a_key() {
     let browser = Browser::open().await;
     browser.go(&format!("{}/login", app.url)).await;
 
-    tab_to(&browser, "#field-email").await;
+    assert!(has_focus(&browser, "#field-email").await, "typing can begin at once");
+    assert_focus_is_visible(&browser).await;
     browser.keys("ada@example.org").await;
     tab_to(&browser, "#field-password").await;
     browser.keys(PASSWORD).await;
