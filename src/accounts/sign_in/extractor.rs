@@ -271,11 +271,6 @@ pub struct MaybeSignedIn {
 }
 
 impl MaybeSignedIn {
-    /// Whether a user other than this one is signed in.
-    pub(crate) fn is_someone_else(&self, user_id: Uuid) -> bool {
-        self.user.as_ref().is_some_and(|user| user.user_id != user_id)
-    }
-
     /// The layout of the page with this title.
     #[must_use]
     pub fn layout(self, title: &'static str, section: NavSection) -> PageLayout {

@@ -9,8 +9,9 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
 };
+use uuid::Uuid;
 
-use super::extractor::SignedInUser;
+use super::extractor::{MaybeSignedIn, SignedInUser};
 use crate::{
     error::AppError,
     web::body::{FormFields, RawBody},
@@ -50,5 +51,12 @@ async fn check_user(request: &mut ServiceRequest) -> Result<(), AppError> {
     match fields.get(FIELD) {
         Some(user_id) if user_id != user.user_id.to_string() => Err(AppError::Conflict(OTHER_USER.into())),
         _ => Ok(()),
+    }
+}
+
+impl MaybeSignedIn {
+    /// Whether a user other than this one is signed in.
+    pub(crate) fn is_someone_else(&self, user_id: Uuid) -> bool {
+        self.user.as_ref().is_some_and(|user| user.user_id != user_id)
     }
 }
