@@ -204,7 +204,7 @@ impl AccountServices {
         self.db.run(move |connection| table::confirm(connection, &id_hash)).await
     }
 
-    /// Where a login comes from. The user is told by mail if the browser has not logged in to this account within a year.
+    /// Where a login comes from. The user is notified by mail if the browser has not logged in to this account within a year.
     pub(crate) fn login_origin(
         &self,
         request: &HttpRequest,

@@ -59,7 +59,7 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = |text: &str| text.parse::<DisplayName>())]
         name: DisplayName,
     },
-    /// Give a user another email, at once and without a link; the old one is told by mail
+    /// Give a user another email, at once and without a link; the old address is notified by mail
     ChangeEmail {
         /// What the user signs in with now
         #[arg(long, value_parser = parse_email)]
@@ -92,7 +92,7 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = parse_email)]
         email: EmailAddress,
     },
-    /// Remove a user's second factor, because the user has lost it; the user is told by mail
+    /// Remove a user's second factor, because the user has lost it; the user is notified by mail
     ResetSecondFactor {
         /// What the user signs in with
         #[arg(long, value_parser = parse_email)]

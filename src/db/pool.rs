@@ -331,7 +331,7 @@ impl ConnectionThread {
     ) -> Result<T, CallError> {
         let (reply, mut answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // Nobody waits any more if the limit was exceeded.
+            // The caller no longer waits if the limit was exceeded.
             let _unwanted = reply.send(job(connection));
         });
         self.jobs.send(job).map_err(|_ended| CallError::Ended)?;

@@ -22,7 +22,7 @@ use crate::{
 
 /// A shard, after the server that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Shard {
+struct ServerShard {
     server: i32,
     number: i64,
 }
@@ -38,7 +38,7 @@ pub(super) struct FlushSource<'a> {
 
 /// The batches that servers have not confirmed. They may be stored already, so they are sent again unchanged.
 #[derive(Default)]
-pub(super) struct ShardBatches(BTreeMap<Shard, Arc<UsageBatch>>);
+pub(super) struct ShardBatches(BTreeMap<ServerShard, Arc<UsageBatch>>);
 
 /// The flush of one second.
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl ShardBatches {
         last_number: &mut i64,
     ) -> Result<(), AppError> {
         let mut round = FlushRound::default();
-        let unconfirmed: Vec<Shard> = self.0.keys().copied().collect();
+        let unconfirmed: Vec<ServerShard> = self.0.keys().copied().collect();
         for (shard, counts) in take_counts(source).await? {
             if self.0.keys().any(|it| it.number == shard.number) || round.has_failed(shard) {
                 source.meter.put_back(counts);
@@ -80,7 +80,7 @@ impl ShardBatches {
         round.first_error.map_or(Ok(()), Err)
     }
 
-    async fn send(&mut self, db: &Db, shard: Shard, round: &mut FlushRound) {
+    async fn send(&mut self, db: &Db, shard: ServerShard, round: &mut FlushRound) {
         let Some(batch) = self.0.get(&shard).cloned() else { return };
         match db.run(move |connection| store::save_shard_batch(connection, &batch)).await {
             Ok(()) => drop(self.0.remove(&shard)),
@@ -93,13 +93,13 @@ impl ShardBatches {
 }
 
 impl FlushRound {
-    fn has_failed(&self, shard: Shard) -> bool {
+    fn has_failed(&self, shard: ServerShard) -> bool {
         self.failed_servers.contains(&shard.server)
     }
 }
 
 /// The counts of each shard. If the shards are not known, the counts stay in the meter.
-async fn take_counts(source: FlushSource<'_>) -> Result<BTreeMap<Shard, UsageDeltas>, AppError> {
+async fn take_counts(source: FlushSource<'_>) -> Result<BTreeMap<ServerShard, UsageDeltas>, AppError> {
     let counts = source.meter.take();
     if counts.is_empty() {
         return Ok(BTreeMap::new());
@@ -120,7 +120,7 @@ async fn take_counts(source: FlushSource<'_>) -> Result<BTreeMap<Shard, UsageDel
     }
 }
 
-fn list_shards(located: Vec<ClientShard>) -> HashMap<String, Shard> {
+fn list_shards(located: Vec<ClientShard>) -> HashMap<String, ServerShard> {
     let shards = located.into_iter();
-    shards.map(|it| (it.client_id, Shard { server: it.server, number: it.shard })).collect()
+    shards.map(|it| (it.client_id, ServerShard { server: it.server, number: it.shard })).collect()
 }

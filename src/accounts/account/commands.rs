@@ -38,7 +38,8 @@ pub fn set_name(
     })
 }
 
-/// Changes the email of a user at once, and tells the old one by mail. Mailed links of the user stop working, sign-ins stay.
+/// Changes the email of a user at once, and notifies the old address by mail. Mailed links of the user stop working;
+/// sign-ins stay.
 /// Does nothing if it is so already.
 ///
 /// # Errors

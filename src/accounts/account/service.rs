@@ -128,7 +128,7 @@ pub(super) fn record_changes(
     })
 }
 
-/// Changes the email and tells the old one. Links in mails to the old one stop working.
+/// Changes the email and notifies the old address. Links in mails to the old one stop working.
 ///
 /// # Errors
 /// A violation of `users_email_unique` if the new email has an account.
@@ -163,7 +163,7 @@ pub(super) enum EmailConfirmation {
     Dead,
 }
 
-/// Consumes the link, changes the email, and tells the old one.
+/// Consumes the link, changes the email, and notifies the old address.
 pub(super) fn confirm_email(
     connection: &mut PgConnection,
     context: &AuditContext,

@@ -1,4 +1,5 @@
-//! Turning the second factor on and off, and verifying codes. Each change is in the audit log and told by mail.
+//! Turning the second factor on and off, and verifying codes. Each change is recorded in the audit log, and the user
+//! is notified by mail.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -57,7 +58,7 @@ pub(super) enum Activation {
 }
 
 impl SecondFactors {
-    /// Second factors that are protected by keys derived from the secret, and whose changes are told through the outbox.
+    /// Second factors that are protected by keys derived from the secret, and whose changes are mailed to the user.
     #[must_use]
     pub fn new(secret: &InstallationSecret, outbox: Outbox) -> Self {
         Self { keys: SecondFactorKeys::new(secret), outbox }
@@ -221,7 +222,7 @@ impl SecondFactors {
         Ok(codes)
     }
 
-    /// Records the change in the log of each client of the user, and tells the user.
+    /// Records the change in the log of each client of the user, and notifies the user by mail.
     fn report(
         &self,
         connection: &mut PgConnection,

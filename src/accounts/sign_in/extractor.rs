@@ -49,7 +49,7 @@ pub struct SignInOrigin {
     pub(crate) address: Option<IpAddr>,
     pub(crate) request_id: Option<Uuid>,
     pub(crate) user_agent: String,
-    /// Whether the user is told by mail, because the browser had not logged in to the account before.
+    /// Whether the user is notified by mail, because the browser had not logged in to the account before.
     pub(crate) is_new_device: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct Invitation {
 
 /// An [`Invitation`] without the name of its client.
 #[derive(Queryable)]
-struct InvitationRow {
+struct StoredInvitation {
     invitation_id: Uuid,
     client_id: ClientId,
     email: EmailAddress,
@@ -46,7 +46,7 @@ struct InvitationRow {
     is_expired: bool,
 }
 
-impl InvitationRow {
+impl StoredInvitation {
     /// The name comes from a query of its own, because clients may be on other servers than invitations.
     fn with_client_name(self, client_name: String) -> Invitation {
         Invitation {
@@ -71,7 +71,7 @@ fn load_client_name(connection: &mut PgConnection, client: &ClientId) -> QueryRe
     clients::table.find(client).select(clients::name).first(connection)
 }
 
-/// Selects an [`InvitationRow`], with the inviting user joined.
+/// Selects an [`StoredInvitation`], with the inviting user joined.
 macro_rules! select_invitations {
     ($query:expr) => {
         $query.left_join(users::table.on(users::user_id.nullable().eq(invitations::invited_by))).select((
@@ -91,7 +91,7 @@ macro_rules! select_invitations {
 /// # Errors
 /// If the database fails.
 pub fn list(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Vec<Invitation>> {
-    let rows: Vec<InvitationRow> = select_invitations!(invitations::table)
+    let rows: Vec<StoredInvitation> = select_invitations!(invitations::table)
         .filter(invitations::client_id.eq(client))
         .order((invitations::created_at.desc(), invitations::invitation_id.desc()))
         .limit(PENDING_MAX)
@@ -108,7 +108,7 @@ pub(super) fn find_valid(
     connection: &mut PgConnection,
     token: &LinkToken,
 ) -> QueryResult<Option<Invitation>> {
-    let row: Option<InvitationRow> = select_invitations!(invitations::table)
+    let row: Option<StoredInvitation> = select_invitations!(invitations::table)
         .filter(invitations::token_hash.eq(token.digest()))
         .filter(invitations::expires_at.gt(now))
         .first(connection)
@@ -122,7 +122,7 @@ pub(super) fn find(
     client: &ClientId,
     invitation_id: Uuid,
 ) -> QueryResult<Invitation> {
-    let row: InvitationRow = select_invitations!(invitations::table)
+    let row: StoredInvitation = select_invitations!(invitations::table)
         .filter(invitations::client_id.eq(client).and(invitations::invitation_id.eq(invitation_id)))
         .first(connection)?;
     row.load_client_name(connection)
@@ -134,7 +134,7 @@ pub(super) fn find_by_email(
     client: &ClientId,
     email: &EmailAddress,
 ) -> QueryResult<Option<Invitation>> {
-    let row: Option<InvitationRow> = select_invitations!(invitations::table)
+    let row: Option<StoredInvitation> = select_invitations!(invitations::table)
         .filter(invitations::client_id.eq(client).and(invitations::email.eq(email)))
         .first(connection)
         .optional()?;

@@ -24,10 +24,10 @@ pub(crate) trait Expire {
 /// the number of values that have not expired.
 pub(crate) struct ExpiringMap<K, V> {
     hasher: RandomState,
-    shards: [Mutex<Shard<K, V>>; SHARDS],
+    shards: [Mutex<MapShard<K, V>>; SHARDS],
 }
 
-struct Shard<K, V> {
+struct MapShard<K, V> {
     values: HashMap<K, V>,
     /// Number of values at which it is swept before the interval has passed.
     sweep_at: usize,
@@ -36,7 +36,7 @@ struct Shard<K, V> {
 
 impl<K: Hash + Eq, V: Expire> ExpiringMap<K, V> {
     pub(crate) fn new() -> Self {
-        Self { hasher: RandomState::new(), shards: std::array::from_fn(|_| Mutex::new(Shard::new())) }
+        Self { hasher: RandomState::new(), shards: std::array::from_fn(|_| Mutex::new(MapShard::new())) }
     }
 
     /// Uses the value of `key`, if there is one.
@@ -63,13 +63,13 @@ impl<K: Hash + Eq, V: Expire> ExpiringMap<K, V> {
         self.shard(key).values.remove(key);
     }
 
-    fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, V>> {
+    fn shard(&self, key: &K) -> MutexGuard<'_, MapShard<K, V>> {
         let index = usize::from(self.hasher.hash_one(key).to_le_bytes()[0]) % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Hash + Eq, V: Expire> Shard<K, V> {
+impl<K: Hash + Eq, V: Expire> MapShard<K, V> {
     fn new() -> Self {
         Self { values: HashMap::new(), sweep_at: KEPT_PER_SHARD, swept_at: None }
     }
