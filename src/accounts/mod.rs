@@ -73,7 +73,7 @@ pub(crate) use sign_in::{
     user_sign_ins::{end_all as end_sign_ins, end_one as end_sign_in, list as list_sign_ins},
 };
 pub use store::{
-    ClientToJoin, NewUser, add_user, any_user, client_exists, create_first, find_user_id, is_member,
-    list_clients, list_users,
+    ClientToJoin, NewUser, add_user, any_user, create_first, find_user_id, is_member, list_clients,
+    list_users, require_client,
 };
 pub(crate) use store::{EMAIL_UNIQUE, create_client, create_user, join, member_added};

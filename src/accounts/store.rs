@@ -112,7 +112,7 @@ pub fn add_user(
             ClientToJoin::Client(client) => client.clone(),
             ClientToJoin::Company(company) => create_client(connection, company)?,
         };
-        anyhow::ensure!(client_exists(connection, &client)?, "there is no client {client}");
+        require_client(connection, &client)?;
         let user_id = create_user(connection, user).map_err(|error| match error {
             error if crate::db::violates(&error, EMAIL_UNIQUE) => {
                 anyhow::anyhow!("{} already has an account", user.email)
@@ -141,12 +141,15 @@ pub fn any_user(connection: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(exists(users::table.select(users::user_id))).get_result(connection)
 }
 
-/// Whether there is a client with this id.
+/// Requires that there is a client with this id, for commands.
 ///
 /// # Errors
-/// If the database fails.
-pub fn client_exists(connection: &mut PgConnection, client: &ClientId) -> QueryResult<bool> {
-    diesel::select(exists(clients::table.find(client).select(clients::client_id))).get_result(connection)
+/// A sentence that names the client if there is none, or if the database fails.
+pub fn require_client(connection: &mut PgConnection, client: &ClientId) -> anyhow::Result<()> {
+    let with_id = clients::table.find(client).select(clients::client_id);
+    let is_found: bool = diesel::select(exists(with_id)).get_result(connection)?;
+    anyhow::ensure!(is_found, "there is no client {client}");
+    Ok(())
 }
 
 /// Creates a client and its session counter.

@@ -50,7 +50,7 @@ pub(super) fn run(settings: &Settings, command: AuditCommand) -> anyhow::Result<
 fn export(settings: &Settings, client: &ClientId) -> anyhow::Result<ExitCode> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
-    ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
+    accounts::require_client(&mut connection, client)?;
     let mut output = io::stdout().lock();
     audit::export(&mut connection, client, |lines| Ok(output.write_all(lines)?))?;
     Ok(ExitCode::SUCCESS)
@@ -67,7 +67,7 @@ fn verify(
     let mut connection = db.connect()?;
     let clients = match client {
         Some(client) => {
-            ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+            accounts::require_client(&mut connection, &client)?;
             vec![client]
         }
         None => audit::clients(&mut connection)?,

@@ -1,6 +1,6 @@
 //! `uptok client`: lists, adds and renames clients, and sets whether members need a second factor.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::command_context::{DatabaseHandle, audit_context, print_line};
@@ -59,12 +59,12 @@ pub(super) fn run(settings: &Settings, command: ClientCommand) -> anyhow::Result
             print_line(&format!("{owner} is owner of {client}"))
         }
         ClientCommand::Rename { client, company } => {
-            ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+            accounts::require_client(&mut connection, &client)?;
             clients::rename(&mut connection, &audit_context(settings)?, &client, &company)?;
             print_line(&format!("{client} is now called {}", company.as_str()))
         }
         ClientCommand::RequireSecondFactor { client, off } => {
-            ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+            accounts::require_client(&mut connection, &client)?;
             clients::require_second_factor(&mut connection, &audit_context(settings)?, &client, !off)?;
             let verb = if off { "no longer need" } else { "need" };
             print_line(&format!("Members of {client} {verb} a second factor"))

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 
-use anyhow::ensure;
 use clap::{ArgGroup, Args};
 use diesel::PgConnection;
 
@@ -36,7 +35,7 @@ impl EraseCommand {
         let (id, email) = (self.shopper_id.unwrap_or_default(), self.email.unwrap_or_default());
         let shopper =
             ShopperIdentifier::parse(&id, &email).map_err(|error| anyhow::anyhow!("{}", error.message))?;
-        ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
+        accounts::require_client(connection, &self.client)?;
         let message = if self.dry_run {
             let count = sessions::count_sessions(connection, &self.client, &shopper)?;
             format!("Found {count} {} of this shopper. Nothing was erased.", plural(count, "session"))

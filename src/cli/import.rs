@@ -74,7 +74,7 @@ impl ImportCommand {
         connection: &mut PgConnection,
         context: &AuditContext,
     ) -> anyhow::Result<ExitCode> {
-        ensure!(accounts::client_exists(connection, &self.client)?, "there is no client {}", self.client);
+        accounts::require_client(connection, &self.client)?;
         let mut file = open_file(&self.file)?;
         let format = self.check(&file)?;
         file.rewind().context("the file cannot be read")?;

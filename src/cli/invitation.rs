@@ -1,6 +1,6 @@
 //! `uptok invitation`: invites people to a client, and lists, resends and withdraws invitations.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::{
     Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -87,7 +87,7 @@ fn create(
     role: Role,
 ) -> anyhow::Result<LinkToken> {
     let InvitedAddress { client, email } = invited;
-    ensure!(accounts::client_exists(connection, &client)?, "there is no client {client}");
+    accounts::require_client(connection, &client)?;
     let token = LinkToken::generate();
     let new = NewInvitation { email, role };
     match clients::invite(connection, context, &client, &new, &token) {
@@ -101,7 +101,7 @@ fn create(
 }
 
 fn list(connection: &mut PgConnection, client: &ClientId) -> anyhow::Result<()> {
-    ensure!(accounts::client_exists(connection, client)?, "there is no client {client}");
+    accounts::require_client(connection, client)?;
     clients::list_invitations(connection, client)?.iter().try_for_each(|invitation| {
         let state = if invitation.is_expired { "\texpired" } else { "" };
         let expires = rfc3339(invitation.expires_at);
@@ -111,7 +111,7 @@ fn list(connection: &mut PgConnection, client: &ClientId) -> anyhow::Result<()> 
 
 fn find(connection: &mut PgConnection, invited: &InvitedAddress) -> anyhow::Result<Uuid> {
     let InvitedAddress { client, email } = invited;
-    ensure!(accounts::client_exists(connection, client)?, "there is no client {client}");
+    accounts::require_client(connection, client)?;
     let invitations = clients::list_invitations(connection, client)?;
     let found = invitations.iter().find(|invitation| invitation.email == *email);
     found.map(|it| it.invitation_id).with_context(|| format!("{email} is not invited to {client}"))

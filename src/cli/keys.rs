@@ -1,6 +1,6 @@
 //! `uptok keys`: lists, creates, changes, replaces and deletes the keys of a client.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use diesel::{OptionalExtension as _, PgConnection};
 use uuid::Uuid;
@@ -142,7 +142,7 @@ fn parse_public_key(text: &str) -> anyhow::Result<PublicKey> {
 fn list(settings: &Settings, client: &ClientId, creator: Option<&EmailAddress>) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
-    ensure!(accounts::client_exists(&mut connection, client)?, "there is no client {client}");
+    accounts::require_client(&mut connection, client)?;
     let find_user = |email| {
         accounts::find_user_id(&mut connection, email)?.with_context(|| format!("there is no user {email}"))
     };
@@ -196,7 +196,7 @@ fn create(settings: &Settings, client: ClientId, request: &KeySpec) -> anyhow::R
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let hasher = KeyHasher::new(&load_secret(settings)?);
     let mut connection = db.connect()?;
-    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    accounts::require_client(&mut connection, &client)?;
     let (key, new_key) = HashedKey::generate(&hasher, &client, None);
     let actor = KeyChangeActor { client, context: audit_context(settings)? };
     api_keys::create(&mut connection, &actor, request, &new_key)?;
@@ -206,7 +206,7 @@ fn create(settings: &Settings, client: ClientId, request: &KeySpec) -> anyhow::R
 fn change(settings: &Settings, client: ClientId, key: &PublicKey, new: NewRights) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
-    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    accounts::require_client(&mut connection, &client)?;
     let before = api_keys::find(&mut connection, &client, key);
     let before = before.optional()?.with_context(|| format!("{client} has no key {key}"))?;
     let rights = new.apply(before.rights())?;
@@ -219,7 +219,7 @@ fn replace(settings: &Settings, client: ClientId, old: &PublicKey, grace: GraceP
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let hasher = KeyHasher::new(&load_secret(settings)?);
     let mut connection = db.connect()?;
-    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    accounts::require_client(&mut connection, &client)?;
     let (key, new_key) = HashedKey::generate(&hasher, &client, None);
     let actor = KeyChangeActor { client, context: audit_context(settings)? };
     match api_keys::replace(&mut connection, &actor, old, grace, &new_key) {
@@ -232,7 +232,7 @@ fn replace(settings: &Settings, client: ClientId, old: &PublicKey, grace: GraceP
 fn delete(settings: &Settings, client: ClientId, key: &PublicKey) -> anyhow::Result<()> {
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
-    ensure!(accounts::client_exists(&mut connection, &client)?, "there is no client {client}");
+    accounts::require_client(&mut connection, &client)?;
     let actor = KeyChangeActor { client, context: audit_context(settings)? };
     match api_keys::delete(&mut connection, &actor, key) {
         Ok(KeyDeletion::Now(deleted)) => print_line(&format!("{key} ({}) is deleted", deleted.name)),

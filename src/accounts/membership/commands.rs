@@ -1,6 +1,6 @@
 //! Changing the members of a client and their roles, from the command line. Each change is in the audit log.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use diesel::{dsl::now, prelude::*};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::{
         links,
         membership::{self, MembershipError, role::Role},
         sign_in::user_sign_ins,
-        store::{client_exists, find_user_id, join, list_clients, member_added},
+        store::{find_user_id, join, list_clients, member_added, require_client},
     },
     audit::{self, AccountEventKind, AuditContext, AuditEvent},
     ids::ClientId,
@@ -68,7 +68,7 @@ fn explain(error: MembershipError, client: &ClientId, email: &EmailAddress) -> a
 }
 
 fn find_user(connection: &mut PgConnection, client: &ClientId, email: &EmailAddress) -> anyhow::Result<Uuid> {
-    ensure!(client_exists(connection, client)?, "there is no client {client}");
+    require_client(connection, client)?;
     find_user_id(connection, email)?.with_context(|| format!("there is no user {email}"))
 }
 
