@@ -7,7 +7,6 @@
 //! one that died neither repeats nor loses a chunk.
 
 pub(super) mod backlog;
-mod column_choices;
 pub(super) mod columns;
 pub(super) mod content_id;
 pub(super) mod dry_run;
@@ -22,6 +21,5 @@ mod queue;
 pub(crate) mod rejected_lines;
 mod state_message;
 pub(super) mod store;
-mod synonyms;
 mod upload;
 pub(super) mod worker;

@@ -9,7 +9,10 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
-    column_choices::{FileColumn, RequiredField, column_choices, with_labels},
+    columns::{
+        choices::{FileColumn, RequiredField, column_choices, with_labels},
+        synonyms::guess_fields,
+    },
     file::{
         encoding::FileEncoding,
         unreadable_file::{COLUMNS_MAX, UnreadableFile},
@@ -19,7 +22,6 @@ use super::{
     layout::FileStart,
     state_message::state_message,
     store::{self, ImportDetails, RejectedField},
-    synonyms::guess_fields,
     upload::receive_file,
     worker::ImportWorker,
 };

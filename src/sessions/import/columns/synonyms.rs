@@ -1,6 +1,6 @@
 //! Names that other programs give to the fields of a session. The mapping page suggests fields by them; a user confirms.
 
-use super::columns::{find_column_loosely, normalize_name};
+use super::{find_column_loosely, normalize_name};
 
 /// The beginning, which may be that of the wait or of the talk.
 const START: &str = "start starttime startdate started begin beginat from";
@@ -72,7 +72,7 @@ const SYNONYMS: [(&str, &[&str]); 28] = [
 ];
 
 /// The field that each column probably holds. No field is suggested twice, and a column with a field's own name wins.
-pub(super) fn guess_fields(names: &[String]) -> Vec<Option<&'static str>> {
+pub(in crate::sessions::import) fn guess_fields(names: &[String]) -> Vec<Option<&'static str>> {
     let mut fields = vec![None; names.len()];
     for (index, name) in names.iter().enumerate() {
         let field = find_column_loosely(name).filter(|field| !fields.contains(&Some(*field)));

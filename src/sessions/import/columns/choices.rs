@@ -6,22 +6,22 @@ use crate::sessions::{SESSION_FIELDS, SessionField};
 const SAMPLE_MAX: usize = 40;
 
 /// A column of the file that has to be mapped.
-pub(super) struct FileColumn {
-    pub(super) name: String,
-    pub(super) samples: String,
+pub(in crate::sessions::import) struct FileColumn {
+    pub(in crate::sessions::import) name: String,
+    pub(in crate::sessions::import) samples: String,
     /// The chosen field, or an empty text.
-    pub(super) field: &'static str,
+    pub(in crate::sessions::import) field: &'static str,
 }
 
 /// A field that needs a column of the file.
-pub(super) struct RequiredField {
-    pub(super) label: String,
+pub(in crate::sessions::import) struct RequiredField {
+    pub(in crate::sessions::import) label: String,
     /// Whether a column is chosen for it.
-    pub(super) is_mapped: bool,
+    pub(in crate::sessions::import) is_mapped: bool,
 }
 
 impl RequiredField {
-    pub(super) fn all(chosen: &[Option<&'static str>]) -> Vec<Self> {
+    pub(in crate::sessions::import) fn all(chosen: &[Option<&'static str>]) -> Vec<Self> {
         let required = SESSION_FIELDS.iter().filter(|field| field.is_required);
         let field = |field: &SessionField| Self {
             label: field.label(),
@@ -32,7 +32,7 @@ impl RequiredField {
 }
 
 /// The columns with their samples and the `chosen` fields.
-pub(super) fn column_choices(
+pub(in crate::sessions::import) fn column_choices(
     names: Vec<String>,
     rows: &[Vec<String>],
     chosen: &[Option<&'static str>],
@@ -57,7 +57,7 @@ fn distinct_samples<'a>(cells: impl Iterator<Item = &'a String>) -> Vec<String> 
 }
 
 /// Replaces the quoted names of fields by their labels.
-pub(super) fn with_labels(message: String) -> String {
+pub(in crate::sessions::import) fn with_labels(message: String) -> String {
     let quoted = |name: &str| format!("“{name}”");
     SESSION_FIELDS
         .iter()

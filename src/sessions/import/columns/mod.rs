@@ -1,5 +1,8 @@
 //! Matches the columns of a CSV with the fields of the record.
 
+pub(super) mod choices;
+pub(super) mod synonyms;
+
 use std::{collections::HashMap, str::FromStr};
 
 use crate::sessions::fields::{COLUMNS, SESSION_FIELDS};
@@ -60,7 +63,7 @@ pub fn check_columns(columns: &[Option<&'static str>]) -> Result<(), String> {
     ColumnPositions::from_columns(columns).map(|_positions| ())
 }
 
-pub(super) fn normalize_name(name: &str) -> String {
+fn normalize_name(name: &str) -> String {
     name.chars().filter(|it| it.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
