@@ -242,13 +242,13 @@ fn fields(path: &str, form: FormKind, owner: &Owner) -> Vec<(&'static str, Strin
 }
 
 /// The user's browser; a new one for a route that logs a user in or out or changes the active client; that of a visitor
-/// for an invitation, and that of another user for the route that deletes the account.
+/// for a mailed link, and that of another user for the route that deletes the account.
 pub(crate) async fn browser_for(route: &PageRoute, app: &TestApp, owner: &Owner) -> Visitor {
     static LEAVERS: AtomicU32 = AtomicU32::new(0);
     if route.path == "/account/delete" {
         return app.sign_up(&format!("leaver{}", LEAVERS.fetch_add(1, Ordering::Relaxed))).await;
     }
-    if route.path.starts_with("/invitations/") {
+    if route.path.contains("token}") {
         return app.visitor();
     }
     let changes_sign_in = route.path == "/logout" || route.path.starts_with("/clients/");
