@@ -18,5 +18,7 @@ pub use flusher::UsageFlusher;
 pub use meter::{MeteredRequest, UsageMeter};
 pub(crate) use middleware::{ApiCaller, count_request};
 pub(crate) use pages as usage_pages;
-pub use queries::{DailyRequests, KeyActivity, load_daily_requests, load_key_use, load_key_uses};
+pub use queries::{
+    DailyRequests, KeyActivity, LastUse, load_daily_requests, load_key_activities, load_last_uses,
+};
 pub use store::{UsageBatch, delete_old_counts, save_batch, save_shard_batch};

@@ -19,7 +19,7 @@ use crate::{
     ids::PublicKey,
     web::{
         format::{
-            grouped,
+            grouped, plural,
             time::{self, DisplayTime, RelativeTime},
         },
         page::{NavSection, PageLayout, respond},
@@ -83,7 +83,8 @@ pub(crate) async fn show(
 
 impl KeyUsagePage {
     fn new(layout: PageLayout, usage: KeyUsage, period: ReportPeriod, now: DateTime<Utc>) -> Self {
-        let KeyUsage { public_key, name, deleted_at, key_use, totals } = usage;
+        let KeyUsage { public_key, name, deleted_at, activity, requests_last_week, totals } = usage;
+        let requests_last_day = activity.as_ref().map_or(0, |activity| activity.requests_last_day);
         let path = format!("/settings/api-keys/{public_key}/usage");
         Self {
             layout,
@@ -91,11 +92,16 @@ impl KeyUsagePage {
             name,
             public_key: public_key.to_string(),
             deleted_at: deleted_at.map(DisplayTime::from),
-            last_use: key_use.last.map(|last_use| LastUseView::new(last_use, now)),
-            requests_last_day: grouped(key_use.requests_last_day),
-            requests_last_week: grouped(key_use.requests_last_week),
+            last_use: activity.map(|activity| LastUseView::new(activity.last, now)),
+            requests_last_day: requests_text(requests_last_day),
+            requests_last_week: requests_text(requests_last_week),
         }
     }
+}
+
+/// `1 request`, `1,204 requests`.
+fn requests_text(requests: i64) -> String {
+    format!("{} {}", grouped(requests), plural(requests, "request"))
 }
 
 impl LastUseView {

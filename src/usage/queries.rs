@@ -1,12 +1,12 @@
 //! Queries on the stored counts, for pages and the API.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr, slice};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use diesel::{
     prelude::*,
     sql_query,
-    sql_types::{BigInt, Bool, Date, Inet, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bool, Date, Inet, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use ipnet::IpNet;
 use uuid::Uuid;
@@ -28,41 +28,16 @@ pub struct LastUse {
     pub user_agent: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The recent use of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyActivity {
-    /// `None` if the key was never used.
-    pub last: Option<LastUse>,
+    pub last: LastUse,
     /// Requests in the current hour and the 23 hours before it.
     pub requests_last_day: i64,
-    /// Requests in the current hour and the 167 hours before it.
-    pub requests_last_week: i64,
-}
-
-/// Returns the use of all keys of the client by public key. Keys that were never used are absent.
-///
-/// # Errors
-/// If the database fails.
-pub fn load_key_uses(
-    connection: &mut PgConnection,
-    client: &ClientId,
-) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
-    load_uses(connection, client, None)
-}
-
-/// Returns a [`KeyActivity`] of zeros for a key that was never used or does not exist.
-///
-/// # Errors
-/// If the database fails.
-pub fn load_key_use(
-    connection: &mut PgConnection,
-    client: &ClientId,
-    key: &PublicKey,
-) -> QueryResult<KeyActivity> {
-    load_uses(connection, client, Some(key)).map(|mut uses| uses.remove(key).unwrap_or_default())
 }
 
 #[derive(QueryableByName)]
-struct KeyUseRow {
+struct LastUseRow {
     #[diesel(sql_type = Text)]
     public_key: PublicKey,
     #[diesel(sql_type = Timestamptz)]
@@ -71,39 +46,83 @@ struct KeyUseRow {
     address: IpNet,
     #[diesel(sql_type = Nullable<Text>)]
     user_agent: Option<String>,
-    #[diesel(sql_type = BigInt)]
-    last_day: i64,
-    #[diesel(sql_type = BigInt)]
-    last_week: i64,
 }
 
-fn load_uses(
+impl From<LastUseRow> for LastUse {
+    fn from(row: LastUseRow) -> Self {
+        Self { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent }
+    }
+}
+
+#[derive(QueryableByName)]
+struct KeyRequests {
+    #[diesel(sql_type = Text)]
+    public_key: PublicKey,
+    #[diesel(sql_type = BigInt)]
+    requests: i64,
+}
+
+/// Returns when these keys of the client were last used. Keys that were never used are absent.
+///
+/// # Errors
+/// If the database fails.
+pub fn load_last_uses(
     connection: &mut PgConnection,
     client: &ClientId,
-    key: Option<&PublicKey>,
-) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
-    let rows: Vec<KeyUseRow> = sql_query(
-        "select u.public_key, u.used_at, u.address, u.user_agent, \
-           coalesce(counts.last_day, 0)::bigint as last_day, \
-           coalesce(counts.last_week, 0)::bigint as last_week \
-         from key_last_uses u left join lateral ( \
-           select sum(requests) as last_week, \
-             sum(requests) filter (where hour > now() - interval '24 hours') as last_day \
-           from key_usage where client_id = $1 and public_key = u.public_key \
-             and hour > now() - interval '7 days') counts on true \
-         where u.client_id = $1 and ($2::text is null or u.public_key = $2)",
+    keys: &[PublicKey],
+) -> QueryResult<HashMap<PublicKey, LastUse>> {
+    let rows: Vec<LastUseRow> = sql_query(
+        "select public_key, used_at, address, user_agent from key_last_uses \
+         where client_id = $1 and public_key = any($2)",
     )
     .bind::<Text, _>(client)
-    .bind::<Nullable<Text>, _>(key.map(PublicKey::as_str))
+    .bind::<Array<Text>, _>(keys)
     .load(connection)?;
-    Ok(rows.into_iter().map(|row| (row.public_key.clone(), KeyActivity::from(row))).collect())
+    Ok(rows.into_iter().map(|row| (row.public_key.clone(), row.into())).collect())
 }
 
-impl From<KeyUseRow> for KeyActivity {
-    fn from(row: KeyUseRow) -> Self {
-        let last = LastUse { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent };
-        Self { last: Some(last), requests_last_day: row.last_day, requests_last_week: row.last_week }
-    }
+/// Returns the recent use of these keys of the client. Keys that were never used are absent.
+///
+/// It reads a row per key, hour, endpoint and kind of status. A longer period than a day would take most of the time of
+/// a list of 100 keys.
+///
+/// # Errors
+/// If the database fails.
+pub fn load_key_activities(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    keys: &[PublicKey],
+) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
+    let rows: Vec<KeyRequests> = sql_query(
+        "select public_key, sum(requests)::bigint as requests from key_usage \
+         where client_id = $1 and public_key = any($2) and hour > now() - interval '24 hours' group by public_key",
+    )
+    .bind::<Text, _>(client)
+    .bind::<Array<Text>, _>(keys)
+    .load(connection)?;
+    let requests: HashMap<_, _> = rows.into_iter().map(|row| (row.public_key, row.requests)).collect();
+    let last_uses = load_last_uses(connection, client, keys)?;
+    let activity = |(key, last)| {
+        let requests_last_day = requests.get(&key).copied().unwrap_or(0);
+        (key, KeyActivity { last, requests_last_day })
+    };
+    Ok(last_uses.into_iter().map(activity).collect())
+}
+
+/// Returns the requests in the current hour and the 167 hours before it.
+fn load_requests_last_week(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    key: &PublicKey,
+) -> QueryResult<i64> {
+    let counted: KeyRequests = sql_query(
+        "select $2 as public_key, coalesce(sum(requests), 0)::bigint as requests from key_usage \
+         where client_id = $1 and public_key = $2 and hour > now() - interval '7 days'",
+    )
+    .bind::<Text, _>(client)
+    .bind::<Text, _>(key)
+    .get_result(connection)?;
+    Ok(counted.requests)
 }
 
 /// Number of days in [`load_daily_requests`].
@@ -222,7 +241,9 @@ pub(crate) struct KeyUsage {
     pub(crate) public_key: PublicKey,
     pub(crate) name: String,
     pub(crate) deleted_at: Option<DateTime<Utc>>,
-    pub(crate) key_use: KeyActivity,
+    /// `None` if the key was never used.
+    pub(crate) activity: Option<KeyActivity>,
+    pub(crate) requests_last_week: i64,
     pub(crate) totals: UsageStatistics,
 }
 
@@ -237,10 +258,12 @@ pub(crate) fn load_key_usage(
         .find((&client, &public_key))
         .select((api_keys::name, api_keys::deleted_at))
         .first(connection)?;
-    let key_use = load_key_use(connection, &client, &public_key)?;
+    let activity =
+        load_key_activities(connection, &client, slice::from_ref(&public_key))?.remove(&public_key);
+    let requests_last_week = load_requests_last_week(connection, &client, &public_key)?;
     let scope = UsageScope { client, key: Some(public_key.clone()), since };
     let totals = load_totals(connection, &scope)?;
-    Ok(KeyUsage { public_key, name, deleted_at, key_use, totals })
+    Ok(KeyUsage { public_key, name, deleted_at, activity, requests_last_week, totals })
 }
 
 pub(crate) fn load_totals(connection: &mut PgConnection, scope: &UsageScope) -> QueryResult<UsageStatistics> {

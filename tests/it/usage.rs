@@ -1,5 +1,7 @@
 //! Metering of API keys, and the pages that show their usage.
 
+use std::slice;
+
 use diesel::{Connection as _, RunQueryDsl as _, sql_query};
 use reqwest::{Method, header::HeaderValue};
 use uptok::{
@@ -402,12 +404,13 @@ async fn usage_of_one_key_matches_usage_of_all_keys() {
     let (client, public): (ClientId, PublicKey) =
         (ada.client_id().await.parse().unwrap(), key[..18].parse().unwrap());
 
-    let key_use = usage::load_key_use(&mut app.db.connect(), &client, &public).unwrap();
-    let all_uses = usage::load_key_uses(&mut app.db.connect(), &client).unwrap();
+    let activities = usage::load_key_activities(&mut app.db.connect(), &client, slice::from_ref(&public));
+    let activity = activities.unwrap().remove(&public).unwrap();
+    let page = ada.get(&format!("/settings/api-keys/{public}/usage")).await.html();
 
-    assert_eq!((key_use.requests_last_day, key_use.requests_last_week), (1, 11));
-    assert_eq!(all_uses.get(&public), Some(&key_use));
-    assert_eq!(key_use.last.unwrap().address.to_string(), "127.0.0.1");
+    assert_eq!(activity.requests_last_day, 1);
+    assert_eq!(activity.last.address.to_string(), "127.0.0.1");
+    assert_eq!(page.texts(".facts-row dd")[2..], ["1 request", "11 requests"]);
 }
 
 #[actix_web::test]

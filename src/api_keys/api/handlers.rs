@@ -1,6 +1,6 @@
 //! Handlers of `/api/keys`. A key cannot grant more rights than it has.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, slice};
 
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest, HttpResponse,
@@ -180,8 +180,8 @@ fn load_key(
     public_key: &PublicKey,
 ) -> Result<Value, AppError> {
     let key = store::find(connection, &credentials.client, public_key)?;
-    let last_use = usage::load_key_use(connection, &credentials.client, public_key)?.last;
-    Ok(json::render_key(&key, last_use.map(|last| last.at)))
+    let last_uses = usage::load_last_uses(connection, &credentials.client, slice::from_ref(public_key))?;
+    Ok(json::render_key(&key, last_uses.get(public_key).map(|last| last.at)))
 }
 
 fn load_page(
@@ -190,10 +190,11 @@ fn load_page(
     query: &KeyListQuery,
 ) -> Result<Value, AppError> {
     let found = store::list(connection, &credentials.client, query)?;
-    let uses = usage::load_key_uses(connection, &credentials.client)?;
     // The list falls back to its first page when the requested one is empty; the API returns an empty page.
     let keys = if found.page == query.page { found.keys } else { Vec::new() };
-    let last_use = |key: &PublicKey| uses.get(key).and_then(|it| it.last.as_ref()).map(|last| last.at);
+    let shown: Vec<_> = keys.iter().map(|key| key.public_key.clone()).collect();
+    let uses = usage::load_last_uses(connection, &credentials.client, &shown)?;
+    let last_use = |key: &PublicKey| uses.get(key).map(|last| last.at);
     let data: Vec<Value> = keys.iter().map(|key| json::render_key(key, last_use(&key.public_key))).collect();
     let per_page = i64::from(query.per_page);
     Ok(json!({

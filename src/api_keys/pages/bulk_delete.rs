@@ -69,7 +69,8 @@ pub(crate) async fn confirm_delete(
             let mut found = found.collect::<Result<Vec<_>, _>>()?;
             // Another user may have deleted some of them in the meantime.
             found.retain(|key| key.deleted_at.is_none());
-            Ok::<_, AppError>((found, usage::load_key_uses(connection, &client)?))
+            let usage = usage::load_key_activities(connection, &client, &keys)?;
+            Ok::<_, AppError>((found, usage))
         })
         .await?;
     if keys.is_empty() {

@@ -111,7 +111,9 @@ async fn show_list(
         .run(move |connection| {
             let page = store::list(connection, &client, &query)?;
             let expiring = store::list_expiring(connection, &client)?;
-            let usage = usage::load_key_uses(connection, &client)?;
+            let shown = page.keys.iter().chain(&expiring.keys);
+            let shown: Vec<_> = shown.map(|key| key.public_key.clone()).collect();
+            let usage = usage::load_key_activities(connection, &client, &shown)?;
             Ok::<_, AppError>((page, expiring, usage))
         })
         .await?;

@@ -1,5 +1,7 @@
 //! Settings → API Keys → one key: changing, replacing and deleting it.
 
+use std::slice;
+
 use actix_session::Session;
 use actix_web::{
     HttpResponse,
@@ -206,9 +208,13 @@ async fn find_key(signed_in: &SignedIn, public_key: &str, db: &Db) -> Result<Fou
     let client = signed_in.client();
     db.run(move |connection| {
         let found = store::find(connection, &client, &key)?;
-        let usage = usage::load_key_use(connection, &client, &key)?;
+        let activities = usage::load_key_activities(connection, &client, slice::from_ref(&key))?;
         let days = usage::load_daily_requests(connection, &client, &key, found.as_of.date_naive())?;
-        Ok::<_, AppError>(FoundKey { row: KeyView::new(found.clone(), Some(&usage)), key: found, days })
+        Ok::<_, AppError>(FoundKey {
+            row: KeyView::new(found.clone(), activities.get(&key)),
+            key: found,
+            days,
+        })
     })
     .await
 }

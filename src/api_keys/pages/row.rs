@@ -51,13 +51,10 @@ pub(crate) struct KeyUseSummary {
     pub(crate) address: String,
     /// Its `User-Agent`, if it sent one.
     pub(crate) program: Option<String>,
-    /// `2 min ago · 32 calls`, the calls of the last 7 days.
+    /// `2 min ago · 32 calls`, the calls of the last 24 hours.
     pub(crate) short: String,
-    /// `1,204 calls in 24 h, 9,310 in 7 days`.
+    /// `1,204 calls`, in the last 24 hours.
     pub(crate) calls: String,
-    /// `1,204 calls`, in the last 24 hours and in the last 7 days.
-    pub(crate) calls_of_day: String,
-    pub(crate) calls_of_week: String,
     /// Whether it was used within the last 24 hours.
     pub(crate) is_recent: bool,
     /// Whether it was used within the last 7 days.
@@ -74,7 +71,7 @@ impl KeyView {
             networks: key.rights().networks.texts(),
             end: end_text(status, key.time_left()),
             ends_at: key.expires_at.map(DisplayTime::from),
-            used: usage.and_then(|usage| KeyUseSummary::new(usage, &key)),
+            used: usage.map(|usage| KeyUseSummary::new(usage, &key)),
             created_day: key.created_at.format(DAY_FORMAT).to_string(),
             created: key.created_at.into(),
             name: key.name.to_string(),
@@ -100,26 +97,22 @@ impl KeyView {
 }
 
 impl KeyUseSummary {
-    fn new(usage: &KeyActivity, key: &ApiKey) -> Option<Self> {
-        let last = usage.last.as_ref()?;
-        let of_day = plural(usage.requests_last_day, "call");
-        let (day, week) = (grouped(usage.requests_last_day), grouped(usage.requests_last_week));
+    fn new(usage: &KeyActivity, key: &ApiKey) -> Self {
+        let (last, calls) = (&usage.last, usage.requests_last_day);
         let when = RelativeTime::new(last.at, key.as_of);
-        Some(Self {
-            short: short_use(&when, usage.requests_last_week),
+        Self {
+            short: short_use(&when, calls),
             is_of_this_week: key.as_of - last.at < TimeDelta::days(7),
             when,
             address: last.address.to_string(),
             program: last.user_agent.clone(),
-            calls: format!("{day} {of_day} in 24 h, {week} in 7 days"),
-            calls_of_day: format!("{day} {of_day}"),
-            calls_of_week: format!("{week} {}", plural(usage.requests_last_week, "call")),
-            is_recent: usage.requests_last_day > 0,
-        })
+            calls: format!("{} {}", grouped(calls), plural(calls, "call")),
+            is_recent: calls > 0,
+        }
     }
 }
 
-/// The calls are left out if there are none in the last 7 days.
+/// The calls are left out if there are none.
 fn short_use(when: &RelativeTime, calls: i64) -> String {
     if calls == 0 {
         return when.short.clone();

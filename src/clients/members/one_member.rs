@@ -19,7 +19,7 @@ use crate::{
     db::Db,
     error::AppError,
     ids::ClientId,
-    usage::{self, KeyActivity},
+    usage::{self, LastUse},
     web::{
         body::{FormFields, form::FormState},
         format::time::{DisplayTime, RelativeTime},
@@ -100,20 +100,21 @@ impl ActiveKeys {
             query.page += 1;
         }
         let has_more = active.len() > usize::from(KEYS_MAX);
-        let uses = usage::load_key_uses(connection, client)?;
+        active.truncate(KEYS_MAX.into());
+        let shown: Vec<_> = active.iter().map(|key| key.public_key.clone()).collect();
+        let uses = usage::load_last_uses(connection, client, &shown)?;
         let row = |key: &ApiKey| ActiveKeyRow::new(key, uses.get(&key.public_key));
-        Ok(Self { rows: active.iter().take(usize::from(KEYS_MAX)).map(row).collect(), has_more })
+        Ok(Self { rows: active.iter().map(row).collect(), has_more })
     }
 }
 
 impl ActiveKeyRow {
-    fn new(key: &ApiKey, activity: Option<&KeyActivity>) -> Self {
-        let last = activity.and_then(|activity| activity.last.as_ref());
+    fn new(key: &ApiKey, last_use: Option<&LastUse>) -> Self {
         Self {
             public_key: key.public_key.to_string(),
             name: key.name.to_string(),
             created: key.created_at.into(),
-            last_used: last.map(|last| RelativeTime::new(last.at, key.as_of)),
+            last_used: last_use.map(|last| RelativeTime::new(last.at, key.as_of)),
         }
     }
 }
