@@ -13,7 +13,7 @@ const LARGE_BODY: usize = 64 * 1024;
 /// Maximum number of large bodies in memory, of up to 1 MiB each.
 const BODIES_MAX: usize = 24;
 /// Maximum number of large batches that are parsed and stored at a time.
-const BATCHES_MAX: usize = 3;
+const BATCHES_MAX: usize = 2;
 /// How long a batch waits for each of the two. Longer than for a connection: the batches ahead of it take a while.
 const WAIT: Duration = Duration::from_secs(30);
 
