@@ -146,6 +146,7 @@ impl AppState {
             .app_data(self.public_site.clone())
             .app_data(self.openapi_document.clone())
             .app_data(self.db.clone())
+            .app_data(Data::new(pages::page_paths()))
             .app_data(self.authenticator.clone())
             .app_data(self.chain_key.clone())
             .app_data(self.password_hasher.clone())

@@ -258,18 +258,22 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
 /// Registers every route.
 pub fn register(config: &mut ServiceConfig) {
     let paths = ordered_paths();
-    let answers_get = |path: &str| routes_of(path).any(|route| route.method == PageMethod::Get);
-    let page_paths = PagePaths::new(paths.iter().map(|path| (*path, answers_get(path))));
     let purposes = paths
         .iter()
         .flat_map(|path| routes_of(path))
         .filter_map(|route| Some((route.path, route.confirmed_purpose?)));
-    config.app_data(Data::new(page_paths)).app_data(Data::new(ConfirmationPurposes::new(purposes)));
+    config.app_data(Data::new(ConfirmationPurposes::new(purposes)));
     for path in paths {
         config.service(
             routes_of(path).fold(resource(path), |resource, route| resource.route(route.to_actix())),
         );
     }
+}
+
+/// Every path, with whether it answers GET.
+pub(crate) fn page_paths() -> PagePaths {
+    let answers_get = |path: &str| routes_of(path).any(|route| route.method == PageMethod::Get);
+    PagePaths::new(ordered_paths().into_iter().map(|path| (path, answers_get(path))))
 }
 
 /// Every path once. Fixed paths come before patterns, so that `/sessions/import` is not read as a session.

@@ -30,6 +30,13 @@ impl PagePaths {
         parents.find(|parent| self.answers_get(parent) == Some(true)).unwrap_or("/").to_owned()
     }
 
+    /// The page of ours to go to when a visitor sent this text as the one to return to. Returns `None` if it is none.
+    pub(crate) fn find_page(&self, wanted: &str) -> Option<LocalPath> {
+        let page: LocalPath = self.nearest_page(&wanted.parse().ok()?).parse().ok()?;
+        let path = page.as_str().split('?').next().unwrap_or_default();
+        (self.answers_get(path) == Some(true)).then_some(page)
+    }
+
     /// Returns `None` for an unknown path.
     fn answers_get(&self, path: &str) -> Option<bool> {
         self.paths.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, answers_get)| *answers_get)
@@ -57,6 +64,21 @@ mod tests {
             ("/nothing/here", "/nothing/here"),
         ] {
             assert_eq!(paths.nearest_page(&wanted.parse().unwrap()), page, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_visitor_returns_only_to_a_page_that_answers_get() {
+        let paths = PagePaths::new([("/calls", true), ("/calls/{call}/delete", false), ("/logout", false)]);
+        for (wanted, page) in [
+            ("/calls?page=2", Some("/calls?page=2")),
+            ("/calls/7/delete", Some("/calls")),
+            ("/logout", None),
+            ("/api/keys/revoke", None),
+            ("/nothing", None),
+            ("//evil.example/calls", None),
+        ] {
+            assert_eq!(paths.find_page(wanted).as_ref().map(LocalPath::as_str), page, "{wanted}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where a login leads: to the page that the visitor wanted, or to the form that was lost.
 
 use actix_session::Session;
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, web::Data};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         },
     },
     error::AppError,
-    web::{body::urlencoded::parse_pairs, local_path::LocalPath},
+    web::{body::urlencoded::parse_pairs, local_path::LocalPath, page_paths::PagePaths},
 };
 
 /// The page after a login that wanted no other.
@@ -46,8 +46,9 @@ impl LoginReturn {
     /// From the query string of the login page.
     pub(crate) fn from_query(request: &HttpRequest, is_https: bool) -> Self {
         let pairs = parse_pairs(request.query_string().as_bytes()).unwrap_or_default();
-        let path = pairs.iter().find(|(name, _)| name == NEXT).and_then(|(_, value)| value.parse().ok());
-        Self { path, form: None, was_logged_in: has_sign_in_cookie(request, is_https) }
+        let next = pairs.iter().find(|(name, _)| name == NEXT);
+        let path = next.and_then(|(_, value)| find_page(request, value));
+        Self { path, was_logged_in: has_sign_in_cookie(request, is_https), ..Self::default() }
     }
 
     /// From the fields of the login form.
@@ -58,7 +59,7 @@ impl LoginReturn {
     ) -> Self {
         let next = fields.clone().find(|(name, _)| *name == NEXT);
         Self {
-            path: next.and_then(|(_, value)| value.parse().ok()),
+            path: next.and_then(|(_, value)| find_page(request, value)),
             form: InterruptedForm::from_carried(fields),
             was_logged_in: has_sign_in_cookie(request, is_https),
         }
@@ -104,3 +105,8 @@ impl LoginReturn {
 pub(crate) fn has_sign_in_cookie(request: &HttpRequest, is_https: bool) -> bool {
     request.cookie(cookie_name(is_https)).is_some()
 }
+/// The page that the visitor wanted. A path that answers only POST would end in an error.
+fn find_page(request: &HttpRequest, wanted: &str) -> Option<LocalPath> {
+    request.app_data::<Data<PagePaths>>()?.find_page(wanted)
+}
+

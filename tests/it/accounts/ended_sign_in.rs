@@ -2,21 +2,12 @@
 
 use reqwest::Method;
 
-use crate::support::{Reply, TestApp, Visitor, test_app::PASSWORD};
+use super::KEY_FORM;
+use crate::support::{Reply, TestApp, test_app::PASSWORD};
 
 /// Ends all sign-ins, as 12 idle hours do.
 fn end_sign_ins(app: &TestApp) {
     app.db.execute("delete from sign_ins");
-}
-
-/// Fills in the login page of `reply` and sends it.
-async fn log_in_from(visitor: &Visitor, reply: &Reply) -> Reply {
-    let page = reply.html();
-    let names = page.attributes("form.stack input[type=hidden]", "name");
-    let values = page.attributes("form.stack input[type=hidden]", "value");
-    let hidden = names.iter().map(String::as_str).zip(values.iter().map(String::as_str));
-    let fields: Vec<_> = hidden.chain([("email", "ada@example.org"), ("password", PASSWORD)]).collect();
-    visitor.post("/login", &fields).await
 }
 
 #[actix_web::test]
@@ -29,7 +20,7 @@ async fn login_leads_to_the_page_that_was_wanted_with_a_note() {
     assert_eq!(sent.header("location"), "/login?next=%2Fsessions%3Fstatus%3Dmissed%26q%3Da%2520b");
     let login = ada.get(sent.header("location")).await;
     assert!(login.html().text("[role=status]").contains("You were logged out."));
-    log_in_from(&ada, &login).await.assert_sent_to("/sessions?status=missed&q=a%20b");
+    ada.log_in_from(&login.html()).await.assert_sent_to("/sessions?status=missed&q=a%20b");
 
     let page = ada.get("/sessions?status=missed&q=a%20b").await.html();
     assert!(page.text("main > [role=status]").contains("You had been logged out"));
@@ -43,7 +34,7 @@ async fn visitors_who_were_never_logged_in_get_no_note() {
 
     let login = visitor.get("/login?next=%2Fsettings%2Fusage").await;
     assert_eq!(login.html().texts("[role=status]").len(), 0);
-    log_in_from(&visitor, &login).await.assert_sent_to("/settings/usage");
+    visitor.log_in_from(&login.html()).await.assert_sent_to("/settings/usage");
 
     assert_eq!(visitor.get("/settings/usage").await.html().texts("main > [role=status]").len(), 0);
 }
@@ -58,7 +49,28 @@ async fn login_leads_to_no_other_site() {
         ada.get(&format!("/login?next={next}")).await.assert_sent_to("/settings/api-keys");
         let visitor = app.visitor();
         let login = visitor.get(&format!("/login?next={next}")).await;
-        log_in_from(&visitor, &login).await.assert_sent_to("/settings/api-keys");
+        visitor.log_in_from(&login.html()).await.assert_sent_to("/settings/api-keys");
+    }
+}
+
+#[actix_web::test]
+async fn login_leads_only_to_pages_that_answer_get() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    for next in
+        ["/logout", "/theme", "/clients/active", "/api/keys/revoke", "/nothing", "/settings/api-keys/delete"]
+    {
+        let visitor = app.visitor();
+        let login = visitor.get(&format!("/login?next={next}")).await;
+        let sent = visitor.log_in_from(&login.html()).await;
+        let posted = [("next", next), ("email", "ada@example.org"), ("password", PASSWORD)];
+        for sent in
+            [sent, app.visitor().post("/login", &posted).await, ada.get(&format!("/login?next={next}")).await]
+        {
+            assert_eq!(sent.status, 303, "{next}");
+            let page = ada.get(sent.header("location")).await.status.as_u16();
+            assert!([200, 303].contains(&page), "{next} leads to {page}");
+        }
     }
 }
 
@@ -73,7 +85,7 @@ async fn wrong_password_keeps_the_page_that_was_wanted() {
     let refused = visitor.post("/login", &fields).await;
 
     assert_eq!(refused.status, 422);
-    log_in_from(&visitor, &refused).await.assert_sent_to("/settings/usage");
+    visitor.log_in_from(&refused.html()).await.assert_sent_to("/settings/usage");
 }
 
 #[actix_web::test]
@@ -82,18 +94,12 @@ async fn submitted_form_is_shown_again_filled_in_and_can_be_sent() {
     let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     end_sign_ins(&app);
-    let fields = [
-        ("clientId", client.as_str()),
-        ("name", "Ware <house> & co"),
-        ("allowedNetworks", "10.0.0.0/8\r\n192.0.2.0/24"),
-        ("chooseScopes", "yes"),
-        ("sessions:read", "yes"),
-    ];
+    let fields = [&[("clientId", client.as_str())], KEY_FORM.as_slice()].concat();
 
     let login = ada.post("/settings/api-keys", &fields).await;
     assert_eq!(login.status, 403);
     assert!(login.html().text("[role=status]").contains("You were logged out."));
-    log_in_from(&ada, &login).await.assert_sent_to("/login/continue");
+    ada.log_in_from(&login.html()).await.assert_sent_to("/login/continue");
     let page = ada.get("/login/continue").await;
     let html = page.html();
 
@@ -120,7 +126,7 @@ async fn secrets_of_a_lost_form_are_not_shown_again() {
         ("newPassword", "c4n4ry, the new one"),
     ];
     let login = ada.post("/account", &fields).await;
-    log_in_from(&ada, &login).await.assert_sent_to("/login/continue");
+    ada.log_in_from(&login.html()).await.assert_sent_to("/login/continue");
     let stored = app.db.query_text("select lost_form as answer from sign_ins");
     let page = ada.get("/login/continue").await;
 
@@ -143,7 +149,7 @@ async fn form_without_anything_to_fill_in_leads_back_to_its_page() {
     let request = ada.request(Method::POST, &path).header("Sec-Fetch-Site", "same-origin");
     let request = request.header("Referer", format!("{}{path}", app.url)).form(&[("clientId", &client)]);
     let login = Reply::read(request.send().await.unwrap()).await;
-    log_in_from(&ada, &login).await.assert_sent_to(&path);
+    ada.log_in_from(&login.html()).await.assert_sent_to(&path);
 
     assert_eq!(
         app.db.query_text("select count(*)::text as answer from api_keys where deleted_at is null"),
@@ -160,7 +166,7 @@ async fn lost_form_of_another_client_is_not_carried_out() {
     end_sign_ins(&app);
 
     let login = ada.post("/settings/api-keys", &[("clientId", hers.as_str()), ("name", "laptop")]).await;
-    log_in_from(&ada, &login).await.assert_sent_to("/login/continue");
+    ada.log_in_from(&login.html()).await.assert_sent_to("/login/continue");
     let page = ada.get("/login/continue").await.html();
     let client = page.attribute("main [name=clientId]", "value");
 

@@ -18,6 +18,14 @@ pub(crate) mod second_factor;
 mod sign_ins;
 
 const LAST_MIGRATION: &str = "select max(version) as answer from __diesel_schema_migrations";
+/// What a user enters in the form of a new key, with everything that forms can hold.
+pub(crate) const KEY_FORM: [(&str, &str); 4] = [
+    ("name", "Ware <house> & co"),
+    ("allowedNetworks", "10.0.0.0/8\r\n192.0.2.0/24"),
+    ("chooseScopes", "yes"),
+    ("sessions:read", "yes"),
+];
+
 
 async fn register(visitor: &Visitor, replacement: (&str, &str)) -> crate::support::Reply {
     let mut fields = vec![

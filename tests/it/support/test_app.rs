@@ -231,6 +231,19 @@ impl Visitor {
         Reply::read(request.send().await.unwrap()).await
     }
 
+    /// Fills in the form of a page, which may have hidden fields, and posts it.
+    pub(crate) async fn post_form_of(&self, page: &Html, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let hidden = "main form.stack input[type=hidden]";
+        let (names, values) = (page.attributes(hidden, "name"), page.attributes(hidden, "value"));
+        let hidden = names.iter().map(String::as_str).zip(values.iter().map(String::as_str));
+        self.post(path, &hidden.chain(fields.iter().copied()).collect::<Vec<_>>()).await
+    }
+
+    /// Fills in the login page for Ada, and posts it.
+    pub(crate) async fn log_in_from(&self, page: &Html) -> Reply {
+        self.post_form_of(page, "/login", &[("email", "ada@example.org"), ("password", PASSWORD)]).await
+    }
+
     /// Returns `None` if nobody is signed in.
     async fn form_client(&self) -> Option<&str> {
         if self.form_client.get().is_none() {

@@ -3,7 +3,10 @@
 use reqwest::Method;
 
 use super::{PAGE, count, forget_used_codes, turn_on};
-use crate::support::{Reply, TestApp, Visitor, html::Html, test_app::PASSWORD};
+use crate::{
+    accounts::KEY_FORM,
+    support::{Reply, TestApp, Visitor, html::Html, test_app::PASSWORD},
+};
 
 const KEYS: &str = "/settings/api-keys";
 
@@ -17,11 +20,7 @@ fn make_confirmations_old(app: &TestApp) {
 
 /// Fills in the page that asks, and sends it.
 async fn confirm_from(visitor: &Visitor, page: &Html, field: (&str, &str)) -> Reply {
-    let names = page.attributes("main form input[type=hidden]", "name");
-    let values = page.attributes("main form input[type=hidden]", "value");
-    let hidden = names.iter().map(String::as_str).zip(values.iter().map(String::as_str));
-    let fields: Vec<_> = hidden.chain([field]).collect();
-    visitor.post("/confirm", &fields).await
+    visitor.post_form_of(page, "/confirm", &[field]).await
 }
 
 #[track_caller]
@@ -36,13 +35,7 @@ async fn form_is_completed_after_the_password() {
     let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     make_confirmations_old(&app);
-    let fields = [
-        ("clientId", client.as_str()),
-        ("name", "Ware <house> & co"),
-        ("allowedNetworks", "10.0.0.0/8\r\n192.0.2.0/24"),
-        ("chooseScopes", "yes"),
-        ("sessions:read", "yes"),
-    ];
+    let fields = [&[("clientId", client.as_str())], KEY_FORM.as_slice()].concat();
 
     let asked = ada.post(KEYS, &fields).await;
     assert_asks(&asked);
@@ -229,11 +222,7 @@ async fn form_whose_sign_in_ends_while_it_waits_is_shown_again() {
     assert_eq!(login.status, 403);
     let page = login.html();
     assert_eq!(page.text("h1"), "Log in");
-    let names = page.attributes("form.stack input[type=hidden]", "name");
-    let values = page.attributes("form.stack input[type=hidden]", "value");
-    let hidden = names.iter().map(String::as_str).zip(values.iter().map(String::as_str));
-    let fields: Vec<_> = hidden.chain([("email", "ada@example.org"), ("password", PASSWORD)]).collect();
-    ada.post("/login", &fields).await.assert_sent_to("/login/continue");
+    ada.log_in_from(&page).await.assert_sent_to("/login/continue");
     let page = ada.get("/login/continue").await.html();
     assert_eq!(page.attribute("main form", "action"), KEYS);
     assert_eq!(page.attribute("main [name=name]", "value"), "Warehouse");

@@ -4,7 +4,7 @@ use super::{
     CODE_PAGE, PAGE, begin_login, count, forget_used_codes, send_code, send_password, turn_on,
     wait_for_young_step,
 };
-use crate::support::{Reply, TestApp, Visitor, test_app::PASSWORD};
+use crate::support::{TestApp, Visitor, test_app::PASSWORD};
 
 const HOME: &str = "/settings/api-keys";
 
@@ -76,16 +76,6 @@ async fn login_leads_to_the_page_that_was_wanted() {
     send_code(&visitor, &authenticator.code(1)).await.assert_sent_to("/settings/usage");
 }
 
-/// The hidden fields of the login form on a page, and the password.
-async fn log_in_from(visitor: &Visitor, page: &Reply) -> Reply {
-    let html = page.html();
-    let names = html.attributes("form.stack input[type=hidden]", "name");
-    let values = html.attributes("form.stack input[type=hidden]", "value");
-    let hidden = names.iter().map(String::as_str).zip(values.iter().map(String::as_str));
-    let fields: Vec<_> = hidden.chain([("email", "ada@example.org"), ("password", PASSWORD)]).collect();
-    visitor.post("/login", &fields).await
-}
-
 #[actix_web::test]
 async fn lost_form_survives_both_steps() {
     let app = TestApp::start().await;
@@ -96,7 +86,7 @@ async fn lost_form_survives_both_steps() {
 
     let login = ada.post(HOME, &[("clientId", client.as_str()), ("name", "Warehouse")]).await;
     assert_eq!(login.status, 403);
-    log_in_from(&ada, &login).await.assert_sent_to(CODE_PAGE);
+    ada.log_in_from(&login.html()).await.assert_sent_to(CODE_PAGE);
     send_code(&ada, &authenticator.code(1)).await.assert_sent_to("/login/continue");
 
     assert_eq!(ada.get("/login/continue").await.html().attribute("main [name=name]", "value"), "Warehouse");
@@ -238,7 +228,7 @@ async fn five_wrong_codes_end_the_login() {
     assert_eq!(sixth.status, 403);
     assert!(sixth.html().text("[role=alert]").contains("Log in again."));
     assert_signed_out(&visitor).await;
-    log_in_from(&visitor, &sixth).await.assert_sent_to(CODE_PAGE);
+    visitor.log_in_from(&sixth.html()).await.assert_sent_to(CODE_PAGE);
     send_code(&visitor, &authenticator.code(1)).await.assert_sent_to("/settings/usage");
 }
 
