@@ -51,7 +51,9 @@ pub use membership::{
     permission::{PERMISSIONS, Permission, PermissionRow},
     role::Role,
 };
-pub(crate) use membership::{find_role, lock_client, require_permission_over};
+pub(crate) use membership::{
+    find_role, lock_client, pending_invitations::invitation_event, require_permission_over,
+};
 pub(crate) use pages as account_pages;
 pub use password::{NewPassword, PasswordHasher};
 pub(crate) use password_reset::pages as password_reset_pages;

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     accounts::{
-        membership::{self, role::Role},
+        membership::{self, pending_invitations::withdraw_all, role::Role},
         store::list_clients,
     },
-    audit::{AccountLog, AuditContext},
+    audit::{self, AccountLog, AuditContext},
     ids::ClientId,
     schema::{clients, memberships, users},
 };
@@ -48,7 +48,7 @@ fn load_client_names(connection: &mut PgConnection, clients: &[ClientId]) -> Que
     clients.iter().map(|client| clients::table.find(client).select(clients::name).first(connection)).collect()
 }
 
-/// Deletes the user with its memberships and sign-ins. Its API keys stay. Returns the clients that it is the only owner
+/// Deletes the user with its memberships, sign-ins and pending invitations. Its API keys stay. Returns the clients that it is the only owner
 /// of; then nothing is deleted.
 ///
 /// # Errors
@@ -60,16 +60,21 @@ pub fn delete_account(
 ) -> QueryResult<Result<(), OnlyOwnerOf>> {
     connection.transaction(|connection| {
         // Two changes at once could leave a client without an owner.
-        for client in list_clients(connection, user_id)? {
-            membership::lock_client(connection, &client)?;
+        let clients = list_clients(connection, user_id)?;
+        for client in &clients {
+            membership::lock_client(connection, client)?;
         }
         let only_owned = find_only_owned(connection, user_id)?;
         if !only_owned.is_empty() {
             return Ok(Err(only_owned));
         }
         let log = AccountLog::of_user(connection, user_id)?;
+        let withdrawn = withdraw_all(connection, &clients, user_id)?;
         diesel::delete(users::table.find(user_id)).execute(connection)?;
         log.record_deletion(connection, context)?;
+        for (client, event) in withdrawn {
+            audit::record(connection, &client, context, &event)?;
+        }
         Ok(Ok(()))
     })
 }

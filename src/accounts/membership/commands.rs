@@ -8,7 +8,7 @@ use crate::{
     accounts::{
         email::EmailAddress,
         links,
-        membership::{self, MembershipError, role::Role},
+        membership::{self, MembershipError, pending_invitations::withdraw_all, role::Role},
         sign_in::user_sign_ins,
         store::{find_user_id, join, list_clients, member_added, require_client},
     },
@@ -72,7 +72,7 @@ fn find_user(connection: &mut PgConnection, client: &ClientId, email: &EmailAddr
     find_user_id(connection, email)?.with_context(|| format!("there is no user {email}"))
 }
 
-/// Enables or disables a user. Disabling ends all its sign-ins.
+/// Enables or disables a user. Disabling ends all its sign-ins and withdraws its pending invitations.
 ///
 /// # Errors
 /// If there is no such user, a client would be left without an owner who can log in, or the database fails.
@@ -111,8 +111,12 @@ pub fn set_enabled(
             )?);
         }
         disable(connection, email, user_id)?;
+        let withdrawn = withdraw_all(connection, &clients, user_id)?;
         let ended = user_sign_ins::delete(connection, user_id, None)?;
         audit::record_account_event(connection, user_id, context, &event.with("changed", "disabled"))?;
+        for (client, event) in withdrawn {
+            audit::record(connection, &client, context, &event)?;
+        }
         Ok(user_sign_ins::record_ended(connection, context, user_id, ended)?)
     })
 }

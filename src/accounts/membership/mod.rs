@@ -4,6 +4,7 @@
 //! leave it without one.
 
 pub(super) mod commands;
+pub(super) mod pending_invitations;
 pub(super) mod permission;
 pub(super) mod role;
 
@@ -11,7 +12,7 @@ use diesel::{dsl::count_star, prelude::*};
 use uuid::Uuid;
 
 use crate::{
-    accounts::membership::{permission::Permission, role::Role},
+    accounts::membership::{pending_invitations::withdraw_unpermitted, permission::Permission, role::Role},
     audit::{self, Actor, AuditContext, AuditEvent, EventKind},
     ids::ClientId,
     schema::{clients, memberships, sign_ins, users},
@@ -32,7 +33,8 @@ pub enum MembershipError {
     Database(#[from] diesel::result::Error),
 }
 
-/// Gives a member another role. Returns the role before, which may be the same.
+/// Gives a member another role, and withdraws the pending invitations that the member may no longer make. Returns the role
+/// before, which may be the same.
 ///
 /// # Errors
 /// Every [`MembershipError`].
@@ -58,13 +60,17 @@ pub fn change_role(
         diesel::update(memberships::table.find((client, user_id)))
             .set(memberships::role.eq(role))
             .execute(connection)?;
+        let withdrawn = withdraw_unpermitted(connection, client, user_id, Some(role))?;
         let event = AuditEvent::new(EventKind::MemberChanged).on(&user_id).with("changed", "role");
         audit::record(connection, client, context, &event.with("from", &before).with("to", &role))?;
+        for event in &withdrawn {
+            audit::record(connection, client, context, event)?;
+        }
         Ok(before)
     })
 }
 
-/// Removes a member. The user and the keys stay. Sign-ins that were in this client go on in another one of the user;
+/// Removes a member, and withdraws the member's pending invitations. The user and the keys stay. Sign-ins that were in this client go on in another one of the user;
 /// without another one they end, unless the user has left.
 ///
 /// Every user may leave, which is to remove oneself.
@@ -88,9 +94,11 @@ pub fn end_membership(
             refuse_only_owner(connection, client, user_id)?;
         }
         diesel::delete(memberships::table.find((client, user_id))).execute(connection)?;
+        let withdrawn = withdraw_unpermitted(connection, client, user_id, None)?;
         let next_client = move_sign_ins(connection, client, user_id, has_left)?;
         let removed = AuditEvent::new(EventKind::MemberRemoved).on(&user_id).with("role", &role);
-        let mut records = vec![(client.clone(), context.clone(), removed)];
+        let events = std::iter::once(removed).chain(withdrawn);
+        let mut records: Vec<_> = events.map(|event| (client.clone(), context.clone(), event)).collect();
         if let Some(next_client) = next_client {
             // The other client does not learn who removed the user from this one.
             let context = context.clone().by(Actor::System).from_place(None, None);

@@ -8,8 +8,8 @@ use super::{
     store::{self, Invitation, InvitationToStore, PENDING_MAX},
 };
 use crate::{
-    accounts::{self, EmailAddress, LinkToken, NewUser, Role},
-    audit::{self, Actor, AuditContext, AuditEvent, EventKind},
+    accounts::{self, EmailAddress, LinkToken, NewUser, Role, invitation_event},
+    audit::{self, Actor, AuditContext, EventKind},
     db::violates,
     ids::ClientId,
 };
@@ -51,7 +51,7 @@ pub fn create(
         let invited_by = context.user_id();
         let row = InvitationToStore { email: &new.email, role: new.role, invited_by };
         let invitation_id = store::insert(connection, client, &row, token)?;
-        let event = event(EventKind::InvitationCreated, invitation_id, &new.email, new.role);
+        let event = invitation_event(EventKind::InvitationCreated, invitation_id, &new.email, new.role);
         Ok(audit::record(connection, client, context, &event)?)
     })
 }
@@ -72,7 +72,8 @@ pub fn resend(
         if !store::replace_token(connection, invitation_id, token)? {
             return Err(InvitationError::NotFound);
         }
-        let event = event(EventKind::InvitationResent, invitation_id, &invitation.email, invitation.role);
+        let event =
+            invitation_event(EventKind::InvitationResent, invitation_id, &invitation.email, invitation.role);
         audit::record(connection, client, context, &event)?;
         Ok(invitation)
     })
@@ -93,7 +94,12 @@ pub fn withdraw(
         if !store::delete(connection, invitation_id)? {
             return Err(InvitationError::NotFound);
         }
-        let event = event(EventKind::InvitationWithdrawn, invitation_id, &invitation.email, invitation.role);
+        let event = invitation_event(
+            EventKind::InvitationWithdrawn,
+            invitation_id,
+            &invitation.email,
+            invitation.role,
+        );
         audit::record(connection, client, context, &event)?;
         Ok(invitation)
     })
@@ -177,8 +183,4 @@ fn join(
     accounts::join(connection, client, user_id, invitation.role)?;
     let event = accounts::member_added(user_id, invitation.role).related(&invitation.invitation_id);
     audit::record(connection, client, &context.clone().by(Actor::User(user_id)), &event)
-}
-
-fn event(kind: EventKind, invitation_id: Uuid, email: &EmailAddress, role: Role) -> AuditEvent {
-    AuditEvent::new(kind).on(&invitation_id).with("email", email).with("role", &role)
 }

@@ -9,6 +9,7 @@ mod invitations;
 mod members;
 mod second_factor;
 mod switch;
+mod withdrawn_invitations;
 
 /// Invites an address with a role, and returns the path of the link.
 async fn invite(visitor: &Visitor, email: &str, role: &str) -> String {
