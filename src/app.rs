@@ -18,13 +18,13 @@ use actix_web::{
 
 use crate::{
     accounts::{
-        DeviceCookieKey, LoginThrottles, MaybeSignedIn, PasswordHasher, SecondFactors, SignInStore,
-        complete_confirmed_form, cookie_name,
+        DeviceCookieKey, InvitationAcceptor, LoginThrottles, MaybeSignedIn, PasswordHasher, SecondFactors,
+        SignInStore, complete_confirmed_form, cookie_name,
     },
     api::{self, OpenApiDocument},
     api_keys::{ExpiryJob, KeyAuthenticator, KeyHasher},
     audit::ChainKey,
-    clients::offer_switch,
+    clients::{accept_with_login, offer_switch},
     config::{CorsOrigin, MeteringMode, Settings},
     db::Db,
     error::AppError,
@@ -153,6 +153,7 @@ impl AppState {
             .app_data(self.login_throttles.clone())
             .app_data(self.device_cookie_key.clone())
             .app_data(self.second_factors.clone())
+            .app_data(Data::new(InvitationAcceptor::new(accept_with_login)))
             .app_data(self.outbox.clone())
             .app_data(self.question_throttle.clone())
             .app_data(self.batch_queue.clone())

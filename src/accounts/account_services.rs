@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     email::EmailAddress,
+    links::link_token::LinkToken,
     password::{NewPassword, PasswordHasher},
     second_factor::{pending_cookie::ask_for_code, service::SecondFactors},
     sign_in::{
@@ -20,6 +21,7 @@ use crate::{
     accounts::login::{
         after_login::LoginReturn,
         device_cookie::{self, DeviceCookieKey},
+        invitation_acceptor::InvitationAcceptor,
         login_throttles::{DeviceAttempt, LoginThrottles},
     },
     audit::{self, AccountEvent, AccountEventKind, Actor, AuditContext},
@@ -58,6 +60,7 @@ pub(crate) struct AccountServices {
     pub(super) settings: Data<Settings>,
     pub(super) outbox: Data<Outbox>,
     pub(super) second_factors: Data<SecondFactors>,
+    pub(super) invitation_acceptor: Data<InvitationAcceptor>,
 }
 
 impl AccountServices {
@@ -141,12 +144,16 @@ impl AccountServices {
         verified.await
     }
 
-    /// Sends a user whose password was right to the page for the code of the second factor.
-    pub(crate) async fn ask_for_code(&self, user: LoginCandidate) -> Result<HttpResponse, AppError> {
-        self.ask_for_code_before(user, &LoginReturn::default()).await
+    /// Sends a user whose password was right to the page for the code, which accepts the invitation with this link.
+    pub(crate) async fn ask_for_code_before_accepting(
+        &self,
+        user: LoginCandidate,
+        token: &LinkToken,
+    ) -> Result<HttpResponse, AppError> {
+        self.ask_for_code_before(user, &LoginReturn::to_invitation(token)).await
     }
 
-    /// The same, for a login that leads somewhere.
+    /// Sends a user whose password was right to the page for the code of the second factor.
     pub(super) async fn ask_for_code_before(
         &self,
         user: LoginCandidate,
@@ -252,6 +259,7 @@ impl actix_web::FromRequest for AccountServices {
                 settings: app_data(request)?,
                 outbox: app_data(request)?,
                 second_factors: app_data(request)?,
+                invitation_acceptor: app_data(request)?,
             })
         })())
     }

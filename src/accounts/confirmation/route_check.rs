@@ -49,7 +49,7 @@ async fn ask(request: &mut ServiceRequest) -> Result<HttpResponse, AppError> {
     let action = request.path().parse().map_err(|_not_local| AppError::NotFound)?;
     let path = referring_path(request.request(), &services);
     let form = InterruptedForm::new(&action, path.as_ref(), fields.iter());
-    let after = LoginReturn { path, form: Some(form), was_logged_in: false };
+    let after = LoginReturn { path, form: Some(form), ..LoginReturn::default() };
     let visitor = request.extract::<MaybeSignedIn>().await?;
     show_confirm_page(request.request(), visitor, StatusCode::FORBIDDEN, FormState::default(), &after)
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::{
+        links::link_token::LinkToken,
         login::interrupted_form::InterruptedForm,
         sign_in::{
             cookie_store::cookie_name,
@@ -32,6 +33,8 @@ pub(crate) struct LoginReturn {
     pub(crate) form: Option<InterruptedForm>,
     /// Whether the browser was logged in before: it still has the cookie.
     pub(crate) was_logged_in: bool,
+    /// The invitation that is accepted with the login: the SHA-256 of the token of its link. No field of a form sets it.
+    pub(crate) invitation_digest: Option<Vec<u8>>,
 }
 
 /// A [`LoginReturn`] as it is stored while a login waits for a code.
@@ -40,6 +43,8 @@ struct StoredReturn {
     path: Option<String>,
     form: Option<InterruptedForm>,
     was_logged_in: bool,
+    #[serde(default)]
+    invitation_digest: Option<Vec<u8>>,
 }
 
 impl LoginReturn {
@@ -62,7 +67,13 @@ impl LoginReturn {
             path: next.and_then(|(_, value)| find_page(request, value)),
             form: InterruptedForm::from_carried(fields),
             was_logged_in: has_sign_in_cookie(request, is_https),
+            invitation_digest: None,
         }
+    }
+
+    /// Accepts an invitation.
+    pub(crate) fn to_invitation(token: &LinkToken) -> Self {
+        Self { invitation_digest: Some(token.digest()), ..Self::default() }
     }
 
     /// Names and values of hidden fields.
@@ -77,14 +88,20 @@ impl LoginReturn {
             path: self.path.as_ref().map(ToString::to_string),
             form: self.form.clone(),
             was_logged_in: self.was_logged_in,
+            invitation_digest: self.invitation_digest.clone(),
         };
         serde_json::to_string(&stored).map_err(AppError::broken)
     }
 
     /// What [`Self::to_json`] wrote, or nothing if it cannot be read.
     pub(crate) fn from_json(json: &str) -> Self {
-        let StoredReturn { path, form, was_logged_in } = serde_json::from_str(json).unwrap_or_default();
-        Self { path: path.and_then(|path| path.parse().ok()), form, was_logged_in }
+        let stored: StoredReturn = serde_json::from_str(json).unwrap_or_default();
+        Self {
+            path: stored.path.and_then(|path| path.parse().ok()),
+            form: stored.form,
+            was_logged_in: stored.was_logged_in,
+            invitation_digest: stored.invitation_digest,
+        }
     }
 
     /// Leaves a note or the form for the next page, and returns its path. Call it after the sign-in.
@@ -101,12 +118,12 @@ impl LoginReturn {
     }
 }
 
-/// Whether the browser sends a sign-in, which may have ended.
-pub(crate) fn has_sign_in_cookie(request: &HttpRequest, is_https: bool) -> bool {
-    request.cookie(cookie_name(is_https)).is_some()
-}
 /// The page that the visitor wanted. A path that answers only POST would end in an error.
 fn find_page(request: &HttpRequest, wanted: &str) -> Option<LocalPath> {
     request.app_data::<Data<PagePaths>>()?.find_page(wanted)
 }
 
+/// Whether the browser sends a sign-in, which may have ended.
+pub(crate) fn has_sign_in_cookie(request: &HttpRequest, is_https: bool) -> bool {
+    request.cookie(cookie_name(is_https)).is_some()
+}

@@ -3,6 +3,7 @@
 pub(super) mod after_login;
 pub(super) mod device_cookie;
 pub(super) mod interrupted_form;
+pub(super) mod invitation_acceptor;
 pub(super) mod login_throttles;
 pub(super) mod route_check;
 pub(super) mod user_agent;

@@ -76,7 +76,8 @@ async fn keep_form(request: &mut ServiceRequest) -> Result<HttpResponse, AppErro
     // The page that asks for a confirmation carries a form itself.
     let carried = InterruptedForm::from_carried(&fields.iter());
     let form = carried.unwrap_or_else(|| InterruptedForm::new(&action, path.as_ref(), fields.iter()));
-    show_login_again(&services, LoginReturn { path, form: Some(form), was_logged_in: true }, None).await
+    let login_return = LoginReturn { path, form: Some(form), was_logged_in: true, ..LoginReturn::default() };
+    show_login_again(&services, login_return, None).await
 }
 
 /// The page of ours that sent the request, if the browser names it. It answers GET.

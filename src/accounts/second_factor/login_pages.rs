@@ -3,6 +3,7 @@
 use actix_session::Session;
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
+use diesel::{Connection as _, PgConnection};
 
 use super::{
     pending_cookie::{read_cookie, remove_cookie},
@@ -12,16 +13,20 @@ use crate::{
     accounts::{
         account_services::{AccountServices, VerifiedLogin, record_failed_login},
         links::link_token::LinkToken,
-        login::after_login::{HOME, LoginReturn},
+        login::{
+            after_login::{HOME, LoginReturn},
+            invitation_acceptor::{InvitationAcceptor, JoinedClient},
+        },
         pages::show_login_again,
-        sign_in::extractor::{MaybeSignedIn, SignedInUser},
+        sign_in::extractor::{MaybeSignedIn, SignedInUser, flash},
     },
     audit::{AccountEvent, AccountEventKind, Actor, AuditContext},
     error::AppError,
+    ids::ClientId,
     web::{
         body::{FormFields, form::FormState},
         format::time,
-        page::{NavSection, PageLayout, respond, see_other},
+        page::{NavSection, PageLayout, message::Message, respond, see_other},
     },
 };
 
@@ -33,6 +38,9 @@ pub(in crate::accounts) const WRONG_CODE: &str =
     "This code is wrong or was used. Wait for the next one, and check the clock of your device.";
 /// Why the login starts again.
 const LOGIN_OVER: &str = "This login took too long or had too many wrong codes. Log in again.";
+/// The same for a login that was to accept an invitation, which is still pending.
+const ACCEPTANCE_OVER: &str = "This login had too many wrong codes. Open the link of your invitation again.";
+const INVITATION_GONE: &str = "This invitation no longer works. Ask for a new one.";
 
 #[derive(Template)]
 #[template(path = "accounts/second_factor/login.html")]
@@ -82,17 +90,22 @@ pub(crate) async fn submit(
         return CodePage::respond(StatusCode::UNPROCESSABLE_ENTITY, form);
     };
     let (candidate, device_attempt) = services.count_and_find(&request, Some(&login.email)).await?;
-    let candidate = candidate.ok_or(AppError::SignedOut)?;
+    let mut candidate = candidate.ok_or(AppError::SignedOut)?;
     let acting = context.clone().by(Actor::User(login.user_id));
-    let outcome = verify(&services, token, code, acting).await;
-    if let (Some(attempt), Ok(CodeOutcome::Right) | Err(_)) = (device_attempt, &outcome) {
+    let login_return = LoginReturn::from_json(&login.login_return);
+    let attempt = CodeAttempt { token, code, invitation_digest: login_return.invitation_digest.clone() };
+    let outcome = attempt.verify(&services, acting).await;
+    if let (Some(attempt), Ok(CodeOutcome::Right(_)) | Err(_)) = (device_attempt, &outcome) {
         attempt.give_back();
     }
-    let login_return = LoginReturn::from_json(&login.login_return);
     match outcome? {
-        CodeOutcome::Right => {
+        CodeOutcome::Right(acceptance) => {
+            candidate.client_id = acceptance.client_id().or(candidate.client_id);
             let login = VerifiedLogin { user: candidate, email: login.email, login_return };
             let mut response = services.finish_login(&request, &session, &context, login)?;
+            if let Some(message) = acceptance.message() {
+                flash(&session, message)?;
+            }
             remove_cookie(&mut response, services.is_https())?;
             Ok(response)
         }
@@ -106,32 +119,84 @@ pub(crate) async fn submit(
     }
 }
 
+/// What the login did about an invitation.
+enum Acceptance {
+    NotInvited,
+    Joined(JoinedClient),
+    /// The link was used, withdrawn or replaced, or has expired in the meantime.
+    Refused,
+}
+
+impl Acceptance {
+    fn client_id(&self) -> Option<ClientId> {
+        match self {
+            Self::Joined(joined) => Some(joined.client_id.clone()),
+            Self::NotInvited | Self::Refused => None,
+        }
+    }
+
+    fn message(self) -> Option<Message> {
+        match self {
+            Self::NotInvited => None,
+            Self::Joined(joined) => Some(Message::success(joined.message)),
+            Self::Refused => Some(Message::error(INVITATION_GONE)),
+        }
+    }
+}
+
 enum CodeOutcome {
-    Right,
+    Right(Acceptance),
     Wrong,
     /// The login has had all its attempts, or was completed at the same moment.
     TooMany,
 }
 
-/// Counts the code, verifies it, and completes the pending login, so that it cannot be used again.
-async fn verify(
-    services: &AccountServices,
+/// A code that was sent for a pending login.
+struct CodeAttempt {
     token: LinkToken,
     code: String,
-    context: AuditContext,
-) -> Result<CodeOutcome, AppError> {
-    let factors = services.second_factors.clone();
-    let verified = services.db.run(move |connection| {
-        if !pending_login::count_attempt(connection, &token)? {
-            return Ok(CodeOutcome::TooMany);
-        }
-        if !factors.verify(connection, &context, &code, time::now())? {
-            return Ok(CodeOutcome::Wrong);
-        }
-        let is_first = pending_login::complete(connection, &token)?;
-        Ok::<_, diesel::result::Error>(if is_first { CodeOutcome::Right } else { CodeOutcome::TooMany })
-    });
-    verified.await
+    /// The invitation that the login accepts.
+    invitation_digest: Option<Vec<u8>>,
+}
+
+impl CodeAttempt {
+    /// Counts the code, verifies it, and completes the pending login, so that it cannot be used again, together with its
+    /// invitation.
+    async fn verify(
+        self,
+        services: &AccountServices,
+        context: AuditContext,
+    ) -> Result<CodeOutcome, AppError> {
+        let (factors, acceptor) = (services.second_factors.clone(), services.invitation_acceptor.clone());
+        let verified = services.db.run(move |connection| {
+            if !pending_login::count_attempt(connection, &self.token)? {
+                return Ok(CodeOutcome::TooMany);
+            }
+            if !factors.verify(connection, &context, &self.code, time::now())? {
+                return Ok(CodeOutcome::Wrong);
+            }
+            connection.transaction(|connection| {
+                if !pending_login::complete(connection, &self.token)? {
+                    return Ok(CodeOutcome::TooMany);
+                }
+                self.accept(&acceptor, connection, &context).map(CodeOutcome::Right)
+            })
+        });
+        verified.await
+    }
+
+    fn accept(
+        &self,
+        acceptor: &InvitationAcceptor,
+        connection: &mut PgConnection,
+        context: &AuditContext,
+    ) -> Result<Acceptance, AppError> {
+        let (Some(digest), Some(user_id)) = (&self.invitation_digest, context.user_id()) else {
+            return Ok(Acceptance::NotInvited);
+        };
+        let joined = acceptor.accept(connection, context, digest, user_id)?;
+        Ok(joined.map_or(Acceptance::Refused, Acceptance::Joined))
+    }
 }
 
 async fn find_login(
@@ -149,7 +214,8 @@ async fn start_again(
     services: &AccountServices,
     login_return: LoginReturn,
 ) -> Result<HttpResponse, AppError> {
-    let mut response = show_login_again(services, login_return, Some(LOGIN_OVER)).await?;
+    let reason = if login_return.invitation_digest.is_some() { ACCEPTANCE_OVER } else { LOGIN_OVER };
+    let mut response = show_login_again(services, login_return, Some(reason)).await?;
     remove_cookie(&mut response, services.is_https())?;
     Ok(response)
 }

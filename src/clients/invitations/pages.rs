@@ -86,7 +86,7 @@ impl OpenInvitation {
         let Ok(token) = token.parse::<LinkToken>() else { return Ok(None) };
         let wanted = token.clone();
         let found = db.run(move |connection| {
-            let Some(invitation) = store::find_valid(connection, &wanted)? else { return Ok(None) };
+            let Some(invitation) = store::find_valid(connection, &wanted.digest())? else { return Ok(None) };
             let user_id = accounts::find_user_id(connection, &invitation.email)?;
             Ok::<_, AppError>(Some((invitation, user_id)))
         });
@@ -183,7 +183,7 @@ impl Acceptance {
         let Some(invitation) = accepted.await? else { return refuse_link(visitor) };
         switch_client(&self.session, &invitation.client_id, &context)?;
         self.services.confirm(&user).await?;
-        flash(&self.session, welcome(&invitation))?;
+        flash(&self.session, service::welcome(&invitation))?;
         Ok(see_other(HOME))
     }
 
@@ -204,13 +204,13 @@ impl Acceptance {
             let form = FormState::default().refuse("password", WRONG_PASSWORD);
             return open.respond(StatusCode::UNPROCESSABLE_ENTITY, visitor, form);
         };
+        if user.has_second_factor {
+            return self.services.ask_for_code_before_accepting(user, &open.token).await;
+        }
         let (acting, token, user_id) = (self.context.clone(), open.token, user.user_id);
         let accepted =
             run(&self.services.db, move |connection| service::accept(connection, &acting, &token, user_id));
         let Some(invitation) = accepted.await? else { return refuse_link(visitor) };
-        if user.has_second_factor {
-            return self.services.ask_for_code(user).await;
-        }
         let origin = self.services.login_origin(&self.request, &self.context, &email);
         self.sign_in(user_id, &invitation, &origin)?;
         self.services.mark_browser(see_other(HOME), &self.request, &email, &user.password_hash)
@@ -245,7 +245,7 @@ impl Acceptance {
 
     fn sign_in(&self, user_id: Uuid, invitation: &Invitation, origin: &SignInOrigin) -> Result<(), AppError> {
         sign_in(&self.session, user_id, &invitation.client_id, origin)?;
-        flash(&self.session, welcome(invitation))
+        flash(&self.session, service::welcome(invitation))
     }
 }
 
@@ -259,10 +259,6 @@ async fn run<T: Send + 'static>(
         outcome => outcome.map(Some),
     });
     accepted.await
-}
-
-fn welcome(invitation: &Invitation) -> String {
-    format!("You joined {} with the role {}.", invitation.client_name, invitation.role.label())
 }
 
 /// The same page for every link that does not work, so that it tells nothing about the reason.

@@ -8,9 +8,10 @@ use super::{
     store::{self, Invitation, InvitationToStore, PENDING_MAX},
 };
 use crate::{
-    accounts::{self, EmailAddress, LinkToken, NewUser, Role, invitation_event},
+    accounts::{self, EmailAddress, JoinedClient, LinkToken, NewUser, Role, invitation_event},
     audit::{self, Actor, AuditContext, EventKind},
     db::violates,
+    error::AppError,
     ids::ClientId,
 };
 
@@ -127,8 +128,42 @@ pub fn accept(
     token: &LinkToken,
     user_id: Uuid,
 ) -> Result<Invitation, InvitationError> {
+    accept_by_digest(connection, context, &token.digest(), user_id)
+}
+
+/// The same, for a login that has waited for a code meanwhile. Returns `None` if the link no longer works.
+///
+/// # Errors
+/// If the database fails.
+pub(crate) fn accept_with_login(
+    connection: &mut PgConnection,
+    context: &AuditContext,
+    token_digest: &[u8],
+    user_id: Uuid,
+) -> Result<Option<JoinedClient>, AppError> {
+    match accept_by_digest(connection, context, token_digest, user_id) {
+        Ok(invitation) => {
+            let message = welcome(&invitation);
+            Ok(Some(JoinedClient { client_id: invitation.client_id, message }))
+        }
+        Err(InvitationError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The sentence for someone who has accepted an invitation.
+pub(super) fn welcome(invitation: &Invitation) -> String {
+    format!("You joined {} with the role {}.", invitation.client_name, invitation.role.label())
+}
+
+fn accept_by_digest(
+    connection: &mut PgConnection,
+    context: &AuditContext,
+    token_digest: &[u8],
+    user_id: Uuid,
+) -> Result<Invitation, InvitationError> {
     connection.transaction(|connection| {
-        let invitation = take(connection, token)?;
+        let invitation = take(connection, token_digest)?;
         if store::load_email(connection, user_id)? != invitation.email {
             return Err(InvitationError::NotFound);
         }
@@ -149,7 +184,7 @@ pub fn accept_as_new_user(
     user: &NewUser,
 ) -> Result<(Uuid, Invitation), InvitationError> {
     connection.transaction(|connection| {
-        let invitation = take(connection, token)?;
+        let invitation = take(connection, &token.digest())?;
         if user.email != invitation.email {
             return Err(InvitationError::NotFound);
         }
@@ -163,9 +198,9 @@ pub fn accept_as_new_user(
 }
 
 /// Deletes the invitation with this link, so that nobody else can use it. Of two requests at once, one finds nothing.
-fn take(connection: &mut PgConnection, token: &LinkToken) -> Result<Invitation, InvitationError> {
-    let invitation = store::find_valid(connection, token)?.ok_or(InvitationError::NotFound)?;
-    let is_taken = store::delete_with_token(connection, token)?;
+fn take(connection: &mut PgConnection, token_digest: &[u8]) -> Result<Invitation, InvitationError> {
+    let invitation = store::find_valid(connection, token_digest)?.ok_or(InvitationError::NotFound)?;
+    let is_taken = store::delete_with_token(connection, token_digest)?;
     if is_taken { Ok(invitation) } else { Err(InvitationError::NotFound) }
 }
 

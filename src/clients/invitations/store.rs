@@ -103,13 +103,13 @@ pub fn list(connection: &mut PgConnection, client: &ClientId) -> QueryResult<Vec
     Ok(rows.into_iter().map(|row| row.with_client_name(client_name.clone())).collect())
 }
 
-/// The invitation with this link, unless it has expired.
+/// The invitation whose link has a token with this SHA-256, unless it has expired.
 pub(super) fn find_valid(
     connection: &mut PgConnection,
-    token: &LinkToken,
+    token_digest: &[u8],
 ) -> QueryResult<Option<Invitation>> {
     let row: Option<StoredInvitation> = select_invitations!(invitations::table)
-        .filter(invitations::token_hash.eq(token.digest()))
+        .filter(invitations::token_hash.eq(token_digest))
         .filter(invitations::expires_at.gt(now))
         .first(connection)
         .optional()?;
@@ -211,8 +211,8 @@ pub(super) fn delete(connection: &mut PgConnection, invitation_id: Uuid) -> Quer
 }
 
 /// Deletes the invitation with this link. Returns `false` if it was used, withdrawn or replaced before.
-pub(super) fn delete_with_token(connection: &mut PgConnection, token: &LinkToken) -> QueryResult<bool> {
-    let with_token = invitations::table.filter(invitations::token_hash.eq(token.digest()));
+pub(super) fn delete_with_token(connection: &mut PgConnection, token_digest: &[u8]) -> QueryResult<bool> {
+    let with_token = invitations::table.filter(invitations::token_hash.eq(token_digest));
     diesel::delete(with_token).execute(connection).map(|rows| rows > 0)
 }
 

@@ -114,8 +114,66 @@ async fn invitation_does_not_replace_the_code() {
 
     reply.assert_sent_to(CODE_PAGE);
     visitor.get("/sessions").await.assert_sent_to("/login");
+    assert_eq!(count_clients_of_bea(&app), "1", "the password alone accepts nothing");
+    assert_eq!(app.visitor().get(&link).await.status, 200, "the link still works");
+    assert_eq!(send_code(&visitor, authenticator.wrong_code()).await.status, 422);
+    assert_eq!(visitor.get(CODE_PAGE).await.status, 200);
+    assert_eq!(count_clients_of_bea(&app), "1");
+
     send_code(&visitor, &authenticator.code(1)).await.assert_sent_to("/settings/api-keys");
-    let clients = "select count(*)::text as answer from memberships \
-                   join users using (user_id) where email = 'bea@example.org'";
-    assert_eq!(app.db.query_text(clients), "2");
+
+    assert_eq!(count_clients_of_bea(&app), "2");
+    assert_eq!(visitor.client_id().await, ada.client_id().await);
+    assert_eq!(app.visitor().get(&link).await.status, 404);
+    assert_eq!(
+        list_events(&app, &ada.client_id().await).last().unwrap(),
+        r#"member.added by user {"role":"member"}"#
+    );
+}
+
+#[actix_web::test]
+async fn user_whose_invitation_was_withdrawn_before_the_code_is_logged_in_and_joins_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let bea = app.sign_up("bea").await;
+    let (authenticator, _codes) = turn_on(&bea).await;
+    let link = invite(&ada, "bea@example.org", "member").await;
+    let visitor = app.visitor();
+    visitor.post(&link, &[("password", PASSWORD)]).await.assert_sent_to(CODE_PAGE);
+    app.db.execute("delete from invitations");
+
+    send_code(&visitor, &authenticator.code(1)).await.assert_sent_to("/settings/api-keys");
+
+    let page = visitor.get("/settings/api-keys").await;
+    assert!(page.html().text("[role=alert]").contains("This invitation no longer works"), "{}", page.body);
+    assert_eq!(visitor.client_id().await, bea.client_id().await);
+    assert_eq!(count_clients_of_bea(&app), "1");
+}
+
+#[actix_web::test]
+async fn wrong_codes_leave_the_invitation_pending() {
+    let app = TestApp::start().await;
+    let ada = app.sign_up("ada").await;
+    let bea = app.sign_up("bea").await;
+    let (authenticator, _codes) = turn_on(&bea).await;
+    let link = invite(&ada, "bea@example.org", "member").await;
+    let visitor = app.visitor();
+    visitor.post(&link, &[("password", PASSWORD)]).await.assert_sent_to(CODE_PAGE);
+
+    for _ in 0..5 {
+        assert_eq!(send_code(&visitor, authenticator.wrong_code()).await.status, 422);
+    }
+    let over = send_code(&visitor, &authenticator.code(1)).await;
+
+    assert_eq!(over.status, 403);
+    assert!(over.body.contains("Open the link of your invitation again"), "{}", over.body);
+    assert_eq!(count_clients_of_bea(&app), "1");
+    visitor.post(&link, &[("password", PASSWORD)]).await.assert_sent_to(CODE_PAGE);
+}
+
+fn count_clients_of_bea(app: &TestApp) -> String {
+    app.db.query_text(
+        "select count(*)::text as answer from memberships \
+         join users using (user_id) where email = 'bea@example.org'",
+    )
 }
