@@ -159,7 +159,7 @@ fn parse_registration(
     let about = [name, company, email];
     let name = form.check("name", name.parse());
     let company = form.check("company", company.parse());
-    let email = form.check("email", email.parse());
+    let email = form.check("email", EmailAddress::parse_deliverable(email));
     let password = form.check("password", NewPassword::parse(fields.text("password"), &about));
     Some((name?, company?, email?, password?))
 }

@@ -169,6 +169,7 @@ pub(crate) fn create_client(connection: &mut PgConnection, name: &DisplayName) -
 /// # Errors
 /// If the database fails; a violation of `users_email_unique` if the email has an account.
 pub(crate) fn create_user(connection: &mut PgConnection, user: &NewUser) -> QueryResult<Uuid> {
+    normalize_stored_email(connection, &user.email)?;
     let user_id = Uuid::now_v7();
     diesel::insert_into(users::table)
         .values((
@@ -179,6 +180,19 @@ pub(crate) fn create_user(connection: &mut PgConnection, user: &NewUser) -> Quer
         ))
         .execute(connection)?;
     Ok(user_id)
+}
+
+/// Gives an address that was stored before domains were normalised the spelling of today, so that the unique constraint
+/// compares it with a new one.
+///
+/// # Errors
+/// If the database fails; a violation of `users_email_unique` if both spellings have an account.
+pub(super) fn normalize_stored_email(connection: &mut PgConnection, email: &EmailAddress) -> QueryResult<()> {
+    let Some(earlier) = email.ascii_spelling() else { return Ok(()) };
+    diesel::update(users::table.filter(users::email.eq(earlier)))
+        .set(users::email.eq(email))
+        .execute(connection)
+        .map(|_rows| ())
 }
 
 /// Makes the user a member of the client, or changes its role.
@@ -204,12 +218,17 @@ pub(crate) fn join(
         .map(|_rows| ())
 }
 
-/// The user with this email.
+/// The user with this email. If each of its spellings has an account, the one in the spelling of today.
 ///
 /// # Errors
 /// If the database fails.
 pub fn find_user_id(connection: &mut PgConnection, email: &EmailAddress) -> QueryResult<Option<Uuid>> {
-    users::table.filter(users::email.eq(email)).select(users::user_id).first(connection).optional()
+    users::table
+        .filter(users::email.eq_any(email.spellings()))
+        .order(users::email.eq(email).desc())
+        .select(users::user_id)
+        .first(connection)
+        .optional()
 }
 
 /// The clients that the user is a member of, by id.
@@ -273,8 +292,8 @@ pub(crate) fn login_candidate(
     users::table
         .left_join(memberships::table)
         .left_join(second_factors::table)
-        .filter(users::email.eq(email))
-        .order((memberships::created_at, memberships::client_id))
+        .filter(users::email.eq_any(email.spellings()))
+        .order((users::email.eq(email).desc(), memberships::created_at, memberships::client_id))
         .select((
             users::user_id,
             users::password_hash,

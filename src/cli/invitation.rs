@@ -88,6 +88,7 @@ fn create(
 ) -> anyhow::Result<LinkToken> {
     let InvitedAddress { client, email } = invited;
     accounts::require_client(connection, &client)?;
+    let email = EmailAddress::parse_deliverable(email.as_str()).map_err(anyhow::Error::msg)?;
     let token = LinkToken::generate();
     let new = NewInvitation { email, role };
     match clients::invite(connection, context, &client, &new, &token) {

@@ -28,7 +28,7 @@ pub(super) enum MailCommand {
     /// Send a test mail at once, and print why if that fails
     Test {
         /// The recipient
-        #[arg(long, value_parser = |text: &str| text.parse::<EmailAddress>().map_err(str::to_owned))]
+        #[arg(long, value_parser = |text: &str| EmailAddress::parse_deliverable(text).map_err(str::to_owned))]
         to: EmailAddress,
     },
 }

@@ -28,7 +28,7 @@ pub(super) enum UserCommand {
     /// Add a user to a client, or to a new client; the password is read from standard input
     Add {
         /// What the user signs in with
-        #[arg(long, value_parser = parse_email)]
+        #[arg(long, value_parser = parse_new_email)]
         email: EmailAddress,
         /// The user's name
         #[arg(long, value_parser = |text: &str| text.parse::<DisplayName>())]
@@ -65,7 +65,7 @@ pub(super) enum UserCommand {
         #[arg(long, value_parser = parse_email)]
         email: EmailAddress,
         /// What the user signs in with from now on
-        #[arg(long, value_name = "EMAIL", value_parser = parse_email)]
+        #[arg(long, value_name = "EMAIL", value_parser = parse_new_email)]
         new_email: EmailAddress,
     },
     /// List a user's sign-ins, one per line: ID, first seen, last seen, address and device
@@ -284,8 +284,13 @@ fn role_parser() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::NAMES).try_map(|text| text.parse::<Role>())
 }
 
+/// Of an account that exists.
 fn parse_email(text: &str) -> Result<EmailAddress, String> {
     text.parse::<EmailAddress>().map_err(str::to_owned)
+}
+
+fn parse_new_email(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse_deliverable(text).map_err(str::to_owned)
 }
 
 /// Reads the first line of standard input, because an argument would be visible in the list of processes. Refuses

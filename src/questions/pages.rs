@@ -150,7 +150,7 @@ fn keep_values(fields: &FormFields<FORM_LIMIT>) -> FormState {
 
 fn parse(form: &mut FormState, fields: &FormFields<FORM_LIMIT>) -> Option<NewQuestion> {
     let name = form.check("name", fields.text("name").parse::<DisplayName>());
-    let email = form.check("email", fields.text("email").parse::<EmailAddress>());
+    let email = form.check("email", EmailAddress::parse_deliverable(fields.text("email")));
     let question = form.check("question", parse_question(fields.text("question")));
     Some(NewQuestion { name: name?.as_str().to_owned(), email: email?, question: question? })
 }

@@ -39,7 +39,7 @@ impl AccountForm {
         let email = text("email", account.email.as_str());
         let mut state = FormState::default().keep("name", &name).keep("email", &email);
         let new_name = state.check("name", name.parse::<DisplayName>());
-        let new_email = state.check("email", email.parse::<EmailAddress>());
+        let new_email = state.check("email", parse_email(&email, &account.email));
         let new_password = fields.get("newPassword");
         if (is_password_form || new_password.is_some()) && fields.get("currentPassword").is_none() {
             state = state.refuse("currentPassword", PASSWORD_MISSING);
@@ -66,5 +66,14 @@ impl AccountForm {
             (None, Some(_)) if !is_recent => Some("emailPassword"),
             _ => None,
         }
+    }
+}
+
+/// An address that stays need not be one that would be accepted today.
+fn parse_email(text: &str, present: &EmailAddress) -> Result<EmailAddress, &'static str> {
+    if text.parse().as_ref() == Ok(present) {
+        Ok(present.clone())
+    } else {
+        EmailAddress::parse_deliverable(text)
     }
 }

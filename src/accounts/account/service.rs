@@ -11,7 +11,7 @@ use crate::{
         links::{self, LinkKind, ValidLink, link_token::LinkToken},
         password_reset::service::FORGOT,
         sign_in::user_sign_ins,
-        store::EMAIL_UNIQUE,
+        store::{EMAIL_UNIQUE, normalize_stored_email},
     },
     audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent},
     mail::Outbox,
@@ -140,6 +140,7 @@ pub(super) fn replace_email(
 ) -> QueryResult<()> {
     let user = users::table.find(user_id);
     let email: String = user.select(users::email).for_no_key_update().first(connection)?;
+    normalize_stored_email(connection, new_email)?;
     diesel::update(user).set(users::email.eq(new_email)).execute(connection)?;
     links::delete_all(connection, user_id)?;
     outbox.enqueue(connection, &account_mails::email_changed(&email, new_email.as_str()))

@@ -9,6 +9,7 @@ use crate::{
         email::EmailAddress,
         links::{self, LinkKind, ValidLink, link_token::LinkToken},
         sign_in::user_sign_ins,
+        store::find_user_id,
     },
     audit::{self, AccountEventKind, Actor, AuditContext, AuditEvent},
     mail::Outbox,
@@ -63,11 +64,9 @@ pub fn create_reset_link(
 }
 
 fn find_enabled(connection: &mut PgConnection, email: &EmailAddress) -> QueryResult<Option<Uuid>> {
-    users::table
-        .filter(users::email.eq(email).and(users::disabled_at.is_null()))
-        .select(users::user_id)
-        .first(connection)
-        .optional()
+    let Some(user_id) = find_user_id(connection, email)? else { return Ok(None) };
+    let enabled = users::table.find(user_id).filter(users::disabled_at.is_null());
+    enabled.select(users::user_id).first(connection).optional()
 }
 
 fn record_link(connection: &mut PgConnection, context: &AuditContext, user_id: Uuid) -> QueryResult<()> {

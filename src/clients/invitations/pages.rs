@@ -92,7 +92,7 @@ impl OpenInvitation {
         });
         let Some((invitation, user_id)) = found.await? else { return Ok(None) };
         let invitee = match (&visitor.user, user_id) {
-            (Some(user), _) if user.email() == invitation.email.as_str() => Invitee::SignedIn,
+            (Some(user), _) if user.email().parse().as_ref() == Ok(&invitation.email) => Invitee::SignedIn,
             (Some(_someone_else), _) => return Ok(None),
             (None, Some(_)) => Invitee::Registered,
             (None, None) => Invitee::New,

@@ -135,7 +135,7 @@ pub(super) fn find_by_email(
     email: &EmailAddress,
 ) -> QueryResult<Option<Invitation>> {
     let row: Option<StoredInvitation> = select_invitations!(invitations::table)
-        .filter(invitations::client_id.eq(client).and(invitations::email.eq(email)))
+        .filter(invitations::client_id.eq(client).and(invitations::email.eq_any(email.spellings())))
         .first(connection)
         .optional()?;
     row.map(|row| row.load_client_name(connection)).transpose()
@@ -154,7 +154,7 @@ pub(super) fn is_member(
 ) -> QueryResult<bool> {
     let member = memberships::table
         .inner_join(users::table)
-        .filter(memberships::client_id.eq(client).and(users::email.eq(email)))
+        .filter(memberships::client_id.eq(client).and(users::email.eq_any(email.spellings())))
         .select(users::user_id);
     diesel::select(diesel::dsl::exists(member)).get_result(connection)
 }

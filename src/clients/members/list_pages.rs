@@ -172,7 +172,7 @@ pub(crate) async fn invite(
 ) -> Result<HttpResponse, AppError> {
     let signed_in = visitor.signed_in.clone().ok_or(AppError::SignedOut)?;
     let mut form = FormState::default().keep("email", fields.text("email")).keep("role", fields.text("role"));
-    let email = form.check("email", fields.text("email").parse::<EmailAddress>());
+    let email = form.check("email", EmailAddress::parse_deliverable(fields.text("email")));
     let role = form.check("role", fields.get("role").unwrap_or(Role::Member.as_str()).parse::<Role>());
     let (Some(email), Some(role)) = (email, role) else {
         return show_refused_form(visitor, &db, form).await;

@@ -10,6 +10,7 @@ mod account;
 mod attacks;
 mod commands;
 mod device_cookie;
+mod email_spelling;
 mod ended_sign_in;
 mod members;
 mod other_user;
@@ -17,7 +18,6 @@ mod password_reset;
 pub(crate) mod second_factor;
 mod sign_ins;
 
-const LAST_MIGRATION: &str = "select max(version) as answer from __diesel_schema_migrations";
 /// What a user enters in the form of a new key, with everything that forms can hold.
 pub(crate) const KEY_FORM: [(&str, &str); 4] = [
     ("name", "Ware <house> & co"),
@@ -26,6 +26,7 @@ pub(crate) const KEY_FORM: [(&str, &str); 4] = [
     ("sessions:read", "yes"),
 ];
 
+const LAST_MIGRATION: &str = "select max(version) as answer from __diesel_schema_migrations";
 
 async fn register(visitor: &Visitor, replacement: (&str, &str)) -> crate::support::Reply {
     let mut fields = vec![
