@@ -7,6 +7,7 @@ use std::{env, ffi::OsStr, net::SocketAddr, num::NonZeroU32, path::PathBuf, str:
 use clap::{Args, Command, ValueEnum};
 use ipnet::IpNet;
 use lettre::{Address, message::Mailbox};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -299,11 +300,20 @@ fn parse_smtp_url(text: &str) -> Result<SecretString, String> {
     if url.username().is_empty() == url.password().is_some() {
         return Err("name both a user and a password, or neither".to_owned());
     }
+    if ![url.username(), url.password().unwrap_or_default()].into_iter().all(is_percent_encoded) {
+        return Err("the user or the password has a wrong percent-encoding: write % as %25".to_owned());
+    }
     let is_local = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
     if url.password().is_some() && !is_encrypted && !is_local {
         return Err("a password needs TLS: write smtps:// or ?tls=required".to_owned());
     }
     Ok(SecretString::from(text.to_owned()))
+}
+
+/// Whether each `%` begins a byte in hexadecimal, and all bytes together are UTF-8 (RFC 3986, section 2.1).
+fn is_percent_encoded(text: &str) -> bool {
+    let is_byte = |part: &str| part.get(..2).is_some_and(|hex| hex.bytes().all(|it| it.is_ascii_hexdigit()));
+    text.split('%').skip(1).all(is_byte) && percent_decode_str(text).decode_utf8().is_ok()
 }
 
 fn parse_mailbox(text: &str) -> Result<Mailbox, String> {
@@ -375,6 +385,7 @@ mod tests {
             "smtp://uptok:hunter2@localhost",
             "smtp://uptok:hunter2@mail.example.org?tls=required",
             " smtps://uptok:hunter2@mail.example.org:465 ",
+            "smtps://uptok%40example.org:hunter%252%C3%A4@mail.example.org",
         ] {
             assert_eq!(parse_smtp_url(text).unwrap().expose_secret(), text.trim());
         }
@@ -387,6 +398,10 @@ mod tests {
             "smtp://uptok:hunter2@mail.example.org",
             "smtp://uptok:hunter2@mail.example.org?tls=opportunistic",
             "smtp://mail.example.org?tls=hunter2",
+            "smtps://uptok:hunter2%zz@mail.example.org",
+            "smtps://uptok:hunter2%@mail.example.org",
+            "smtps://uptok:hunter2%ff@mail.example.org",
+            "smtps://hunter2%4:x@mail.example.org",
         ] {
             let error = parse_smtp_url(text).unwrap_err();
             assert!(!error.contains("hunter2"), "{text}: {error}");

@@ -147,6 +147,7 @@ fn a_malformed_setting_is_named_with_the_problem() {
         ("UPTOK_LOGINS_PER_MINUTE", "0", "a whole number from 1 to 4294967295"),
         ("UPTOK_SMTP_URL", "mail.example.org", "smtps://user:password@host"),
         ("UPTOK_SMTP_URL", "smtp://uptok:hunter2@mail.example.org", "a password needs TLS"),
+        ("UPTOK_SMTP_URL", "smtps://uptok:hunter2%zz@mail.example.org", "wrong percent-encoding"),
         ("UPTOK_MAIL_FROM", "hunter2", "Uptok <keys@example.org>"),
         ("UPTOK_OPERATOR_EMAIL", "hunter2", "help@example.org"),
         ("UPTOK_LOG", "=hunter2=", "log filter"),
