@@ -2,6 +2,8 @@
 //!
 //! Only the beginning of an overlong line is kept, so no file can exhaust the memory.
 
+use crate::text::is_deceptive;
+
 /// Maximum length of a line, in bytes.
 pub(crate) const LINE_MAX: usize = 1024 * 1024;
 
@@ -34,9 +36,13 @@ impl RawLine {
         !self.is_unclosed && !self.is_too_long
     }
 
-    /// Whether all its cells are empty or white space.
+    /// Whether all its cells are empty or show nothing: white space, no-break spaces, invisible characters.
     pub(crate) fn is_blank(&self) -> bool {
-        self.is_complete() && self.bytes.trim_ascii().is_empty()
+        let is_invisible = |it: char| it.is_whitespace() || (is_deceptive(it) && !it.is_control());
+        let rest = self.bytes.trim_ascii();
+        let is_text = rest.first().is_some_and(u8::is_ascii_graphic);
+        let shows_nothing = || std::str::from_utf8(rest).is_ok_and(|text| text.chars().all(is_invisible));
+        self.is_complete() && !is_text && shows_nothing()
     }
 
     /// Returns `None` if the line is not UTF-8.
@@ -235,6 +241,16 @@ mod tests {
             assert_eq!(lines.iter().filter(|line| line.is_blank()).count(), 5);
         }
         assert!(!split(b"\"\n\n", 1)[0].is_blank(), "the rest of the file is in it");
+        for (line, is_blank) in [
+            ("\u{a0}\n", true),
+            ("\u{a0}, \u{3000},\u{200b}\n", true),
+            ("\u{feff}\u{2800}\n", true),
+            ("\u{a0},x\n", false),
+            ("\0\n", false),
+            ("\u{a0}ü\n", false),
+        ] {
+            assert_eq!(split(line.as_bytes(), 2)[0].is_blank(), is_blank, "{line:?}");
+        }
     }
 
     #[test]

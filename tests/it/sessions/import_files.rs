@@ -126,7 +126,7 @@ async fn a_file_of_another_encoding_is_named_and_can_be_imported_by_choosing_it(
     let header_too = windows_1252("externalId;Gespräch;channel\nx-1;completed;audio\n");
     let is_utf_16 = Err("The file is UTF-16. Choose UTF-16 as its encoding, or save it as UTF-8.");
     let is_windows = Err(
-        "The file is Windows-1252: line 3 is not UTF-8. Choose Windows-1252 as its encoding, or save it as UTF-8.",
+        "Line 3 is not UTF-8. The file looks like an 8-bit encoding such as Windows-1252. Choose Windows-1252 if that is its encoding, or save it as UTF-8.",
     );
     let is_utf_8 = Err("The file is UTF-8. Choose UTF-8 as its encoding.");
     let imported = Ok([3, 0, 0, 0, 1]);
@@ -144,9 +144,9 @@ async fn a_file_of_another_encoding_is_named_and_can_be_imported_by_choosing_it(
         (&windows, "utf-8", is_windows),
         (&windows, "utf-16", is_windows),
         (&windows, "windows-1252", imported),
-        (&mixed, "utf-8", Err("The file mixes encodings: line 3 is not UTF-8, but others are. Save the whole file as UTF-8.")),
-        (&mixed, "windows-1252", Err("The file mixes encodings: line 3 is not UTF-8, but others are. Save the whole file as UTF-8.")),
-        (&header_too, "utf-8", Err("The file is Windows-1252: line 1 is not UTF-8. Choose Windows-1252 as its encoding, or save it as UTF-8.")),
+        (&mixed, "utf-8", Err("The file mixes UTF-8 with another encoding, as line 5 shows. Save the whole file as UTF-8.")),
+        (&mixed, "windows-1252", Err("The file mixes UTF-8 with another encoding, as line 5 shows. Save the whole file as UTF-8.")),
+        (&header_too, "utf-8", Err("Line 1 is not UTF-8. The file looks like an 8-bit encoding such as Windows-1252. Choose Windows-1252 if that is its encoding, or save it as UTF-8.")),
         (b"externalId,status\nM\x81ller,x\n", "utf-8", Err("The file is neither UTF-8 nor UTF-16 nor Windows-1252. Save it as UTF-8.")),
         (&little[..little.len() - 1], "utf-16", Err("The file is damaged: part of it is not UTF-16. Save it again as UTF-8.")),
     ])
@@ -312,7 +312,7 @@ async fn wrong_byte_in_the_last_line_keeps_the_whole_file_out() {
     let (code, from_pipe) = import_from_pipe(&app, &client, &file);
 
     assert_eq!(refused.status, 422);
-    let named = "The file is Windows-1252: line 12002 is not UTF-8.";
+    let named = "Line 12002 is not UTF-8. The file looks like an 8-bit encoding such as Windows-1252.";
     assert!(refused.html().text(".wrong").starts_with(named), "{}", refused.html().text(".wrong"));
     let from_file = String::from_utf8(from_file.stderr).unwrap();
     assert!(from_file.contains(named), "{from_file}");

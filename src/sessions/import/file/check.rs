@@ -20,9 +20,6 @@ use super::{
 const READ_BYTES: usize = 256 * 1024;
 /// Bytes that no character of Windows-1252 has. Other encodings with one byte per character use them.
 const NOT_WINDOWS_1252: [u8; 5] = [0x81, 0x8d, 0x8f, 0x90, 0x9d];
-/// A file with more than one UTF-8 character for this many bytes that are wrong in UTF-8 mixes encodings. In a file of
-/// another encoding, adjacent characters that happen to be valid UTF-8 are much rarer.
-const WRONG_BYTES_PER_CHARACTER: u64 = 64;
 
 /// What the check of a file found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,10 +148,14 @@ impl TextCheck {
 struct Utf8Survey {
     /// The beginning of a character that was cut off.
     rest: Vec<u8>,
-    /// Characters of several bytes.
-    wide_characters: u64,
-    wrong_bytes: u64,
-    /// The lines up to the first wrong byte.
+    /// Whether there are characters of several bytes.
+    has_wide_characters: bool,
+    /// The last character, or a space after a wrong byte.
+    previous: char,
+    /// The first line with a byte that is wrong in UTF-8.
+    first_wrong_line: Option<u64>,
+    /// The first line that only UTF-8 explains.
+    first_utf_8_line: Option<u64>,
     lines: LineCounter,
     has_zero: bool,
     may_be_windows_1252: bool,
@@ -164,8 +165,10 @@ impl Utf8Survey {
     fn new() -> Self {
         Self {
             rest: Vec::new(),
-            wide_characters: 0,
-            wrong_bytes: 0,
+            has_wide_characters: false,
+            previous: ' ',
+            first_wrong_line: None,
+            first_utf_8_line: None,
             lines: LineCounter::new(),
             has_zero: false,
             may_be_windows_1252: true,
@@ -177,7 +180,7 @@ impl Utf8Survey {
         let mut bytes = joined.as_slice();
         while let Err(error) = std::str::from_utf8(bytes) {
             let (text, rest) = bytes.split_at(error.valid_up_to());
-            self.add_text(text);
+            self.add_text(&String::from_utf8_lossy(text));
             let Some(length) = error.error_len() else {
                 self.rest = rest.to_vec();
                 return;
@@ -186,22 +189,33 @@ impl Utf8Survey {
             self.add_wrong(wrong);
             bytes = rest;
         }
-        self.add_text(bytes);
+        self.add_text(&String::from_utf8_lossy(bytes));
     }
 
-    fn add_text(&mut self, text: &[u8]) {
-        let wide = text.iter().filter(|byte| **byte >= 0xc0).count();
-        self.wide_characters += u64::try_from(wide).unwrap_or(u64::MAX);
-        self.has_zero |= text.contains(&0);
-        if self.wrong_bytes == 0 {
-            for byte in text {
-                self.lines.push(*byte);
+    fn add_text(&mut self, text: &str) {
+        for character in text.chars() {
+            if character.is_ascii() {
+                self.has_zero |= character == '\0';
+            } else if !self.previous.is_ascii() || is_typical_of_utf_8(character) {
+                self.first_utf_8_line.get_or_insert(self.lines.line);
+            }
+            self.previous = character;
+            self.has_wide_characters |= !character.is_ascii();
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                self.lines.push(byte);
             }
         }
     }
 
     fn add_wrong(&mut self, bytes: &[u8]) {
-        self.wrong_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if bytes.is_empty() {
+            return;
+        }
+        self.first_wrong_line.get_or_insert(self.lines.line);
+        self.previous = ' ';
+        for byte in bytes {
+            self.lines.push(*byte);
+        }
         self.may_be_windows_1252 &= !bytes.iter().any(|byte| NOT_WINDOWS_1252.contains(byte));
     }
 
@@ -209,19 +223,18 @@ impl Utf8Survey {
     fn finish(mut self, chosen: FileEncoding) -> Result<(), UnreadableFile> {
         let rest = std::mem::take(&mut self.rest);
         self.add_wrong(&rest);
-        let line = self.lines.line;
-        if self.wrong_bytes == 0 {
+        let Some(line) = self.first_wrong_line else {
             return match chosen {
                 FileEncoding::Utf8 => Ok(()),
-                FileEncoding::Windows1252 if self.wide_characters == 0 => Ok(()),
+                FileEncoding::Windows1252 if !self.has_wide_characters => Ok(()),
                 _ => Err(UnreadableFile::Utf8),
             };
-        }
+        };
         if self.has_zero {
             return Err(UnreadableFile::Binary);
         }
-        if self.wide_characters * WRONG_BYTES_PER_CHARACTER > self.wrong_bytes {
-            return Err(UnreadableFile::MixedEncodings { line });
+        if let Some(utf_8_line) = self.first_utf_8_line {
+            return Err(UnreadableFile::MixedEncodings { line: line.max(utf_8_line) });
         }
         match chosen {
             _ if !self.may_be_windows_1252 => Err(UnreadableFile::UnknownEncoding),
@@ -229,6 +242,12 @@ impl Utf8Survey {
             _ => Err(UnreadableFile::Windows1252 { line }),
         }
     }
+}
+
+/// Whether the bytes of a character of UTF-8 make no sense in Windows-1252: `Ã¼`, `â€œ`, `ðŸ™‚`. Others may be a letter
+/// and the sign after it, such as the end of `„Spaß“` or, with a no-break space, of `« café »`, but not twice in a row.
+fn is_typical_of_utf_8(character: char) -> bool {
+    matches!(character, '\u{80}'..='\u{17f}' | '\u{2000}'..='\u{22ff}' | '\u{feff}' | '\u{fffd}' | '\u{10000}'..)
 }
 
 #[cfg(test)]
@@ -260,7 +279,8 @@ mod tests {
         for (end, expected) in [
             (&b"x-2;J\xfcrgen\n"[..], UnreadableFile::Windows1252 { line: lines + 1 }),
             (b"\r\r\n\nx-2;J\xfcrgen\n", UnreadableFile::Windows1252 { line: lines + 4 }),
-            (b"x-2;M\xfcller\nx-3;\xc3\xbc\n", UnreadableFile::MixedEncodings { line: lines + 1 }),
+            (b"x-2;M\xfcller\nx-3;\xc3\xbc\n", UnreadableFile::MixedEncodings { line: lines + 2 }),
+            (b"x-2;\xc3\xbc\nx-3;M\xfcller\n", UnreadableFile::MixedEncodings { line: lines + 2 }),
             (b"x-2;M\x81ller\n", UnreadableFile::UnknownEncoding),
             (b"x-2;\0\xfc", UnreadableFile::Binary),
             (b"x-2;\xc3", UnreadableFile::Windows1252 { line: lines + 1 }),
@@ -293,6 +313,31 @@ mod tests {
             (ascii, FileEncoding::Windows1252, None),
         ] {
             assert_eq!(check(file, chosen).err(), expected, "{file:?} {chosen}");
+        }
+    }
+
+    #[test]
+    fn a_single_character_of_utf_8_among_many_of_windows_1252_refuses_the_file() {
+        let windows_1252 = [CSV.as_bytes(), b"x;J\xfcrgen\n".repeat(1000).as_slice()].concat();
+        for character in ["ü", "ł", "€", "“", "🙂", "да", "日本", "שלום"] {
+            let file = [windows_1252.as_slice(), b"y;", character.as_bytes(), b"\n"].concat();
+            let expected = UnreadableFile::MixedEncodings { line: 1003 };
+            for chosen in [FileEncoding::Utf8, FileEncoding::Windows1252] {
+                assert_eq!(refusal(&file, chosen), expected, "{character}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_letter_before_a_sign_of_windows_1252_does_not_make_the_file_mixed() {
+        for text in [
+            &b"x;\x84Spa\xdf\x93"[..],
+            b"x;\xab\xa0caf\xe9\xa0\xbb \xe0",
+            b"x;J\xfcrgen CAF\xc9\xbb \xdc\x99",
+        ] {
+            let file = [CSV.as_bytes(), text, b"\n"].concat();
+            assert!(check(&file, FileEncoding::Windows1252).is_ok(), "{text:?}");
+            assert_eq!(refusal(&file, FileEncoding::Utf8), UnreadableFile::Windows1252 { line: 3 });
         }
     }
 

@@ -20,7 +20,8 @@ pub enum UnreadableFile {
     /// By the absence of anything that Windows-1252 does not have. Other encodings with one byte per character may
     /// look the same, which is why the user has to confirm it.
     #[error(
-        "The file is Windows-1252: line {line} is not UTF-8. Choose Windows-1252 as its encoding, or save it as UTF-8."
+        "Line {line} is not UTF-8. The file looks like an 8-bit encoding such as Windows-1252. \
+         Choose Windows-1252 if that is its encoding, or save it as UTF-8."
     )]
     Windows1252 {
         /// The first line that is not UTF-8.
@@ -28,10 +29,10 @@ pub enum UnreadableFile {
     },
     /// Some of it is UTF-8 and some is not.
     #[error(
-        "The file mixes encodings: line {line} is not UTF-8, but others are. Save the whole file as UTF-8."
+        "The file mixes UTF-8 with another encoding, as line {line} shows. Save the whole file as UTF-8."
     )]
     MixedEncodings {
-        /// The first line that is not UTF-8.
+        /// The first line that is in another encoding than those before.
         line: u64,
     },
     /// It is text in an encoding that Uptok does not read.
@@ -92,7 +93,8 @@ mod tests {
     fn every_reason_is_a_sentence_that_says_what_to_do() {
         assert_eq!(
             UnreadableFile::Windows1252 { line: 2 }.to_string(),
-            "The file is Windows-1252: line 2 is not UTF-8. Choose Windows-1252 as its encoding, or save it as UTF-8."
+            "Line 2 is not UTF-8. The file looks like an 8-bit encoding such as Windows-1252. \
+             Choose Windows-1252 if that is its encoding, or save it as UTF-8."
         );
         assert_eq!(
             UnreadableFile::Damaged(FileEncoding::Utf16).to_string(),
