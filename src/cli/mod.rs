@@ -1,4 +1,4 @@
-//! The command line: `uptok serve`, `migrate`, `distribute`, `import`, `erase`, `user …`, `client …`, `invitation …`, `keys …`,
+//! The command line: `uptok serve`, `migrate`, `distribute`, `import`, `imports …`, `erase`, `user …`, `client …`, `invitation …`, `keys …`,
 //! `audit …`, `mail …`, `questions`, `database-url`, `clusters …`.
 
 mod argument_error;
@@ -9,6 +9,7 @@ mod command_context;
 mod distribute;
 mod erase;
 mod import;
+mod imports;
 mod invitation;
 mod keys;
 mod log_output;
@@ -33,6 +34,7 @@ use clusters::ClustersCommand;
 use command_context::{DatabaseHandle, audit_context, print_line};
 use erase::EraseCommand;
 use import::ImportCommand;
+use imports::ImportsCommand;
 use invitation::InvitationCommand;
 use keys::KeysCommand;
 use mail::MailCommand;
@@ -67,6 +69,11 @@ enum CliCommand {
     Erase(EraseCommand),
     /// Add, list, disable and remove users, set roles, names, emails and passwords, and end sign-ins
     User {
+    /// List the imports that were uploaded in the browser, and discard those that wait
+    Imports {
+        #[command(subcommand)]
+        command: ImportsCommand,
+    },
         #[command(subcommand)]
         command: UserCommand,
     },
@@ -180,5 +187,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         CliCommand::Clusters { command } => clusters::run(command)?,
     }
+        CliCommand::Imports { command } => imports::run(&settings, command)?,
     Ok(ExitCode::SUCCESS)
 }

@@ -31,8 +31,10 @@ pub use export::{
 };
 pub use fields::{COLUMNS, Channel, FieldType, SESSION_FIELDS, SessionField, SessionStatus};
 pub(crate) use import::{
-    backlog::count_waiting as count_waiting_imports, pages as import_pages,
-    rejected_lines as rejected_lines_download, worker::import_finished,
+    backlog::count_waiting as count_waiting_imports,
+    pages as import_pages, rejected_lines as rejected_lines_download,
+    store::{discard_import, list_imports},
+    worker::import_finished,
 };
 pub use import::{
     columns::{ColumnMapping, check_columns, find_column, find_column_loosely, needs_mapping},

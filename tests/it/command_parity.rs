@@ -43,8 +43,7 @@ const FORMS: [(&str, Counterpart); 40] = [
     ("/sessions/import", Runs(&["import"])),
     ("/sessions/imports/{import_id}/columns", Runs(&["import"])),
     ("/sessions/imports/{import_id}/start", Runs(&["import"])),
-    // The command imports at once, so nothing waits that could be discarded.
-    ("/sessions/imports/{import_id}/discard", Browser),
+    ("/sessions/imports/{import_id}/discard", Runs(&["imports", "discard"])),
     ("/settings/api-keys", Runs(&["keys", "create"])),
     ("/settings/api-keys/delete", Runs(&["keys", "delete"])),
     ("/settings/api-keys/{public_key}", Runs(&["keys", "change"])),

@@ -188,6 +188,20 @@ pub(crate) fn change_state(
     })
 }
 
+/// Discards an import for the operator. Returns `false` if it does not wait any more: it is being stored, or has ended
+/// otherwise. Fails with `NotFound` if the client has no such import.
+pub(crate) fn discard_import(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    import_id: Uuid,
+) -> QueryResult<bool> {
+    let import = ImportId { client: client.clone(), id: import_id };
+    change_state(connection, &import, ImportTransition::DISCARD, None)?;
+    let state: ImportState =
+        imports::table.find((client, import_id)).select(imports::state).first(connection)?;
+    Ok(state == ImportState::Discarded)
+}
+
 /// Sets the import back to its first chunk, without counts and rejected lines.
 pub(crate) fn reset_progress(connection: &mut PgConnection, import: &ImportId) -> QueryResult<()> {
     diesel::delete(import_bad_lines::table)

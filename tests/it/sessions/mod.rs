@@ -2,6 +2,7 @@ mod erasure;
 mod export;
 mod get;
 mod import;
+mod import_commands;
 mod import_files;
 mod import_input;
 mod import_of_export;
