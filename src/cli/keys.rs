@@ -1,6 +1,6 @@
 //! `uptok keys`: lists, creates, changes, replaces and deletes the keys of a client.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use diesel::{OptionalExtension as _, PgConnection};
 use uuid::Uuid;
@@ -99,6 +99,14 @@ pub(super) struct NewRights {
 }
 
 impl NewRights {
+    /// Whether no option was given.
+    fn is_empty(&self) -> bool {
+        self.scopes.is_empty()
+            && self.requests_per_minute.is_none()
+            && self.allow.is_empty()
+            && !self.allow_all
+    }
+
     /// The rights of a key that has these.
     fn apply(self, before: KeyRights) -> anyhow::Result<KeyRights> {
         let networks = match (self.allow.is_empty(), self.allow_all) {
@@ -204,6 +212,10 @@ fn create(settings: &Settings, client: ClientId, request: &KeySpec) -> anyhow::R
 }
 
 fn change(settings: &Settings, client: ClientId, key: &PublicKey, new: NewRights) -> anyhow::Result<()> {
+    ensure!(
+        !new.is_empty(),
+        "say what to change: --scope, --requests-per-minute, or --allow or --allow-all; nothing is changed"
+    );
     let (_database, db) = DatabaseHandle::connect(settings)?;
     let mut connection = db.connect()?;
     accounts::require_client(&mut connection, &client)?;

@@ -25,7 +25,7 @@ use std::{
 };
 
 use anyhow::ensure;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{config::Settings, private_postgres::PrivatePostgres};
 use audit::AuditCommand;
@@ -39,6 +39,10 @@ use invitation::InvitationCommand;
 use keys::KeysCommand;
 use mail::MailCommand;
 use user::UserCommand;
+
+/// The last line of the help of a command.
+const SETTINGS_HINT: &str =
+    "The settings, such as DATABASE_URL, are in `uptok --help`. Every command takes them.";
 
 /// API keys for recorded sessions: a dashboard to make them, an endpoint to use them.
 #[derive(Parser)]
@@ -65,15 +69,15 @@ enum CliCommand {
     /// Import sessions from a CSV or NDJSON file. Importing a file again changes nothing: a line is matched by its
     /// externalId, else by its sessionId, else by its content
     Import(ImportCommand),
-    /// Erase a shopper's personal data from the sessions of a client. The sessions stay
-    Erase(EraseCommand),
-    /// Add, list, disable and remove users, set roles, names, emails and passwords, and end sign-ins
-    User {
     /// List the imports that were uploaded in the browser, and discard those that wait
     Imports {
         #[command(subcommand)]
         command: ImportsCommand,
     },
+    /// Erase a shopper's personal data from the sessions of a client. The sessions stay
+    Erase(EraseCommand),
+    /// Add, list, disable and remove users, set roles, names, emails and passwords, and end sign-ins
+    User {
         #[command(subcommand)]
         command: UserCommand,
     },
@@ -140,8 +144,24 @@ pub fn main() -> ExitCode {
 
 /// The help does not show the values of settings, which may be secret.
 fn parse_arguments() -> Result<Cli, clap::Error> {
-    let command = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    let mut command = Cli::command().mut_args(|argument| argument.hide_env_values(true));
+    // Passes the settings on to the commands.
+    command.build();
+    let command = command.mut_subcommands(|command| match command.get_name() {
+        // It uses all of them.
+        "serve" => command,
+        _ => hide_settings(command),
+    });
     Cli::from_arg_matches_mut(&mut command.try_get_matches()?)
+}
+
+/// Leaves the settings out of the help of a command, where they would hide its own options.
+fn hide_settings(command: Command) -> Command {
+    let hide = |argument: Arg| {
+        let is_setting = argument.is_global_set();
+        argument.hide(is_setting)
+    };
+    command.mut_args(hide).mut_subcommands(hide_settings).after_help(SETTINGS_HINT)
 }
 
 fn print_error(error: &anyhow::Error) -> ExitCode {
@@ -167,6 +187,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let (_database, db) = DatabaseHandle::connect(&settings)?;
             return import.run(&mut *db.connect()?, &audit_context(&settings)?);
         }
+        CliCommand::Imports { command } => imports::run(&settings, command)?,
         CliCommand::Erase(erase) => {
             let (_database, db) = DatabaseHandle::connect(&settings)?;
             erase.run(&mut *db.connect()?, &audit_context(&settings)?)?;
@@ -187,6 +208,5 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         CliCommand::Clusters { command } => clusters::run(command)?,
     }
-        CliCommand::Imports { command } => imports::run(&settings, command)?,
     Ok(ExitCode::SUCCESS)
 }

@@ -247,6 +247,22 @@ fn the_help_shows_no_value_of_a_setting() {
     }
 }
 
+#[test]
+fn the_help_of_a_command_shows_its_own_options_and_where_the_settings_are() {
+    for arguments in
+        [&["keys", "--help"][..], &["keys", "create", "--help"], &["import", "-h"], &["help", "user", "add"]]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_uptok")).args(arguments).output().unwrap();
+
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("`uptok --help`"), "{arguments:?}: {text}");
+        for setting in settings().get_arguments() {
+            let option = format!("--{} ", setting.get_long().unwrap());
+            assert!(!text.contains(&option), "{arguments:?}: {option}");
+        }
+    }
+}
+
 /// Killed on drop.
 struct Node(Child);
 

@@ -42,7 +42,10 @@ async fn operator_changes_the_rights_that_are_named() {
 
     assert!(change(&["--allow", "x"]).is_err());
     assert!(change(&["--allow", "192.0.2.7", "--allow-all"]).is_err());
-    let unknown = run(&app, &["keys", "change", "--client", &client, "uptok_000000000000"]).unwrap_err();
+    let nothing = change(&[]).unwrap_err();
+    assert!(nothing.contains("say what to change: --scope"), "{nothing}");
+    let unknown =
+        run(&app, &["keys", "change", "--client", &client, "uptok_000000000000", "--allow-all"]).unwrap_err();
     assert!(unknown.contains("has no key uptok_000000000000"), "{unknown}");
     let whole = run(&app, &["keys", "change", "--client", &client, &key]).unwrap_err();
     assert!(!whole.contains(&key[19..]), "{whole}");
