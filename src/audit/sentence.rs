@@ -20,6 +20,9 @@ use crate::{
     web::format::{grouped, plural, time::DisplayTime},
 };
 
+/// In place of the name of a user who was deleted.
+const DELETED_USER: &str = "(deleted user)";
+
 /// A part of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SentencePart {
@@ -49,13 +52,14 @@ impl SentencePart {
         }
     }
 
-    /// A user or key by its id: the user's id or the public key.
+    /// A user or key by its id: the user's id or the public key. The CSV file has the id of a user who was deleted.
     pub(super) fn entity(id: &str, names: &EntityNames) -> Self {
         let name = names.name(id);
-        match id.parse::<PublicKey>() {
-            Ok(public_key) => Self::key(&public_key, name),
-            Err(_user_id) => Self::Name { text: name.unwrap_or(id).to_owned(), link: names.member_link(id) },
+        if let Ok(public_key) = id.parse::<PublicKey>() {
+            return Self::key(&public_key, name);
         }
+        let unnamed = if id.parse::<Uuid>().is_ok() { DELETED_USER } else { id };
+        Self::Name { text: name.unwrap_or(unnamed).to_owned(), link: names.member_link(id) }
     }
 }
 
@@ -536,6 +540,7 @@ mod tests {
         assert_eq!(link("import.finished", "javascript:alert(1)", "{}"), None);
         assert_eq!(link("member.added", USER, "{}").unwrap(), format!("/settings/members#member-{USER}"));
         assert_eq!(link("member.added", STRANGER, "{}"), None);
+        assert_eq!(text("member.removed", STRANGER, "{}"), "Removed member [(deleted user)]");
         assert_eq!(link("member.added", "javascript:alert(1)", "{}"), None);
     }
 
