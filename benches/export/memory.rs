@@ -37,6 +37,8 @@ const MAX_MIXED_MIB: f64 = 192.0;
 const HASH_MIB: f64 = 19.0;
 /// How much more than before a load the server may use for other things than hashes, and afterwards, in MiB.
 const SPARE_MIB: f64 = 20.0;
+/// Default of `UPTOK_PAGE_CACHE_MIB`: what the server may keep of the pages that a load has read.
+const PAGE_CACHE_MIB: f64 = 32.0;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Load {
@@ -90,6 +92,12 @@ impl MemoryUse {
             _ => MAX_MIB,
         }
     }
+
+    fn max_after(&self) -> f64 {
+        let kept_pages =
+            if matches!(self.load, Load::LargePages | Load::Mixed) { PAGE_CACHE_MIB } else { 0.0 };
+        self.before + SPARE_MIB + kept_pages
+    }
 }
 
 impl fmt::Display for MemoryUse {
@@ -102,8 +110,8 @@ impl fmt::Display for MemoryUse {
             load.name(),
             self.max_peak(),
             bar(*peak <= self.max_peak()),
-            before + SPARE_MIB,
-            bar(*after <= before + SPARE_MIB)
+            self.max_after(),
+            bar(*after <= self.max_after())
         )
     }
 }
