@@ -47,8 +47,8 @@ struct AuditLogPage {
     form: FormState,
     applied: Vec<AppliedFilter>,
     dates: DateRangeMenu,
-    /// The labels of the filters that are wrong.
-    wrong_filters: String,
+    /// What to do if filters are wrong.
+    correction: String,
     /// Why no record matches.
     empty_reason: Option<String>,
     /// The filters as a query string, empty or with its `?`.
@@ -176,7 +176,7 @@ pub(crate) async fn index(
         days: group_by_day(&page.rows, &names),
         applied: query.applied_filters(&actors),
         dates: DateRangeMenu::new(&query.address, now.date_naive()),
-        wrong_filters: query.wrong_filters(),
+        correction: query.correction_heading(),
         empty_reason: explain_empty_log(&query.filter, span, now),
         actors,
         query: query.address.query(),

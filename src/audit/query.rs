@@ -5,7 +5,7 @@ use crate::web::{
     body::form::FormState,
     format::{time::midnight, time_parser},
     page::{
-        date_range::{DAY_HINT, describe_day, parse_last_day},
+        date_range::{DAY_HINT, correction_heading, describe_day, parse_last_day},
         list::{AppliedFilter, ListAddress, PageDirection},
     },
 };
@@ -71,11 +71,10 @@ impl AuditQuery {
         self.address.filters().iter().map(applied).collect()
     }
 
-    /// The labels of the filters that are wrong: `“From” and “To”`.
-    pub(crate) fn wrong_filters(&self) -> String {
-        let is_wrong = |(name, _): &&(&str, &str)| self.form.error(name).is_some();
-        let labels: Vec<_> = FILTERS.iter().filter(is_wrong).map(|(_, label)| format!("“{label}”")).collect();
-        labels.join(" and ")
+    /// What to do if filters are wrong.
+    pub(crate) fn correction_heading(&self) -> String {
+        let is_wrong = |(name, _): &(&str, &str)| self.form.error(name).is_some();
+        correction_heading(&FILTERS.into_iter().filter(is_wrong).collect::<Vec<_>>())
     }
 }
 

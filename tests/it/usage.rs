@@ -289,7 +289,7 @@ async fn pages_show_the_counted_requests() {
         );
     }
     let busy_page = ada.get(&format!("/settings/api-keys/{}/usage", &busy[..18])).await.html();
-    assert_eq!(busy_page.text("h1"), "Usage of busy");
+    assert_eq!(busy_page.text("h1"), "busy usage");
     assert_eq!(
         busy_page.texts(".facts dd"),
         ["just now from 127.0.0.1", "Unknown", "4 requests", "4 requests"]

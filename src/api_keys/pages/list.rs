@@ -149,10 +149,10 @@ async fn show_list(
     respond(status, &page)
 }
 
-/// The message above a new key, which the response shows this once.
+/// The message above a new key, below the request to copy it.
 fn new_key_text(ready: &str, keys: &[KeyView]) -> String {
     let end = keys.iter().find(|key| key.whole_key.is_some()).map(|key| format!(" It {}.", key.end));
-    format!("{ready}{} Copy it now. It is shown only once.", end.unwrap_or_default())
+    format!("{ready}{}", end.unwrap_or_default())
 }
 
 /// Links to the pages before and after this one.

@@ -51,10 +51,10 @@ pub(crate) struct KeyUseSummary {
     pub(crate) address: String,
     /// Its `User-Agent`, if it sent one.
     pub(crate) program: Option<String>,
-    /// `2 min ago · 32 calls`, the calls of the last 24 hours.
+    /// `2 min ago · 32 calls`, the requests of the last 24 hours.
     pub(crate) short: String,
-    /// `1,204 calls`, in the last 24 hours.
-    pub(crate) calls: String,
+    /// `1,204 requests`, in the last 24 hours.
+    pub(crate) requests: String,
     /// Whether it was used within the last 24 hours.
     pub(crate) is_recent: bool,
     /// Whether it was used within the last 7 days.
@@ -98,16 +98,16 @@ impl KeyView {
 
 impl KeyUseSummary {
     fn new(usage: &KeyActivity, key: &ApiKey) -> Self {
-        let (last, calls) = (&usage.last, usage.requests_last_day);
+        let (last, requests) = (&usage.last, usage.requests_last_day);
         let when = RelativeTime::new(last.at, key.as_of);
         Self {
-            short: short_use(&when, calls),
+            short: short_use(&when, requests),
             is_of_this_week: key.as_of - last.at < TimeDelta::days(7),
             when,
             address: last.address.to_string(),
             program: last.user_agent.clone(),
-            calls: format!("{} {}", grouped(calls), plural(calls, "call")),
-            is_recent: calls > 0,
+            requests: format!("{} {}", grouped(requests), plural(requests, "request")),
+            is_recent: requests > 0,
         }
     }
 }
@@ -124,7 +124,7 @@ fn short_use(when: &RelativeTime, calls: i64) -> String {
 pub(crate) fn draw_sparkline(days: &[DailyRequests]) -> Sparkline {
     let label = |day: NaiveDate| day.format("%-d %b").to_string();
     let points: Vec<_> = days.iter().map(|count| (label(count.day), count.requests)).collect();
-    Sparkline::new("calls", &points)
+    Sparkline::new("requests", &points)
 }
 
 fn creator_text(key: &ApiKey) -> String {

@@ -35,7 +35,6 @@ struct ErasePreview {
     field: &'static str,
     text: String,
     sessions: String,
-    is_one: bool,
 }
 
 /// Shows the form. With `?session=` it is filled with the shopper of that session, so that no email address appears in
@@ -91,7 +90,6 @@ pub(crate) async fn submit(
         field: shopper.field(),
         text: shopper.text().to_owned(),
         sessions: grouped(count),
-        is_one: count == 1,
     };
     show(StatusCode::OK, &signed_in, layout, form, Some(preview))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     columns::{
-        choices::{FileColumn, RequiredField, column_choices, with_labels},
+        choices::{FileColumn, RequiredField, column_choices, field_label, with_labels},
         synonyms::guess_fields,
     },
     file::{
@@ -65,6 +65,13 @@ struct ImportListPage {
     encoding: FileEncoding,
     error: Option<String>,
     imports: Vec<ImportListRow>,
+}
+
+impl ImportListPage {
+    /// Whether something can be done with any of the imports.
+    fn has_actions(&self) -> bool {
+        self.may_import && self.imports.iter().any(|import| import.state.is_discardable())
+    }
 }
 
 struct ImportListRow {
@@ -213,6 +220,7 @@ struct ImportDetailsPage {
     counts: [(&'static str, String); 5],
     /// Whether the counts say anything: not after an import that stored nothing.
     has_counts: bool,
+    /// The fields by their labels.
     rejected: Vec<RejectedField>,
     /// The number of errors, if not all of them are shown.
     rejected_total: Option<String>,
@@ -250,6 +258,9 @@ async fn show_with(
     let rejected_total =
         (rejected.len() > REJECTED_SHOWN).then(|| grouped(i64::try_from(rejected.len()).unwrap_or(i64::MAX)));
     rejected.truncate(REJECTED_SHOWN);
+    for error in &mut rejected {
+        error.field = field_label(&error.field);
+    }
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (chosen, error) = refused.map(|refused| (refused.fields, refused.message)).unzip();
     let chosen = chosen.unwrap_or_else(|| guess_fields(&names));

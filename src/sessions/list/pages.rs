@@ -68,8 +68,8 @@ struct SessionListPage {
     form: FormState,
     applied: Vec<AppliedFilter>,
     dates: DateRangeMenu,
-    /// The labels of the filters that are wrong.
-    wrong_filters: String,
+    /// What to do if filters are wrong.
+    correction: String,
     /// Names to suggest for the filter by agent.
     agent_names: Vec<String>,
     /// The filters as a query string, empty or with its `?`. `None` if a filter is wrong.
@@ -131,7 +131,7 @@ pub(crate) async fn index(
         channels: Channel::NAMES,
         applied: query.applied_filters(list.shopper.as_ref()),
         dates: DateRangeMenu::new(&query.address, now.date_naive()),
-        wrong_filters: query.wrong_filters(),
+        correction: query.correction_heading(),
         download: (!list.sessions.rows.is_empty()).then(|| query.address.query()),
         session_query: query.session_query(),
         empty_reason: reason.filter(|_| list.searched_to == 0),

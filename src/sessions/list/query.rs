@@ -10,7 +10,7 @@ use crate::{
         body::form::FormState,
         format::{capitalized, time::rfc3339, time_parser::parse_instant},
         page::{
-            date_range::{DATE_FILTERS, DAY_HINT, describe_day, parse_last_day},
+            date_range::{DATE_FILTERS, DAY_HINT, correction_heading, describe_day, parse_last_day},
             list::{AppliedFilter, KeysetPage, ListAddress, PageDirection, Pager},
         },
     },
@@ -101,11 +101,10 @@ impl SessionListQuery {
         is_one_of_several.then(|| self.address.link_replacing(&DATE_FILTERS, &[]))
     }
 
-    /// The labels of the filters that are wrong: `“From” and “To”`.
-    pub(crate) fn wrong_filters(&self) -> String {
-        let is_wrong = |(name, _): &&(&str, &str)| self.form.error(name).is_some();
-        let labels: Vec<_> = FILTERS.iter().filter(is_wrong).map(|(_, label)| format!("“{label}”")).collect();
-        labels.join(" and ")
+    /// What to do if filters are wrong.
+    pub(crate) fn correction_heading(&self) -> String {
+        let is_wrong = |(name, _): &(&str, &str)| self.form.error(name).is_some();
+        correction_heading(&FILTERS.into_iter().filter(is_wrong).collect::<Vec<_>>())
     }
 
     pub(crate) fn pager(&self, page: &KeysetPage<Session>) -> Pager {

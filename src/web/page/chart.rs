@@ -196,6 +196,13 @@ impl Chart {
         }
     }
 
+    /// The parts that some bar has, for the legend.
+    pub fn visible_series(&self) -> impl Iterator<Item = &Series> {
+        let is_drawn =
+            |class: &str| self.bars.iter().flat_map(|bar| &bar.parts).any(|part| part.class == class);
+        self.series.iter().filter(move |series| is_drawn(series.class))
+    }
+
     /// Adds figures about all bars.
     #[must_use]
     pub fn with_totals(self, totals: Vec<(String, String)>) -> Self {
@@ -380,6 +387,13 @@ mod tests {
         assert!(chart.bars.is_empty() || right == WIDTH);
         assert!(chart.ticks.iter().all(|tick| (TOP * UNIT..=BASE * UNIT).contains(&tick.y.0)));
         assert!(chart.labels.iter().all(|label| (0..=WIDTH).contains(&label.x.0)));
+    }
+
+    #[test]
+    fn the_legend_has_only_what_is_drawn() {
+        let legend = |values| chart(values).visible_series().map(|it| it.name).collect::<Vec<_>>();
+        assert_eq!(legend([[1, 0], [0, 2]]), ["Good", "Bad"]);
+        assert_eq!(legend([[0, 0], [0, 2]]), ["Bad"]);
     }
 
     #[test]

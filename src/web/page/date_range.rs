@@ -9,8 +9,8 @@ use crate::web::format::{time::midnight, time_parser::parse_day};
 /// The filters that limit the time: the first day, the last day, and an end that is exclusive, as in the API.
 pub const DATE_FILTERS: [&str; 3] = ["from", "through", "to"];
 
-/// What to write into a field for a day. Its hyphens do not break, because the field is narrow.
-pub const DAY_HINT: &str = "Enter a date, such as 2026\u{2011}11\u{2011}23.";
+/// The error of a field for a day. Only a link can set such a field to something else.
+pub const DAY_HINT: &str = "Choose a date.";
 
 /// The menu in which a range of days is chosen.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl DateRangeMenu {
 #[must_use]
 pub fn describe_day(filter: &str, text: &str) -> Option<String> {
     let day = parse_day(text).filter(|_| DATE_FILTERS.contains(&filter))?;
-    Some(day.format("%-d %b %Y").to_string())
+    Some(day_text(day))
 }
 
 /// The end of the day, exclusive.
@@ -53,6 +53,16 @@ pub fn describe_day(filter: &str, text: &str) -> Option<String> {
 pub fn parse_last_day(text: &str) -> Result<DateTime<Utc>, &'static str> {
     let next_day = parse_day(text).and_then(|day| day.checked_add_days(Days::new(1)));
     next_day.map(midnight).ok_or(DAY_HINT)
+}
+
+/// What to do if some of a list's filters are wrong: `Check the dates`. `wrong` are their names and labels.
+#[must_use]
+pub fn correction_heading(wrong: &[(&str, &str)]) -> String {
+    match wrong {
+        [(name, label)] if !DATE_FILTERS.contains(name) => format!("Check the {}", label.to_lowercase()),
+        _ if wrong.iter().all(|(name, _)| DATE_FILTERS.contains(name)) => "Check the dates".to_owned(),
+        _ => "Check the filters".to_owned(),
+    }
 }
 
 /// Why nothing can be in the range from `from` to `to` (exclusive), if that is so.
@@ -81,14 +91,23 @@ pub fn date_input_type(value: &str) -> &'static str {
 
 fn range_text(address: &ListAddress) -> String {
     let [from, through, to] = DATE_FILTERS.map(|name| address.filter(name));
-    let day = |text: &str| describe_day("from", text);
-    match (from.map(day), through.map(day), to) {
-        (None, None, None) => "Any date".to_owned(),
-        (Some(Some(from)), None, None) => format!("From {from}"),
-        (None, Some(Some(through)), None) => format!("To {through}"),
-        (Some(Some(from)), Some(Some(through)), None) => join_days(&from, &through),
+    let last_day = match (through, to) {
+        (through, None) => through.map(parse_day),
+        (None, Some(to)) => Some(parse_day(to).and_then(|end| end.checked_sub_days(Days::new(1)))),
+        (Some(_), Some(_)) => Some(None),
+    };
+    match (from.map(parse_day), last_day) {
+        (None, None) => "Any date".to_owned(),
+        (Some(Some(from)), None) => format!("From {}", day_text(from)),
+        (None, Some(Some(last))) => format!("To {}", day_text(last)),
+        (Some(Some(from)), Some(Some(last))) if from == last => day_text(from),
+        (Some(Some(from)), Some(Some(last))) => join_days(&day_text(from), &day_text(last)),
         _ => "Custom dates".to_owned(),
     }
+}
+
+fn day_text(day: NaiveDate) -> String {
+    day.format("%-d %b %Y").to_string()
 }
 
 /// `20 Nov – 26 Nov 2026`, with two years if they differ.
@@ -178,12 +197,24 @@ mod tests {
             ("from=2025-12-20&through=2026-01-02", "20 Dec 2025 – 2 Jan 2026"),
             ("from=2026-11-20", "From 20 Nov 2026"),
             ("through=2026-11-20", "To 20 Nov 2026"),
-            ("to=2026-11-20", "Custom dates"),
+            ("from=2026-11-20&through=2026-11-20", "20 Nov 2026"),
+            ("to=2026-11-20", "To 19 Nov 2026"),
+            ("from=2026-11-18&to=2026-11-20", "18 Nov – 19 Nov 2026"),
+            ("through=2026-11-18&to=2026-11-20", "Custom dates"),
             ("from=yesterday", "Custom dates"),
             ("from=2026-11-20T10:00:00Z&through=2026-11-25", "Custom dates"),
         ] {
             assert_eq!(label(query), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn the_heading_says_which_filters_to_check() {
+        let (from, to, search) = (("from", "From"), ("to", "Before"), ("q", "Search"));
+        assert_eq!(correction_heading(&[from]), "Check the dates");
+        assert_eq!(correction_heading(&[from, to]), "Check the dates");
+        assert_eq!(correction_heading(&[search]), "Check the search");
+        assert_eq!(correction_heading(&[search, from]), "Check the filters");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! A small bar chart without a scale, as SVG: the shape of the last days at a glance. [`super::chart`] draws large ones.
+//! A small bar chart, as SVG: the shape of the last days at a glance. [`super::chart`] draws large ones.
 
-use crate::web::format::{grouped, plural};
+use crate::web::format::{compact_number, grouped, plural};
 
 /// Height of the highest bar, in units of the view box.
 const HEIGHT: i64 = 40;
@@ -14,9 +14,10 @@ pub struct Sparkline {
     /// The labels of the first and the last bar.
     pub first: String,
     pub last: String,
-    /// The sum and the highest bar: `1,204 requests in 30 days, at most 61 on 12 Nov`.
+    /// The sum and the highest bar: `1,204 requests in 30 days. Peak: 61 on 12 Nov.`
     pub description: String,
-    /// The highest value.
+    /// The highest value, as the label of the upper edge: `61`, `1.2M`.
+    pub peak: String,
     highest: i128,
     /// In units of the view box.
     pub width: i64,
@@ -41,14 +42,15 @@ impl Sparkline {
         let highest = values().max().unwrap_or(0);
         let count = i64::try_from(points.len()).unwrap_or(i64::MAX);
         let days = plural(count, "day");
-        let total = format!("{} {noun} in {count} {days}", grouped(values().sum::<i128>()));
+        let total = format!("{} {noun} in {count} {days}.", grouped(values().sum::<i128>()));
         let peak = points.iter().rev().max_by_key(|(_, value)| *value).filter(|_| highest > 0);
-        let peak = peak.map(|(day, _)| format!(", at most {} on {day}", grouped(highest)));
+        let peak = peak.map(|(day, _)| format!(" Peak: {} on {day}.", grouped(highest)));
         Self {
             bars: (0..).zip(points).map(|(index, point)| SparklineBar::new(index, point, highest)).collect(),
             first: points.first().map(|(day, _)| day.clone()).unwrap_or_default(),
             last: points.last().map(|(day, _)| day.clone()).unwrap_or_default(),
             description: format!("{total}{}", peak.unwrap_or_default()),
+            peak: compact_number(highest),
             highest,
             width: (count * STEP).max(STEP) - 1,
             height: HEIGHT,
@@ -93,9 +95,10 @@ mod tests {
     #[test]
     fn description_names_the_highest_bar() {
         let chart = sparkline(&[1000, 4, 1000]);
-        assert_eq!(chart.description, "2,004 requests in 3 days, at most 1,000 on 1 Nov");
+        assert_eq!(chart.description, "2,004 requests in 3 days. Peak: 1,000 on 1 Nov.");
+        assert_eq!(chart.peak, "1,000");
         assert_eq!((chart.bars[0].label.as_str(), chart.width), ("1 Nov: 1,000", 11));
-        assert_eq!(sparkline(&[0]).description, "0 requests in 1 day");
+        assert_eq!(sparkline(&[0]).description, "0 requests in 1 day.");
         assert_eq!(sparkline(&[]).bars, []);
     }
 }

@@ -108,7 +108,7 @@ async fn delete_page_warns_about_recent_use_and_offers_replacement() {
     let page = ada.get(&delete_path(&key)).await.html();
 
     assert!(page.text(".notice-warn").contains("It was last used 3 minutes ago."));
-    assert_eq!(page.texts(".facts dd")[4..], ["3 minutes ago from 203.0.113.7", "curl/8", "1,204 calls"]);
+    assert_eq!(page.texts(".facts dd")[4..], ["3 minutes ago from 203.0.113.7", "curl/8", "1,204 requests"]);
     assert_eq!(page.attribute(".notice-warn a", "href"), replacement_path(&key));
     let cell = ada.get(INDEX).await.html().cell("laptop", "Last used");
     assert_eq!(cell, "3 min ago · 1,204 calls");
@@ -141,7 +141,7 @@ async fn page_of_a_key_shows_its_status_and_its_use_on_each_of_30_days() {
     let key = ada.generate("laptop").await;
     let unused = ada.get(&key_path(&key)).await.html();
     assert_eq!(unused.text("h1"), "laptop Active");
-    assert_eq!(unused.text("[aria-labelledby=usage] p"), "No calls yet. How to use a key");
+    assert_eq!(unused.text("[aria-labelledby=usage] p"), "No requests yet. How to use a key");
     assert!(unused.texts(".sparkline").is_empty());
     app.db.execute(
         "insert into key_usage (client_id, public_key, hour, endpoint, status_class, requests) \
@@ -152,7 +152,7 @@ async fn page_of_a_key_shows_its_status_and_its_use_on_each_of_30_days() {
     let page = ada.get(&key_path(&key)).await.html();
 
     assert!(
-        page.attribute(".sparkline", "aria-label").starts_with("1,203 calls in 30 days, at most 1,200 on ")
+        page.attribute(".sparkline", "aria-label").starts_with("1,203 requests in 30 days. Peak: 1,200 on ")
     );
     assert_eq!(page.texts(".sparkline rect").len(), 30);
     assert_eq!(page.texts(".sparkline-axis span").len(), 2, "the first and the last day");

@@ -45,6 +45,7 @@ async fn five_hundred_keys_are_paged_searched_and_sorted() {
     assert_eq!(expiring.attribute("#sort option[selected]", "value"), "oldest");
     let none = ada.get(&format!("{INDEX}?q=%25")).await.html();
     assert_eq!(none.text(".empty strong"), "No keys found");
+    assert_eq!(none.texts(".empty p")[1], "Nothing matches “%”.");
     assert_eq!(one.cell("key 499", "Created At").split_once(" by ").unwrap().1, "ada");
 }
 

@@ -469,8 +469,8 @@ async fn owners_view_filter_and_download_only_their_own_log() {
     assert_eq!(ada.get("/settings/audit?actor=system").await.html().texts("tbody .event").len(), 0);
     for day in ["x", "-9999-01-01", "-9999-1-1", "%2B12345-1-1", "262142-12-31"] {
         let refused = ada.get(&format!("/settings/audit?from={day}")).await;
-        assert!(refused.html().text(".dates .wrong").starts_with("Enter a date, such as"), "{day}");
-        assert!(refused.html().text(".empty").contains("Correct the filter “From”"), "{day}");
+        assert!(refused.html().text(".dates .wrong").starts_with("Choose a date"), "{day}");
+        assert!(refused.html().text(".empty").contains("Check the dates"), "{day}");
         for name in ["to", "through"] {
             let file = ada.get(&format!("/settings/audit.csv?{name}={day}")).await;
             assert_eq!(file.status, 400, "{name} {day}");

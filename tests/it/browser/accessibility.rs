@@ -169,7 +169,7 @@ async fn api_key_pages_are_accessible() {
         inspection.browser.generate("A name as long as names can be: sixty-four characters, not more").await;
     inspection.inspect("API keys, just generated").await;
     inspection.browser.click("[data-copy]").await;
-    inspection.browser.see("[data-copied]", "Copied").await;
+    inspection.browser.see("[data-copy-label]", "Copied").await;
     inspection.inspect("API keys, copied").await;
     inspection.browser.generate("Warehouse").await;
     inspection.visit("/settings/api-keys", "with keys").await;

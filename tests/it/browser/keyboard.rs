@@ -55,7 +55,7 @@ async fn keyboard_reaches_everything_from_login_to_deleting_a_key() {
     assert!(has_focus(&browser, "[data-copy]").await, "Copy is next");
     assert_focus_is_visible(&browser).await;
     browser.keys(Key::Enter).await;
-    browser.see("[data-copied]", "Copied").await;
+    browser.see("[data-copy-label]", "Copied").await;
     tab_to(&browser, ".actions summary").await;
     browser.keys(Key::Enter).await;
     tab_to(&browser, ".actions[open] a[href$=delete]").await;

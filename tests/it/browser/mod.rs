@@ -26,7 +26,7 @@ use crate::support::Browser;
 /// Presses Copy and returns what the clipboard then holds.
 async fn copy_key(browser: &Browser) -> String {
     browser.click("[data-copy]").await;
-    browser.see("[data-copied]", "Copied").await;
+    browser.see("[data-copy-label]", "Copied").await;
     paste(browser).await
 }
 

@@ -113,6 +113,7 @@ async fn page_shows_the_first_rejected_lines_and_the_download_all() {
 
     assert!(rejected > 100, "{rejected}");
     assert_eq!(checked.texts("tbody tr").len(), 100);
+    assert_eq!(checked.texts("td[data-label=Field]")[0], "Status", "the label of the field, not its name");
     assert!(checked.text("main").contains(&format!("Showing the first 100 of {rejected}.")));
     let file = ada.get(&checked.attribute("a[download]", "href")).await;
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"bad-lines.csv\"");
@@ -123,7 +124,7 @@ async fn page_shows_the_first_rejected_lines_and_the_download_all() {
     app.visitor().get(&format!("{address}/bad-lines.csv")).await.assert_sent_to("/login");
     let list = ada.get(PATH).await.html();
     assert_eq!(list.texts("td[data-label=Status]"), ["Needs review"]);
-    assert_eq!(list.texts("td[data-label=Result]"), ["Review of calls.csv"], "nothing is stored yet");
+    assert_eq!(list.texts("td[data-label=Action] a"), ["Review of calls.csv"], "nothing is stored yet");
 }
 
 #[actix_web::test]

@@ -136,7 +136,7 @@ async fn filters_apply_to_the_list_and_the_download() {
         "shopper=x",
     ] {
         let refused = ada.get(&format!("/sessions?{query}")).await.html();
-        assert!(refused.text(".empty").contains("Correct the filter “"), "{query}");
+        assert!(refused.text(".empty").contains("Check the "), "{query}");
         assert!(refused.texts(".table tbody tr").is_empty() && refused.texts("a[download]").is_empty());
         assert_eq!(ada.get(&format!("/sessions.csv?{query}")).await.status, 400, "{query}");
         assert_eq!(ada.get(&format!("/sessions.ndjson?{query}&q=x")).await.status, 400, "{query}");
@@ -216,7 +216,7 @@ async fn search_finds_ids_and_words_in_every_field() {
     }
     assert!(ada.get("/sessions?q=nora&status=failed").await.html().texts(".table tbody tr").is_empty());
     let refused = ada.get(&format!("/sessions?q={}", "x".repeat(201))).await.html();
-    assert!(refused.text(".empty").contains("Correct the filter “Search”"));
+    assert!(refused.text(".empty").contains("Check the search"));
 }
 
 #[actix_web::test]
