@@ -86,11 +86,8 @@ pub(crate) async fn submit(
         let message = "No session has this shopper. Check the spelling.";
         return refuse(&signed_in, layout, form, FieldError::new(shopper.field(), message));
     }
-    let preview = ErasePreview {
-        field: shopper.field(),
-        text: shopper.text().to_owned(),
-        sessions: grouped(count),
-    };
+    let preview =
+        ErasePreview { field: shopper.field(), text: shopper.text().to_owned(), sessions: grouped(count) };
     show(StatusCode::OK, &signed_in, layout, form, Some(preview))
 }
 

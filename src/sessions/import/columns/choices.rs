@@ -58,7 +58,10 @@ fn distinct_samples<'a>(cells: impl Iterator<Item = &'a String>) -> Vec<String> 
 
 /// The label of the field, or the name itself if there is no such field.
 pub(in crate::sessions::import) fn field_label(name: &str) -> String {
-    SESSION_FIELDS.iter().find(|field| field.name == name).map_or_else(|| name.to_owned(), SessionField::label)
+    SESSION_FIELDS
+        .iter()
+        .find(|field| field.name == name)
+        .map_or_else(|| name.to_owned(), SessionField::label)
 }
 
 /// Replaces the quoted names of fields by their labels.
