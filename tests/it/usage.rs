@@ -309,7 +309,7 @@ async fn deleted_key_keeps_its_usage_history() {
 
     let page = ada.get(&format!("/settings/api-keys/{}/usage", &key[..18])).await.html();
 
-    assert!(page.text(".page-head p").contains("deleted"));
+    assert!(page.text(".page-head p").contains("Deleted"));
     assert_eq!(page.texts(".sums dd"), ["1", "0", "0%"]);
     assert_eq!(
         ada.get("/settings/usage").await.html().texts("[aria-label='Most used keys'] tbody th"),

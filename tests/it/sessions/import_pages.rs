@@ -74,7 +74,7 @@ async fn file_is_checked_and_then_imported() {
     );
     assert_eq!(
         checked.html().texts("tbody tr"),
-        ["6002statusUse one of completed, missed, abandoned, declined, failed."]
+        ["6002StatusUse one of completed, missed, abandoned, declined, failed."]
     );
     assert_eq!(count_sessions(&app), "0");
     ada.post(&format!("{address}/start"), &[]).await.assert_sent_to(&address);
