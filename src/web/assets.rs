@@ -239,6 +239,7 @@ mod tests {
         for part in parts {
             let source = source(part);
             assert_eq!(source.matches("/*").count(), source.matches("*/").count(), "{part}");
+            assert!(!source.contains("'/*"), "{part}");
             let texts = source.lines().flat_map(|line| line.split('"').skip(1).step_by(2));
             let is_changed = |text: &&str| {
                 text.contains("/*") || CSS_SPACES.iter().any(|(separator, _)| text.contains(separator))
