@@ -2,6 +2,7 @@
 
 mod connect_error;
 mod connection;
+mod constraint_violation;
 pub mod distribution;
 pub mod migrations;
 pub mod pipeline;
@@ -23,6 +24,8 @@ use crate::{error::AppError, metrics::DatabaseMetrics};
 pub use connect_error::ConnectError;
 use connection::DatabaseTarget;
 pub use connection::DatabaseTimeouts;
+pub(crate) use constraint_violation::is_row_violation;
+pub use constraint_violation::violates;
 pub(crate) use distribution::DataPlacement;
 use pipeline::Pipeline;
 use pool::ConnectionPool;
@@ -149,14 +152,6 @@ fn check_pooler(url: &str) -> Result<bool, ConnectError> {
         pooler::require_prepared_statements(&url)?;
     }
     Ok(is_pooled)
-}
-
-/// Whether `error` is the violation of the unique constraint or index `name`, on a shard too.
-#[must_use]
-pub fn violates(error: &diesel::result::Error, name: &str) -> bool {
-    use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
-    let DatabaseError(UniqueViolation, info) = error else { return false };
-    info.constraint_name().is_some_and(|violated| distribution::is_name_on_shard(violated, name))
 }
 
 /// The Diesel backend of every query.

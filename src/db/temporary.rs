@@ -3,8 +3,8 @@
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 
 /// Beginnings of messages with an SQLSTATE of class 40 (transaction rollback), 53 (insufficient resources) or 57
-/// (operator intervention), or 55P03 (lock not available).
-const BEGINNINGS: [&str; 21] = [
+/// (operator intervention), or 55P03 (lock not available), or that a server behind the one with the connection is gone.
+const BEGINNINGS: [&str; 23] = [
     // 40P01; 40001 has a kind of its own.
     "deadlock detected",
     // 53000.
@@ -37,6 +37,9 @@ const BEGINNINGS: [&str; 21] = [
     "server conn crashed",
     "server login has been failing",
     "query_wait_timeout",
+    // 58030 of Citus: a worker stopped during a `COPY`.
+    "failed to COPY to shard",
+    "failed to complete COPY on",
 ];
 
 /// What messages of class 53 contain that the operating system caused: ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE and a file
@@ -51,7 +54,7 @@ const REASONS: [&str; 6] = [
 ];
 
 /// Whether the statement may succeed if it is sent again: the connection was lost, or the SQLSTATE is of class 40, 53 or
-/// 57, or a lock was not free in time.
+/// 57, or a lock was not free in time, or a worker of Citus is gone.
 ///
 /// Diesel passes on only a few SQLSTATEs, as kinds. The others are recognized by their message, in English.
 pub(crate) fn is_temporary(error: &Error) -> bool {
@@ -95,6 +98,7 @@ mod tests {
             "canceling statement due to user request",
             "terminating connection due to administrator command",
             "the database system is shutting down",
+            "failed to complete COPY on 10.0.0.21:5432",
         ] {
             assert!(is_temporary(&database_error(message)), "{message}");
         }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     audit::{self, Actor, AuditContext, AuditEvent, ChainKey, EventKind},
-    db::Db,
+    db::{Db, is_row_violation},
     error::AppError,
     failure_log::FailureLog,
     metrics::ImportMetrics,
@@ -145,7 +145,7 @@ impl ImportWorker {
                     Ok::<_, diesel::result::Error>(has_more)
                 });
                 match outcome {
-                    Err(cause) if violates_constraint(&cause) => {
+                    Err(cause) if is_row_violation(&cause) => {
                         tracing::error!(?cause, import = %import.import.id, "An import failed");
                         store::fail(connection, &import.import, REFUSED)?;
                         metrics.record_failed();
@@ -275,12 +275,6 @@ impl ClaimedImport {
         }
         (parsed, result.err())
     }
-}
-
-/// Trying again would fail again.
-fn violates_constraint(error: &diesel::result::Error) -> bool {
-    use diesel::result::{DatabaseErrorKind as Kind, Error};
-    matches!(error, Error::DatabaseError(Kind::CheckViolation | Kind::NotNullViolation, _))
 }
 
 fn after_last_chunk(state: ImportState) -> ImportState {
