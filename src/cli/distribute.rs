@@ -8,6 +8,14 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     // Before anything is changed.
     distribution::require_cluster(&database.url)?;
     database.set_up(settings)?;
-    distribution::distribute(&database.url, |change| print_line(&change.to_string()))?;
-    print_line("Start the nodes of Uptok again, so that they know where the tables are.")
+    let mut is_new = false;
+    distribution::distribute(&database.url, |change| {
+        is_new = true;
+        print_line(&change.to_string())
+    })?;
+    print_line(if is_new {
+        "Start the nodes of Uptok again, so that they know where the tables are."
+    } else {
+        "Every table is distributed already."
+    })
 }

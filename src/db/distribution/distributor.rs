@@ -43,8 +43,8 @@ pub fn require_cluster(url: &str) -> anyhow::Result<()> {
     ClusterState::load(&mut connection::connect(url)?).map(|_cluster| ())
 }
 
-/// Distributes every table that is not distributed yet, and passes each to `report`. No node may use the database
-/// meanwhile. If it is interrupted, the next call continues.
+/// Distributes every table that is not distributed yet, and passes all to `report`; none if every table is distributed
+/// already. No node may use the database meanwhile. If it is interrupted, the next call continues.
 ///
 /// # Errors
 /// [`NotDistributable`](super::NotDistributable), or if the database or `report` fails.
@@ -56,9 +56,11 @@ pub fn distribute(
     ClusterState::load(&mut connection)?;
     let mut lock = MigrationLock::acquire(url)?;
     let cluster = ClusterState::load(&mut connection)?;
-    for table in TABLES {
-        lock.require()?;
-        report(distribute_table(&mut connection, &cluster, table)?)?;
+    if find_undistributed(&cluster).next().is_some() {
+        for table in TABLES {
+            lock.require()?;
+            report(distribute_table(&mut connection, &cluster, table)?)?;
+        }
     }
     delete_leftovers(&mut connection)
 }
