@@ -9,6 +9,7 @@
 
 mod audit_log;
 mod commands;
+mod interrupted_commit;
 mod migrations;
 mod requests;
 mod worker_outage;
