@@ -241,7 +241,7 @@ async fn no_type_of_body_and_no_method_leads_around_a_confirmation() {
     let ada = app.sign_up("ada").await;
     let client = ada.client_id().await;
     turn_on(&ada).await;
-    app.db.execute("update sign_ins set created_at = created_at - interval '2 hours', confirmed_at = null");
+    app.db.execute("update sign_ins set created_at = now() - interval '2 hours', confirmed_at = null");
     let json = format!(r#"{{"clientId":"{client}","name":"x"}}"#);
     let multipart = format!(
         "--b\r\ncontent-disposition: form-data; name=\"clientId\"\r\n\r\n{client}\r\n\

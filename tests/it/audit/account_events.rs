@@ -33,7 +33,7 @@ fn assert_in_both(app: &TestApp, client: &str, expected: &[&str]) {
 }
 
 fn make_confirmations_old(app: &TestApp) {
-    app.db.execute("update sign_ins set created_at = created_at - interval '2 hours', confirmed_at = null");
+    app.db.execute("update sign_ins set created_at = now() - interval '2 hours', confirmed_at = null");
 }
 
 #[actix_web::test]
