@@ -88,6 +88,42 @@ impl From<FieldErrors> for AppError {
     }
 }
 
+/// What a single-use link is for. It decides how to get a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// Sets a new password.
+    PasswordReset,
+    /// Confirms a new email.
+    EmailChange,
+    /// Accepts an invitation.
+    Invitation,
+}
+
+impl LinkPurpose {
+    const fn refusal(self) -> &'static str {
+        match self {
+            Self::PasswordReset => "It was used or has expired, or a part of it is missing.",
+            Self::EmailChange => {
+                "It was used or has expired, or a part of it is missing. Change your email again to get a new one."
+            }
+            Self::Invitation => {
+                "It was used or withdrawn, has expired, is for another email, or a part of it is missing. \
+                 Ask the person who invited you for a new one."
+            }
+        }
+    }
+
+    /// Address and label of the page where the visitor gets a new link, if there is one.
+    #[must_use]
+    pub const fn next_step(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::PasswordReset => Some(("/password/forgot", "Get a new link")),
+            Self::EmailChange => Some(("/account", "Go to your account")),
+            Self::Invitation => None,
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// 400: the request cannot be parsed.
@@ -120,9 +156,10 @@ pub enum AppError {
     /// 404, also for objects of other clients, so that their ids cannot be probed.
     #[error("There is nothing at this address.")]
     NotFound,
-    /// 404: one sentence for all single-use links that do not work, so that it does not reveal whether there was one.
-    #[error("It was used, has expired or was withdrawn, or a part of it is missing. Ask for a new one.")]
-    DeadLink,
+    /// 404: one sentence for all single-use links of a kind that do not work, so that it does not reveal whether there
+    /// was one.
+    #[error("{}", .0.refusal())]
+    DeadLink(LinkPurpose),
     /// 408: the body did not arrive within this number of seconds.
     #[error("The request body took longer than {0} seconds. Send it without pauses.")]
     TooSlow(u64),
@@ -211,7 +248,7 @@ impl AppError {
             Self::AddressNotAllowed(_) => "address_not_allowed",
             Self::Forbidden(_) => "forbidden",
             Self::CrossSite => "cross_site",
-            Self::NotFound | Self::DeadLink => "not_found",
+            Self::NotFound | Self::DeadLink(_) => "not_found",
             Self::TooSlow(_) => "body_too_slow",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "body_too_large",
@@ -235,7 +272,7 @@ impl ResponseError for AppError {
             Self::MissingScope(_) | Self::AddressNotAllowed(_) | Self::Forbidden(_) | Self::CrossSite => {
                 StatusCode::FORBIDDEN
             }
-            Self::NotFound | Self::DeadLink => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::DeadLink(_) => StatusCode::NOT_FOUND,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) | Self::InProgress => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -18,7 +18,7 @@ use crate::{
     },
     audit::AuditContext,
     db::Db,
-    error::AppError,
+    error::{AppError, LinkPurpose},
     mail::Outbox,
     web::{
         body::{FormFields, form::FormState},
@@ -28,6 +28,7 @@ use crate::{
 
 /// Maximum size of a form, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
+const DEAD_LINK: AppError = AppError::DeadLink(LinkPurpose::PasswordReset);
 
 #[derive(Template)]
 #[template(path = "accounts/forgot.html")]
@@ -110,7 +111,7 @@ pub(crate) async fn reset(
         .run(move |connection| service::reset(connection, &context, &outbox, &token, &hash))
         .await?;
     if !is_set {
-        return Err(AppError::DeadLink);
+        return Err(DEAD_LINK);
     }
     page.is_set = true;
     // All sign-ins of the user have ended, and this page may have been opened with one of them.
@@ -140,10 +141,10 @@ async fn find_link(
     token: &str,
     db: &Db,
 ) -> Result<(LinkToken, ValidLink), AppError> {
-    let token: LinkToken = token.parse().map_err(|_malformed| AppError::DeadLink)?;
+    let token: LinkToken = token.parse().map_err(|_malformed| DEAD_LINK)?;
     let wanted = token.clone();
     let link = db.run(move |connection| service::find(connection, &wanted)).await?;
-    let link = link.filter(|link| !visitor.is_someone_else(link.user_id)).ok_or(AppError::DeadLink)?;
+    let link = link.filter(|link| !visitor.is_someone_else(link.user_id)).ok_or(DEAD_LINK)?;
     Ok((token, link))
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
     audit::{Actor, AuditContext},
     db::Db,
-    error::AppError,
+    error::{AppError, LinkPurpose},
     web::{
         body::{FormFields, form::FormState},
         format::time::DisplayTime,
@@ -29,6 +29,7 @@ use crate::{
 
 /// Maximum size of the form, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
+const DEAD_LINK: AppError = AppError::DeadLink(LinkPurpose::Invitation);
 const WRONG_PASSWORD: &str = "This is not the password of your account. Try again.";
 
 /// What someone needs to accept an invitation.
@@ -65,12 +66,6 @@ impl AcceptPage {
     fn asks_for_password(&self) -> bool {
         self.invitee != Invitee::SignedIn
     }
-}
-
-#[derive(Template)]
-#[template(path = "clients/invitations/invalid.html")]
-struct InvalidLinkPage {
-    layout: PageLayout,
 }
 
 /// A valid link, and what the visitor needs to accept it.
@@ -127,10 +122,8 @@ pub(crate) async fn show(
     token: Path<String>,
     services: AccountServices,
 ) -> Result<HttpResponse, AppError> {
-    match OpenInvitation::find(&token, &visitor, &services.db).await? {
-        Some(open) => open.respond(StatusCode::OK, visitor, FormState::default()),
-        None => refuse_link(visitor),
-    }
+    let open = OpenInvitation::find(&token, &visitor, &services.db).await?.ok_or(DEAD_LINK)?;
+    open.respond(StatusCode::OK, visitor, FormState::default())
 }
 
 pub(crate) async fn accept(
@@ -139,9 +132,7 @@ pub(crate) async fn accept(
     token: Path<String>,
     fields: FormFields<FORM_LIMIT>,
 ) -> Result<HttpResponse, AppError> {
-    let Some(open) = OpenInvitation::find(&token, &visitor, &acceptance.services.db).await? else {
-        return refuse_link(visitor);
-    };
+    let open = OpenInvitation::find(&token, &visitor, &acceptance.services.db).await?.ok_or(DEAD_LINK)?;
     match open.invitee {
         Invitee::SignedIn => acceptance.accept_signed_in(open, visitor).await,
         Invitee::Registered => acceptance.accept_registered(open, visitor, &fields).await,
@@ -180,7 +171,7 @@ impl Acceptance {
         let (acting, token, user_id) = (context.clone(), open.token, user.user_id);
         let accepted =
             run(&self.services.db, move |connection| service::accept(connection, &acting, &token, user_id));
-        let Some(invitation) = accepted.await? else { return refuse_link(visitor) };
+        let invitation = accepted.await?.ok_or(DEAD_LINK)?;
         switch_client(&self.session, &invitation.client_id, &context)?;
         self.services.confirm(&user).await?;
         flash(&self.session, service::welcome(&invitation))?;
@@ -210,7 +201,7 @@ impl Acceptance {
         let (acting, token, user_id) = (self.context.clone(), open.token, user.user_id);
         let accepted =
             run(&self.services.db, move |connection| service::accept(connection, &acting, &token, user_id));
-        let Some(invitation) = accepted.await? else { return refuse_link(visitor) };
+        let invitation = accepted.await?.ok_or(DEAD_LINK)?;
         let origin = self.services.login_origin(&self.request, &self.context, &email);
         self.sign_in(user_id, &invitation, &origin)?;
         self.services.mark_browser(see_other(HOME), &self.request, &email, &user.password_hash)
@@ -238,7 +229,7 @@ impl Acceptance {
         let accepted = run(&self.services.db, move |connection| {
             service::accept_as_new_user(connection, &acting, &token, &user)
         });
-        let Some((user_id, invitation)) = accepted.await? else { return refuse_link(visitor) };
+        let (user_id, invitation) = accepted.await?.ok_or(DEAD_LINK)?;
         self.sign_in(user_id, &invitation, &SignInOrigin::new(&self.request, &self.context))?;
         self.services.mark_browser(see_other(HOME), &self.request, &email, &password_hash)
     }
@@ -261,8 +252,3 @@ async fn run<T: Send + 'static>(
     accepted.await
 }
 
-/// The same page for every link that does not work, so that it tells nothing about the reason.
-fn refuse_link(visitor: MaybeSignedIn) -> Result<HttpResponse, AppError> {
-    let layout = visitor.layout("This link does not work", NavSection::None);
-    respond(StatusCode::NOT_FOUND, &InvalidLinkPage { layout })
-}

@@ -16,7 +16,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::request_log;
-use crate::error::{AppError, FieldError};
+use crate::error::{AppError, FieldError, LinkPurpose};
 use crate::web::page::{LayoutUser, NavSection, PageLayout, theme};
 
 /// Why an address that only takes POST shows nothing, for visitors. Programs are told about the `Allow` header.
@@ -28,6 +28,9 @@ struct ProblemDetails {
     /// Of the error page.
     #[serde(skip)]
     heading: &'static str,
+    /// What the link is for that does not work. `None` for other errors.
+    #[serde(skip)]
+    dead_link: Option<LinkPurpose>,
     r#type: String,
     title: &'static str,
     status: u16,
@@ -127,6 +130,10 @@ impl ProblemDetails {
         let code = app_error.map_or_else(|| code_for_status(status), AppError::code);
         Self {
             heading: heading(app_error, status),
+            dead_link: match app_error {
+                Some(AppError::DeadLink(purpose)) => Some(*purpose),
+                _ => None,
+            },
             r#type: format!("/docs#{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -192,7 +199,7 @@ fn detail_for_status(status: StatusCode) -> &'static str {
 /// The heading of an error page.
 fn heading(error: Option<&AppError>, status: StatusCode) -> &'static str {
     match status {
-        _ if matches!(error, Some(AppError::DeadLink)) => "This link does not work",
+        _ if matches!(error, Some(AppError::DeadLink(_))) => "This link does not work",
         _ if matches!(error, Some(AppError::Invalid(_))) => "Check what you entered",
         StatusCode::FORBIDDEN => "You do not have access",
         StatusCode::NOT_FOUND => "Page not found",

@@ -54,6 +54,7 @@ async fn mailed_link_sets_the_password_once_and_ends_every_sign_in() {
     for reply in [visitor.get(&link).await, visitor.post(&link, &[("newPassword", PASSWORD)]).await] {
         assert_eq!(reply.status, 404);
         assert!(reply.body.contains("<h1>This link does not work</h1>"), "{}", reply.body);
+        assert_eq!(reply.html().texts("main [href='/password/forgot']"), ["Get a new link"]);
     }
 }
 
