@@ -77,6 +77,6 @@ pub(crate) async fn save(
         requires_second_factor: has_security.then_some(requires_second_factor),
     };
     db.run(move |connection| service::change(connection, &context, &client, &settings)).await?;
-    flash(&session, "The settings are saved.")?;
+    flash(&session, "Changes saved.")?;
     Ok(see_other(INDEX))
 }

@@ -318,8 +318,7 @@ async fn client_and_member_pages_are_accessible() {
     inspection.browser.press("Invite").await;
     inspection.browser.see("[role=status]", "Send the link").await;
     inspection.inspect("members, a new link").await;
-    let link = inspection.browser.find(thirtyfour::By::Css("[data-link]")).await;
-    let link = link.prop("value").await.unwrap().unwrap();
+    let link = inspection.browser.text("[data-link]").await;
     let path = link.strip_prefix(&app.url).unwrap().to_owned();
     inspection.browser.fill("Email", "cleo@example.org").await;
     inspection.browser.press("Invite").await;

@@ -20,7 +20,7 @@ async fn invite(visitor: &Visitor, email: &str, role: &str) -> String {
 
 /// The path of the link that a page shows.
 fn link_path(reply: &Reply) -> String {
-    let link = reply.html().attribute("[data-link]", "value");
+    let link = reply.html().text("[data-link]");
     let (_origin, token) = link.split_once("/invitations/").unwrap();
     format!("/invitations/{token}")
 }

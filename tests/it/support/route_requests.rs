@@ -49,7 +49,7 @@ impl Owner {
         ));
         let invited = format!("{name}-invited@example.org");
         let page = visitor.post("/settings/members", &[("email", &invited), ("role", "member")]).await;
-        let link = page.html().attribute("[data-link]", "value");
+        let link = page.html().text("[data-link]");
         let colleague =
             format!("select user_id::text as answer from users where email = '{name}-colleague@example.org'");
         let first = |table: &str, column: &str| {
