@@ -70,14 +70,17 @@ async fn refused_forms_say_error_in_the_title_and_focus_the_first_wrong_field() 
 }
 
 #[actix_web::test]
-async fn refused_login_focuses_its_message() {
+async fn refused_login_marks_both_fields_and_focuses_the_password() {
     let app = TestApp::start().await;
 
     let reply = app.visitor().post("/login", &[("email", "ada@example.org"), ("password", "x")]).await;
 
     let page = reply.html();
     assert_eq!(title(&page), "Error: Log in · Uptok");
-    assert_eq!(page.texts("[role=alert][autofocus]").len(), 1);
+    assert_eq!(page.texts("#login-error [role=alert]"), ["Wrong email or password."]);
+    assert_eq!(page.texts("main [aria-invalid=true][aria-describedby=login-error]").len(), 2);
+    assert_eq!(page.texts("main [autofocus]").len(), 1);
+    assert_eq!(page.attribute("main [autofocus]", "name"), "password");
 }
 
 #[actix_web::test]

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     accounts::{
         account_services::{AccountServices, Confirmation},
+        email::EmailAddress,
         login::user_agent::describe_device,
         second_factor::service::{FactorStatus, find_status},
         sign_in::{
@@ -23,7 +24,6 @@ use crate::{
     mail::Outbox,
     web::{
         body::{FormFields, form::FormState},
-        format::time::DisplayTime,
         page::{NavSection, PageLayout, respond, see_other},
     },
 };
@@ -45,22 +45,30 @@ struct AccountPage {
     /// Whether a new email needs the current password.
     needs_password: bool,
     /// Without mail, the link that confirms a new email is shown once.
-    confirm_link: Option<String>,
+    confirm_link: Option<ConfirmLink>,
     security: SecuritySummary,
+}
+
+/// The link that confirms a new email.
+struct ConfirmLink {
+    email: EmailAddress,
+    path: String,
+}
+
+impl ConfirmLink {
+    /// For the field, which still holds the present email.
+    fn hint(&self) -> String {
+        format!("{} waits for confirmation.", self.email)
+    }
 }
 
 /// The second factor and the sign-ins, each of which has a page of its own.
 struct SecuritySummary {
     /// `None` if the second factor is not on.
-    second_factor: Option<FactorSummary>,
+    second_factor: Option<FactorStatus>,
     sign_in_count: usize,
     /// The browser of this request.
     this_device: String,
-}
-
-struct FactorSummary {
-    since: DisplayTime,
-    recovery_codes_left: i64,
 }
 
 impl SecuritySummary {
@@ -68,10 +76,7 @@ impl SecuritySummary {
         let this_device = sign_ins.iter().find(|listing| listing.id_hash == this);
         let user_agent = this_device.and_then(|listing| listing.user_agent.as_deref());
         Self {
-            second_factor: factor.map(|status| FactorSummary {
-                since: status.activated_at.into(),
-                recovery_codes_left: status.recovery_codes_left,
-            }),
+            second_factor: factor,
             sign_in_count: sign_ins.len(),
             this_device: describe_device(user_agent.unwrap_or_default()),
         }
@@ -116,14 +121,17 @@ pub(crate) async fn change(
     };
     let change = AccountChange { name: form.name, email: form.email, password_hash };
     let done = describe_change(&change);
+    let new_email = change.email.clone();
     let new_hash = change.password_hash.clone();
     let (owner, outbox) = (account_owner(&signed_in), services.outbox.as_ref().clone());
     let requested =
         services.db.run(move |connection| service::change(connection, &owner, &outbox, &change)).await?;
     let response = match requested {
         EmailRequest::LinkToShow(path) => {
-            page.form = form.state;
-            page.confirm_link = Some(path);
+            page.form = FormState::default()
+                .keep("name", form.state.value("name"))
+                .keep("email", account.email.as_str());
+            page.confirm_link = new_email.map(|email| ConfirmLink { email, path });
             page.respond(StatusCode::OK)?
         }
         EmailRequest::TooMany => {
@@ -179,17 +187,17 @@ pub(super) async fn find_password_error(
 fn describe_change(change: &AccountChange) -> String {
     let mut sentences = Vec::new();
     if change.name.is_some() {
-        sentences.push("Your name is changed.".to_owned());
+        sentences.push("Name changed.".to_owned());
     }
     if change.password_hash.is_some() {
-        sentences.push("Your password is changed, and your other sign-ins have ended.".to_owned());
+        sentences.push("Password changed. Your other sign-ins have ended.".to_owned());
     }
     if let Some(email) = &change.email {
         sentences
             .push(format!("A link is on its way to {email}. Your email changes once you confirm it there."));
     }
     if sentences.is_empty() {
-        sentences.push("There was nothing to change.".to_owned());
+        sentences.push("Nothing changed.".to_owned());
     }
     sentences.join(" ")
 }

@@ -27,8 +27,6 @@ use crate::{
 /// Maximum size of a form, in bytes.
 const FORM_LIMIT: usize = 4 * 1024;
 const TITLE: &str = "Second factor";
-/// Below this number of recovery codes the page suggests new ones.
-const FEW_CODES: i64 = 4;
 const WRONG_CODE: &str =
     "This code is not right. Enter the one that your app shows now, and check the clock of your device.";
 
@@ -45,18 +43,25 @@ struct StatusPage {
 struct StatusView {
     since: DisplayTime,
     codes_left: i64,
+    has_few_codes: bool,
 }
 
 impl StatusView {
     fn new(status: &FactorStatus) -> Self {
-        Self { since: status.activated_at.into(), codes_left: status.recovery_codes_left }
+        Self {
+            since: status.activated_at.into(),
+            codes_left: status.recovery_codes_left,
+            has_few_codes: status.has_few_codes(),
+        }
     }
 
     /// Says how few recovery codes are left, if they are few.
     fn warning(&self) -> Option<String> {
         match self.codes_left {
             0 => Some("No recovery codes are left.".to_owned()),
-            left if left < FEW_CODES => Some(format!("Only {left} recovery {} left.", plural(left, "code"))),
+            left if self.has_few_codes => {
+                Some(format!("Only {left} recovery {} left.", plural(left, "code")))
+            }
             _ => None,
         }
     }

@@ -22,10 +22,13 @@ use crate::{
     mail::Outbox,
     schema::users,
     secret::InstallationSecret,
+    web::format::plural,
 };
 
 /// The page with the user's second factor.
 pub(crate) const SECOND_FACTOR: &str = "/account/second-factor";
+/// Below this number of recovery codes the pages suggest new ones.
+const FEW_CODES: i64 = 4;
 
 /// The second factors of all users.
 pub struct SecondFactors {
@@ -38,6 +41,19 @@ pub struct SecondFactors {
 pub(in crate::accounts) struct FactorStatus {
     pub(in crate::accounts) activated_at: DateTime<Utc>,
     pub(in crate::accounts) recovery_codes_left: i64,
+}
+
+impl FactorStatus {
+    /// Whether to suggest new recovery codes.
+    pub(in crate::accounts) fn has_few_codes(&self) -> bool {
+        self.recovery_codes_left < FEW_CODES
+    }
+
+    /// `2 recovery codes left`.
+    pub(in crate::accounts) fn codes_text(&self) -> String {
+        let left = self.recovery_codes_left;
+        format!("{left} recovery {} left", plural(left, "code"))
+    }
 }
 
 /// What an app needs to know to be set up.

@@ -54,7 +54,7 @@ async fn account_page_says_whether_the_second_factor_is_on_and_how_many_sign_ins
 
     assert_eq!(before, ["Second factor Off", "Sign-ins 1"]);
     assert_eq!(rows().await, ["Second factor On", "Sign-ins 2"]);
-    assert!(ada.get("/account").await.body.contains("Recovery codes left: 10."));
+    assert!(ada.get("/account").await.body.contains("10 recovery codes left"));
 }
 
 #[actix_web::test]
@@ -70,7 +70,7 @@ async fn name_is_changed_everywhere() {
 
     assert_eq!(wrong.status, 422);
     assert!(!wrong.html().text("#hint-name .wrong").is_empty());
-    assert_eq!(page_flash(&ada).await, "Your name is changed.");
+    assert_eq!(page_flash(&ada).await, "Name changed.");
     assert_eq!(ada.get("/sessions").await.html().text(".foot-user"), "Ada King");
     assert_eq!(audit_lines(&app, &client).last().unwrap(), r#"member.changed {"changed":"name"}"#);
 }
@@ -101,7 +101,7 @@ async fn new_password_needs_the_current_one_and_ends_all_other_sign_ins() {
     assert_eq!(other.get("/sessions").await.status, 200);
     ada.post("/account", &form(PASSWORD, NEW_PASSWORD)).await.assert_sent_to("/account");
 
-    assert!(page_flash(&ada).await.contains("Your password is changed"));
+    assert!(page_flash(&ada).await.contains("Password changed"));
     other.get("/sessions").await.assert_sent_to("/login");
     assert_eq!(smtp.next().await.text("subject"), "Your Uptok password was changed");
     assert_eq!(log_in(&app, "ada@example.org", PASSWORD).await, 422);
@@ -192,6 +192,12 @@ async fn without_mail_the_page_shows_the_link_that_confirms_an_email() {
     let page = ada.post("/account", &[("email", "ada@king.example")]).await;
     let link = page.html().attribute(".notice a", "href");
     assert!(page.body.contains("sends no mail"));
+    assert_eq!(
+        page.html().attribute("#field-email", "value"),
+        "ada@example.org",
+        "it is still the present one"
+    );
+    assert_eq!(page.html().text("#hint-email"), "ada@king.example waits for confirmation.");
     assert_eq!(ada.post(&link, &[]).await.status, 200);
 
     assert_eq!(log_in(&app, "ada@king.example", PASSWORD).await, 303);
@@ -210,8 +216,8 @@ async fn only_owner_of_a_client_cannot_delete_the_account() {
 
     let refused = eve.post("/account/delete", &[]).await;
     assert_eq!(refused.status, 409);
-    assert_eq!(refused.html().texts(".notice strong"), ["eve"]);
-    assert_eq!(eve.get("/account/delete").await.html().texts(".notice strong"), ["eve"]);
+    assert_eq!(refused.html().texts("main [role=alert] strong"), ["eve"]);
+    assert_eq!(eve.get("/account/delete").await.html().texts("main [role=alert] strong"), ["eve"]);
     app.db.execute("update users set disabled_at = now() where name = 'eve'");
     let alone = ada.post("/account/delete", &[]).await;
     assert_eq!(alone.status, 409, "owners who are disabled do not count");

@@ -105,6 +105,7 @@ async fn code_of_the_app_or_a_recovery_code_confirms_once() {
         let asked = ada.post(KEYS, &[("name", &name)]).await;
         assert_asks(&asked);
         assert_eq!(asked.html().texts("main label"), ["Code", "Password"]);
+        assert_eq!(asked.html().texts("main details:not([open]) label"), ["Password"]);
         let done = confirm_from(&ada, &asked.html(), ("code", &code)).await;
         assert_eq!(done.status, 200, "{}", done.body);
 
@@ -114,6 +115,8 @@ async fn code_of_the_app_or_a_recovery_code_confirms_once() {
         assert!(again.html().text("#hint-code .wrong").contains("wrong or was used"));
     }
     let asked = ada.post(KEYS, &[("name", "with the password")]).await;
+    let wrong = confirm_from(&ada, &asked.html(), ("password", "not my password!")).await;
+    assert_eq!(wrong.html().texts("main details[open] .wrong"), ["This is not your password."]);
     assert_eq!(confirm_from(&ada, &asked.html(), ("password", PASSWORD)).await.status, 200);
 }
 

@@ -197,6 +197,7 @@ async fn recovery_code_works_once_however_it_is_typed() {
     }
     let notice = visitor.get(PAGE).await.html().text("main .notice");
     assert!(notice.contains("Only 3 recovery codes left."), "{notice}");
+    assert_eq!(visitor.get("/account").await.html().texts(".setting-rows strong"), ["3 recovery codes left"]);
 }
 
 #[actix_web::test]
