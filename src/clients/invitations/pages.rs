@@ -251,4 +251,3 @@ async fn run<T: Send + 'static>(
     });
     accepted.await
 }
-
