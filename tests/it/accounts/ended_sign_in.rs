@@ -23,7 +23,7 @@ async fn login_leads_to_the_page_that_was_wanted_with_a_note() {
     ada.log_in_from(&login.html()).await.assert_sent_to("/sessions?status=missed&q=a%20b");
 
     let page = ada.get("/sessions?status=missed&q=a%20b").await.html();
-    assert!(page.text("main > [role=status]").contains("You had been logged out"));
+    assert!(page.text("main > .notice[role=status]").contains("You had been logged out"));
 }
 
 #[actix_web::test]

@@ -36,7 +36,8 @@ async fn invite_accept_switch_and_remove(browser: Browser) {
     browser.press("Create client").await;
     browser.see("[role=status]", "Created Second Ltd").await;
     assert!(browser.text(".client-switch [selected], .foot-client bdi").await.starts_with("Second Ltd"));
-    assert!(!browser.find(By::Css(".client-switch .button")).await.is_displayed().await.unwrap());
+    let switch = browser.driver().find(By::Css(".client-switch .button")).await.unwrap();
+    assert!(!switch.is_displayed().await.unwrap());
     browser.click(".client-switch option:not([selected])").await;
     browser.press("Switch").await;
     browser.see("h1", "API Keys").await;
@@ -104,7 +105,7 @@ async fn form_of_a_client_that_is_no_longer_active_is_sent_after_switching() {
 
     ada.press("Generate Key").await;
     ada.see("h1", "This form is for another client").await;
-    ada.press("Switch to ada and send").await;
+    ada.press("Switch to Second Ltd and send").await;
 
     ada.see("[role=status]", "The key “Warehouse” is ready.").await;
     assert!(ada.text(".client-switch [selected], .foot-client bdi").await.starts_with("Second Ltd"));
