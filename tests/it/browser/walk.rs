@@ -58,6 +58,7 @@ async fn key_gets_a_lifetime_and_is_replaced_with_grace_without_javascript() {
     assert_eq!(browser.text(".send .hint").await, "Expires in 90 days");
     browser.click(".more > summary").await;
     browser.click("input[name=expires][value='30']").await;
+    browser.click(".more > summary").await;
     assert_eq!(browser.text(".send .hint").await, "Expires in 30 days");
     let old = browser.generate("Warehouse").await;
     browser.see("[role=status]", "It expires in 30 days.").await;
