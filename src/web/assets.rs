@@ -55,7 +55,7 @@ const JOINED_FILES: [JoinedFile; 2] = [
     JoinedFile {
         name: "js/uptok.js",
         parts: &["js/theme.js", "js/forms.js", "js/copy.js", "js/selection.js"],
-        compact: compact_script,
+        compact: compact_to_block,
     },
 ];
 
@@ -63,7 +63,7 @@ const JOINED_FILES: [JoinedFile; 2] = [
 static BY_ADDRESS: LazyLock<HashMap<String, StaticFile>> = LazyLock::new(|| {
     let is_part = |name: &str| JOINED_FILES.iter().any(|file| file.parts.contains(&name));
     let names = StaticFiles::iter().filter(|name| !is_part(name)).chain(ExampleFiles::iter());
-    let single = names.filter_map(|name| Some((name.to_string(), read(&name)?)));
+    let single = names.filter_map(|name| Some((name.to_string(), read_compact(&name)?)));
     let joined = JOINED_FILES.iter().map(|file| (file.name.to_owned(), file.join().into()));
     let files = single.chain(joined).map(|(name, content)| StaticFile::new(name, content));
     files.map(|file| (file.address(), file)).collect()
@@ -117,6 +117,14 @@ fn read(name: &str) -> Option<Bytes> {
     Some(file.data.into_owned().into())
 }
 
+fn read_compact(name: &str) -> Option<Bytes> {
+    let content = read(name)?;
+    if name.starts_with("js/") {
+        return Some(compact_script(&String::from_utf8_lossy(&content)).into());
+    }
+    Some(content)
+}
+
 impl JoinedFile {
     fn join(&self) -> String {
         let parts = self.parts.iter().filter_map(|part| read(part));
@@ -142,10 +150,15 @@ fn compact_css(css: &str) -> String {
     CSS_SPACES.iter().fold(css, |css, (long, short)| css.replace(long, short))
 }
 
-/// Removes lines that are comments. The block keeps the names of one script from those of the next.
+/// The block keeps the names of one script from those of the next.
+fn compact_to_block(script: &str) -> String {
+    format!("{{\n{}}}\n", compact_script(script))
+}
+
+/// Removes indentation and lines that are comments.
 fn compact_script(script: &str) -> String {
     let lines = trimmed_lines(script).filter(|line| !line.starts_with("//"));
-    format!("{{\n{}}}\n", lines.fold(String::new(), |script, line| script + line + "\n"))
+    lines.fold(String::new(), |script, line| script + line + "\n")
 }
 
 fn trimmed_lines(text: &str) -> impl Iterator<Item = &str> {
@@ -286,12 +299,12 @@ mod tests {
 
     /// A line of a text that spans lines could look like a comment.
     #[test]
-    fn no_text_of_a_joined_script_spans_lines() {
-        for part in JOINED_FILES[1].parts {
-            assert!(source(part).lines().all(|line| line.matches('`').count() % 2 == 0), "{part}");
+    fn no_text_of_a_script_spans_lines() {
+        for script in StaticFiles::iter().filter(|name| name.starts_with("js/")) {
+            assert!(source(&script).lines().all(|line| line.matches('`').count() % 2 == 0), "{script}");
         }
         assert_eq!(
-            compact_script("// a\nconst x = 1; // b\n\n  f(x);\n"),
+            compact_to_block("// a\nconst x = 1; // b\n\n  f(x);\n"),
             "{\nconst x = 1; // b\nf(x);\n}\n"
         );
     }
