@@ -41,7 +41,7 @@ pub use login::login_throttles::LoginThrottles;
 pub(crate) use login::{
     after_login::HOME,
     device_cookie::DeviceCookieKey,
-    invitation_acceptor::{InvitationAcceptor, JoinedClient},
+    invitation_acceptor::{ClientOfInvitation, InvitationAcceptor},
     route_check::{require_sign_in, require_sign_in_for_form},
     user_agent::describe_device,
 };

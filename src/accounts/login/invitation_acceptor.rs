@@ -6,14 +6,14 @@ use uuid::Uuid;
 use crate::{audit::AuditContext, error::AppError, ids::ClientId};
 
 /// The client that a user has joined, and the message that says so.
-pub(crate) struct JoinedClient {
+pub(crate) struct ClientOfInvitation {
     pub(crate) client_id: ClientId,
     pub(crate) message: String,
 }
 
 /// Makes the user a member with the invitation whose token has this SHA-256. Returns `None` if the link no longer works.
 type AcceptInvitation =
-    fn(&mut PgConnection, &AuditContext, &[u8], Uuid) -> Result<Option<JoinedClient>, AppError>;
+    fn(&mut PgConnection, &AuditContext, &[u8], Uuid) -> Result<Option<ClientOfInvitation>, AppError>;
 
 /// How a login accepts an invitation. The application provides it, because `clients` is built on this room.
 pub(crate) struct InvitationAcceptor(AcceptInvitation);
@@ -29,7 +29,7 @@ impl InvitationAcceptor {
         context: &AuditContext,
         token_digest: &[u8],
         user_id: Uuid,
-    ) -> Result<Option<JoinedClient>, AppError> {
+    ) -> Result<Option<ClientOfInvitation>, AppError> {
         (self.0)(connection, context, token_digest, user_id)
     }
 }

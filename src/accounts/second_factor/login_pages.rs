@@ -15,7 +15,7 @@ use crate::{
         links::link_token::LinkToken,
         login::{
             after_login::{HOME, LoginReturn},
-            invitation_acceptor::{InvitationAcceptor, JoinedClient},
+            invitation_acceptor::{ClientOfInvitation, InvitationAcceptor},
         },
         pages::show_login_again,
         sign_in::extractor::{MaybeSignedIn, SignedInUser, flash},
@@ -120,14 +120,14 @@ pub(crate) async fn submit(
 }
 
 /// What the login did about an invitation.
-enum Acceptance {
+enum InvitationOutcome {
     NotInvited,
-    Joined(JoinedClient),
+    Joined(ClientOfInvitation),
     /// The link was used, withdrawn or replaced, or has expired in the meantime.
     Refused,
 }
 
-impl Acceptance {
+impl InvitationOutcome {
     fn client_id(&self) -> Option<ClientId> {
         match self {
             Self::Joined(joined) => Some(joined.client_id.clone()),
@@ -145,7 +145,7 @@ impl Acceptance {
 }
 
 enum CodeOutcome {
-    Right(Acceptance),
+    Right(InvitationOutcome),
     Wrong,
     /// The login has had all its attempts, or was completed at the same moment.
     TooMany,
@@ -190,12 +190,12 @@ impl CodeAttempt {
         acceptor: &InvitationAcceptor,
         connection: &mut PgConnection,
         context: &AuditContext,
-    ) -> Result<Acceptance, AppError> {
+    ) -> Result<InvitationOutcome, AppError> {
         let (Some(digest), Some(user_id)) = (&self.invitation_digest, context.user_id()) else {
-            return Ok(Acceptance::NotInvited);
+            return Ok(InvitationOutcome::NotInvited);
         };
         let joined = acceptor.accept(connection, context, digest, user_id)?;
-        Ok(joined.map_or(Acceptance::Refused, Acceptance::Joined))
+        Ok(joined.map_or(InvitationOutcome::Refused, InvitationOutcome::Joined))
     }
 }
 

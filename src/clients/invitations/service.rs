@@ -8,7 +8,7 @@ use super::{
     store::{self, Invitation, InvitationToStore, PENDING_MAX},
 };
 use crate::{
-    accounts::{self, EmailAddress, JoinedClient, LinkToken, NewUser, Role, invitation_event},
+    accounts::{self, ClientOfInvitation, EmailAddress, LinkToken, NewUser, Role, invitation_event},
     audit::{self, Actor, AuditContext, EventKind},
     db::violates,
     error::AppError,
@@ -140,11 +140,11 @@ pub(crate) fn accept_with_login(
     context: &AuditContext,
     token_digest: &[u8],
     user_id: Uuid,
-) -> Result<Option<JoinedClient>, AppError> {
+) -> Result<Option<ClientOfInvitation>, AppError> {
     match accept_by_digest(connection, context, token_digest, user_id) {
         Ok(invitation) => {
             let message = welcome(&invitation);
-            Ok(Some(JoinedClient { client_id: invitation.client_id, message }))
+            Ok(Some(ClientOfInvitation { client_id: invitation.client_id, message }))
         }
         Err(InvitationError::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
