@@ -2,7 +2,7 @@
 
 use super::{invite, list_events, read_output, run_command};
 use crate::{
-    accounts::second_factor::{CODE_PAGE, PAGE, send_code, turn_on},
+    accounts::second_factor::{Authenticator, CODE_PAGE, PAGE, send_code, turn_on},
     support::{TestApp, Visitor, test_app::PASSWORD},
 };
 
@@ -101,18 +101,32 @@ async fn operator_requires_it_and_no_longer() {
     assert_eq!(ada.get("/sessions").await.status, 200);
 }
 
-#[actix_web::test]
-async fn invitation_does_not_replace_the_code() {
+/// Bea, who has a second factor and whom Ada invited to her client.
+struct InvitedUser {
+    app: TestApp,
+    ada: Visitor,
+    bea: Visitor,
+    authenticator: Authenticator,
+    link: String,
+    /// A second browser of Bea's: it has opened the link and given the password, and is asked for the code.
+    visitor: Visitor,
+}
+
+async fn give_password_of_invited_user() -> InvitedUser {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
     let bea = app.sign_up("bea").await;
     let (authenticator, _codes) = turn_on(&bea).await;
     let link = invite(&ada, "bea@example.org", "member").await;
     let visitor = app.visitor();
+    visitor.post(&link, &[("password", PASSWORD)]).await.assert_sent_to(CODE_PAGE);
+    InvitedUser { app, ada, bea, authenticator, link, visitor }
+}
 
-    let reply = visitor.post(&link, &[("password", PASSWORD)]).await;
+#[actix_web::test]
+async fn invitation_does_not_replace_the_code() {
+    let InvitedUser { app, ada, authenticator, link, visitor, .. } = give_password_of_invited_user().await;
 
-    reply.assert_sent_to(CODE_PAGE);
     visitor.get("/sessions").await.assert_sent_to("/login");
     assert_eq!(count_clients_of_bea(&app), "1", "the password alone accepts nothing");
     assert_eq!(app.visitor().get(&link).await.status, 200, "the link still works");
@@ -133,13 +147,7 @@ async fn invitation_does_not_replace_the_code() {
 
 #[actix_web::test]
 async fn user_whose_invitation_was_withdrawn_before_the_code_is_logged_in_and_joins_nothing() {
-    let app = TestApp::start().await;
-    let ada = app.sign_up("ada").await;
-    let bea = app.sign_up("bea").await;
-    let (authenticator, _codes) = turn_on(&bea).await;
-    let link = invite(&ada, "bea@example.org", "member").await;
-    let visitor = app.visitor();
-    visitor.post(&link, &[("password", PASSWORD)]).await.assert_sent_to(CODE_PAGE);
+    let InvitedUser { app, bea, authenticator, visitor, .. } = give_password_of_invited_user().await;
     app.db.execute("delete from invitations");
 
     send_code(&visitor, &authenticator.code(1)).await.assert_sent_to("/settings/api-keys");
@@ -152,13 +160,7 @@ async fn user_whose_invitation_was_withdrawn_before_the_code_is_logged_in_and_jo
 
 #[actix_web::test]
 async fn wrong_codes_leave_the_invitation_pending() {
-    let app = TestApp::start().await;
-    let ada = app.sign_up("ada").await;
-    let bea = app.sign_up("bea").await;
-    let (authenticator, _codes) = turn_on(&bea).await;
-    let link = invite(&ada, "bea@example.org", "member").await;
-    let visitor = app.visitor();
-    visitor.post(&link, &[("password", PASSWORD)]).await.assert_sent_to(CODE_PAGE);
+    let InvitedUser { app, authenticator, link, visitor, .. } = give_password_of_invited_user().await;
 
     for _ in 0..5 {
         assert_eq!(send_code(&visitor, authenticator.wrong_code()).await.status, 422);
