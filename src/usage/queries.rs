@@ -4,22 +4,29 @@ use std::{collections::HashMap, net::IpAddr, slice};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use diesel::{
+    dsl::{IntervalDsl as _, sum},
     prelude::*,
     sql_query,
-    sql_types::{Array, BigInt, Bool, Date, Inet, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{BigInt, Bool, Date, Nullable, Numeric, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::{
+    db::sql::database_now,
     ids::{ClientId, PublicKey},
-    schema::api_keys,
+    schema::{api_keys, key_last_uses, key_usage},
     web::format::time::midnight,
 };
 
 /// Number of keys in the list of those used most.
 const TOP_KEYS: i64 = 10;
 const ERRORS_SHOWN: i64 = 20;
+
+define_sql_function!(
+    /// A sum of integers as an integer; PostgreSQL adds them up as `numeric`.
+    fn int8(sum: Nullable<Numeric>) -> Nullable<BigInt>
+);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastUse {
@@ -36,15 +43,12 @@ pub struct KeyActivity {
     pub requests_last_day: i64,
 }
 
-#[derive(QueryableByName)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = key_last_uses)]
 struct LastUseRow {
-    #[diesel(sql_type = Text)]
     public_key: PublicKey,
-    #[diesel(sql_type = Timestamptz)]
     used_at: DateTime<Utc>,
-    #[diesel(sql_type = Inet)]
     address: IpNet,
-    #[diesel(sql_type = Nullable<Text>)]
     user_agent: Option<String>,
 }
 
@@ -52,14 +56,6 @@ impl From<LastUseRow> for LastUse {
     fn from(row: LastUseRow) -> Self {
         Self { at: row.used_at, address: row.address.addr(), user_agent: row.user_agent }
     }
-}
-
-#[derive(QueryableByName)]
-struct KeyRequests {
-    #[diesel(sql_type = Text)]
-    public_key: PublicKey,
-    #[diesel(sql_type = BigInt)]
-    requests: i64,
 }
 
 /// Returns when these keys of the client were last used. Keys that were never used are absent.
@@ -71,20 +67,17 @@ pub fn load_last_uses(
     client: &ClientId,
     keys: &[PublicKey],
 ) -> QueryResult<HashMap<PublicKey, LastUse>> {
-    let rows: Vec<LastUseRow> = sql_query(
-        "select public_key, used_at, address, user_agent from key_last_uses \
-         where client_id = $1 and public_key = any($2)",
-    )
-    .bind::<Text, _>(client)
-    .bind::<Array<Text>, _>(keys)
-    .load(connection)?;
+    let rows: Vec<LastUseRow> = key_last_uses::table
+        .filter(key_last_uses::client_id.eq(client).and(key_last_uses::public_key.eq_any(keys)))
+        .select(LastUseRow::as_select())
+        .load(connection)?;
     Ok(rows.into_iter().map(|row| (row.public_key.clone(), row.into())).collect())
 }
 
 /// Returns the recent use of these keys of the client. Keys that were never used are absent.
 ///
-/// It reads a row per key, hour, endpoint and kind of status. A longer period than a day would take most of the time of
-/// a list of 100 keys.
+/// It reads a row per key, hour, endpoint and class of status. A longer period than a day would take most of the time of a
+/// list of keys.
 ///
 /// # Errors
 /// If the database fails.
@@ -93,20 +86,20 @@ pub fn load_key_activities(
     client: &ClientId,
     keys: &[PublicKey],
 ) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
-    let rows: Vec<KeyRequests> = sql_query(
-        "select public_key, sum(requests)::bigint as requests from key_usage \
-         where client_id = $1 and public_key = any($2) and hour > now() - interval '24 hours' group by public_key",
-    )
-    .bind::<Text, _>(client)
-    .bind::<Array<Text>, _>(keys)
-    .load(connection)?;
-    let requests: HashMap<_, _> = rows.into_iter().map(|row| (row.public_key, row.requests)).collect();
-    let last_uses = load_last_uses(connection, client, keys)?;
-    let activity = |(key, last)| {
-        let requests_last_day = requests.get(&key).copied().unwrap_or(0);
-        (key, KeyActivity { last, requests_last_day })
+    let requests_last_day = key_usage::table
+        .filter(key_usage::client_id.eq(client).and(key_usage::public_key.eq(key_last_uses::public_key)))
+        .filter(key_usage::hour.gt(database_now() - 24.hours()))
+        .select(int8(sum(key_usage::requests)))
+        .single_value();
+    let rows: Vec<(LastUseRow, Option<i64>)> = key_last_uses::table
+        .filter(key_last_uses::client_id.eq(client).and(key_last_uses::public_key.eq_any(keys)))
+        .select((LastUseRow::as_select(), requests_last_day))
+        .load(connection)?;
+    let activity = |(row, requests): (LastUseRow, Option<i64>)| {
+        let key = row.public_key.clone();
+        (key, KeyActivity { last: row.into(), requests_last_day: requests.unwrap_or(0) })
     };
-    Ok(last_uses.into_iter().map(activity).collect())
+    Ok(rows.into_iter().map(activity).collect())
 }
 
 /// Returns the requests in the current hour and the 167 hours before it.
@@ -115,14 +108,12 @@ fn load_requests_last_week(
     client: &ClientId,
     key: &PublicKey,
 ) -> QueryResult<i64> {
-    let counted: KeyRequests = sql_query(
-        "select $2 as public_key, coalesce(sum(requests), 0)::bigint as requests from key_usage \
-         where client_id = $1 and public_key = $2 and hour > now() - interval '7 days'",
-    )
-    .bind::<Text, _>(client)
-    .bind::<Text, _>(key)
-    .get_result(connection)?;
-    Ok(counted.requests)
+    let requests: Option<i64> = key_usage::table
+        .filter(key_usage::client_id.eq(client).and(key_usage::public_key.eq(key)))
+        .filter(key_usage::hour.gt(database_now() - 7.days()))
+        .select(int8(sum(key_usage::requests)))
+        .first(connection)?;
+    Ok(requests.unwrap_or(0))
 }
 
 /// Number of days in [`load_daily_requests`].
