@@ -102,12 +102,12 @@ pub enum LinkPurpose {
 impl LinkPurpose {
     const fn refusal(self) -> &'static str {
         match self {
-            Self::PasswordReset => "It was used or has expired, or a part of it is missing.",
+            Self::PasswordReset => "It has expired or been used, or it is incomplete.",
             Self::EmailChange => {
-                "It was used or has expired, or a part of it is missing. Change your email again to get a new one."
+                "It has expired or been used, or it is incomplete. Change your email again to get a new one."
             }
             Self::Invitation => {
-                "It was used or withdrawn, has expired, is for another email, or a part of it is missing. \
+                "It has expired, been used or been withdrawn, or it is incomplete or for another email. \
                  Ask the person who invited you for a new one."
             }
         }

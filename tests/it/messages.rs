@@ -16,7 +16,7 @@ async fn missing_selection_is_an_error_in_message_and_title() {
     ada.get(&format!("{INDEX}/delete")).await.assert_sent_to(INDEX);
     let page = ada.get(INDEX).await.html();
 
-    assert_eq!(page.text("[role=alert]"), "No key is selected. Check the boxes of the keys to delete.");
+    assert_eq!(page.text("[role=alert]"), "No keys selected. Select the keys you want to delete.");
     assert!(page.attribute("[role=alert]", "class").contains("notice-warn"), "nothing is broken or lost");
     assert_eq!(title(&page), "Error: API Keys · Uptok");
     assert_eq!(page.texts("[role=alert][tabindex='-1'][autofocus]").len(), 1);

@@ -58,7 +58,7 @@ struct ConfirmLink {
 impl ConfirmLink {
     /// For the field, which still holds the present email.
     fn hint(&self) -> String {
-        format!("{} waits for confirmation.", self.email)
+        format!("Waiting for you to confirm {}.", self.email)
     }
 }
 

@@ -34,7 +34,7 @@ const BODY_LIMIT: usize = 96 * 1024;
 const FIELDS_MAX: usize = 272;
 const BOTH_MISSING: &str = "Enter a code or your password.";
 const PASSWORD_MISSING: &str = "Enter your password.";
-const WRONG_PASSWORD: &str = "This is not your password.";
+const WRONG_PASSWORD: &str = "Incorrect password.";
 
 type ConfirmFields = FormFields<BODY_LIMIT, FIELDS_MAX>;
 

@@ -35,7 +35,7 @@ const FORM_LIMIT: usize = 4 * 1024;
 const TITLE: &str = "Enter a code";
 const CODE_MISSING: &str = "Enter the code that your app shows now, or a recovery code.";
 pub(in crate::accounts) const WRONG_CODE: &str =
-    "This code is wrong or was used. Wait for the next one, and check the clock of your device.";
+    "That code is wrong or was already used. Wait for the next one, or enter a recovery code.";
 /// Why the login starts again.
 const LOGIN_OVER: &str = "This login took too long or had too many wrong codes. Log in again.";
 /// The same for a login that was to accept an invitation, which is still pending.

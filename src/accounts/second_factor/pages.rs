@@ -28,7 +28,7 @@ use crate::{
 const FORM_LIMIT: usize = 4 * 1024;
 const TITLE: &str = "Second factor";
 const WRONG_CODE: &str =
-    "This code is not right. Enter the one that your app shows now, and check the clock of your device.";
+    "That code is wrong. Enter the one your app shows now. If it fails again, check your phone’s clock.";
 
 #[derive(Template)]
 #[template(path = "accounts/second_factor/index.html")]

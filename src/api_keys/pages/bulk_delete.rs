@@ -58,7 +58,7 @@ pub(crate) async fn confirm_delete(
     let selected: Vec<String> =
         pairs.filter(|(name, _)| name == "key").map(|(_, value)| value.into_owned()).collect();
     if selected.is_empty() {
-        flash(&session, Message::error("No key is selected. Check the boxes of the keys to delete."))?;
+        flash(&session, Message::error("No keys selected. Select the keys you want to delete."))?;
         return Ok(see_other(INDEX));
     }
     let keys = parse_public_keys(selected.iter().map(String::as_str))?;

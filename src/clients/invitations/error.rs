@@ -11,7 +11,7 @@ use super::store::PENDING_MAX;
 pub enum InvitationError {
     #[error("This email already belongs to a member. Change the role in the list of members.")]
     AlreadyMember,
-    #[error("This email is already invited. Resend the invitation below.")]
+    #[error("This email has already been invited. Resend the invitation below.")]
     AlreadyInvited,
     /// The client has [`PENDING_MAX`] invitations.
     #[error("There are {PENDING_MAX} pending invitations, which is the limit. Withdraw one first.")]

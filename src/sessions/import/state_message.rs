@@ -26,7 +26,9 @@ pub(super) fn state_message(import: &ImportJob, mapped_fields: &[Option<&'static
             let text = format!("Imported {} {}.", grouped(stored), plural(stored, "session"));
             Some(match rejected {
                 0 => Message::success(text),
-                _ => Message::warning(format!("{text} Rejected {lines}.")),
+                _ => Message::warning(format!(
+                    "{text} {lines} rejected. Correct the file and upload it again."
+                )),
             })
         }
         ImportState::Failed => {

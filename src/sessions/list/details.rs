@@ -160,13 +160,13 @@ fn source_label(source: &str) -> String {
 fn agent_sessions(name: &str) -> SessionsLink {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("agentName", name);
-    SessionsLink { address: format!("/sessions?{}", query.finish()), text: "All sessions of this agent" }
+    SessionsLink { address: format!("/sessions?{}", query.finish()), text: "All sessions with this agent" }
 }
 
 /// The address has the id of this session instead of the shopper’s, so that no history or log names a shopper.
 fn shopper_sessions(session: &Session) -> SessionsLink {
     let address = format!("/sessions?shopper={}", session.session_id);
-    SessionsLink { address, text: "All sessions of this shopper" }
+    SessionsLink { address, text: "All sessions with this shopper" }
 }
 
 fn order(session: &Session) -> Vec<Option<DetailRow>> {

@@ -191,13 +191,13 @@ async fn without_mail_the_page_shows_the_link_that_confirms_an_email() {
 
     let page = ada.post("/account", &[("email", "ada@king.example")]).await;
     let link = page.html().attribute(".notice a", "href");
-    assert!(page.body.contains("sends no mail"));
+    assert!(page.body.contains("sends no email"));
     assert_eq!(
         page.html().attribute("#field-email", "value"),
         "ada@example.org",
         "it is still the present one"
     );
-    assert_eq!(page.html().text("#hint-email"), "ada@king.example waits for confirmation.");
+    assert_eq!(page.html().text("#hint-email"), "Waiting for you to confirm ada@king.example.");
     assert_eq!(ada.post(&link, &[]).await.status, 200);
 
     assert_eq!(log_in(&app, "ada@king.example", PASSWORD).await, 303);

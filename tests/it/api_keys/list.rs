@@ -60,7 +60,7 @@ async fn table_has_its_columns_and_menu_entries() {
         columns.iter().filter(|it| main_columns.contains(&it.as_str())).collect::<Vec<_>>(),
         main_columns
     );
-    assert_eq!(columns[4..6], ["Status", "Last used"]);
+    assert_eq!(columns[4..6], ["Status", "Last used · 24 h"]);
     assert_eq!(page.texts("form.generate label[for]"), ["Name"]);
     assert_eq!(page.texts("form.generate button"), ["Generate Key"]);
     let entries = page.texts(".actions a");
@@ -194,7 +194,7 @@ async fn deletion_is_confirmed_and_explains_its_effect() {
     let confirmation = ada.get(&delete_path(&key)).await;
 
     assert_eq!(confirmation.html().texts("form[action$=delete] button"), ["Delete"]);
-    assert!(confirmation.html().text(".page-head").contains("are refused from their next request"));
+    assert!(confirmation.html().text(".page-head").contains("will fail at once"));
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
     ada.post(&delete_path(&key), &[]).await.assert_sent_to(INDEX);
     let list = ada.get(INDEX).await.html();

@@ -110,7 +110,7 @@ async fn delete_page_warns_about_recent_use_and_offers_replacement() {
     assert!(page.text(".notice-warn").contains("It was last used 3 minutes ago."));
     assert_eq!(page.texts(".facts dd")[4..], ["3 minutes ago from 203.0.113.7", "curl/8", "1,204 requests"]);
     assert_eq!(page.attribute(".notice-warn a", "href"), replacement_path(&key));
-    let cell = ada.get(INDEX).await.html().cell("laptop", "Last used");
+    let cell = ada.get(INDEX).await.html().cell("laptop", "Last used · 24 h");
     assert_eq!(cell, "3 min ago · 1,204 calls");
     app.db.execute("update api_keys set expires_at = now()");
     assert!(ada.get(&delete_path(&key)).await.html().texts(".notice-warn").is_empty(), "it is dead already");
@@ -225,7 +225,7 @@ async fn bulk_deletion_with_a_foreign_key_deletes_nothing() {
     assert_eq!(app.export(&[("clientKey", &own)]).await.status, 200);
     assert_eq!(app.export(&[("clientKey", &foreign)]).await.status, 200);
     eve.get(&format!("{INDEX}/delete")).await.assert_sent_to(INDEX);
-    assert!(eve.get(INDEX).await.html().text("[role=alert]").contains("No key is selected"));
+    assert!(eve.get(INDEX).await.html().text("[role=alert]").contains("No keys selected"));
 }
 
 #[actix_web::test]

@@ -25,7 +25,7 @@ async fn set_up(browser: &Browser, url: &str) -> (Authenticator, Vec<String>) {
     let authenticator = Authenticator::new(&secret);
     browser.fill("Code", authenticator.wrong_code()).await;
     browser.press("Turn on").await;
-    browser.see(".wrong", "This code is not right.").await;
+    browser.see(".wrong", "That code is wrong.").await;
     assert_eq!(browser.text(".secret code").await, secret);
     browser.fill("Code", &authenticator.code(0)).await;
     browser.press("Turn on").await;
@@ -50,7 +50,7 @@ async fn use_second_factor(browser: Browser) {
 
     browser.press("Log out").await;
     log_in(&browser, &app.url, &code).await;
-    browser.see(".wrong", "wrong or was used").await;
+    browser.see(".wrong", "wrong or was already used").await;
     forget_used_codes(&app);
     log_in(&browser, &app.url, &authenticator.code(-2)).await;
     browser.see(".wrong", "check the clock").await;
@@ -63,7 +63,7 @@ async fn use_second_factor(browser: Browser) {
     browser.see("h1", "API Keys").await;
     browser.press("Log out").await;
     log_in(&browser, &app.url, &codes[0]).await;
-    browser.see(".wrong", "wrong or was used").await;
+    browser.see(".wrong", "wrong or was already used").await;
     log_in(&browser, &app.url, &codes[1]).await;
     browser.go(&format!("{}{PAGE}", app.url)).await;
     browser.see(".facts", "8 left").await;
@@ -92,7 +92,7 @@ async fn confirm_form(browser: Browser) {
     browser.see("h1", "Confirm it’s you").await;
     browser.fill("Password", "not my password!").await;
     browser.press("Confirm").await;
-    browser.see(".wrong", "This is not your password.").await;
+    browser.see(".wrong", "Incorrect password.").await;
     browser.fill("Password", PASSWORD).await;
     browser.press("Confirm").await;
 

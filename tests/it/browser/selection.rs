@@ -75,7 +75,7 @@ async fn deleting_nothing_without_javascript_is_an_error() {
 
     browser.press("Delete selected keys").await;
 
-    browser.see("[role=alert]", "No key is selected.").await;
+    browser.see("[role=alert]", "No keys selected.").await;
     assert_eq!(browser.driver().title().await.unwrap(), "Error: API Keys · Uptok");
     assert_eq!(browser.count("[role=alert]:focus").await, 1);
     assert_eq!(browser.count("tbody tr").await, 3);

@@ -134,9 +134,9 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
-    assert_eq!(page.texts("main .entered dt"), ["Name", "Requests per minute"]);
-    assert_eq!(page.texts("main .entered dd"), ["laptop <&>", "60"]);
-    assert_eq!(page.texts("main button"), ["Switch to ada and send", "Send for eve"]);
+    assert_eq!(page.texts("main dt"), ["Opened for", "Active client", "Name", "Requests per minute"]);
+    assert_eq!(page.texts("main dd"), ["ada", "eve", "laptop <&>", "60"]);
+    assert_eq!(page.texts("main button"), ["Switch and send", "Stay and send"]);
     assert_eq!(page.attribute("main form:first-of-type [name=name]", "value"), "laptop <&>");
     let here = [("clientId", second.as_str()), ("name", "laptop <&>")];
     assert_eq!(ada.post("/settings/api-keys", &here).await.status, 200);

@@ -81,7 +81,7 @@ async fn file_is_checked_and_then_imported() {
     let done = wait_until_settled(&ada, &address).await;
     assert_eq!(
         done.html().text(".notice-warn[role=status][autofocus]"),
-        "Imported 6,000 sessions. Rejected 1 line."
+        "Imported 6,000 sessions. 1 line rejected. Correct the file and upload it again."
     );
     assert_eq!(
         (read_counts(&done), count_sessions(&app)),

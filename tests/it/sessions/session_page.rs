@@ -75,7 +75,7 @@ async fn agent_links_to_all_their_sessions() {
     let page = ada.get(&path).await.html();
     let list = ada.get(&page.attribute("a.same-sessions", "href")).await.html();
 
-    assert_eq!(page.text("a.same-sessions"), "All sessions of this agent");
+    assert_eq!(page.text("a.same-sessions"), "All sessions with this agent");
     assert_eq!(
         (list.texts(".table tbody tr").len(), list.texts(".chip")),
         (2, vec!["Remove Agent: Ada & Co".to_owned()])

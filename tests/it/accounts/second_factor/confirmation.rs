@@ -112,11 +112,11 @@ async fn code_of_the_app_or_a_recovery_code_confirms_once() {
         make_confirmations_old(&app);
         let again = confirm_from(&ada, &asked.html(), ("code", &code)).await;
         assert_eq!(again.status, 422);
-        assert!(again.html().text("#hint-code .wrong").contains("wrong or was used"));
+        assert!(again.html().text("#hint-code .wrong").contains("wrong or was already used"));
     }
     let asked = ada.post(KEYS, &[("name", "with the password")]).await;
     let wrong = confirm_from(&ada, &asked.html(), ("password", "not my password!")).await;
-    assert_eq!(wrong.html().texts("main details[open] .wrong"), ["This is not your password."]);
+    assert_eq!(wrong.html().texts("main details[open] .wrong"), ["Incorrect password."]);
     assert_eq!(confirm_from(&ada, &asked.html(), ("password", PASSWORD)).await.status, 200);
 }
 

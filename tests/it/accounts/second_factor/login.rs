@@ -103,7 +103,7 @@ async fn code_works_once() {
     let again = send_code(&begin_login(&app).await, &code).await;
 
     assert_eq!(again.status, 422);
-    assert!(again.html().text("#hint-code .wrong").contains("wrong or was used"));
+    assert!(again.html().text("#hint-code .wrong").contains("wrong or was already used"));
 }
 
 #[actix_web::test]
