@@ -4,6 +4,7 @@ use std::{collections::HashMap, net::IpAddr, slice};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use diesel::{
+    connection::DefaultLoadingMode,
     dsl::{IntervalDsl as _, sum},
     prelude::*,
     sql_query,
@@ -86,20 +87,18 @@ pub fn load_key_activities(
     client: &ClientId,
     keys: &[PublicKey],
 ) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
-    let requests_last_day = key_usage::table
-        .filter(key_usage::client_id.eq(client).and(key_usage::public_key.eq(key_last_uses::public_key)))
+    let requests: HashMap<PublicKey, Option<i64>> = key_usage::table
+        .filter(key_usage::client_id.eq(client).and(key_usage::public_key.eq_any(keys)))
         .filter(key_usage::hour.gt(database_now() - 24.hours()))
-        .select(int8(sum(key_usage::requests)))
-        .single_value();
-    let rows: Vec<(LastUseRow, Option<i64>)> = key_last_uses::table
-        .filter(key_last_uses::client_id.eq(client).and(key_last_uses::public_key.eq_any(keys)))
-        .select((LastUseRow::as_select(), requests_last_day))
-        .load(connection)?;
-    let activity = |(row, requests): (LastUseRow, Option<i64>)| {
-        let key = row.public_key.clone();
-        (key, KeyActivity { last: row.into(), requests_last_day: requests.unwrap_or(0) })
+        .group_by(key_usage::public_key)
+        .select((key_usage::public_key, int8(sum(key_usage::requests))))
+        .load_iter::<(PublicKey, Option<i64>), DefaultLoadingMode>(connection)?
+        .collect::<QueryResult<_>>()?;
+    let activity = |(key, last)| {
+        let requests_last_day = requests.get(&key).copied().flatten().unwrap_or(0);
+        (key, KeyActivity { last, requests_last_day })
     };
-    Ok(rows.into_iter().map(activity).collect())
+    Ok(load_last_uses(connection, client, keys)?.into_iter().map(activity).collect())
 }
 
 /// Returns the requests in the current hour and the 167 hours before it.
