@@ -19,7 +19,7 @@ use super::query::SessionPageRequest;
 /// Sessions per page above which a page is large, about 100 kB.
 const LARGE_PAGE: i64 = 100;
 /// Maximum number of large pages that are written or sent.
-const LARGE_PAGES_MAX: usize = 12;
+const LARGE_PAGES_MAX: usize = 10;
 /// How long a page waits for its turn. Then it is served anyway: clients that read slowly must not stop others.
 const WAIT: Duration = Duration::from_secs(1);
 
