@@ -107,7 +107,7 @@ impl LinkPurpose {
                 "It has expired or been used, or it is incomplete. Change your email again to get a new one."
             }
             Self::Invitation => {
-                "It has expired, been used or been withdrawn, or it is incomplete or for another email. \
+                "It may have expired, been used or withdrawn, or be for another email. \
                  Ask the person who invited you for a new one."
             }
         }

@@ -51,7 +51,7 @@ pub(crate) struct KeyUseSummary {
     pub(crate) address: String,
     /// Its `User-Agent`, if it sent one.
     pub(crate) program: Option<String>,
-    /// `2 min ago · 32 calls`, the requests of the last 24 hours.
+    /// `2 min ago · 32 requests`, the requests of the last 24 hours.
     pub(crate) short: String,
     /// `1,204 requests`, in the last 24 hours.
     pub(crate) requests: String,
@@ -112,12 +112,12 @@ impl KeyUseSummary {
     }
 }
 
-/// The calls are left out if there are none.
-fn short_use(when: &RelativeTime, calls: i64) -> String {
-    if calls == 0 {
+/// The requests are left out if there are none.
+fn short_use(when: &RelativeTime, requests: i64) -> String {
+    if requests == 0 {
         return when.short.clone();
     }
-    format!("{} · {} {}", when.short, compact_number(calls.into()), plural(calls, "call"))
+    format!("{} · {} {}", when.short, compact_number(requests.into()), plural(requests, "request"))
 }
 
 /// The requests of the last days.
@@ -160,11 +160,12 @@ mod tests {
     #[test]
     fn last_use_is_one_line() {
         let then: chrono::DateTime<chrono::Utc> = "2026-11-03T10:45:06Z".parse().unwrap();
-        let short =
-            |minutes, calls| short_use(&RelativeTime::new(then, then + TimeDelta::minutes(minutes)), calls);
-        assert_eq!(short(2, 32), "2 min ago · 32 calls");
-        assert_eq!(short(0, 1), "just now · 1 call");
-        assert_eq!(short(180, 1_250_000), "3 h ago · 1.2M calls");
+        let short = |minutes, requests| {
+            short_use(&RelativeTime::new(then, then + TimeDelta::minutes(minutes)), requests)
+        };
+        assert_eq!(short(2, 32), "2 min ago · 32 requests");
+        assert_eq!(short(0, 1), "just now · 1 request");
+        assert_eq!(short(180, 1_250_000), "3 h ago · 1.2M requests");
         assert_eq!(short(60 * 24 * 12, 0), "12 days ago");
     }
 

@@ -60,7 +60,7 @@ async fn table_has_its_columns_and_menu_entries() {
         columns.iter().filter(|it| main_columns.contains(&it.as_str())).collect::<Vec<_>>(),
         main_columns
     );
-    assert_eq!(columns[4..6], ["Status", "Last used · 24 h"]);
+    assert_eq!(columns[4..6], ["Status", "Last used · past 24 h"]);
     assert_eq!(page.texts("form.generate label[for]"), ["Name"]);
     assert_eq!(page.texts("form.generate button"), ["Generate Key"]);
     let entries = page.texts(".actions a");

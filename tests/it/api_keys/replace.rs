@@ -110,8 +110,8 @@ async fn delete_page_warns_about_recent_use_and_offers_replacement() {
     assert!(page.text(".notice-warn").contains("It was last used 3 minutes ago."));
     assert_eq!(page.texts(".facts dd")[4..], ["3 minutes ago from 203.0.113.7", "curl/8", "1,204 requests"]);
     assert_eq!(page.attribute(".notice-warn a", "href"), replacement_path(&key));
-    let cell = ada.get(INDEX).await.html().cell("laptop", "Last used · 24 h");
-    assert_eq!(cell, "3 min ago · 1,204 calls");
+    let cell = ada.get(INDEX).await.html().cell("laptop", "Last used · past 24 h");
+    assert_eq!(cell, "3 min ago · 1,204 requests");
     app.db.execute("update api_keys set expires_at = now()");
     assert!(ada.get(&delete_path(&key)).await.html().texts(".notice-warn").is_empty(), "it is dead already");
 }

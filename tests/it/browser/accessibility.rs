@@ -232,7 +232,7 @@ async fn session_and_question_pages_are_accessible() {
     let app = TestApp::start().await;
     let mut inspection = Inspection::new(&app).await;
     inspection.browser.sign_up(&app.url, "ada").await;
-    let client = inspection.browser.text(".foot-client code").await;
+    let client = inspection.browser.text(".foot-block code").await;
 
     inspection.visit("/sessions", "none").await;
     app.record(&client, 120);
@@ -309,7 +309,7 @@ async fn client_and_member_pages_are_accessible() {
     app.sign_up("bea").await;
     let mut inspection = Inspection::new(&app).await;
     inspection.browser.sign_up(&app.url, "ada").await;
-    let first = inspection.browser.text(".foot-client code").await;
+    let first = inspection.browser.text(".foot-block code").await;
     let key = inspection.browser.generate("Warehouse").await[..18].to_owned();
 
     inspection.visit("/settings/client", "filled in").await;

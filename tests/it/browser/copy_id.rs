@@ -7,7 +7,7 @@ use crate::support::{Browser, TestApp};
 /// Signs up, records a session, opens its page and returns its `sessionId`.
 async fn open_session(browser: &Browser, app: &TestApp) -> String {
     browser.sign_up(&app.url, "ada").await;
-    let client = browser.text(".foot-client code").await;
+    let client = browser.text(".foot-block code").await;
     app.record(&client, 1);
     let session_id = app.db.query_text("select session_id::text as answer from sessions");
     browser.go(&format!("{}/sessions/{session_id}", app.url)).await;

@@ -79,7 +79,7 @@ async fn session_texts_are_shown_literally() {
     let app = TestApp::start().await;
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
-    let client = browser.text(".foot-client code").await;
+    let client = browser.text(".foot-block code").await;
     app.record(&client, PAYLOADS.len());
     for (sequence, payload) in (1..).zip(PAYLOADS) {
         app.db.change_sessions(&format!(

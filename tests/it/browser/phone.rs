@@ -17,7 +17,7 @@ async fn open_list(browser: &Browser, app: &TestApp) {
 /// Signs up and records 60 sessions: the first two without an agent, the third without a shopper.
 async fn record_sessions(browser: &Browser, app: &TestApp) {
     browser.sign_up(&app.url, "ada").await;
-    let client = browser.text(".foot-client code").await;
+    let client = browser.text(".foot-block code").await;
     app.record(&client, 60);
     app.db.change_sessions(
         "update sessions set created_at = (now() at time zone 'UTC' - sequence * interval '1 minute') at time zone 'UTC', ended_at = now(), \

@@ -53,7 +53,7 @@ async fn use_second_factor(browser: Browser) {
     browser.see(".wrong", "wrong or was already used").await;
     forget_used_codes(&app);
     log_in(&browser, &app.url, &authenticator.code(-2)).await;
-    browser.see(".wrong", "check the clock").await;
+    browser.see(".wrong", "wrong or was already used").await;
     wait_for_young_step().await;
     log_in(&browser, &app.url, &authenticator.code(-1)).await;
     browser.see("h1", "API Keys").await;

@@ -60,7 +60,7 @@ async fn collect_overflow(browser: &Browser, page: &str, findings: &mut Vec<Stri
 async fn open_full_client(app: &TestApp) -> (Browser, Vec<String>) {
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
-    let client = browser.text(".foot-client code").await;
+    let client = browser.text(".foot-block code").await;
     app.record(&client, 3);
     let mut keys = Vec::new();
     for name in LONG_NAMES.into_iter().chain(["Laptop"]) {

@@ -98,7 +98,7 @@ async fn file_is_checked_and_then_imported() {
         (list.texts("tbody tr").len(), list.texts("td[data-label=By]")),
         (2, vec!["ada".to_owned(); 2])
     );
-    assert_eq!(list.texts("td[data-label=Result]"), ["", "6,000 created · 1 rejected"]);
+    assert_eq!(list.texts("td[data-label=Result]"), ["", "6,000 created · 1 rejected in calls.csv"]);
     assert!(list.texts("td[data-label=Action] button").is_empty(), "both are over");
 }
 

@@ -248,7 +248,7 @@ impl Visitor {
     async fn form_client(&self) -> Option<&str> {
         if self.form_client.get().is_none() {
             let page = self.get("/sessions").await.html();
-            let client = page.texts(".foot-client code").pop()?;
+            let client = page.texts(".foot-block code").pop()?;
             self.form_client.get_or_init(|| client);
         }
         self.form_client.get().map(String::as_str)
@@ -261,7 +261,7 @@ impl Visitor {
 
     /// Reads the Client ID from the foot of a page.
     pub(crate) async fn client_id(&self) -> String {
-        self.get("/sessions").await.html().text(".foot-client code")
+        self.get("/sessions").await.html().text(".foot-block code")
     }
 
     /// Generates a key and returns the whole key.
