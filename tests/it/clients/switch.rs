@@ -27,7 +27,7 @@ async fn foot_of_the_navigation_offers_the_other_clients() {
     assert_eq!(page.attribute(".client-switch [selected]", "value"), first, "the active client is chosen");
     assert_eq!(page.attribute(".client-switch option:not([selected])", "value"), second);
     assert_eq!(page.texts(".client-switch option"), ["ada", "eve"]);
-    assert_eq!(page.texts(".client-switch label"), ["Client"]);
+    assert_eq!(page.texts(".client-switch label"), ["Active client"]);
     assert_eq!(page.attribute(".client-switch [name=next]", "value"), "/settings/usage");
     assert_eq!(page.texts(".client-switch button"), ["Switch"]);
 }
@@ -136,7 +136,7 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     let page = refused.html();
     assert_eq!(page.texts("main dt"), ["Name", "Requests per minute"]);
     assert_eq!(page.texts("main dd"), ["laptop <&>", "60"]);
-    assert_eq!(page.texts("main button"), ["Switch and send", "Stay and send"]);
+    assert_eq!(page.texts("main button"), ["Switch and send", "Send here"]);
     assert_eq!(page.attribute("main form:first-of-type [name=name]", "value"), "laptop <&>");
     let here = [("clientId", second.as_str()), ("name", "laptop <&>")];
     assert_eq!(ada.post("/settings/api-keys", &here).await.status, 200);
