@@ -185,7 +185,7 @@ async fn removal_lists_the_active_keys_of_the_member_with_a_way_to_delete_them()
     assert!(asked.texts("main li a").contains(&"laptop".to_owned()), "{}", asked.text("main"));
     assert_eq!(page.text("h1"), "Keys created by bea");
     assert_eq!(page.texts("tbody th bdi"), ["laptop"]);
-    assert_eq!(page.cell("laptop", "Last used"), "Never");
+    assert_eq!(page.cell("laptop", "Last used"), "Not used yet");
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200, "it stays active");
     let public_key = page.attribute("main [name=key]", "value");
     let confirm = ada.get(&format!("/settings/api-keys/delete?key={public_key}")).await.html();
