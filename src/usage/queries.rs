@@ -4,7 +4,6 @@ use std::{collections::HashMap, net::IpAddr, slice};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use diesel::{
-    connection::DefaultLoadingMode,
     dsl::{IntervalDsl as _, sum},
     prelude::*,
     sql_query,
@@ -87,13 +86,13 @@ pub fn load_key_activities(
     client: &ClientId,
     keys: &[PublicKey],
 ) -> QueryResult<HashMap<PublicKey, KeyActivity>> {
-    let requests: HashMap<PublicKey, Option<i64>> = key_usage::table
+    let requests: Vec<(PublicKey, Option<i64>)> = key_usage::table
         .filter(key_usage::client_id.eq(client).and(key_usage::public_key.eq_any(keys)))
         .filter(key_usage::hour.gt(database_now() - 24.hours()))
         .group_by(key_usage::public_key)
         .select((key_usage::public_key, int8(sum(key_usage::requests))))
-        .load_iter::<(PublicKey, Option<i64>), DefaultLoadingMode>(connection)?
-        .collect::<QueryResult<_>>()?;
+        .load(connection)?;
+    let requests: HashMap<_, _> = requests.into_iter().collect();
     let activity = |(key, last)| {
         let requests_last_day = requests.get(&key).copied().flatten().unwrap_or(0);
         (key, KeyActivity { last, requests_last_day })

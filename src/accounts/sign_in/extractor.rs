@@ -168,7 +168,7 @@ impl SignedInUser {
         }
     }
 
-    /// Clients of the same name are told apart by their id.
+    /// The label includes the id if another client has the same name.
     fn client_option(&self, client: &ClientMembership) -> ClientOption {
         let mut same = self.row.active.iter().chain(&self.row.others).filter(|it| it.name == client.name);
         let is_unique = same.nth(1).is_none();

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::db::{connection, migrations::lock::MigrationLock};
 
-/// The triggers that keep the audit log append-only. Citus distributes a table with triggers only if it is told that they
-/// are safe: these read and write only the row that fired them, which is in the same shard.
+/// The tables whose triggers keep the audit log append-only. Citus distributes a table with triggers only if a setting
+/// declares them safe. These are: they read and write only the row that fired them, which is in the same shard.
 const TABLES_WITH_TRIGGERS: [&str; 2] = ["audit_heads", "audit_log"];
 
 /// What [`distribute`] did with a table.
@@ -88,7 +88,7 @@ fn find_undistributed(cluster: &ClusterState) -> impl Iterator<Item = TablePlace
     TABLES.into_iter().filter(|table| needs_change(cluster, *table))
 }
 
-/// Whether Citus has to be told about the table.
+/// Whether Citus does not yet know the table, or knows it as another kind.
 fn needs_change(cluster: &ClusterState, table: TablePlacement) -> bool {
     table.kind != TableKind::Local && cluster.find(table.name).is_none_or(|stored| stored.kind != table.kind)
 }

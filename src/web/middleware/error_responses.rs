@@ -19,7 +19,7 @@ use super::request_log;
 use crate::error::{AppError, FieldError, LinkPurpose};
 use crate::web::page::{LayoutUser, NavSection, PageLayout, theme};
 
-/// Why an address that only takes POST shows nothing, for visitors. Programs are told about the `Allow` header.
+/// Why an address that only takes POST shows nothing, for visitors. Programs read the `Allow` header.
 const FORM_ADDRESS: &str = "It only takes forms. Open the page that has the form, and send it from there.";
 
 #[derive(Clone, Debug, Serialize)]
