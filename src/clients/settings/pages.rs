@@ -77,6 +77,11 @@ pub(crate) async fn save(
         requires_second_factor: has_security.then_some(requires_second_factor),
     };
     db.run(move |connection| service::change(connection, &context, &client, &settings)).await?;
-    flash(&session, "Changes saved.")?;
+    let message = match (has_name, has_security) {
+        (true, false) => "Name saved.",
+        (false, true) => "Security settings saved.",
+        _ => "Changes saved.",
+    };
+    flash(&session, message)?;
     Ok(see_other(INDEX))
 }

@@ -79,7 +79,7 @@ async fn find_refused_form(request: &HttpRequest) -> Result<Option<RefusedFormPa
     fields.retain(|(name, _)| name != "clientId");
     let facts = fields.iter().filter(|(name, value)| !is_technical(name) && !value.is_empty());
     Ok(Some(RefusedFormPage {
-        layout: visitor.layout("This form is for another client", NavSection::None),
+        layout: visitor.layout("This form is for another client", NavSection::of_path(request.path())),
         active_id: active.filter(|_| has_no_object && !fields.is_empty()),
         facts: facts.map(|(name, value)| (label(name), value.clone())).collect(),
         action: request.path().to_owned(),
@@ -121,7 +121,8 @@ async fn find_other_page<B>(response: &ServiceResponse<B>) -> Result<Option<Http
     let Ok(user) = SignedInUser::extract(request).await else { return Ok(None) };
     let Some(client) = find_owner(request, &user).await? else { return Ok(None) };
     let visitor = MaybeSignedIn::extract(request).await?;
-    let layout = visitor.layout("This page belongs to another client", NavSection::None);
+    let section = NavSection::of_path(request.path());
+    let layout = visitor.layout("This page belongs to another client", section);
     let address = request.uri().path_and_query().map_or("/", |it| it.as_str());
     let next = if request.method() == Method::GET { address } else { "/sessions" }.to_owned();
     respond(StatusCode::CONFLICT, &PageOfOtherClient { layout, client, next }).map(Some)

@@ -105,7 +105,7 @@ async fn form_of_a_client_that_is_no_longer_active_is_sent_after_switching() {
 
     ada.press("Generate Key").await;
     ada.see("h1", "This form is for another client").await;
-    ada.press("Switch and send").await;
+    ada.press("Switch and send for Second Ltd").await;
 
     ada.see("[role=status]", "The key “Warehouse” is ready.").await;
     assert!(ada.text(".client-switch [selected], .foot-client bdi").await.starts_with("Second Ltd"));

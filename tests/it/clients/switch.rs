@@ -136,7 +136,8 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     let page = refused.html();
     assert_eq!(page.texts("main dt"), ["Name", "Requests per minute"]);
     assert_eq!(page.texts("main dd"), ["laptop <&>", "60"]);
-    assert_eq!(page.texts("main button"), ["Switch and send", "Send here"]);
+    assert_eq!(page.texts("main button"), ["Switch and send for ada", "Send for eve"]);
+    assert_eq!(page.attribute(".menu [aria-current]", "href"), "/settings/api-keys");
     assert_eq!(page.attribute("main form:first-of-type [name=name]", "value"), "laptop <&>");
     let here = [("clientId", second.as_str()), ("name", "laptop <&>")];
     assert_eq!(ada.post("/settings/api-keys", &here).await.status, 200);
