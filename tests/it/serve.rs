@@ -320,11 +320,7 @@ async fn temporary_failure_is_logged_once_with_its_cause() {
     let db = TestDb::new();
     let node = Node::start(&db.url, &["--log-format", "json", "--sign-up", "open"]);
     let visitor = node.visitor();
-    db.execute(
-        "create function fail() returns trigger language plpgsql as \
-                $$begin copy (select repeat('x', 100000)) to '/dev/full'; return new; end$$",
-    );
-    db.execute("create trigger fail before insert on users for each row execute function fail()");
+    db.before_inserts("clients", "copy (select repeat('x', 100000)) to '/dev/full'");
 
     let account = [("name", "Ada"), ("company", "Ada"), ("email", "ada@example.org"), ("password", PASSWORD)];
     let reply = visitor.post("/register", &account).await;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use diesel::{
+    dsl::sql,
     prelude::*,
-    sql_query,
+    select, sql_query,
     sql_types::{BigInt, Bool, Text},
 };
 
@@ -47,22 +48,12 @@ struct TableRow {
     name: String,
     #[diesel(sql_type = Text)]
     kind: String,
-    #[diesel(sql_type = Bool)]
-    has_leftovers: bool,
-}
-
-/// How Citus has stored a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StoredTable {
-    pub(super) kind: TableKind,
-    /// Whether the coordinator still has rows from before the table was distributed.
-    pub(super) has_leftovers: bool,
 }
 
 /// The tables that Citus knows. The others are only on the coordinator.
 #[derive(Debug, Default)]
 pub(super) struct ClusterState {
-    tables: HashMap<String, StoredTable>,
+    tables: HashMap<String, TableKind>,
 }
 
 impl ClusterState {
@@ -75,11 +66,10 @@ impl ClusterState {
 
     #[cfg(test)]
     pub(super) fn with_tables(tables: impl IntoIterator<Item = (&'static str, TableKind)>) -> Self {
-        let stored = |kind| StoredTable { kind, has_leftovers: false };
-        Self { tables: tables.into_iter().map(|(name, kind)| (name.to_owned(), stored(kind))).collect() }
+        Self { tables: tables.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect() }
     }
 
-    pub(super) fn find(&self, table: &str) -> Option<StoredTable> {
+    pub(super) fn find(&self, table: &str) -> Option<TableKind> {
         self.tables.get(table).copied()
     }
 }
@@ -109,25 +99,29 @@ fn require_servers(connection: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn load_tables(connection: &mut PgConnection) -> QueryResult<HashMap<String, StoredTable>> {
-    // pg_relation_size is that of the coordinator's own rows.
+fn load_tables(connection: &mut PgConnection) -> QueryResult<HashMap<String, TableKind>> {
     let rows: Vec<TableRow> = sql_query(
-        "select relname::text as name, partmethod::text || repmodel::text as kind, \
-         pg_relation_size(logicalrelid) > 0 as has_leftovers \
+        "select relname::text as name, partmethod::text || repmodel::text as kind \
          from pg_dist_partition join pg_class on pg_class.oid = logicalrelid \
          where relnamespace = current_schema()::regnamespace",
     )
     .load(connection)?;
-    Ok(rows.into_iter().map(TableRow::into_stored_table).collect())
+    Ok(rows.into_iter().map(|row| (row.name, parse_kind(&row.kind))).collect())
 }
 
-impl TableRow {
-    fn into_stored_table(self) -> (String, StoredTable) {
-        let kind = match self.kind.as_str() {
-            kind if kind.starts_with('h') => TableKind::ByClient,
-            "nt" => TableKind::Everywhere,
-            _ => TableKind::Coordinator,
-        };
-        (self.name, StoredTable { kind, has_leftovers: self.has_leftovers })
+/// `kind` is how the table is divided, then how its shards are replicated, as one letter each.
+fn parse_kind(kind: &str) -> TableKind {
+    match kind {
+        "nt" => TableKind::Everywhere,
+        kind if kind.starts_with('h') => TableKind::ByClient,
+        _ => TableKind::Coordinator,
     }
+}
+
+/// Whether the coordinator still has rows of the table from before it was distributed. Waits while someone locks the
+/// table.
+pub(super) fn has_leftovers(connection: &mut PgConnection, table: &str) -> QueryResult<bool> {
+    // This is the size of the coordinator's own rows.
+    select(sql::<Bool>("pg_relation_size(to_regclass(").bind::<Text, _>(table).sql(")) > 0"))
+        .get_result(connection)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use diesel::{connection::SimpleConnection as _, prelude::*};
 
 use super::{
-    cluster::ClusterState,
+    cluster::{ClusterState, has_leftovers},
     placement::DataPlacement,
     tables::{TABLES, TableKind, TablePlacement},
 };
@@ -90,7 +90,7 @@ fn find_undistributed(cluster: &ClusterState) -> impl Iterator<Item = TablePlace
 
 /// Whether Citus does not yet know the table, or knows it as another kind.
 fn needs_change(cluster: &ClusterState, table: TablePlacement) -> bool {
-    table.kind != TableKind::Local && cluster.find(table.name).is_none_or(|stored| stored.kind != table.kind)
+    table.kind != TableKind::Local && cluster.find(table.name) != Some(table.kind)
 }
 
 fn distribute_table(
@@ -131,11 +131,14 @@ fn build_statement(TablePlacement { name, kind }: TablePlacement) -> String {
 /// Deletes the rows that the coordinator has kept of tables that are on other servers now: nothing reads them.
 fn delete_leftovers(connection: &mut PgConnection) -> anyhow::Result<()> {
     let cluster = ClusterState::load(connection)?;
-    let has_leftovers = |table: &TablePlacement| {
-        let is_elsewhere = matches!(table.kind, TableKind::ByClient | TableKind::Everywhere);
-        is_elsewhere && cluster.find(table.name).is_some_and(|stored| stored.has_leftovers)
-    };
-    let leftovers: Vec<TablePlacement> = TABLES.into_iter().filter(has_leftovers).collect();
+    let mut leftovers = Vec::new();
+    for table in TABLES {
+        let is_elsewhere =
+            matches!(cluster.find(table.name), Some(TableKind::ByClient | TableKind::Everywhere));
+        if is_elsewhere && has_leftovers(connection, table.name)? {
+            leftovers.push(table);
+        }
+    }
     if leftovers.is_empty() {
         return Ok(());
     }

@@ -89,7 +89,7 @@ fn chain_verifies_only_with_the_installation_secret() {
 #[test]
 fn change_of_any_column_is_located() {
     for change in [
-        "at = at + interval '1 microsecond'",
+        "at = (at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC'",
         "actor_kind = 'system'",
         "actor_kind = 'user', actor = 'x'",
         "act = 'key.deleted'",

@@ -212,14 +212,6 @@ async fn shortages_and_rollbacks_of_postgresql_are_answered_with_503() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
     let key = ada.generate_recorder("recorder").await;
-    for table in ["sessions", "api_keys"] {
-        app.db.execute(
-            "create or replace function fail() returns trigger language plpgsql as 'begin return new; end'",
-        );
-        app.db.execute(&format!(
-            "create trigger fail before insert on {table} for each row execute function fail()"
-        ));
-    }
     let raise = |code: &str, message: &str| {
         format!("raise exception using errcode = '{code}', message = '{message}'")
     };
@@ -233,10 +225,9 @@ async fn shortages_and_rollbacks_of_postgresql_are_answered_with_503() {
         raise("40001", "could not serialize access due to concurrent update"),
         "perform pg_terminate_backend(pg_backend_pid())".to_owned(),
     ] {
-        app.db.execute(&format!(
-            "create or replace function fail() returns trigger language plpgsql as \
-             $$begin {failure}; return new; end$$"
-        ));
+        for table in ["sessions", "api_keys"] {
+            app.db.before_inserts(table, &failure);
+        }
 
         let recorded = record(&ada, &key).await;
         let page = ada.post("/settings/api-keys", &[("name", "second")]).await;
@@ -245,10 +236,7 @@ async fn shortages_and_rollbacks_of_postgresql_are_answered_with_503() {
         assert_eq!((page.status.as_u16(), page.header("retry-after")), (503, "1"), "{failure}");
         assert_eq!(recorded.header("retry-after"), "1", "{failure}");
     }
-    app.db.execute(&format!(
-        "create or replace function fail() returns trigger language plpgsql as $$begin {}; end$$",
-        raise("22023", "out of range")
-    ));
+    app.db.before_inserts("sessions", &raise("22023", "out of range"));
     record(&ada, &key).await.assert_problem(500, "internal_error");
     assert_eq!(app.db.query_text("select concat(count(*)) as answer from sessions"), "0");
 }

@@ -511,7 +511,7 @@ async fn large_batches_that_wait_leave_connections_to_others() {
     let mut locker = app.db.connect();
     let mut run = |sql: &str| sql_query(sql).execute(&mut locker).unwrap();
     run("begin");
-    run("select 1 from session_counters for update");
+    run("lock table session_counters in exclusive mode");
     let batches = (0..6).map(|number| {
         let batch = build_large_batch(&number.to_string());
         let sender = &sender;

@@ -149,6 +149,9 @@ impl DatabasePool {
 
     /// Makes the database a coordinator of those with its name on the workers.
     fn join_nodes(&self, direct_url: &str, name: &str) {
+        // Citus copies the role to the worker, which fails if another database does the same at that moment.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap();
         for url in [direct_url.to_owned()].into_iter().chain(self.worker_urls(name)) {
             run_sql(&mut PgConnection::establish(&url).unwrap(), "create extension citus");
         }

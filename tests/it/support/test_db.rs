@@ -168,6 +168,23 @@ impl TestDb {
         changed
     }
 
+    /// Makes inserts into `table` run `statements` of PL/pgSQL first, in place of those of an earlier call.
+    pub(crate) fn before_inserts(&self, table: &str, statements: &str) {
+        let function = format!(
+            "create or replace function before_inserts() returns trigger language plpgsql as \
+             $$begin {statements}; return new; end$$"
+        );
+        self.execute(&function);
+        let trigger = format!(
+            "create or replace trigger before_inserts before insert on {table} \
+             for each row execute function before_inserts()"
+        );
+        let mut connection = self.connect();
+        // Citus creates triggers on the shards only if they are declared harmless.
+        run_sql(&mut connection, "set citus.enable_unsafe_triggers = on");
+        run_sql(&mut connection, &trigger);
+    }
+
     /// Asserts that the only client has `count` sessions, which are numbered without gaps and counted.
     #[track_caller]
     pub(crate) fn assert_sessions(&self, count: u64) {
