@@ -20,7 +20,7 @@ impl ConfirmationPurposes {
         Self { forms: forms.collect() }
     }
 
-    fn find(&self, path: &str) -> Option<&'static str> {
+    pub(crate) fn find(&self, path: &str) -> Option<&'static str> {
         self.forms.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, purpose)| *purpose)
     }
 }

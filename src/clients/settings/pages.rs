@@ -77,9 +77,10 @@ pub(crate) async fn save(
         requires_second_factor: has_security.then_some(requires_second_factor),
     };
     db.run(move |connection| service::change(connection, &context, &client, &settings)).await?;
-    let message = match (has_name, has_security) {
-        (true, false) => "Name saved.",
-        (false, true) => "Security settings saved.",
+    let message = match (has_name, has_security, requires_second_factor) {
+        (true, false, _) => "Name saved.",
+        (false, true, true) => "A second factor is now required.",
+        (false, true, false) => "A second factor is not required.",
         _ => "Changes saved.",
     };
     flash(&session, message)?;

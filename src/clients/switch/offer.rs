@@ -15,12 +15,30 @@ use url::form_urlencoded;
 
 use super::store::{self, ObjectId};
 use crate::{
-    accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD, SignedInUser},
+    accounts::{
+        ClientMembership, ConfirmationPurposes, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD, SignedInUser,
+    },
     db::Db,
     error::AppError,
     ids::ClientId,
-    web::page::{NavSection, PageLayout, respond},
+    web::{
+        app_data::app_data,
+        format::capitalized,
+        page::{NavSection, PageLayout, respond},
+    },
 };
+
+/// Name and label of the fields that users write themselves or that say what the form is about. The other fields hold
+/// codes of choices.
+const SHOWN_FIELDS: [(&str, &str); 7] = [
+    ("keys", "Public Keys"),
+    ("name", "Name"),
+    ("company", "Company"),
+    ("email", "Email"),
+    ("shopperId", "Shopper ID"),
+    ("requestsPerMinute", "Requests per minute"),
+    ("allowedNetworks", "Allowed networks"),
+];
 
 #[derive(Template)]
 #[template(path = "clients/switch/page.html")]
@@ -37,12 +55,12 @@ struct RefusedFormPage {
     layout: PageLayout,
     client: ClientMembership,
     active_name: String,
-    /// The Client ID of the active client, if the form can be sent for it instead: its address names nothing of the other.
+    /// The Client ID of the active client, if the form can be sent for it instead: it names nothing of the other client.
     active_id: Option<String>,
     /// The address that the form was sent to.
     action: String,
-    /// Label and value of what was typed.
-    facts: Vec<(String, String)>,
+    /// Labels and values: what the form does, to which key, and what the user wrote.
+    facts: Vec<(&'static str, String)>,
     /// The fields to send again, without the client.
     fields: Vec<(String, String)>,
     switch_field: &'static str,
@@ -75,13 +93,12 @@ async fn find_refused_form(request: &HttpRequest) -> Result<Option<RefusedFormPa
     let Some(FormOfOtherClient { client, active_name, mut fields }) = form else { return Ok(None) };
     let visitor = MaybeSignedIn::extract(request).await?;
     let active = visitor.signed_in.as_ref().map(|it| it.client().to_string());
-    let has_no_object = request.match_info().is_empty();
     fields.retain(|(name, _)| name != "clientId");
-    let facts = fields.iter().filter(|(name, value)| !is_technical(name) && !value.is_empty());
+    let names_no_object = request.match_info().is_empty() && fields.iter().all(|(name, _)| name != "keys");
     Ok(Some(RefusedFormPage {
         layout: visitor.layout("This form is for another client", NavSection::of_path(request.path())),
-        active_id: active.filter(|_| has_no_object && !fields.is_empty()),
-        facts: facts.map(|(name, value)| (label(name), value.clone())).collect(),
+        active_id: active.filter(|_| names_no_object && !fields.is_empty()),
+        facts: collect_facts(request, &fields)?,
         action: request.path().to_owned(),
         client,
         active_name,
@@ -90,25 +107,19 @@ async fn find_refused_form(request: &HttpRequest) -> Result<Option<RefusedFormPa
     }))
 }
 
-/// Fields that the user did not fill in.
-fn is_technical(name: &str) -> bool {
-    ["formNonce", "chooseScopes", "confirm", "part"].contains(&name)
-}
-
-/// The name of a field as words: `requestsPerMinute` becomes `Requests per minute`.
-fn label(name: &str) -> String {
-    let mut words = String::new();
-    for (index, letter) in name.chars().enumerate() {
-        if index == 0 {
-            words.extend(letter.to_uppercase());
-        } else if letter.is_uppercase() {
-            words.push(' ');
-            words.extend(letter.to_lowercase());
-        } else {
-            words.push(letter);
-        }
-    }
-    words
+/// What [`RefusedFormPage::facts`] shows.
+fn collect_facts(
+    request: &HttpRequest,
+    fields: &[(String, String)],
+) -> Result<Vec<(&'static str, String)>, AppError> {
+    let action = app_data::<ConfirmationPurposes>(request)?.find(request.path()).map(capitalized);
+    let key = request.match_info().get("public_key").map(str::to_owned);
+    let about = [("Action", action), ("Public Key", key)].into_iter();
+    let written = SHOWN_FIELDS.into_iter().map(|(name, label)| {
+        let field = fields.iter().find(|(field, value)| field == name && !value.is_empty());
+        (label, field.map(|(_, value)| value.clone()))
+    });
+    Ok(about.chain(written).filter_map(|(label, value)| Some((label, value?))).collect())
 }
 
 /// The offer for a page that the active client does not have, or whose permission the user lacks there.
@@ -164,17 +175,5 @@ fn parse_object(parameter: &str, text: &str) -> Option<ObjectId> {
         "invitation_id" => text.parse().ok().map(ObjectId::Invitation),
         "user_id" => text.parse().ok().map(ObjectId::Member),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_field_becomes_words() {
-        for (name, words) in [("name", "Name"), ("requestsPerMinute", "Requests per minute"), ("", "")] {
-            assert_eq!(label(name), words);
-        }
     }
 }
