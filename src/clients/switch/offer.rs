@@ -28,10 +28,8 @@ use crate::{
     },
 };
 
-/// Name and label of the fields that users write themselves or that say what the form is about. The other fields hold
-/// codes of choices.
-const SHOWN_FIELDS: [(&str, &str); 7] = [
-    ("keys", "Public Keys"),
+/// Name and label of the fields that users write themselves. The other fields hold ids and codes of choices.
+const WRITTEN_FIELDS: [(&str, &str); 6] = [
     ("name", "Name"),
     ("company", "Company"),
     ("email", "Email"),
@@ -112,14 +110,17 @@ fn collect_facts(
     request: &HttpRequest,
     fields: &[(String, String)],
 ) -> Result<Vec<(&'static str, String)>, AppError> {
+    let find = |name: &str| {
+        let field = fields.iter().find(|(field, value)| field == name && !value.is_empty());
+        field.map(|(_, value)| value.clone())
+    };
     let action = app_data::<ConfirmationPurposes>(request)?.find(request.path()).map(capitalized);
     let key = request.match_info().get("public_key").map(str::to_owned);
-    let about = [("Action", action), ("Public Key", key)].into_iter();
-    let written = SHOWN_FIELDS.into_iter().map(|(name, label)| {
-        let field = fields.iter().find(|(field, value)| field == name && !value.is_empty());
-        (label, field.map(|(_, value)| value.clone()))
-    });
-    Ok(about.chain(written).filter_map(|(label, value)| Some((label, value?))).collect())
+    let keys = find("keys").map(|keys| keys.replace(' ', "\n"));
+    let about = [("Action", action), ("Public Key", key), ("Public Keys", keys)];
+    let written = WRITTEN_FIELDS.map(|(name, label)| (label, find(name)));
+    let facts = about.into_iter().chain(written);
+    Ok(facts.filter_map(|(label, value)| Some((label, value?))).collect())
 }
 
 /// The offer for a page that the active client does not have, or whose permission the user lacks there.

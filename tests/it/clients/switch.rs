@@ -154,6 +154,24 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
 }
 
 #[actix_web::test]
+async fn form_about_keys_of_another_own_client_is_only_for_that_client() {
+    let (app, ada, [first, second]) = start_with_two_clients().await;
+    let keys = ["laptop", "phone"].map(async |name| ada.generate(name).await[..18].to_owned());
+    let keys = futures_util::future::join_all(keys).await.join(" ");
+    switch(&ada, &second).await;
+
+    let refused = ada.post("/settings/api-keys/delete", &[("clientId", &first), ("keys", &keys)]).await;
+
+    assert_eq!(refused.status, 409);
+    let page = refused.html();
+    assert_eq!(page.texts("main dt"), ["Action", "Public Keys"]);
+    assert_eq!(page.texts("main button"), ["Switch and delete for ada"]);
+    assert_eq!(page.attribute("main [name=keys]", "value"), keys);
+    let deleted = "select concat(count(*)) as answer from api_keys where deleted_at is not null";
+    assert_eq!(app.db.query_text(deleted), "0");
+}
+
+#[actix_web::test]
 async fn role_in_the_other_client_decides_about_a_form_that_switches() {
     let (app, ada, [first, second]) = start_with_two_clients().await;
     app.db.execute(&format!(
