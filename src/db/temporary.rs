@@ -5,7 +5,7 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 /// Beginnings of messages with an SQLSTATE of class 40 (transaction rollback), 53 (insufficient resources) or 57
 /// (operator intervention), or 55P03 (lock not available), or that a server behind the one with the connection is gone.
 const BEGINNINGS: [&str; 24] = [
-    // 40001 has a kind of its own, but Citus does not pass on the SQLSTATE of a worker after a `COPY`.
+    // 40001. Diesel has a kind for it, but Citus drops the SQLSTATE of a worker after a `COPY`.
     "could not serialize access",
     // 40P01.
     "deadlock detected",

@@ -53,7 +53,7 @@ struct RefusedFormPage {
     layout: PageLayout,
     client: ClientMembership,
     active_name: String,
-    /// The Client ID of the active client, if the form can be sent for it instead: it names nothing of the other client.
+    /// The Client ID of the active client. `None` if the form has no fields or names something of the other client.
     active_id: Option<String>,
     /// The address that the form was sent to.
     action: String,

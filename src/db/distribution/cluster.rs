@@ -109,7 +109,7 @@ fn load_tables(connection: &mut PgConnection) -> QueryResult<HashMap<String, Tab
     Ok(rows.into_iter().map(|row| (row.name, parse_kind(&row.kind))).collect())
 }
 
-/// `kind` is how the table is divided, then how its shards are replicated, as one letter each.
+/// Parses `partmethod` and `repmodel` of `pg_dist_partition`, one letter each.
 fn parse_kind(kind: &str) -> TableKind {
     match kind {
         "nt" => TableKind::Everywhere,
@@ -118,10 +118,9 @@ fn parse_kind(kind: &str) -> TableKind {
     }
 }
 
-/// Whether the coordinator still has rows of the table from before it was distributed. Waits while someone locks the
-/// table.
+/// Whether the coordinator still stores rows from before the table was distributed. Blocks while the table is locked.
 pub(super) fn has_leftovers(connection: &mut PgConnection, table: &str) -> QueryResult<bool> {
-    // This is the size of the coordinator's own rows.
+    // Measures the table on the coordinator, without its shards.
     select(sql::<Bool>("pg_relation_size(to_regclass(").bind::<Text, _>(table).sql(")) > 0"))
         .get_result(connection)
 }
