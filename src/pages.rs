@@ -13,8 +13,8 @@ use actix_web::{
 
 use crate::{
     accounts::{
-        ConfirmationPurposes, Permission, account_delete_pages, account_email_pages, account_pages,
-        confirmation_pages, own_account_pages, own_sign_in_pages, password_reset_pages, require_confirmation,
+        Permission, account_delete_pages, account_email_pages, account_pages, confirmation_pages,
+        own_account_pages, own_sign_in_pages, password_reset_pages, require_confirmation,
         require_form_client, require_form_user, require_permission, require_second_factor, require_sign_in,
         require_sign_in_for_form, require_upload_client, second_factor_login_pages, second_factor_pages,
     },
@@ -29,6 +29,7 @@ use crate::{
     sessions::{erasure_pages, import_pages, rejected_lines_download, session_list_pages},
     usage::usage_pages,
     web::{
+        form_purposes::FormPurposes,
         page::{see_other, theme},
         page_paths::PagePaths,
     },
@@ -96,9 +97,10 @@ pub struct PageRoute {
     pub path: &'static str,
     /// Who may use it.
     pub access: PageAccess,
-    /// For a form that asks for the password or a code again, if the last time was more than an hour ago: what the user
-    /// confirms, to follow “to”.
-    pub confirmed_purpose: Option<&'static str>,
+    /// What the form does: a verb and its object, to follow “to”. Every form of a client states it.
+    pub purpose: Option<&'static str>,
+    /// Whether the form asks for the password or a code again, if the last time was more than an hour ago.
+    pub needs_confirmation: bool,
     /// Whether it is about the account of the signed-in user. A field `userId` that names another user gets 409.
     pub is_of_user: bool,
     /// Whether users without a second factor cannot use it while the active client requires one.
@@ -131,15 +133,20 @@ impl PageRoute {
             method,
             path,
             access,
-            confirmed_purpose: None,
+            purpose: None,
+            needs_confirmation: false,
             is_of_user: false,
             needs_second_factor,
             handler,
         }
     }
 
-    const fn confirmed(self, purpose: &'static str) -> Self {
-        Self { confirmed_purpose: Some(purpose), ..self }
+    const fn purpose(self, purpose: &'static str) -> Self {
+        Self { purpose: Some(purpose), ..self }
+    }
+
+    const fn confirmed(self) -> Self {
+        Self { needs_confirmation: true, ..self }
     }
 
     const fn of_user(self) -> Self {
@@ -184,10 +191,10 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
     post("/account/sign-ins/end", SignedIn, Plain, |route| route.to(own_sign_in_pages::end)),
     post("/account/sign-ins/end-others", SignedIn, Empty, |route| route.to(own_sign_in_pages::end_others)).of_user(),
     get("/account/second-factor", SignedIn, |route| route.to(second_factor_pages::show)).before_second_factor(),
-    post("/account/second-factor/set-up", SignedIn, Empty, |route| route.to(second_factor_pages::set_up)).of_user().confirmed("set up a second factor").before_second_factor(),
-    post("/account/second-factor/turn-on", SignedIn, Plain, |route| route.to(second_factor_pages::turn_on)).of_user().confirmed("turn on the second factor").before_second_factor(),
-    post("/account/second-factor/recovery-codes", SignedIn, Empty, |route| route.to(second_factor_pages::create_recovery_codes)).of_user().confirmed("create new recovery codes").before_second_factor(),
-    post("/account/second-factor/turn-off", SignedIn, Empty, |route| route.to(second_factor_pages::turn_off)).of_user().confirmed("turn off the second factor").before_second_factor(),
+    post("/account/second-factor/set-up", SignedIn, Empty, |route| route.to(second_factor_pages::set_up)).of_user().purpose("set up a second factor").confirmed().before_second_factor(),
+    post("/account/second-factor/turn-on", SignedIn, Plain, |route| route.to(second_factor_pages::turn_on)).of_user().purpose("turn on the second factor").confirmed().before_second_factor(),
+    post("/account/second-factor/recovery-codes", SignedIn, Empty, |route| route.to(second_factor_pages::create_recovery_codes)).of_user().purpose("create new recovery codes").confirmed().before_second_factor(),
+    post("/account/second-factor/turn-off", SignedIn, Empty, |route| route.to(second_factor_pages::turn_off)).of_user().purpose("turn off the second factor").confirmed().before_second_factor(),
     get("/email/confirm/{email_token}", Public, |route| route.to(account_email_pages::show)),
     post("/email/confirm/{email_token}", Public, Empty, |route| route.to(account_email_pages::confirm)),
 
@@ -204,43 +211,43 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
     get("/sessions.ndjson", Member, |route| route.to(session_list_pages::download_ndjson)),
     get("/sessions/{session_id}", Member, |route| route.to(session_list_pages::show)),
     get("/sessions/erase", Permitted(EraseShoppers), |route| route.to(erasure_pages::show_form)),
-    post("/sessions/erase", Permitted(EraseShoppers), OfClient, |route| route.to(erasure_pages::submit)),
+    post("/sessions/erase", Permitted(EraseShoppers), OfClient, |route| route.to(erasure_pages::submit)).purpose("erase a shopper"),
 
     // Sessions: importing a file
     get("/sessions/import", Member, |route| route.to(import_pages::index)),
-    post("/sessions/import", Permitted(ImportSessions), UploadOfClient, |route| route.to(import_pages::create)),
+    post("/sessions/import", Permitted(ImportSessions), UploadOfClient, |route| route.to(import_pages::create)).purpose("import a file"),
     get("/sessions/imports/{import_id}", Member, |route| route.to(import_pages::show)),
     get("/sessions/imports/{import_id}/bad-lines.csv", Member, |route| route.to(rejected_lines_download::download)),
-    post("/sessions/imports/{import_id}/columns", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::map_columns)),
-    post("/sessions/imports/{import_id}/start", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::start)),
-    post("/sessions/imports/{import_id}/discard", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::discard)),
+    post("/sessions/imports/{import_id}/columns", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::map_columns)).purpose("check a file"),
+    post("/sessions/imports/{import_id}/start", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::start)).purpose("import a file"),
+    post("/sessions/imports/{import_id}/discard", Permitted(ImportSessions), OfClient, |route| route.to(import_pages::discard)).purpose("discard a file"),
 
     // Settings: API keys
     get("/settings", Public, |route| route.to(async || see_other("/settings/api-keys"))),
     get("/settings/api-keys", Member, |route| route.to(key_list_pages::index)),
-    post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)).confirmed("generate an API key"),
+    post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)).purpose("generate an API key").confirmed(),
     get("/settings/api-keys/delete", Permitted(ManageKeys), |route| route.to(bulk_delete_pages::confirm_delete)),
-    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).confirmed("delete the selected API keys"),
+    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).purpose("delete the selected API keys").confirmed(),
     get("/settings/api-keys/{public_key}", Member, |route| route.to(one_key_pages::show)),
-    post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)),
+    post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)).purpose("change this API key"),
     get("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_delete)),
-    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).confirmed("delete this API key"),
+    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).purpose("delete this API key").confirmed(),
     get("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_replacement)),
-    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)).confirmed("replace this API key"),
+    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)).purpose("replace this API key").confirmed(),
 
     // Settings: client and members
     get("/settings/client", Permitted(ManageClient), |route| route.to(client_settings_pages::show_form)),
-    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)).confirmed("change the settings of the client"),
+    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)).purpose("change the settings of the client").confirmed(),
     get("/settings/members", Member, |route| route.to(member_list_pages::index)),
-    post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)).confirmed("invite a member"),
-    post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)).confirmed("resend the invitation"),
-    post("/settings/members/invitations/{invitation_id}/withdraw", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::withdraw)).confirmed("withdraw the invitation"),
+    post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)).purpose("invite a member").confirmed(),
+    post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)).purpose("resend the invitation").confirmed(),
+    post("/settings/members/invitations/{invitation_id}/withdraw", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::withdraw)).purpose("withdraw the invitation").confirmed(),
     get("/settings/members/leave", Member, |route| route.to(one_member_pages::confirm_leave)),
-    post("/settings/members/leave", Member, OfClient, |route| route.to(one_member_pages::leave)).confirmed("leave the client"),
+    post("/settings/members/leave", Member, OfClient, |route| route.to(one_member_pages::leave)).purpose("leave the client").confirmed(),
     get("/settings/members/{user_id}/role", Permitted(ManageMembers), |route| route.to(one_member_pages::show_role)),
-    post("/settings/members/{user_id}/role", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::change_role)).confirmed("change the role of a member"),
+    post("/settings/members/{user_id}/role", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::change_role)).purpose("change the role of a member").confirmed(),
     get("/settings/members/{user_id}/remove", Permitted(ManageMembers), |route| route.to(one_member_pages::confirm_remove)),
-    post("/settings/members/{user_id}/remove", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::remove)).confirmed("remove a member"),
+    post("/settings/members/{user_id}/remove", Permitted(ManageMembers), OfClient, |route| route.to(one_member_pages::remove)).purpose("remove a member").confirmed(),
     get("/settings/members/{user_id}/keys", Permitted(ManageKeys), |route| route.to(one_member_pages::show_keys)),
 
     // Settings: usage and audit log
@@ -258,11 +265,9 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
 /// Registers every route.
 pub fn register(config: &mut ServiceConfig) {
     let paths = ordered_paths();
-    let purposes = paths
-        .iter()
-        .flat_map(|path| routes_of(path))
-        .filter_map(|route| Some((route.path, route.confirmed_purpose?)));
-    config.app_data(Data::new(ConfirmationPurposes::new(purposes)));
+    let purposes =
+        paths.iter().flat_map(|path| routes_of(path)).filter_map(|route| Some((route.path, route.purpose?)));
+    config.app_data(Data::new(FormPurposes::new(purposes)));
     for path in paths {
         config.service(
             routes_of(path).fold(resource(path), |resource, route| resource.route(route.to_actix())),
@@ -299,7 +304,7 @@ impl PageRoute {
         let method = if self.method == PageMethod::Get { web::get() } else { web::post() };
         let mut route = (self.handler)(method);
         // Innermost, so that only a form that would be accepted asks.
-        if self.confirmed_purpose.is_some() {
+        if self.needs_confirmation {
             route = route.wrap(from_fn(require_confirmation));
         }
         if self.is_of_user {

@@ -31,8 +31,7 @@ pub(crate) use account::{
 pub(crate) use account_mails::invitation as invitation_mail;
 pub(crate) use account_services::AccountServices;
 pub(crate) use confirmation::{
-    pages as confirmation_pages, purpose::ConfirmationPurposes, replay::complete_confirmed_form,
-    route_check::require_confirmation,
+    pages as confirmation_pages, replay::complete_confirmed_form, route_check::require_confirmation,
 };
 pub use display_name::DisplayName;
 pub use email::EmailAddress;

@@ -4,6 +4,7 @@ pub(crate) mod app_data;
 pub mod assets;
 pub mod body;
 pub mod connection;
+pub(crate) mod form_purposes;
 pub mod format;
 pub mod health;
 pub mod limits;

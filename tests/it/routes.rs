@@ -325,12 +325,18 @@ async fn a_form_that_names_no_client_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn every_form_of_a_client_states_its_purpose() {
+    for route in PAGE_ROUTES {
+        let is_of_client =
+            matches!(route.method, PageMethod::Post(FormKind::OfClient | FormKind::UploadOfClient));
+        assert!(!is_of_client || route.purpose.is_some(), "{}", route.path);
+    }
+}
+
+#[test]
 fn these_forms_need_a_confirmation() {
-    let paths: Vec<_> = PAGE_ROUTES
-        .iter()
-        .filter(|route| route.confirmed_purpose.is_some())
-        .map(|route| route.path)
-        .collect();
+    let paths: Vec<_> =
+        PAGE_ROUTES.iter().filter(|route| route.needs_confirmation).map(|route| route.path).collect();
     assert_eq!(
         paths,
         [
@@ -411,13 +417,13 @@ async fn these_forms_ask_for_a_confirmation_and_change_nothing() {
     let app = TestApp::start().await;
     let ada = Owner::new(&app, "ada").await;
     let before = dump_state(&app);
-    for route in PAGE_ROUTES.iter().filter(|route| route.confirmed_purpose.is_some()) {
+    for route in PAGE_ROUTES.iter().filter(|route| route.needs_confirmation) {
         app.db.execute("update sign_ins set created_at = now() - interval '61 minutes'");
         let request = PageRequest::new(route, &ada);
         let reply = request.send(&ada.visitor).await;
         assert_eq!(reply.status, 403, "{}", request.text());
         assert_eq!(reply.html().text("h1"), "Confirm it’s you", "{}", request.text());
-        let purpose = route.confirmed_purpose.unwrap();
+        let purpose = route.purpose.unwrap();
         assert!(reply.html().text(".page-head p").contains(&format!(" to {purpose}. ")), "{purpose}");
         assert_eq!(reply.html().attribute("main form", "action"), "/confirm");
     }
@@ -428,9 +434,7 @@ async fn these_forms_ask_for_a_confirmation_and_change_nothing() {
 async fn other_routes_ask_for_no_confirmation() {
     let app = TestApp::start().await;
     let ada = Owner::new(&app, "ada").await;
-    for route in
-        PAGE_ROUTES.iter().filter(|route| route.confirmed_purpose.is_none() && route.path != "/confirm")
-    {
+    for route in PAGE_ROUTES.iter().filter(|route| !route.needs_confirmation && route.path != "/confirm") {
         let request = PageRequest::new(route, &ada);
         let visitor = browser_for(route, &app, &ada).await;
         app.db.execute("update sign_ins set created_at = now() - interval '61 minutes'");

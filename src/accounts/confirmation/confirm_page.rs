@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
 
-use super::purpose::find_purpose;
 use crate::{
     accounts::{
         login::{after_login::LoginReturn, interrupted_form::InterruptedForm},
@@ -11,12 +10,16 @@ use crate::{
     },
     error::AppError,
     web::{
+        app_data::app_data,
         body::form::FormState,
+        form_purposes::FormPurposes,
         page::{NavSection, PageLayout, respond},
     },
 };
 
 const TITLE: &str = "Confirm it’s you";
+/// What is confirmed without a form: the way to a page.
+const NO_FORM: &str = "continue";
 
 #[derive(Template)]
 #[template(path = "accounts/confirmation/confirm.html")]
@@ -44,7 +47,9 @@ pub(super) fn show_confirm_page(
     let action = after.form.as_ref().map(InterruptedForm::action);
     let section = action.map_or(NavSection::None, NavSection::of_path);
     let (user, layout) = visitor.required_user(TITLE, section)?;
-    let purpose = find_purpose(request, action)?;
+    let purposes = app_data::<FormPurposes>(request)?;
+    let path = action.map(|action| action.split('?').next().unwrap_or_default());
+    let purpose = path.and_then(|path| purposes.find(path)).unwrap_or(NO_FORM);
     respond(status, &ConfirmPage::new(layout, form, &user, after, purpose))
 }
 

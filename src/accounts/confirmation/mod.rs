@@ -5,6 +5,5 @@
 
 mod confirm_page;
 pub(crate) mod pages;
-pub(crate) mod purpose;
 pub(crate) mod replay;
 pub(crate) mod route_check;

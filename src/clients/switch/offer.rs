@@ -15,14 +15,13 @@ use url::form_urlencoded;
 
 use super::store::{self, ObjectId};
 use crate::{
-    accounts::{
-        ClientMembership, ConfirmationPurposes, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD, SignedInUser,
-    },
+    accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD, SignedInUser},
     db::Db,
     error::AppError,
     ids::ClientId,
     web::{
         app_data::app_data,
+        form_purposes::FormPurposes,
         format::capitalized,
         page::{NavSection, PageLayout, respond},
     },
@@ -114,7 +113,7 @@ fn collect_facts(
         let field = fields.iter().find(|(field, value)| field == name && !value.is_empty());
         field.map(|(_, value)| value.clone())
     };
-    let action = app_data::<ConfirmationPurposes>(request)?.find(request.path()).map(capitalized);
+    let action = app_data::<FormPurposes>(request)?.find(request.path()).map(capitalized);
     let key = request.match_info().get("public_key").map(str::to_owned);
     let keys = find("keys").map(|keys| keys.replace(' ', "\n"));
     let about = [("Action", action), ("Public Key", key), ("Public Keys", keys)];

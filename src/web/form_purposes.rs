@@ -1,18 +1,13 @@
-//! What the forms that need a confirmation are for.
+//! What the forms do, in words.
 
-use actix_web::{HttpRequest, dev::ResourceDef};
+use actix_web::dev::ResourceDef;
 
-use crate::{error::AppError, web::app_data::app_data};
-
-/// Without a form, the confirmation is only the way to a page.
-const NO_FORM: &str = "continue";
-
-/// The purpose of each form that needs a confirmation, by its path. The table of page routes states it.
-pub(crate) struct ConfirmationPurposes {
+/// The purpose of each form whose page has to name it, by its path. The table of page routes states them.
+pub(crate) struct FormPurposes {
     forms: Vec<(ResourceDef, &'static str)>,
 }
 
-impl ConfirmationPurposes {
+impl FormPurposes {
     /// From patterns such as `/calls/{call}/delete`, each with a purpose such as `delete the call`. The first one that
     /// matches counts.
     pub(crate) fn new(forms: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
@@ -20,16 +15,10 @@ impl ConfirmationPurposes {
         Self { forms: forms.collect() }
     }
 
+    /// A verb first, to follow “to”: `delete the call`.
     pub(crate) fn find(&self, path: &str) -> Option<&'static str> {
         self.forms.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, purpose)| *purpose)
     }
-}
-
-/// What the user confirms, to follow “to”: `delete the API key`. `path` is that of the form, if there is one.
-pub(super) fn find_purpose(request: &HttpRequest, path: Option<&str>) -> Result<&'static str, AppError> {
-    let purposes = app_data::<ConfirmationPurposes>(request)?;
-    let path = path.map(|path| path.split('?').next().unwrap_or_default());
-    Ok(path.and_then(|path| purposes.find(path)).unwrap_or(NO_FORM))
 }
 
 #[cfg(test)]
@@ -38,7 +27,7 @@ mod tests {
 
     #[test]
     fn a_form_is_found_by_its_path() {
-        let purposes = ConfirmationPurposes::new([
+        let purposes = FormPurposes::new([
             ("/calls/delete", "delete the selected calls"),
             ("/calls/{call}/delete", "delete the call"),
         ]);
