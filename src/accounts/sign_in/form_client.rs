@@ -33,8 +33,8 @@ pub(crate) struct FormOfOtherClient {
     pub(crate) client: ClientMembership,
     /// The name of the active client.
     pub(crate) active_name: String,
-    /// The fields as they were sent; none of an upload, whose file would be lost.
-    pub(crate) fields: Vec<(String, String)>,
+    /// The fields as they were sent. `None` for an upload: its file is not kept.
+    pub(crate) fields: Option<Vec<(String, String)>>,
 }
 
 /// Refuses a form that does not name the active client, before its handler runs. The handler reads the body again.
@@ -64,7 +64,7 @@ async fn check_form(request: &mut ServiceRequest) -> Result<(), AppError> {
     request.extensions_mut().insert(FormOfOtherClient {
         client: other,
         active_name: signed_in.client_name().to_owned(),
-        fields: fields.iter().map(owned).collect(),
+        fields: Some(fields.iter().map(owned).collect()),
     });
     Err(AppError::Conflict(OTHER_CLIENT.into()))
 }
@@ -90,7 +90,7 @@ pub(crate) async fn require_upload_client(
             let check = FormClientCheck::new(move |form_client| {
                 refused_by_check.set(find_other_client(&signed_in, form_client).map(|client| {
                     let active_name = signed_in.client_name().to_owned();
-                    FormOfOtherClient { client, active_name, fields: Vec::new() }
+                    FormOfOtherClient { client, active_name, fields: None }
                 }));
                 signed_in.require_client(form_client)
             });

@@ -1,23 +1,13 @@
-//! The client that owns what an address names.
+//! The client that owns what an address names, and what it is called there.
 
 use diesel::prelude::*;
-use uuid::Uuid;
 
+use super::object_id::ObjectId;
 use crate::{
     db::DataPlacement,
     ids::{ClientId, PublicKey},
-    schema::{api_keys, imports, invitations, memberships, sessions},
+    schema::{api_keys, imports, invitations, memberships, sessions, users},
 };
-
-/// Something that belongs to a client, as an address names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ObjectId {
-    Key(PublicKey),
-    Session(Uuid),
-    Import(Uuid),
-    Invitation(Uuid),
-    Member(Uuid),
-}
 
 /// The first of these clients that owns the object, ordered by id.
 pub(super) fn find_owner(
@@ -65,6 +55,47 @@ fn find_owner_among(
             .filter(memberships::client_id.eq_any(clients).and(memberships::user_id.eq(user_id)))
             .order(memberships::client_id)
             .select(memberships::client_id)
+            .first(connection),
+    }
+    .optional()
+}
+
+/// The names of these keys of the client, by name.
+pub(super) fn load_key_names(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    keys: &[PublicKey],
+) -> QueryResult<Vec<(String, PublicKey)>> {
+    api_keys::table
+        .filter(api_keys::client_id.eq(client).and(api_keys::public_key.eq_any(keys)))
+        .order((api_keys::name, api_keys::public_key))
+        .select((api_keys::name, api_keys::public_key))
+        .load(connection)
+}
+
+/// What the object of the client is called: the address of an invitation, the file of an import, the name of the others.
+/// Returns `None` for a session, which has no name, and for what the client does not have.
+pub(super) fn find_name(
+    connection: &mut PgConnection,
+    client: &ClientId,
+    object: &ObjectId,
+) -> QueryResult<Option<String>> {
+    match object {
+        ObjectId::Session(_) => return Ok(None),
+        ObjectId::Key(public_key) => {
+            api_keys::table.find((client, public_key)).select(api_keys::name).first(connection)
+        }
+        ObjectId::Import(import_id) => {
+            imports::table.find((client, import_id)).select(imports::file_name).first(connection)
+        }
+        ObjectId::Invitation(invitation_id) => invitations::table
+            .filter(invitations::client_id.eq(client).and(invitations::invitation_id.eq(invitation_id)))
+            .select(invitations::email)
+            .first(connection),
+        ObjectId::Member(user_id) => memberships::table
+            .inner_join(users::table)
+            .filter(memberships::client_id.eq(client).and(memberships::user_id.eq(user_id)))
+            .select(users::name)
             .first(connection),
     }
     .optional()

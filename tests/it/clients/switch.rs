@@ -24,12 +24,11 @@ async fn foot_of_the_navigation_offers_the_other_clients() {
     let page = ada.get("/settings/usage").await.html();
 
     assert_eq!(page.text(".foot-block code"), first);
-    assert_eq!(page.text(".client-switch code"), first);
-    assert_eq!(page.attribute(".client-switch [selected]", "value"), "", "no client is chosen at first");
-    assert_eq!(page.attribute(".client-switch option:not([selected])", "value"), second);
-    assert_eq!(page.texts(".client-switch option"), ["Switch client", "eve"]);
-    assert_eq!(page.attribute(".client-switch [name=next]", "value"), "/settings/usage");
-    assert_eq!(page.texts(".client-switch button"), ["Switch"]);
+    assert_eq!(page.text(".client-menu summary code"), first);
+    assert_eq!(page.texts(".client-menu form bdi"), ["eve"]);
+    assert_eq!(page.attribute(".client-menu [name=clientId]", "value"), second);
+    assert_eq!(page.attribute(".client-menu [name=next]", "value"), "/settings/usage");
+    assert_eq!(page.texts(".client-menu button"), ["Switch to eve"]);
 }
 
 #[actix_web::test]
@@ -39,10 +38,7 @@ async fn clients_of_the_same_name_are_told_apart_by_their_id() {
 
     let page = ada.get("/sessions").await.html();
 
-    assert_eq!(
-        page.texts(".client-switch option"),
-        ["Switch client".to_owned(), format!("Engines ({second})")]
-    );
+    assert_eq!(page.texts(".client-menu form bdi"), [format!("Engines ({second})")]);
 }
 
 #[actix_web::test]
@@ -139,7 +135,7 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     let page = refused.html();
     assert_eq!(page.texts("main dt"), ["Action", "Name", "Requests per minute"]);
     assert_eq!(page.texts("main dd"), ["Generate an API key", "laptop <&>", "60"]);
-    assert_eq!(page.texts("main button"), ["Switch and send for ada", "Send for eve"]);
+    assert_eq!(page.texts("main button"), ["Switch and generate for ada", "Generate for eve"]);
     assert_eq!(page.attribute(".menu [aria-current]", "href"), "/settings/api-keys");
     assert_eq!(page.attribute("main form:first-of-type [name=name]", "value"), "laptop <&>");
     let here = [("clientId", second.as_str()), ("name", "laptop <&>")];
@@ -164,11 +160,48 @@ async fn form_about_keys_of_another_own_client_is_only_for_that_client() {
 
     assert_eq!(refused.status, 409);
     let page = refused.html();
-    assert_eq!(page.texts("main dt"), ["Action", "Public Keys"]);
+    assert_eq!(page.texts("main dt"), ["Action", "API keys"]);
+    assert_eq!(page.texts("main dd bdi"), ["Delete the selected API keys", "laptop", "phone"]);
     assert_eq!(page.texts("main button"), ["Switch and delete for ada"]);
     assert_eq!(page.attribute("main [name=keys]", "value"), keys);
     let deleted = "select concat(count(*)) as answer from api_keys where deleted_at is not null";
     assert_eq!(app.db.query_text(deleted), "0");
+}
+
+#[actix_web::test]
+async fn form_about_an_invitation_of_another_own_client_names_the_invited_address() {
+    let (app, ada, [first, second]) = start_with_two_clients().await;
+    ada.post("/settings/members", &[("email", "bea@example.org"), ("role", "member")]).await;
+    let invitation = app.db.query_text("select invitation_id::text as answer from invitations");
+    switch(&ada, &second).await;
+
+    let withdraw = format!("/settings/members/invitations/{invitation}/withdraw");
+    let refused = ada.post(&withdraw, &[("clientId", &first)]).await;
+
+    assert_eq!(refused.status, 409);
+    let page = refused.html();
+    assert_eq!(page.texts("main dd"), ["Withdraw the invitation", "bea@example.org"]);
+    assert_eq!(page.texts("main button"), ["Switch and withdraw for ada"]);
+    let there = [("clientId", first.as_str()), ("switchClient", "yes")];
+    ada.post(&withdraw, &there).await.assert_sent_to("/settings/members");
+    assert_eq!(ada.client_id().await, first);
+}
+
+#[actix_web::test]
+async fn form_names_nothing_of_a_client_that_the_user_is_not_a_member_of() {
+    let (app, ada, [first, second]) = start_with_two_clients().await;
+    let key = app.sign_up("mallory").await.generate("secret project").await[..18].to_owned();
+    switch(&ada, &second).await;
+
+    for (address, keys) in [
+        ("/settings/api-keys/delete".to_owned(), key.as_str()),
+        (format!("/settings/api-keys/{key}/delete"), ""),
+    ] {
+        let refused = ada.post(&address, &[("clientId", &first), ("keys", keys)]).await;
+
+        assert_eq!(refused.status, 409, "{address}");
+        assert!(!refused.body.contains("secret project"), "{address}");
+    }
 }
 
 #[actix_web::test]
@@ -220,7 +253,7 @@ async fn only_the_operator_creates_clients_where_sign_up_is_not_open() {
         let refused = ada.post("/clients/new", &[("company", "Second Ltd")]).await;
 
         assert!(page.body.contains("uptok client add"), "{policy}");
-        assert_eq!(page.html().texts(".foot-new"), [""; 0], "{policy}");
+        assert_eq!(page.html().texts(".client-menu"), [""; 0], "{policy}");
         assert_eq!(refused.status, 403, "{policy}");
         assert_eq!(app.db.query_text("select count(*)::text as answer from clients"), "1", "{policy}");
     }

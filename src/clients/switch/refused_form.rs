@@ -1,0 +1,139 @@
+//! The page of a form that was opened under another client: what the form would do, and for which client to send it.
+
+use actix_web::{FromRequest as _, HttpMessage as _, HttpRequest};
+use askama::Template;
+
+use super::{
+    object_id::{ObjectId, find_path_object},
+    store,
+};
+use crate::{
+    accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD},
+    db::Db,
+    error::AppError,
+    ids::{ClientId, PublicKey},
+    web::{
+        app_data::app_data,
+        form_purposes::FormPurposes,
+        format::capitalized,
+        page::{NavSection, PageLayout},
+    },
+};
+
+/// Name and label of the fields that users write themselves. The other fields hold ids and codes of choices.
+const WRITTEN_FIELDS: [(&str, &str); 6] = [
+    ("name", "Name"),
+    ("company", "Company"),
+    ("email", "Email"),
+    ("shopperId", "Shopper ID"),
+    ("requestsPerMinute", "Requests per minute"),
+    ("allowedNetworks", "Allowed networks"),
+];
+/// The verbs of purposes that destroy something at once. Their buttons are red.
+const DESTRUCTIVE_VERBS: [&str; 4] = ["delete", "erase", "leave", "remove"];
+
+#[derive(Template)]
+#[template(path = "clients/switch/form.html")]
+pub(super) struct RefusedFormPage {
+    layout: PageLayout,
+    client: ClientMembership,
+    active_name: String,
+    /// The Client ID of the active client. `None` if the form can be sent only for the other one.
+    active_id: Option<String>,
+    /// The address that the form was sent to.
+    action: String,
+    /// What the form does, in a word: `delete`.
+    verb: &'static str,
+    facts: Vec<FormFact>,
+    /// The fields to send again, without the client. `None` for an upload: its file is not kept.
+    fields: Option<Vec<(String, String)>>,
+    switch_field: &'static str,
+}
+
+/// What the form does, what it is about, or what the user wrote.
+struct FormFact {
+    label: &'static str,
+    values: Vec<FactValue>,
+}
+
+struct FactValue {
+    text: String,
+    /// Of a key, to be shown below its name.
+    public_key: Option<PublicKey>,
+}
+
+impl FormFact {
+    fn new(label: &'static str, text: String) -> Self {
+        Self { label, values: vec![FactValue { text, public_key: None }] }
+    }
+}
+
+impl RefusedFormPage {
+    /// Returns `None` if no form was refused because of its client.
+    pub(super) async fn find(request: &HttpRequest) -> Result<Option<Self>, AppError> {
+        let form = request.extensions_mut().remove::<FormOfOtherClient>();
+        let Some(FormOfOtherClient { client, active_name, mut fields }) = form else { return Ok(None) };
+        let visitor = MaybeSignedIn::extract(request).await?;
+        let active = visitor.signed_in.as_ref().map(|it| it.client().to_string());
+        if let Some(fields) = &mut fields {
+            fields.retain(|(name, _)| name != "clientId");
+        }
+        let written = fields.as_deref().unwrap_or_default();
+        let purpose = app_data::<FormPurposes>(request)?.find(request.path()).unwrap_or("send");
+        let subject = load_subject(request, client.client_id.clone(), written).await?;
+        let can_be_sent_here = subject.is_none() && fields.is_some();
+        Ok(Some(Self {
+            layout: visitor.layout("This form is for another client", NavSection::of_path(request.path())),
+            active_id: active.filter(|_| can_be_sent_here),
+            action: request.path().to_owned(),
+            verb: purpose.split(' ').next().unwrap_or(purpose),
+            facts: collect_facts(purpose, subject, written),
+            client,
+            active_name,
+            fields,
+            switch_field: SWITCH_FIELD,
+        }))
+    }
+
+    fn is_destructive(&self) -> bool {
+        DESTRUCTIVE_VERBS.contains(&self.verb)
+    }
+}
+
+fn collect_facts(purpose: &str, subject: Option<FormFact>, fields: &[(String, String)]) -> Vec<FormFact> {
+    let written = WRITTEN_FIELDS.iter().filter_map(|(name, label)| {
+        let (_, value) = fields.iter().find(|(field, value)| field == name && !value.is_empty())?;
+        Some(FormFact::new(label, value.clone()))
+    });
+    let action = FormFact::new("Action", capitalized(purpose));
+    [action].into_iter().chain(subject).chain(written).collect()
+}
+
+/// What of the client the form names, in its address or in the field `keys`. Returns `None` if it names nothing, so that
+/// any client can be sent the form.
+async fn load_subject(
+    request: &HttpRequest,
+    client: ClientId,
+    fields: &[(String, String)],
+) -> Result<Option<FormFact>, AppError> {
+    let db = app_data::<Db>(request)?;
+    let selected = fields.iter().find(|(name, _)| name == "keys").map(|(_, keys)| keys);
+    let keys: Vec<PublicKey> = match (find_path_object(request), selected) {
+        (Some(ObjectId::Key(key)), _) => vec![key],
+        (Some(object), _) => {
+            let label = match object {
+                ObjectId::Import(_) => "File",
+                ObjectId::Invitation(_) => "Email",
+                _ => "Member",
+            };
+            let name = db.run(move |connection| store::find_name(connection, &client, &object)).await?;
+            return Ok(Some(FormFact::new(label, name.unwrap_or_default())));
+        }
+        (None, Some(keys)) => keys.split_whitespace().filter_map(|key| key.parse().ok()).collect(),
+        (None, None) => return Ok(None),
+    };
+    let label = if keys.len() == 1 { "API key" } else { "API keys" };
+    let names = db.run(move |connection| store::load_key_names(connection, &client, &keys)).await?;
+    let value = |(text, key)| FactValue { text, public_key: Some(key) };
+    Ok(Some(FormFact { label, values: names.into_iter().map(value).collect() }))
+}
