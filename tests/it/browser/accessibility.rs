@@ -173,7 +173,7 @@ async fn api_key_pages_are_accessible() {
     inspection.inspect("API keys, copied").await;
     inspection.browser.generate("Warehouse").await;
     inspection.visit("/settings/api-keys", "with keys").await;
-    inspection.browser.click(".actions summary").await;
+    inspection.browser.click("tbody .actions summary").await;
     inspection.inspect("API keys, an open menu").await;
     inspection.browser.fill("Name", "Warehouse").await;
     inspection.browser.press("Generate Key").await;
@@ -333,7 +333,7 @@ async fn client_and_member_pages_are_accessible() {
     let bea = app.db.query_text("select user_id::text as answer from users where name like 'Bea %'");
     app.db.execute("update api_keys set created_by = (select user_id from users where name like 'Bea %')");
     inspection.visit("/settings/members", "two members").await;
-    inspection.browser.click(".actions summary").await;
+    inspection.browser.click("tbody .actions summary").await;
     inspection.inspect("members, an open menu").await;
     inspection.visit(&format!("/settings/members/{bea}/role"), "asked").await;
     inspection.visit(&format!("/settings/members/{bea}/remove"), "with a key").await;

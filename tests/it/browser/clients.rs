@@ -31,15 +31,16 @@ async fn invite_accept_switch_and_remove(browser: Browser) {
     browser.fill("Password", PASSWORD).await;
     browser.press("Accept").await;
     browser.see("[role=status]", "You joined ada with the role Member").await;
+    browser.click(".client-menu summary").await;
     browser.follow("New client").await;
     browser.fill("Company", "Second Ltd").await;
     browser.press("Create client").await;
     browser.see("[role=status]", "Created Second Ltd").await;
     assert!(browser.text(".foot-client bdi").await.starts_with("Second Ltd"));
-    let switch = browser.driver().find(By::Css(".client-switch .button")).await.unwrap();
+    let switch = browser.driver().find(By::Css(".client-menu form .button")).await.unwrap();
     assert!(!switch.is_displayed().await.unwrap());
-    browser.click(".client-switch option:not([selected])").await;
-    browser.press("Switch").await;
+    browser.click(".client-menu summary").await;
+    browser.press("Switch to ada").await;
     browser.see("h1", "API Keys").await;
     assert!(browser.text(".foot-client bdi").await.starts_with("ada"));
 
@@ -54,7 +55,7 @@ async fn invite_accept_switch_and_remove(browser: Browser) {
 
     log_out_and_in(&browser, &app.url, "bea").await;
     assert!(browser.text(".foot-client bdi").await.starts_with("Second Ltd"));
-    assert_eq!(browser.count(".client-switch").await, 0);
+    assert_eq!(browser.count(".client-menu form").await, 0);
     assert_eq!(browser.read_complaints().await, [""; 0]);
 }
 
@@ -91,13 +92,14 @@ async fn form_of_a_client_that_is_no_longer_active_is_sent_after_switching() {
     let app = TestApp::start().await;
     let ada = Browser::open().await;
     ada.sign_up(&app.url, "ada").await;
+    ada.click(".client-menu summary").await;
     ada.follow("New client").await;
     ada.fill("Company", "Second Ltd").await;
     ada.press("Create client").await;
     ada.see("h1", "API Keys").await;
     ada.fill("Name", "Warehouse").await;
     let switched = ada.run_async(
-        "const other = document.querySelector('.client-switch option:not([selected])').value;
+        "const other = document.querySelector('.client-menu [name=clientId]').value;
          const sent = await fetch('/clients/active', { method: 'POST', body: new URLSearchParams({ clientId: other }) });
          return sent.ok",
     );
@@ -105,7 +107,7 @@ async fn form_of_a_client_that_is_no_longer_active_is_sent_after_switching() {
 
     ada.press("Generate Key").await;
     ada.see("h1", "This form is for another client").await;
-    ada.press("Switch and send for Second Ltd").await;
+    ada.press("Switch and generate for Second Ltd").await;
 
     ada.see("[role=status]", "The key “Warehouse” is ready.").await;
     assert!(ada.text(".foot-client bdi").await.starts_with("Second Ltd"));

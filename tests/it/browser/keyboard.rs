@@ -56,7 +56,7 @@ async fn keyboard_reaches_everything_from_login_to_deleting_a_key() {
     assert_focus_is_visible(&browser).await;
     browser.keys(Key::Enter).await;
     browser.see("[data-copy-label]", "Copied").await;
-    tab_to(&browser, ".actions summary").await;
+    tab_to(&browser, "tbody .actions summary").await;
     browser.keys(Key::Enter).await;
     tab_to(&browser, ".actions[open] a[href$=delete]").await;
     browser.keys(Key::Enter).await;
@@ -70,14 +70,14 @@ async fn escape_closes_the_action_menu_and_keeps_the_focus_on_it() {
     let browser = Browser::open().await;
     browser.sign_up(&app.url, "ada").await;
     browser.generate("Warehouse").await;
-    tab_to(&browser, ".actions summary").await;
+    tab_to(&browser, "tbody .actions summary").await;
     browser.keys(Key::Enter).await;
     tab_to(&browser, ".actions[open] a").await;
 
     browser.keys(Key::Escape).await;
 
     assert_eq!(browser.count(".actions[open]").await, 0);
-    assert!(has_focus(&browser, ".actions summary").await);
+    assert!(has_focus(&browser, "tbody .actions summary").await);
     assert_focus_is_visible(&browser).await;
 }
 

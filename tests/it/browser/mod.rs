@@ -39,7 +39,7 @@ async fn paste(browser: &Browser) -> String {
 
 /// Opens the action menu of the only key and chooses an entry.
 async fn choose_action(browser: &Browser, entry: &str) {
-    browser.click(".actions summary").await;
+    browser.click("tbody .actions summary").await;
     browser.see(".actions[open] ul", entry).await;
     browser.follow(entry).await;
 }

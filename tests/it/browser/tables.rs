@@ -20,6 +20,8 @@ const LONG_NAMES: [&str; 2] = [
 const OVERFLOW: &str = "
     const found = [], { scrollWidth, clientWidth } = document.documentElement;
     if (scrollWidth > clientWidth) found.push(`the page is ${scrollWidth} px wide`);
+    const side = document.querySelector('.side');
+    if (side.scrollWidth > side.clientWidth) found.push(`the side bar is ${side.scrollWidth} px wide`);
     const main = document.querySelector('main');
     const end = main.getBoundingClientRect().right - parseFloat(getComputedStyle(main).paddingRight) + 1;
     for (const table of document.querySelectorAll('main table')) {
@@ -68,6 +70,7 @@ async fn open_full_client(app: &TestApp) -> (Browser, Vec<String>) {
     }
     let [name, word] = LONG_NAMES;
     app.db.execute(&format!("update users set name = '{name}'"));
+    app.db.execute(&format!("update clients set name = '{name}'"));
     app.db.change_sessions(&format!(
         "update sessions set agent_name = '{name}', shopper_name = '{word}', queue_name = '{name}', \
          order_id = 'order-1', order_value_minor = 123456789, currency = 'EUR'"
