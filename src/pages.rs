@@ -227,9 +227,9 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
     get("/settings/api-keys", Member, |route| route.to(key_list_pages::index)),
     post("/settings/api-keys", Permitted(ManageKeys), OfClient, |route| route.to(key_list_pages::create)).purpose("generate an API key").confirmed(),
     get("/settings/api-keys/delete", Permitted(ManageKeys), |route| route.to(bulk_delete_pages::confirm_delete)),
-    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).purpose("delete the selected API keys").confirmed(),
+    post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).purpose("delete API keys").confirmed(),
     get("/settings/api-keys/{public_key}", Member, |route| route.to(one_key_pages::show)),
-    post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)).purpose("change this API key"),
+    post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)).purpose("save the settings of this API key"),
     get("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_delete)),
     post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).purpose("delete this API key").confirmed(),
     get("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_replacement)),
@@ -237,7 +237,7 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
 
     // Settings: client and members
     get("/settings/client", Permitted(ManageClient), |route| route.to(client_settings_pages::show_form)),
-    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)).purpose("change the settings of the client").confirmed(),
+    post("/settings/client", Permitted(ManageClient), OfClient, |route| route.to(client_settings_pages::save)).purpose("save the settings of the client").confirmed(),
     get("/settings/members", Member, |route| route.to(member_list_pages::index)),
     post("/settings/members", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::invite)).purpose("invite a member").confirmed(),
     post("/settings/members/invitations/{invitation_id}/resend", Permitted(ManageMembers), OfClient, |route| route.to(member_list_pages::resend)).purpose("resend the invitation").confirmed(),

@@ -59,7 +59,7 @@ const JOINED_FILES: [JoinedFile; 2] = [
     },
 ];
 
-/// Address → file. The address has the first 8 hex digits of the SHA-256 of the content.
+/// Address → file. The address has the hash of the content.
 static BY_ADDRESS: LazyLock<HashMap<String, StaticFile>> = LazyLock::new(|| {
     let is_part = |name: &str| JOINED_FILES.iter().any(|file| file.parts.contains(&name));
     let names = StaticFiles::iter().filter(|name| !is_part(name)).chain(ExampleFiles::iter());
@@ -76,7 +76,7 @@ static ADDRESSES: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
 /// A file, compressed once.
 struct StaticFile {
     name: String,
-    /// Of the content, in hexadecimal digits.
+    /// The first 8 hexadecimal digits of the SHA-256 of the content, in the address and in the entity tag.
     hash: String,
     plain: Bytes,
     brotli: Bytes,
@@ -85,7 +85,7 @@ struct StaticFile {
 
 impl StaticFile {
     fn new(name: String, content: Bytes) -> Self {
-        let hash = hex(&Sha256::digest(&content)[..8]);
+        let hash = hex(&Sha256::digest(&content)[..4]);
         // Writing to memory cannot fail; if it did, the file would be sent as it is.
         let brotli = compress_brotli(&content).unwrap_or_else(|_impossible| content.clone());
         let gzip = compress_gzip(&content).unwrap_or_else(|_impossible| content.clone());
@@ -94,7 +94,7 @@ impl StaticFile {
 
     fn address(&self) -> String {
         let (stem, extension) = self.name.rsplit_once('.').unwrap_or((&self.name, "txt"));
-        format!("{stem}.{}.{extension}", &self.hash[..8])
+        format!("{stem}.{}.{extension}", self.hash)
     }
 
     /// The content in this encoding, or as it is if that is not shorter.

@@ -154,6 +154,10 @@ impl SignedInUser {
 
     fn visitor(&self) -> LayoutUser {
         let active = self.row.active.as_ref();
+        let option = |client: &ClientMembership| ClientOption {
+            client_id: client.client_id.to_string(),
+            name: client.name.clone(),
+        };
         let may = |permission: Permission| active.is_some_and(|it| permission.is_granted_to(it.role));
         LayoutUser {
             user_id: self.user_id.to_string(),
@@ -164,17 +168,8 @@ impl SignedInUser {
             may_manage: may(Permission::ReadAuditLog),
             may_manage_client: may(Permission::ManageClient),
             may_create_clients: self.may_create_clients,
-            other_clients: self.row.others.iter().map(|it| self.client_option(it)).collect(),
+            other_clients: self.row.others.iter().map(option).collect(),
         }
-    }
-
-    /// The label includes the id if another client has the same name.
-    fn client_option(&self, client: &ClientMembership) -> ClientOption {
-        let mut same = self.row.active.iter().chain(&self.row.others).filter(|it| it.name == client.name);
-        let is_unique = same.nth(1).is_none();
-        let name = &client.name;
-        let label = if is_unique { name.clone() } else { format!("{name} ({})", client.client_id) };
-        ClientOption { client_id: client.client_id.to_string(), label }
     }
 
     /// Makes another client the active one, for this request and from then on.

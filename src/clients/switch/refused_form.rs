@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD},
+    api_keys::GracePeriod,
     db::Db,
     error::AppError,
     ids::{ClientId, PublicKey},
@@ -29,6 +30,9 @@ const WRITTEN_FIELDS: [(&str, &str); 6] = [
     ("requestsPerMinute", "Requests per minute"),
     ("allowedNetworks", "Allowed networks"),
 ];
+/// The labels of what a form about keys names.
+const KEY: &str = "API key";
+const KEYS: &str = "API keys";
 /// The verbs of purposes that destroy something at once. Their buttons are red.
 const DESTRUCTIVE_VERBS: [&str; 4] = ["delete", "erase", "leave", "remove"];
 
@@ -45,6 +49,8 @@ pub(super) struct RefusedFormPage {
     /// What the form does, in a word: `delete`.
     verb: &'static str,
     facts: Vec<FormFact>,
+    /// What happens to programs that use a key.
+    consequence: Option<String>,
     /// The fields to send again, without the client. `None` for an upload: its file is not kept.
     fields: Option<Vec<(String, String)>>,
     switch_field: &'static str,
@@ -58,7 +64,7 @@ struct FormFact {
 
 struct FactValue {
     text: String,
-    /// Of a key, to be shown below its name.
+    /// Of a key, to be shown beside its name.
     public_key: Option<PublicKey>,
 }
 
@@ -80,14 +86,16 @@ impl RefusedFormPage {
         }
         let written = fields.as_deref().unwrap_or_default();
         let purpose = app_data::<FormPurposes>(request)?.find(request.path()).unwrap_or("send");
+        let verb = purpose.split(' ').next().unwrap_or(purpose);
         let subject = load_subject(request, client.client_id.clone(), written).await?;
         let can_be_sent_here = subject.is_none() && fields.is_some();
         Ok(Some(Self {
             layout: visitor.layout("This form is for another client", NavSection::of_path(request.path())),
             active_id: active.filter(|_| can_be_sent_here),
             action: request.path().to_owned(),
-            verb: purpose.split(' ').next().unwrap_or(purpose),
-            facts: collect_facts(purpose, subject, written),
+            verb,
+            consequence: find_consequence(verb, subject.as_ref(), written),
+            facts: collect_facts(purpose, verb, subject, written),
             client,
             active_name,
             fields,
@@ -100,25 +108,50 @@ impl RefusedFormPage {
     }
 }
 
-fn collect_facts(purpose: &str, subject: Option<FormFact>, fields: &[(String, String)]) -> Vec<FormFact> {
+fn collect_facts(
+    purpose: &str,
+    verb: &str,
+    subject: Option<FormFact>,
+    fields: &[(String, String)],
+) -> Vec<FormFact> {
+    let action = match &subject {
+        Some(keys) if find_field(fields, "keys").is_some() => {
+            format!("{verb} {} {}", keys.values.len(), keys.label)
+        }
+        _ => purpose.to_owned(),
+    };
     let written = WRITTEN_FIELDS.iter().filter_map(|(name, label)| {
-        let (_, value) = fields.iter().find(|(field, value)| field == name && !value.is_empty())?;
-        Some(FormFact::new(label, value.clone()))
+        let value = find_field(fields, name).filter(|value| !value.is_empty())?;
+        Some(FormFact::new(label, value.to_owned()))
     });
-    let action = FormFact::new("Action", capitalized(purpose));
-    [action].into_iter().chain(subject).chain(written).collect()
+    [FormFact::new("Action", capitalized(&action))].into_iter().chain(subject).chain(written).collect()
+}
+
+fn find_consequence(verb: &str, subject: Option<&FormFact>, fields: &[(String, String)]) -> Option<String> {
+    match (verb, subject?.label) {
+        ("delete", KEY) => Some("A deleted key stops working at once.".to_owned()),
+        ("delete", KEYS) => Some("Deleted keys stop working at once.".to_owned()),
+        ("replace", KEY) => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
+            Ok(GracePeriod::None) | Err(_) => Some("The old key stops working at once.".to_owned()),
+            Ok(grace) => Some(format!("The old key stops working in {grace}.")),
+        },
+        _ => None,
+    }
+}
+
+fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
+    fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
 /// What of the client the form names, in its address or in the field `keys`. Returns `None` if it names nothing, so that
-/// any client can be sent the form.
+/// the form can be sent for any client.
 async fn load_subject(
     request: &HttpRequest,
     client: ClientId,
     fields: &[(String, String)],
 ) -> Result<Option<FormFact>, AppError> {
     let db = app_data::<Db>(request)?;
-    let selected = fields.iter().find(|(name, _)| name == "keys").map(|(_, keys)| keys);
-    let keys: Vec<PublicKey> = match (find_path_object(request), selected) {
+    let keys: Vec<PublicKey> = match (find_path_object(request), find_field(fields, "keys")) {
         (Some(ObjectId::Key(key)), _) => vec![key],
         (Some(object), _) => {
             let label = match object {
@@ -132,7 +165,7 @@ async fn load_subject(
         (None, Some(keys)) => keys.split_whitespace().filter_map(|key| key.parse().ok()).collect(),
         (None, None) => return Ok(None),
     };
-    let label = if keys.len() == 1 { "API key" } else { "API keys" };
+    let label = if keys.len() == 1 { KEY } else { KEYS };
     let names = db.run(move |connection| store::load_key_names(connection, &client, &keys)).await?;
     let value = |(text, key)| FactValue { text, public_key: Some(key) };
     Ok(Some(FormFact { label, values: names.into_iter().map(value).collect() }))

@@ -78,8 +78,8 @@ impl NavSection {
 pub struct ClientOption {
     /// Its Client ID.
     pub client_id: String,
-    /// Its name, with the Client ID if the user has several clients of this name.
-    pub label: String,
+    /// Its name, which other clients may have too.
+    pub name: String,
 }
 
 /// The signed-in user, as the layout shows it.

@@ -38,7 +38,8 @@ async fn clients_of_the_same_name_are_told_apart_by_their_id() {
 
     let page = ada.get("/sessions").await.html();
 
-    assert_eq!(page.texts(".client-menu form bdi"), [format!("Engines ({second})")]);
+    assert_eq!(page.texts(".client-menu form bdi"), ["Engines"]);
+    assert_eq!(page.texts(".client-menu form code"), [second]);
 }
 
 #[actix_web::test]
@@ -109,7 +110,7 @@ async fn page_of_another_own_client_offers_to_switch_and_shows_it_then() {
 
     assert_eq!(offer.status, 409);
     let page = offer.html();
-    assert_eq!(page.text("main button"), "Switch to ada");
+    assert_eq!(page.text("main button"), "Switch");
     assert_eq!(page.texts("main bdi"), ["eve", "ada"], "the active client, and that of the page");
     let [client, next] =
         ["clientId", "next"].map(|name| page.attribute(&format!("main [name={name}]"), "value"));
@@ -135,10 +136,13 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     let page = refused.html();
     assert_eq!(page.texts("main dt"), ["Action", "Name", "Requests per minute"]);
     assert_eq!(page.texts("main dd"), ["Generate an API key", "laptop <&>", "60"]);
-    assert_eq!(page.texts("main button"), ["Switch and generate for ada", "Generate for eve"]);
+    assert_eq!(page.texts("main button"), ["Generate"]);
+    assert_eq!(page.texts("main label bdi"), ["ada", "eve"]);
+    assert_eq!(page.attribute("main [name=clientId][checked]", "value"), first);
+    assert_eq!(page.attribute("main [name=clientId]:not([checked])", "value"), second);
     assert_eq!(page.attribute(".menu [aria-current]", "href"), "/settings/api-keys");
-    assert_eq!(page.attribute("main form:first-of-type [name=name]", "value"), "laptop <&>");
-    let here = [("clientId", second.as_str()), ("name", "laptop <&>")];
+    assert_eq!(page.attribute("main [name=name]", "value"), "laptop <&>");
+    let here = [("clientId", second.as_str()), ("switchClient", "yes"), ("name", "laptop <&>")];
     assert_eq!(ada.post("/settings/api-keys", &here).await.status, 200);
     assert_eq!(ada.client_id().await, second);
     let there = [form.as_slice(), &[("switchClient", "yes")]].concat();
@@ -160,9 +164,9 @@ async fn form_about_keys_of_another_own_client_is_only_for_that_client() {
 
     assert_eq!(refused.status, 409);
     let page = refused.html();
-    assert_eq!(page.texts("main dt"), ["Action", "API keys"]);
-    assert_eq!(page.texts("main dd bdi"), ["Delete the selected API keys", "laptop", "phone"]);
-    assert_eq!(page.texts("main button"), ["Switch and delete for ada"]);
+    assert_eq!(page.texts("main dt"), ["Client", "Action", "API keys"]);
+    assert_eq!(page.texts("main dd bdi"), ["ada", "Delete 2 API keys", "laptop", "phone"]);
+    assert_eq!(page.texts("main button"), ["Switch and delete"]);
     assert_eq!(page.attribute("main [name=keys]", "value"), keys);
     let deleted = "select concat(count(*)) as answer from api_keys where deleted_at is not null";
     assert_eq!(app.db.query_text(deleted), "0");
@@ -180,8 +184,8 @@ async fn form_about_an_invitation_of_another_own_client_names_the_invited_addres
 
     assert_eq!(refused.status, 409);
     let page = refused.html();
-    assert_eq!(page.texts("main dd"), ["Withdraw the invitation", "bea@example.org"]);
-    assert_eq!(page.texts("main button"), ["Switch and withdraw for ada"]);
+    assert_eq!(page.texts("main dd"), ["ada", "Withdraw the invitation", "bea@example.org"]);
+    assert_eq!(page.texts("main button"), ["Switch and withdraw"]);
     let there = [("clientId", first.as_str()), ("switchClient", "yes")];
     ada.post(&withdraw, &there).await.assert_sent_to("/settings/members");
     assert_eq!(ada.client_id().await, first);
@@ -234,7 +238,7 @@ async fn users_create_clients_where_sign_up_is_open() {
     assert!(page.text(".notice-good").contains("Created Second Ltd"));
     let second = page.text(".foot-block code");
     assert_ne!(second, first);
-    assert!(page.text(".foot-client").starts_with("Second Ltd"));
+    assert!(page.text("summary .foot-client").starts_with("Second Ltd"));
     assert_eq!(
         list_events(&app, &second),
         [r#"member.added by user {"role":"owner"}"#, "sign_in.switched by user {}"]
