@@ -209,7 +209,7 @@ async fn show_file(request: HttpRequest, address: Path<String>) -> Result<HttpRe
 }
 
 fn with_cache_headers(mut response: HttpResponseBuilder, tag: EntityTag) -> HttpResponseBuilder {
-    response.insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"));
+    response.insert_header((CACHE_CONTROL, "max-age=31536000, immutable"));
     response.insert_header((VARY, "Accept-Encoding"));
     response.insert_header(ETag(tag));
     response

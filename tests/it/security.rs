@@ -176,7 +176,7 @@ async fn static_files_never_grow_stale() {
 
     assert_eq!(file.status, 200);
     assert_eq!(file.header("content-type"), "text/css; charset=utf-8");
-    assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(file.header("cache-control"), "max-age=31536000, immutable");
     assert!(file.header("content-security-policy").contains("sandbox"));
     assert_eq!(file.header("x-content-type-options"), "nosniff");
     assert_eq!(file.header("permissions-policy"), "", "only documents need it");

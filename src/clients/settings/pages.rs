@@ -79,8 +79,8 @@ pub(crate) async fn save(
     db.run(move |connection| service::change(connection, &context, &client, &settings)).await?;
     let message = match (has_name, has_security, requires_second_factor) {
         (true, false, _) => "Name saved.",
-        (false, true, true) => "Saved. Members need a second factor.",
-        (false, true, false) => "Saved. Members do not need a second factor.",
+        (false, true, true) => "Saved. A second factor is required.",
+        (false, true, false) => "Saved. A second factor is not required.",
         _ => "Changes saved.",
     };
     flash(&session, message)?;

@@ -59,18 +59,18 @@ pub(super) struct RefusedFormPage {
 /// What the form does, what it is about, or what the user wrote.
 struct FormFact {
     label: &'static str,
-    values: Vec<FactValue>,
+    value: FactValue,
 }
 
-struct FactValue {
-    text: String,
-    /// Of a key, to be shown beside its name.
-    public_key: Option<PublicKey>,
+enum FactValue {
+    Text(String),
+    /// Keys with their names.
+    Keys(Vec<(String, PublicKey)>),
 }
 
 impl FormFact {
     fn new(label: &'static str, text: String) -> Self {
-        Self { label, values: vec![FactValue { text, public_key: None }] }
+        Self { label, value: FactValue::Text(text) }
     }
 }
 
@@ -90,7 +90,7 @@ impl RefusedFormPage {
         let subject = load_subject(request, client.client_id.clone(), written).await?;
         let can_be_sent_here = subject.is_none() && fields.is_some();
         Ok(Some(Self {
-            layout: visitor.layout("This form is for another client", NavSection::of_path(request.path())),
+            layout: visitor.layout("You switched to another client", NavSection::of_path(request.path())),
             active_id: active.filter(|_| can_be_sent_here),
             action: request.path().to_owned(),
             verb,
@@ -115,8 +115,8 @@ fn collect_facts(
     fields: &[(String, String)],
 ) -> Vec<FormFact> {
     let action = match &subject {
-        Some(keys) if find_field(fields, "keys").is_some() => {
-            format!("{verb} {} {}", keys.values.len(), keys.label)
+        Some(FormFact { label, value: FactValue::Keys(keys) }) if find_field(fields, "keys").is_some() => {
+            format!("{verb} {} {label}", keys.len())
         }
         _ => purpose.to_owned(),
     };
@@ -166,7 +166,6 @@ async fn load_subject(
         (None, None) => return Ok(None),
     };
     let label = if keys.len() == 1 { KEY } else { KEYS };
-    let names = db.run(move |connection| store::load_key_names(connection, &client, &keys)).await?;
-    let value = |(text, key)| FactValue { text, public_key: Some(key) };
-    Ok(Some(FormFact { label, values: names.into_iter().map(value).collect() }))
+    let keys = db.run(move |connection| store::load_key_names(connection, &client, &keys)).await?;
+    Ok(Some(FormFact { label, value: FactValue::Keys(keys) }))
 }
