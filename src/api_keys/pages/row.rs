@@ -19,16 +19,11 @@ use crate::{
     },
 };
 
-/// `23 Nov 2026`.
-const DAY_FORMAT: &str = "%-d %b %Y";
-
 pub(crate) struct KeyView {
     pub(crate) name: String,
     pub(crate) public_key: String,
     pub(crate) client_id: String,
     pub(crate) created: DisplayTime,
-    /// `23 Nov 2026`.
-    pub(crate) created_day: String,
     /// Who created it: the name of a user, a public key, or the command line.
     pub(crate) creator: String,
     pub(crate) scopes: String,
@@ -72,7 +67,6 @@ impl KeyView {
             end: end_text(status, key.time_left()),
             ends_at: key.expires_at.map(DisplayTime::from),
             used: usage.map(|usage| KeyUseSummary::new(usage, &key)),
-            created_day: key.created_at.format(DAY_FORMAT).to_string(),
             created: key.created_at.into(),
             name: key.name.to_string(),
             public_key: key.public_key.to_string(),

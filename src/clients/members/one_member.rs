@@ -57,6 +57,7 @@ struct RemoveMemberPage {
 struct MemberKeysPage {
     layout: PageLayout,
     name: String,
+    is_member: bool,
     keys: ActiveKeys,
 }
 
@@ -275,16 +276,18 @@ pub(crate) async fn show_keys(
 ) -> Result<HttpResponse, AppError> {
     let (signed_in, layout) = visitor.required("Keys created by a member", NavSection::Members)?;
     let (client, user_id) = (signed_in.client(), parse_id(&path)?);
-    let (name, keys) = db
+    let (name, is_member, keys) = db
         .run(move |connection| {
-            let name = match store::find(connection, &client, user_id) {
-                Ok(member) => member.name,
-                Err(_no_member) => store::find_key_creator(connection, &client, user_id)?,
+            let member = store::find(connection, &client, user_id).ok();
+            let is_member = member.is_some();
+            let name = match member {
+                Some(member) => member.name,
+                None => store::find_key_creator(connection, &client, user_id)?,
             };
-            Ok::<_, AppError>((name, ActiveKeys::load(connection, &client, user_id)?))
+            Ok::<_, AppError>((name, is_member, ActiveKeys::load(connection, &client, user_id)?))
         })
         .await?;
-    respond(StatusCode::OK, &MemberKeysPage { layout, name, keys })
+    respond(StatusCode::OK, &MemberKeysPage { layout, name, is_member, keys })
 }
 
 async fn find_member(signed_in: &SignedIn, user_id: &str, db: &Db) -> Result<Member, AppError> {

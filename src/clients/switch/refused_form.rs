@@ -21,18 +21,20 @@ use crate::{
     },
 };
 
-/// Name and label of the fields that users write themselves. The other fields hold ids and codes of choices.
-const WRITTEN_FIELDS: [(&str, &str); 6] = [
-    ("name", "Name"),
-    ("company", "Company"),
-    ("email", "Email"),
-    ("shopperId", "Shopper ID"),
-    ("requestsPerMinute", "Requests per minute"),
-    ("allowedNetworks", "Allowed networks"),
+/// The fields that users write themselves, with their labels and what follows their values. The other fields hold ids
+/// and codes of choices.
+const WRITTEN_FIELDS: [(&str, &str, &str); 6] = [
+    ("name", "Name", ""),
+    ("company", "Company", ""),
+    ("email", EMAIL, ""),
+    ("shopperId", "Shopper ID", ""),
+    ("requestsPerMinute", "Rate limit", " per minute"),
+    ("allowedNetworks", "Allowed networks", ""),
 ];
-/// The labels of what a form about keys names.
+/// The labels of what forms about keys and invitations name.
 const KEY: &str = "API key";
 const KEYS: &str = "API keys";
+const EMAIL: &str = "Email";
 /// The verbs of purposes that destroy something at once. Their buttons are red.
 const DESTRUCTIVE_VERBS: [&str; 4] = ["delete", "erase", "leave", "remove"];
 
@@ -49,7 +51,7 @@ pub(super) struct RefusedFormPage {
     /// What the form does, in a word: `delete`.
     verb: &'static str,
     facts: Vec<FormFact>,
-    /// What happens to programs that use a key.
+    /// What happens to keys and links that are in use.
     consequence: Option<String>,
     /// The fields to send again, without the client. `None` for an upload: its file is not kept.
     fields: Option<Vec<(String, String)>>,
@@ -120,9 +122,9 @@ fn collect_facts(
         }
         _ => purpose.to_owned(),
     };
-    let written = WRITTEN_FIELDS.iter().filter_map(|(name, label)| {
+    let written = WRITTEN_FIELDS.iter().filter_map(|(name, label, end)| {
         let value = find_field(fields, name).filter(|value| !value.is_empty())?;
-        Some(FormFact::new(label, value.to_owned()))
+        Some(FormFact::new(label, format!("{value}{end}")))
     });
     [FormFact::new("Action", capitalized(&action))].into_iter().chain(subject).chain(written).collect()
 }
@@ -131,6 +133,7 @@ fn find_consequence(verb: &str, subject: Option<&FormFact>, fields: &[(String, S
     match (verb, subject?.label) {
         ("delete", KEY) => Some("A deleted key stops working at once.".to_owned()),
         ("delete", KEYS) => Some("Deleted keys stop working at once.".to_owned()),
+        ("withdraw", EMAIL) => Some("The link of the invitation stops working at once.".to_owned()),
         ("replace", KEY) => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
             Ok(GracePeriod::None) | Err(_) => Some("The old key stops working at once.".to_owned()),
             Ok(grace) => Some(format!("The old key stops working in {grace}.")),
@@ -156,7 +159,7 @@ async fn load_subject(
         (Some(object), _) => {
             let label = match object {
                 ObjectId::Import(_) => "File",
-                ObjectId::Invitation(_) => "Email",
+                ObjectId::Invitation(_) => EMAIL,
                 _ => "Member",
             };
             let name = db.run(move |connection| store::find_name(connection, &client, &object)).await?;

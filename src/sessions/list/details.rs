@@ -9,10 +9,7 @@ use crate::{
         fields::{Channel, SessionStatus},
         session::Session,
     },
-    web::format::{
-        capitalized,
-        time::{DisplayTime, rfc3339},
-    },
+    web::format::{capitalized, time::DisplayTime},
 };
 
 /// What the session was and with whom: `Missed audio call`, `Luca Moretti`.
@@ -99,7 +96,7 @@ fn time(name: &'static str, instant: Option<DateTime<Utc>>) -> Option<DetailRow>
     let instant = instant?;
     // With seconds; the list shows minutes. The page says that times are UTC.
     let text = instant.format("%-d %b %Y, %H:%M:%S").to_string();
-    Some(fact(name, DetailValue::Time(DisplayTime { text, iso: rfc3339(instant) })))
+    Some(fact(name, DetailValue::Time(DisplayTime { text, ..instant.into() })))
 }
 
 fn code(name: &'static str, text: Option<&String>) -> Option<DetailRow> {

@@ -9,13 +9,16 @@ use super::plural;
 pub struct DisplayTime {
     /// `23 Nov 2026, 10:45 UTC`.
     pub text: String,
+    /// `23 Nov 2026`.
+    pub day: String,
     /// RFC 3339, for `<time datetime>`: `2026-11-23T10:45:06Z`.
     pub iso: String,
 }
 
 impl From<DateTime<Utc>> for DisplayTime {
     fn from(instant: DateTime<Utc>) -> Self {
-        Self { text: instant.format("%-d %b %Y, %H:%M UTC").to_string(), iso: rfc3339(instant) }
+        let day = instant.format("%-d %b %Y").to_string();
+        Self { text: format!("{day}, {}", instant.format("%H:%M UTC")), day, iso: rfc3339(instant) }
     }
 }
 

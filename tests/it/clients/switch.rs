@@ -134,10 +134,10 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
-    assert_eq!(page.texts("main dt"), ["Action", "Name", "Requests per minute"]);
-    assert_eq!(page.texts("main dd"), ["Generate an API key", "laptop <&>", "60"]);
+    assert_eq!(page.texts("main dt"), ["Action", "Name", "Rate limit"]);
+    assert_eq!(page.texts("main dd"), ["Generate an API key", "laptop <&>", "60 per minute"]);
     assert_eq!(page.texts("main button"), ["Generate"]);
-    assert_eq!(page.texts("main option"), ["ada", "eve"]);
+    assert_eq!(page.texts("main option"), ["ada", "eve (active)"]);
     assert_eq!(page.attribute("main option:first-child", "value"), first);
     assert_eq!(page.attribute("main option:last-child", "value"), second);
     assert_eq!(page.attribute(".menu [aria-current]", "href"), "/settings/api-keys");
@@ -184,7 +184,10 @@ async fn form_about_an_invitation_of_another_own_client_names_the_invited_addres
 
     assert_eq!(refused.status, 409);
     let page = refused.html();
-    assert_eq!(page.texts("main dd"), ["ada", "Withdraw the invitation", "bea@example.org"]);
+    assert_eq!(
+        page.texts("main dd"),
+        [format!("ada {first}"), "Withdraw the invitation".into(), "bea@example.org".into()]
+    );
     assert_eq!(page.texts("main button"), ["Switch and withdraw"]);
     let there = [("clientId", first.as_str()), ("switchClient", "yes")];
     ada.post(&withdraw, &there).await.assert_sent_to("/settings/members");
