@@ -107,7 +107,13 @@ impl SignedInUser {
 
     /// The active client, if it requires a second factor and the user has none.
     pub(crate) fn needs_second_factor(&self) -> Option<&ClientMembership> {
-        self.row.active.as_ref().filter(|client| client.requires_second_factor && !self.has_second_factor())
+        self.row.active.as_ref().filter(|client| self.lacks_second_factor(client))
+    }
+
+    /// Whether this client of the user requires a second factor that the user does not have. Then the user sees nothing
+    /// of it.
+    pub(crate) fn lacks_second_factor(&self, client: &ClientMembership) -> bool {
+        client.requires_second_factor && !self.has_second_factor()
     }
 
     /// The key of this sign-in in its table.

@@ -31,9 +31,6 @@ const WRITTEN_FIELDS: [(&str, &str, &str); 6] = [
     ("requestsPerMinute", "Rate limit", " per minute"),
     ("allowedNetworks", "Allowed networks", ""),
 ];
-/// The labels of what forms about keys and invitations name.
-const KEY: &str = "API key";
-const KEYS: &str = "API keys";
 const EMAIL: &str = "Email";
 /// The verbs of purposes that destroy something at once. Their buttons are red.
 const DESTRUCTIVE_VERBS: [&str; 4] = ["delete", "erase", "leave", "remove"];
@@ -51,7 +48,7 @@ pub(super) struct RefusedFormPage {
     /// What the form does, in a word: `delete`.
     verb: &'static str,
     facts: Vec<FormFact>,
-    /// What happens to keys and links that are in use.
+    /// What happens to keys or links that are in use.
     consequence: Option<String>,
     /// The fields to send again, without the client. `None` for an upload: its file is not kept.
     fields: Option<Vec<(String, String)>>,
@@ -83,21 +80,29 @@ impl RefusedFormPage {
         let Some(FormOfOtherClient { client, active_name, mut fields }) = form else { return Ok(None) };
         let visitor = MaybeSignedIn::extract(request).await?;
         let active = visitor.signed_in.as_ref().map(|it| it.client().to_string());
+        let may_see_names = visitor.user.as_ref().is_some_and(|user| !user.lacks_second_factor(&client));
         if let Some(fields) = &mut fields {
             fields.retain(|(name, _)| name != "clientId");
         }
         let written = fields.as_deref().unwrap_or_default();
         let purpose = app_data::<FormPurposes>(request)?.find(request.path()).unwrap_or("send");
         let verb = purpose.split(' ').next().unwrap_or(purpose);
-        let subject = load_subject(request, client.client_id.clone(), written).await?;
-        let can_be_sent_here = subject.is_none() && fields.is_some();
+        let subject = find_subject(request, written);
+        let can_be_sent_here = subject.is_none() && !written.is_empty();
+        let consequence = subject.as_ref().and_then(|subject| subject.consequence(verb, written));
+        let names = match subject {
+            Some(subject) if may_see_names => {
+                Some(subject.load_names(request, client.client_id.clone()).await?)
+            }
+            _ => None,
+        };
         Ok(Some(Self {
             layout: visitor.layout("You switched to another client", NavSection::of_path(request.path())),
             active_id: active.filter(|_| can_be_sent_here),
             action: request.path().to_owned(),
             verb,
-            consequence: find_consequence(verb, subject.as_ref(), written),
-            facts: collect_facts(purpose, verb, subject, written),
+            consequence,
+            facts: collect_facts(purpose, verb, names, written),
             client,
             active_name,
             fields,
@@ -113,10 +118,10 @@ impl RefusedFormPage {
 fn collect_facts(
     purpose: &str,
     verb: &str,
-    subject: Option<FormFact>,
+    names: Option<FormFact>,
     fields: &[(String, String)],
 ) -> Vec<FormFact> {
-    let action = match &subject {
+    let action = match &names {
         Some(FormFact { label, value: FactValue::Keys(keys) }) if find_field(fields, "keys").is_some() => {
             format!("{verb} {} {label}", keys.len())
         }
@@ -126,49 +131,69 @@ fn collect_facts(
         let value = find_field(fields, name).filter(|value| !value.is_empty())?;
         Some(FormFact::new(label, format!("{value}{end}")))
     });
-    [FormFact::new("Action", capitalized(&action))].into_iter().chain(subject).chain(written).collect()
-}
-
-fn find_consequence(verb: &str, subject: Option<&FormFact>, fields: &[(String, String)]) -> Option<String> {
-    match (verb, subject?.label) {
-        ("delete", KEY) => Some("A deleted key stops working at once.".to_owned()),
-        ("delete", KEYS) => Some("Deleted keys stop working at once.".to_owned()),
-        ("withdraw", EMAIL) => Some("The link of the invitation stops working at once.".to_owned()),
-        ("replace", KEY) => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
-            Ok(GracePeriod::None) | Err(_) => Some("The old key stops working at once.".to_owned()),
-            Ok(grace) => Some(format!("The old key stops working in {grace}.")),
-        },
-        _ => None,
-    }
+    [FormFact::new("Action", capitalized(&action))].into_iter().chain(names).chain(written).collect()
 }
 
 fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
     fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-/// What of the client the form names, in its address or in the field `keys`. Returns `None` if it names nothing, so that
-/// the form can be sent for any client.
-async fn load_subject(
-    request: &HttpRequest,
-    client: ClientId,
-    fields: &[(String, String)],
-) -> Result<Option<FormFact>, AppError> {
-    let db = app_data::<Db>(request)?;
-    let keys: Vec<PublicKey> = match (find_path_object(request), find_field(fields, "keys")) {
-        (Some(ObjectId::Key(key)), _) => vec![key],
-        (Some(object), _) => {
-            let label = match object {
-                ObjectId::Import(_) => "File",
-                ObjectId::Invitation(_) => EMAIL,
-                _ => "Member",
-            };
-            let name = db.run(move |connection| store::find_name(connection, &client, &object)).await?;
-            return Ok(Some(FormFact::new(label, name.unwrap_or_default())));
+/// What of the client the form names.
+enum Subject {
+    Keys(Vec<PublicKey>),
+    Other(ObjectId),
+}
+
+/// Looks at the address of the form and at the field `keys`. Returns `None` if the form names nothing, so that it can be
+/// sent for any client.
+fn find_subject(request: &HttpRequest, fields: &[(String, String)]) -> Option<Subject> {
+    match find_path_object(request) {
+        Some(ObjectId::Key(key)) => Some(Subject::Keys(vec![key])),
+        Some(object) => Some(Subject::Other(object)),
+        None => {
+            let keys = find_field(fields, "keys")?.split_whitespace();
+            Some(Subject::Keys(keys.filter_map(|key| key.parse().ok()).collect()))
         }
-        (None, Some(keys)) => keys.split_whitespace().filter_map(|key| key.parse().ok()).collect(),
-        (None, None) => return Ok(None),
-    };
-    let label = if keys.len() == 1 { KEY } else { KEYS };
-    let keys = db.run(move |connection| store::load_key_names(connection, &client, &keys)).await?;
-    Ok(Some(FormFact { label, value: FactValue::Keys(keys) }))
+    }
+}
+
+impl Subject {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Keys(keys) if keys.len() == 1 => "API key",
+            Self::Keys(_) => "API keys",
+            Self::Other(ObjectId::Import(_)) => "File",
+            Self::Other(ObjectId::Invitation(_)) => EMAIL,
+            Self::Other(_) => "Member",
+        }
+    }
+
+    /// The names of what the client has of it.
+    async fn load_names(self, request: &HttpRequest, client: ClientId) -> Result<FormFact, AppError> {
+        let db = app_data::<Db>(request)?;
+        let label = self.label();
+        let value = db
+            .run(move |connection| match self {
+                Self::Keys(keys) => store::load_key_names(connection, &client, &keys).map(FactValue::Keys),
+                Self::Other(object) => store::find_name(connection, &client, &object)
+                    .map(|name| FactValue::Text(name.unwrap_or_default())),
+            })
+            .await?;
+        Ok(FormFact { label, value })
+    }
+
+    fn consequence(&self, verb: &str, fields: &[(String, String)]) -> Option<String> {
+        match (verb, self) {
+            ("delete", Self::Keys(keys)) if keys.len() == 1 => {
+                Some("A deleted key stops working at once.".to_owned())
+            }
+            ("delete", Self::Keys(_)) => Some("Deleted keys stop working at once.".to_owned()),
+            ("withdraw", _) => Some("The link of the invitation stops working at once.".to_owned()),
+            ("replace", _) => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
+                Ok(GracePeriod::None) | Err(_) => Some("The old key stops working at once.".to_owned()),
+                Ok(grace) => Some(format!("The old key stops working in {grace}.")),
+            },
+            _ => None,
+        }
+    }
 }

@@ -195,6 +195,18 @@ async fn form_about_an_invitation_of_another_own_client_names_the_invited_addres
 }
 
 #[actix_web::test]
+async fn form_without_fields_is_only_for_the_client_it_was_opened_under() {
+    let (_app, ada, [first, second]) = start_with_two_clients().await;
+    switch(&ada, &second).await;
+
+    let page = ada.post("/settings/members/leave", &[("clientId", &first)]).await.html();
+
+    assert_eq!(page.texts("main button"), ["Switch and leave"]);
+    assert_eq!(page.attribute("main [name=clientId]", "value"), first);
+    assert_eq!(page.texts("main option"), [""; 0]);
+}
+
+#[actix_web::test]
 async fn form_names_nothing_of_a_client_that_the_user_is_not_a_member_of() {
     let (app, ada, [first, second]) = start_with_two_clients().await;
     let key = app.sign_up("mallory").await.generate("secret project").await[..18].to_owned();
