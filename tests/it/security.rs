@@ -180,6 +180,7 @@ async fn static_files_never_grow_stale() {
     assert!(file.header("content-security-policy").contains("sandbox"));
     assert_eq!(file.header("x-content-type-options"), "nosniff");
     assert_eq!(file.header("permissions-policy"), "", "only documents need it");
+    assert_eq!(file.header("x-request-id"), "", "a kept copy would show that of another request");
     assert_eq!(app.visitor().get("/static/css/tokens.css").await.status, 404);
     assert_eq!(app.visitor().get("/static/../Cargo.toml").await.status, 404);
 }

@@ -188,7 +188,7 @@ impl Subject {
                 Some("A deleted key stops working at once.".to_owned())
             }
             ("delete", Self::Keys(_)) => Some("Deleted keys stop working at once.".to_owned()),
-            ("withdraw", _) => Some("The link of the invitation stops working at once.".to_owned()),
+            ("withdraw", _) => Some("The invitation link stops working at once.".to_owned()),
             ("replace", _) => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
                 Ok(GracePeriod::None) | Err(_) => Some("The old key stops working at once.".to_owned()),
                 Ok(grace) => Some(format!("The old key stops working in {grace}.")),

@@ -10,7 +10,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method,
-        header::{HeaderName, HeaderValue},
+        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
     web::Data,
@@ -26,8 +26,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Copy)]
 struct RequestId(Uuid);
 
-/// The id in the log lines, the error response and the `X-Request-Id` header of this request. Returns `None` outside
-/// [`log_request`].
+/// The id in the log lines, the error response and the `X-Request-Id` header of this request; static files have no such
+/// header. Returns `None` outside [`log_request`].
 pub(crate) fn request_id(request: &HttpRequest) -> Option<Uuid> {
     request.extensions().get::<RequestId>().map(|id| id.0)
 }
@@ -44,6 +44,11 @@ pub(crate) fn route_pattern(request: &HttpRequest) -> Rc<str> {
 }
 
 struct MatchedRoute(Rc<str>);
+
+/// A copy that a browser keeps would show the id of another request.
+fn is_kept_by_browsers(headers: &HeaderMap) -> bool {
+    headers.get(CACHE_CONTROL).is_some_and(|value| value.as_bytes().ends_with(b"immutable"))
+}
 
 /// Gives the request its id, logs one line and counts it when it is answered, and turns HEAD into GET.
 pub(crate) async fn log_request(
@@ -66,7 +71,9 @@ pub(crate) async fn log_request(
 
     let (status, route) = match &mut outcome {
         Ok(response) => {
-            response.headers_mut().insert(REQUEST_ID, header);
+            if !is_kept_by_browsers(response.headers()) {
+                response.headers_mut().insert(REQUEST_ID, header);
+            }
             (response.status(), Some(route_pattern(response.request())))
         }
         Err(error) => {
