@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD},
-    api_keys::GracePeriod,
+    api_keys::{GracePeriod, KeyLifetime},
     db::Db,
     error::AppError,
     ids::{ClientId, PublicKey},
@@ -131,7 +131,18 @@ fn collect_facts(
         let value = find_field(fields, name).filter(|value| !value.is_empty())?;
         Some(FormFact::new(label, format!("{value}{end}")))
     });
-    [FormFact::new("Action", capitalized(&action))].into_iter().chain(names).chain(written).collect()
+    let expiry = describe_expiry(fields).map(|expiry| FormFact::new("Expires", expiry));
+    let action = FormFact::new("Action", capitalized(&action));
+    [action].into_iter().chain(names).chain(written).chain(expiry).collect()
+}
+
+fn describe_expiry(fields: &[(String, String)]) -> Option<String> {
+    let day = find_field(fields, "expiresOn").unwrap_or_default();
+    Some(match KeyLifetime::from_form(find_field(fields, "expires")?, day).ok()? {
+        KeyLifetime::Days(days) | KeyLifetime::AtMost(days) => format!("In {days} days"),
+        KeyLifetime::Through(day) => format!("After {}", day.format("%-d %b %Y")),
+        KeyLifetime::Never => "Never".to_owned(),
+    })
 }
 
 fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
@@ -185,9 +196,11 @@ impl Subject {
     fn consequence(&self, verb: &str, fields: &[(String, String)]) -> Option<String> {
         match (verb, self) {
             ("delete", Self::Keys(keys)) if keys.len() == 1 => {
-                Some("A deleted key stops working at once.".to_owned())
+                Some("The key stops working at once. This cannot be undone.".to_owned())
             }
-            ("delete", Self::Keys(_)) => Some("Deleted keys stop working at once.".to_owned()),
+            ("delete", Self::Keys(_)) => {
+                Some("These keys stop working at once. This cannot be undone.".to_owned())
+            }
             ("withdraw", _) => Some("The invitation link stops working at once.".to_owned()),
             ("replace", _) => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
                 Ok(GracePeriod::None) | Err(_) => Some("The old key stops working at once.".to_owned()),

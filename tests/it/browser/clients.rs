@@ -107,7 +107,7 @@ async fn form_of_a_client_that_is_no_longer_active_is_sent_after_switching() {
 
     ada.press("Generate Key").await;
     ada.see("h1", "You switched to another client").await;
-    ada.press("Generate").await;
+    ada.press("Generate Key").await;
 
     ada.see("[role=status]", "The key “Warehouse” is ready.").await;
     assert!(ada.text(".foot-client bdi").await.starts_with("Second Ltd"));

@@ -123,7 +123,12 @@ async fn page_of_another_own_client_offers_to_switch_and_shows_it_then() {
 async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() {
     let (app, ada, [first, second]) = start_with_two_clients().await;
     switch(&ada, &second).await;
-    let form = [("clientId", first.as_str()), ("name", "laptop <&>"), ("requestsPerMinute", "60")];
+    let form = [
+        ("clientId", first.as_str()),
+        ("name", "laptop <&>"),
+        ("requestsPerMinute", "60"),
+        ("expires", "30"),
+    ];
     let count = || {
         app.db.query_text(
             "select coalesce(string_agg(client_id, ' ' order by created_at), '') as answer from api_keys",
@@ -134,9 +139,9 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
-    assert_eq!(page.texts("main dt"), ["Action", "Name", "Rate limit"]);
-    assert_eq!(page.texts("main dd"), ["Generate an API key", "laptop <&>", "60 per minute"]);
-    assert_eq!(page.texts("main button"), ["Generate"]);
+    assert_eq!(page.texts("main dt"), ["Action", "Name", "Rate limit", "Expires"]);
+    assert_eq!(page.texts("main dd"), ["Generate an API key", "laptop <&>", "60 per minute", "In 30 days"]);
+    assert_eq!(page.texts("main button"), ["Generate Key"]);
     assert_eq!(page.texts("main option"), ["ada", "eve (active)"]);
     assert_eq!(page.attribute("main option:first-child", "value"), first);
     assert_eq!(page.attribute("main option:last-child", "value"), second);
