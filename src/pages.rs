@@ -229,11 +229,11 @@ pub const PAGE_ROUTES: [PageRoute; 79] = [
     get("/settings/api-keys/delete", Permitted(ManageKeys), |route| route.to(bulk_delete_pages::confirm_delete)),
     post("/settings/api-keys/delete", Permitted(ManageKeys), OfClient, |route| route.to(bulk_delete_pages::delete)).purpose("delete API keys").confirmed(),
     get("/settings/api-keys/{public_key}", Member, |route| route.to(one_key_pages::show)),
-    post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)).purpose("save the settings of an API key"),
+    post("/settings/api-keys/{public_key}", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::change)).purpose("save the settings of the API key"),
     get("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_delete)),
-    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).purpose("delete an API key").confirmed(),
+    post("/settings/api-keys/{public_key}/delete", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::delete)).purpose("delete the API key").confirmed(),
     get("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), |route| route.to(one_key_pages::confirm_replacement)),
-    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)).purpose("replace an API key").confirmed(),
+    post("/settings/api-keys/{public_key}/replacement", Permitted(ManageKeys), OfClient, |route| route.to(one_key_pages::replace)).purpose("replace the API key").confirmed(),
 
     // Settings: client and members
     get("/settings/client", Permitted(ManageClient), |route| route.to(client_settings_pages::show_form)),
