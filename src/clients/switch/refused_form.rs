@@ -48,7 +48,7 @@ pub(super) struct RefusedFormPage {
     /// What the form does, in a word: `delete`.
     verb: &'static str,
     facts: Vec<FormFact>,
-    /// What happens to keys or links that are in use.
+    /// What happens to keys or links that are in use, as a sentence.
     consequence: Option<String>,
     /// The fields to send again, without the client. `None` for an upload: its file is not kept.
     fields: Option<Vec<(String, String)>>,
@@ -149,14 +149,14 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
     fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-/// What of the client the form names.
+/// The keys, invitation, member or file that a form is about.
 enum Subject {
     Keys(Vec<PublicKey>),
     Other(ObjectId),
 }
 
-/// Looks at the address of the form and at the field `keys`. Returns `None` if the form names nothing, so that it can be
-/// sent for any client.
+/// Reads it from the address of the form or from the field `keys`. Returns `None` if the form is about nothing that exists
+/// already, so any client can receive it.
 fn find_subject(request: &HttpRequest, fields: &[(String, String)]) -> Option<Subject> {
     match find_path_object(request) {
         Some(ObjectId::Key(key)) => Some(Subject::Keys(vec![key])),
@@ -179,7 +179,7 @@ impl Subject {
         }
     }
 
-    /// The names of what the client has of it.
+    /// Loads the names. What does not belong to the client is left out.
     async fn load_names(self, request: &HttpRequest, client: ClientId) -> Result<FormFact, AppError> {
         let db = app_data::<Db>(request)?;
         let label = self.label();
