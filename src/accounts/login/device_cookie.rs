@@ -212,7 +212,13 @@ mod tests {
         assert!(!found("ada", TODAY + 365));
         assert!(!found("eve", TODAY));
         assert!(key("b").find_entry(&value, &email("ada"), TODAY).is_none(), "of another installation");
-        assert!(!value.contains("ada"));
+    }
+
+    #[test]
+    fn an_entry_does_not_name_its_account() {
+        let value = key("a").add_entry("", &email("somebody"), HASH, TODAY);
+
+        assert!(!value.contains("somebody") && !value.contains("example"), "{value}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn other_clients_can_be_switched_to_and_no_form_leads_around_it() {
     let app = TestApp::start().await;
     let ada = app.sign_up("ada").await;
     let first = ada.client_id().await;
-    let key = ada.generate("till").await[..18].to_owned();
+    let key = ada.generate("checkout till").await[..18].to_owned();
     ada.post("/clients/new", &[("company", "Second")]).await.assert_sent_to("/settings/api-keys");
     app.db.execute(&format!("update clients set requires_second_factor = true where client_id = '{first}'"));
 
@@ -80,11 +80,11 @@ async fn other_clients_can_be_switched_to_and_no_form_leads_around_it() {
     let delete = format!("/settings/api-keys/{key}/delete");
     let refused = ada.post(&delete, &[("clientId", &first)]).await;
     assert_eq!(refused.status, 409);
-    assert!(!refused.body.contains("till"), "the name of a key of the first client");
+    assert!(!refused.body.contains("checkout till"), "the name of a key of the first client");
     let fields = [("clientId", first.as_str()), ("switchClient", "yes"), ("name", "sneaky")];
     ada.post("/settings/api-keys", &fields).await.assert_sent_to(PAGE);
 
-    assert_eq!(app.db.query_text("select string_agg(name, ' ') as answer from api_keys"), "till");
+    assert_eq!(app.db.query_text("select string_agg(name, ' ') as answer from api_keys"), "checkout till");
     ada.post("/clients/active", &[("clientId", &first)]).await;
     assert_gated(&ada).await;
 }
