@@ -41,7 +41,7 @@ pub(super) fn password_reset(to: &str, link: String, valid_for: TimeDelta) -> Ou
 pub(super) fn password_changed(to: &str, forgot_link: String) -> OutgoingMail {
     let message = MailMessage::new("Your Uptok password was changed")
         .text("The password of your account was changed. All other sign-ins have ended.")
-        .text("If it was not you, set another password at once:")
+        .text("If it was not you, set another password immediately:")
         .link("Set a new password", forgot_link);
     OutgoingMail::new(MailKind::PasswordChanged, to, message)
 }
@@ -90,7 +90,7 @@ pub(super) fn second_factor_changed(
     };
     let message = MailMessage::new(subject)
         .text(text)
-        .text("If it was not you, change your password at once and check your second factor:")
+        .text("If it was not you, change your password immediately and check your second factor:")
         .link("Show your second factor", link);
     OutgoingMail::new(MailKind::SecondFactorChanged, to, message)
 }
@@ -111,7 +111,7 @@ pub(super) fn email_confirmation(to: &str, link: String, valid_for: TimeDelta) -
 pub(super) fn email_changed(to: &str, new_email: &str) -> OutgoingMail {
     let message = MailMessage::new("The email of your Uptok account was changed")
         .text(format!("The email of your account is now {new_email}. This address no longer logs in."))
-        .text("If it was not you, tell an owner of your client or the people who run this installation at once.");
+        .text("If it was not you, tell an owner of your client or the people who run this installation immediately.");
     OutgoingMail::new(MailKind::EmailChanged, to, message)
 }
 

@@ -212,7 +212,7 @@ impl<'a> RecordedEvent<'a> {
             None => sentence,
         };
         let old_end = match self.text("oldEnds").parse::<DateTime<Utc>>() {
-            Ok(end) if end < self.record.at + TimeDelta::minutes(1) => "old key ended at once".to_owned(),
+            Ok(end) if end < self.record.at + TimeDelta::minutes(1) => "old key ended immediately".to_owned(),
             Ok(end) => format!("old key ends {}", DisplayTime::from(end).text),
             Err(_without_end) => String::new(),
         };
@@ -438,7 +438,7 @@ mod tests {
             (
                 "key.replaced",
                 r#"{"name":"x","oldEnds":"2026-11-23T10:45:06Z","newExpires":"2026-11-24T10:45:06Z"}"#,
-                "Replaced key [x] with [uptok_000000000001] · 1 day · old key ended at once",
+                "Replaced key [x] with [uptok_000000000001] · 1 day · old key ended immediately",
             ),
             (
                 "key.replaced",

@@ -5,3 +5,4 @@ pub(crate) mod offer;
 pub(crate) mod pages;
 mod refused_form;
 mod store;
+mod subject;

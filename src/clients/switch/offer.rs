@@ -12,7 +12,12 @@ use actix_web::{
 };
 use askama::Template;
 
-use super::{object_id::find_object, refused_form::RefusedFormPage, store};
+use super::{
+    object_id::{ObjectId, find_object},
+    refused_form::RefusedFormPage,
+    store,
+    subject::{Fact, FactValue, Subject},
+};
 use crate::{
     accounts::{ClientMembership, MaybeSignedIn, SignedInUser},
     db::Db,
@@ -26,6 +31,7 @@ use crate::{
 struct PageOfOtherClient {
     layout: PageLayout,
     client: ClientMembership,
+    facts: Vec<Fact>,
     /// Where to go after switching.
     next: String,
 }
@@ -60,25 +66,27 @@ async fn find_other_page<B>(response: &ServiceResponse<B>) -> Result<Option<Http
     }
     let request = response.request();
     let Ok(user) = SignedInUser::extract(request).await else { return Ok(None) };
-    let Some(client) = find_owner(request, &user).await? else { return Ok(None) };
+    let Some((client, object)) = find_owner(request, &user).await? else { return Ok(None) };
     let visitor = MaybeSignedIn::extract(request).await?;
-    let section = NavSection::of_path(request.path());
-    let layout = visitor.layout("This page belongs to another client", section);
+    let subject = Subject::Object(object);
+    let layout = visitor.layout(subject.heading(), NavSection::of_path(request.path()));
+    let name = subject.load_name(request, &user, &client).await?;
+    let facts = name.into_iter().chain([Fact::owner(&client)]).collect();
     let address = request.uri().path_and_query().map_or("/", |it| it.as_str());
     let next = if request.method() == Method::GET { address } else { "/sessions" }.to_owned();
-    respond(StatusCode::CONFLICT, &PageOfOtherClient { layout, client, next }).map(Some)
+    respond(StatusCode::CONFLICT, &PageOfOtherClient { layout, client, facts, next }).map(Some)
 }
 
-/// The other client of the user that owns what the address names.
+/// What the address names, and the other client of the user that owns it.
 async fn find_owner(
     request: &HttpRequest,
     user: &SignedInUser,
-) -> Result<Option<ClientMembership>, AppError> {
+) -> Result<Option<(ClientMembership, ObjectId)>, AppError> {
     let mut others: Vec<ClientId> = user.other_clients().iter().map(|it| it.client_id.clone()).collect();
     let db = request.app_data::<Data<Db>>().filter(|_| !others.is_empty());
     let (Some(object), Some(db)) = (find_object(request), db) else { return Ok(None) };
-    let placement = db.data_placement();
+    let (placement, wanted) = (db.data_placement(), object.clone());
     let owner =
-        db.run(move |connection| store::find_owner(connection, &mut others, &object, placement)).await?;
-    Ok(owner.and_then(|owner| user.find_client(owner.as_str()).cloned()))
+        db.run(move |connection| store::find_owner(connection, &mut others, &wanted, placement)).await?;
+    Ok(owner.and_then(|owner| user.find_client(owner.as_str()).cloned()).map(|client| (client, object)))
 }

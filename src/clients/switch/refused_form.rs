@@ -1,22 +1,19 @@
-//! The page of a form that was opened under another client: what the form would do, and for which client to send it.
+//! The page of a form that was opened under another client: what it is about, and for which client to send it.
 
 use actix_web::{FromRequest as _, HttpMessage as _, HttpRequest};
 use askama::Template;
 
 use super::{
-    object_id::{ObjectId, find_path_object},
-    store,
+    object_id::find_path_object,
+    subject::{Fact, FactValue, Subject},
 };
 use crate::{
-    accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, SWITCH_FIELD},
+    accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, Role, SWITCH_FIELD},
     api_keys::{GracePeriod, KeyLifetime},
-    db::Db,
     error::AppError,
-    ids::{ClientId, PublicKey},
     web::{
         app_data::app_data,
         form_purposes::FormPurposes,
-        format::capitalized,
         page::{NavSection, PageLayout},
     },
 };
@@ -26,14 +23,29 @@ use crate::{
 const WRITTEN_FIELDS: [(&str, &str, &str); 6] = [
     ("name", "Name", ""),
     ("company", "Company", ""),
-    ("email", EMAIL, ""),
+    ("email", "Email", ""),
     ("shopperId", "Shopper ID", ""),
     ("requestsPerMinute", "Rate limit", " per minute"),
     ("allowedNetworks", "Allowed networks", ""),
 ];
-const EMAIL: &str = "Email";
-/// The verbs of purposes that destroy something at once. Their buttons are red.
-const DESTRUCTIVE_VERBS: [&str; 4] = ["delete", "erase", "leave", "remove"];
+/// The verbs that purposes begin with. Each has what its button says, and what the page says did not happen.
+const VERBS: [(&str, &str, &str); 13] = [
+    ("change", "change role", "The role was not changed."),
+    ("check", "check file", "The file was not checked."),
+    ("delete", "delete", "Nothing was deleted."),
+    ("discard", "discard", "The file was not discarded."),
+    ("erase", "erase", "Nothing was erased."),
+    ("generate", "generate", "No key was generated."),
+    ("import", "import", "Nothing was imported."),
+    ("invite", "invite", "No invitation was sent."),
+    ("remove", "remove", "The member was not removed."),
+    ("replace", "replace", "The key was not replaced."),
+    ("resend", "resend", "The invitation was not sent again."),
+    ("save", "save", "Nothing was saved."),
+    ("withdraw", "withdraw", "The invitation was not withdrawn."),
+];
+/// The verbs of purposes that end something at once. Their buttons are red.
+const DESTRUCTIVE_VERBS: [&str; 5] = ["delete", "erase", "leave", "remove", "withdraw"];
 
 #[derive(Template)]
 #[template(path = "clients/switch/form.html")]
@@ -45,32 +57,17 @@ pub(super) struct RefusedFormPage {
     active_id: Option<String>,
     /// The address that the form was sent to.
     action: String,
-    /// What the form does, in a word: `delete`.
-    verb: &'static str,
-    facts: Vec<FormFact>,
-    /// What happens to keys or links that are in use, as a sentence.
+    /// What did not happen, as a sentence.
+    refusal: &'static str,
+    facts: Vec<Fact>,
+    /// What happens to keys, links or access that are in use, as sentences.
     consequence: Option<String>,
+    /// What the button that sends the form does: `delete 2 keys`.
+    button: String,
+    is_destructive: bool,
     /// The fields to send again, without the client. `None` for an upload: its file is not kept.
     fields: Option<Vec<(String, String)>>,
     switch_field: &'static str,
-}
-
-/// What the form does, what it is about, or what the user wrote.
-struct FormFact {
-    label: &'static str,
-    value: FactValue,
-}
-
-enum FactValue {
-    Text(String),
-    /// Keys with their names.
-    Keys(Vec<(String, PublicKey)>),
-}
-
-impl FormFact {
-    fn new(label: &'static str, text: String) -> Self {
-        Self { label, value: FactValue::Text(text) }
-    }
 }
 
 impl RefusedFormPage {
@@ -80,60 +77,65 @@ impl RefusedFormPage {
         let Some(FormOfOtherClient { client, active_name, mut fields }) = form else { return Ok(None) };
         let visitor = MaybeSignedIn::extract(request).await?;
         let active = visitor.signed_in.as_ref().map(|it| it.client().to_string());
-        let may_see_names = visitor.user.as_ref().is_some_and(|user| !user.lacks_second_factor(&client));
         if let Some(fields) = &mut fields {
             fields.retain(|(name, _)| name != "clientId");
         }
         let written = fields.as_deref().unwrap_or_default();
-        let purpose = app_data::<FormPurposes>(request)?.find(request.path()).unwrap_or("send");
-        let verb = purpose.split(' ').next().unwrap_or(purpose);
+        let purpose = app_data::<FormPurposes>(request)?.find(request.path()).unwrap_or_default();
+        let verb = purpose.split(' ').next().unwrap_or_default();
+        let (_, button, refusal) = VERBS.into_iter().find(|(name, ..)| *name == verb).unwrap_or((
+            verb,
+            verb,
+            "Nothing was changed.",
+        ));
         let subject = find_subject(request, written);
-        let can_be_sent_here = subject.is_none() && !written.is_empty();
-        let consequence = subject.as_ref().and_then(|subject| subject.consequence(verb, written));
-        let names = match subject {
-            Some(subject) if may_see_names => {
-                Some(subject.load_names(request, client.client_id.clone()).await?)
-            }
+        let can_be_sent_here = subject.is_none() && !written.is_empty() && !purpose.ends_with("the client");
+        let heading = match &subject {
+            Some(subject) => subject.heading(),
+            None if can_be_sent_here => "Which client is this for?",
+            None => "This form belongs to another client",
+        };
+        let key_count = subject.as_ref().map_or(0, Subject::key_count);
+        let name = match (subject, &visitor.user) {
+            (Some(subject), Some(user)) => subject.load_name(request, user, &client).await?,
             _ => None,
         };
+        let owner = (!can_be_sent_here).then(|| Fact::owner(&client));
         Ok(Some(Self {
-            layout: visitor.layout("You switched to another client", NavSection::of_path(request.path())),
+            layout: visitor.layout(heading, NavSection::of_path(request.path())),
             active_id: active.filter(|_| can_be_sent_here),
             action: request.path().to_owned(),
-            verb,
-            consequence,
-            facts: collect_facts(purpose, verb, names, written),
+            refusal,
+            facts: name.into_iter().chain(owner).chain(list_written(written)).collect(),
+            consequence: describe_consequence(verb, key_count, written),
+            button: if key_count > 1 { format!("{button} {key_count} keys") } else { button.to_owned() },
+            is_destructive: DESTRUCTIVE_VERBS.contains(&verb),
             client,
             active_name,
             fields,
             switch_field: SWITCH_FIELD,
         }))
     }
-
-    fn is_destructive(&self) -> bool {
-        DESTRUCTIVE_VERBS.contains(&self.verb)
-    }
 }
 
-fn collect_facts(
-    purpose: &str,
-    verb: &str,
-    names: Option<FormFact>,
-    fields: &[(String, String)],
-) -> Vec<FormFact> {
-    let action = match &names {
-        Some(FormFact { label, value: FactValue::Keys(keys) }) if find_field(fields, "keys").is_some() => {
-            format!("{verb} {} {label}", keys.len())
-        }
-        _ => purpose.to_owned(),
-    };
+/// What the form is about apart from its client and its fields: what its address names, or the field `keys`. Returns
+/// `None` if it is about nothing that exists already, so any client can receive it, or about the client itself.
+fn find_subject(request: &HttpRequest, fields: &[(String, String)]) -> Option<Subject> {
+    find_path_object(request).map(Subject::Object).or_else(|| {
+        let keys = find_field(fields, "keys")?.split_whitespace();
+        Some(Subject::Keys(keys.filter_map(|key| key.parse().ok()).collect()))
+    })
+}
+
+fn list_written(fields: &[(String, String)]) -> impl Iterator<Item = Fact> {
     let written = WRITTEN_FIELDS.iter().filter_map(|(name, label, end)| {
         let value = find_field(fields, name).filter(|value| !value.is_empty())?;
-        Some(FormFact::new(label, format!("{value}{end}")))
+        Some(Fact::new(label, format!("{value}{end}")))
     });
-    let expiry = describe_expiry(fields).map(|expiry| FormFact::new("Expires", expiry));
-    let action = FormFact::new("Action", capitalized(&action));
-    [action].into_iter().chain(names).chain(written).chain(expiry).collect()
+    let role = find_field(fields, "role").and_then(|role| role.parse::<Role>().ok());
+    let role = role.map(|role| Fact::new("Role", role.label().to_owned()));
+    let expiry = describe_expiry(fields).map(|expiry| Fact::new("Expires", expiry));
+    written.chain(role).chain(expiry)
 }
 
 fn describe_expiry(fields: &[(String, String)]) -> Option<String> {
@@ -149,64 +151,25 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
     fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-/// The keys, invitation, member or file that a form is about.
-enum Subject {
-    Keys(Vec<PublicKey>),
-    Other(ObjectId),
-}
-
-/// Reads it from the address of the form or from the field `keys`. Returns `None` if the form is about nothing that exists
-/// already, so any client can receive it.
-fn find_subject(request: &HttpRequest, fields: &[(String, String)]) -> Option<Subject> {
-    match find_path_object(request) {
-        Some(ObjectId::Key(key)) => Some(Subject::Keys(vec![key])),
-        Some(object) => Some(Subject::Other(object)),
-        None => {
-            let keys = find_field(fields, "keys")?.split_whitespace();
-            Some(Subject::Keys(keys.filter_map(|key| key.parse().ok()).collect()))
+/// What happens at once to keys, links or access that are in use.
+fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)]) -> Option<String> {
+    let text = match verb {
+        "delete" if key_count == 1 => {
+            "Requests with this key will fail immediately. A deleted key cannot be restored."
         }
-    }
-}
-
-impl Subject {
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Keys(keys) if keys.len() == 1 => "API key",
-            Self::Keys(_) => "API keys",
-            Self::Other(ObjectId::Import(_)) => "File",
-            Self::Other(ObjectId::Invitation(_)) => EMAIL,
-            Self::Other(_) => "Member",
-        }
-    }
-
-    /// Loads the names. What does not belong to the client is left out.
-    async fn load_names(self, request: &HttpRequest, client: ClientId) -> Result<FormFact, AppError> {
-        let db = app_data::<Db>(request)?;
-        let label = self.label();
-        let value = db
-            .run(move |connection| match self {
-                Self::Keys(keys) => store::load_key_names(connection, &client, &keys).map(FactValue::Keys),
-                Self::Other(object) => store::find_name(connection, &client, &object)
-                    .map(|name| FactValue::Text(name.unwrap_or_default())),
-            })
-            .await?;
-        Ok(FormFact { label, value })
-    }
-
-    fn consequence(&self, verb: &str, fields: &[(String, String)]) -> Option<String> {
-        match (verb, self) {
-            ("delete", Self::Keys(keys)) if keys.len() == 1 => {
-                Some("The key stops working at once. This cannot be undone.".to_owned())
+        "delete" => "Requests with these keys will fail immediately. Deleted keys cannot be restored.",
+        "leave" => "You lose access immediately. To return, you need an invitation.",
+        "remove" => "They lose access immediately. Their account stays.",
+        "replace" => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
+            Ok(GracePeriod::None) | Err(_) => {
+                "A new key is generated. The old one stops working immediately."
             }
-            ("delete", Self::Keys(_)) => {
-                Some("These keys stop working at once. This cannot be undone.".to_owned())
+            Ok(grace) => {
+                return Some(format!("A new key is generated. The old one stops working in {grace}."));
             }
-            ("withdraw", _) => Some("The invitation link stops working at once.".to_owned()),
-            ("replace", _) => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
-                Ok(GracePeriod::None) | Err(_) => Some("The old key stops working at once.".to_owned()),
-                Ok(grace) => Some(format!("The old key stops working in {grace}.")),
-            },
-            _ => None,
-        }
-    }
+        },
+        "withdraw" => "The link in the invitation stops working immediately.",
+        _ => return None,
+    };
+    Some(text.to_owned())
 }

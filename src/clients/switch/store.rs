@@ -73,18 +73,15 @@ pub(super) fn load_key_names(
         .load(connection)
 }
 
-/// What the object of the client is called: the address of an invitation, the file of an import, the name of the others.
-/// Returns `None` for a session, which has no name, and for what the client does not have.
+/// The address of an invitation, the file of an import or the name of a member. Returns `None` for a session, which has no
+/// name, for a key (see [`load_key_names`]) and for what the client does not have.
 pub(super) fn find_name(
     connection: &mut PgConnection,
     client: &ClientId,
     object: &ObjectId,
 ) -> QueryResult<Option<String>> {
     match object {
-        ObjectId::Session(_) => return Ok(None),
-        ObjectId::Key(public_key) => {
-            api_keys::table.find((client, public_key)).select(api_keys::name).first(connection)
-        }
+        ObjectId::Session(_) | ObjectId::Key(_) => return Ok(None),
         ObjectId::Import(import_id) => {
             imports::table.find((client, import_id)).select(imports::file_name).first(connection)
         }

@@ -194,7 +194,7 @@ async fn deletion_is_confirmed_and_explains_its_effect() {
     let confirmation = ada.get(&delete_path(&key)).await;
 
     assert_eq!(confirmation.html().texts("form[action$=delete] button"), ["Delete"]);
-    assert!(confirmation.html().text(".page-head").contains("will fail at once"));
+    assert!(confirmation.html().text(".page-head").contains("will fail immediately"));
     assert_eq!(app.export(&[("clientKey", &key)]).await.status, 200);
     ada.post(&delete_path(&key), &[]).await.assert_sent_to(INDEX);
     let list = ada.get(INDEX).await.html();

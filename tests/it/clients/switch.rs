@@ -110,8 +110,9 @@ async fn page_of_another_own_client_offers_to_switch_and_shows_it_then() {
 
     assert_eq!(offer.status, 409);
     let page = offer.html();
-    assert_eq!(page.text("main button"), "Switch");
-    assert_eq!(page.texts("main bdi"), ["eve", "ada"], "the active client, and that of the page");
+    assert_eq!(page.text("h1"), "This API key belongs to another client");
+    assert_eq!(page.text("main button"), "Switch and open");
+    assert_eq!(page.texts("main bdi"), ["eve", "laptop", "ada"], "the active client, the key and its client");
     let [client, next] =
         ["clientId", "next"].map(|name| page.attribute(&format!("main [name={name}]"), "value"));
     let fields = [("clientId", client.as_str()), ("next", next.as_str())];
@@ -139,8 +140,10 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
-    assert_eq!(page.texts("main dt"), ["Action", "Name", "Rate limit", "Expires"]);
-    assert_eq!(page.texts("main dd"), ["Generate an API key", "laptop <&>", "60 per minute", "In 30 days"]);
+    assert_eq!(page.text("h1"), "Which client is this for?");
+    assert_eq!(page.text(".page-head p"), "You are now in eve. No key was generated.");
+    assert_eq!(page.texts("main dt"), ["Name", "Rate limit", "Expires"]);
+    assert_eq!(page.texts("main dd"), ["laptop <&>", "60 per minute", "In 30 days"]);
     assert_eq!(page.texts("main button"), ["Generate Key"]);
     assert_eq!(page.texts("main option"), ["ada", "eve (active)"]);
     assert_eq!(page.attribute("main option:first-child", "value"), first);
@@ -169,9 +172,11 @@ async fn form_about_keys_of_another_own_client_is_only_for_that_client() {
 
     assert_eq!(refused.status, 409);
     let page = refused.html();
-    assert_eq!(page.texts("main dt"), ["Client", "Action", "API keys"]);
-    assert_eq!(page.texts("main dd bdi"), ["ada", "Delete 2 API keys", "laptop", "phone"]);
-    assert_eq!(page.texts("main button"), ["Switch and delete"]);
+    assert_eq!(page.text("h1"), "These API keys belong to another client");
+    assert_eq!(page.text(".page-head p"), "You are now in eve. Nothing was deleted.");
+    assert_eq!(page.texts("main dt"), ["API keys", "Belongs to"]);
+    assert_eq!(page.texts("main dd bdi"), ["laptop", "phone", "ada"]);
+    assert_eq!(page.texts("main .button-danger"), ["Switch and delete 2 keys"]);
     assert_eq!(page.attribute("main [name=keys]", "value"), keys);
     let deleted = "select concat(count(*)) as answer from api_keys where deleted_at is not null";
     assert_eq!(app.db.query_text(deleted), "0");
@@ -189,10 +194,8 @@ async fn form_about_an_invitation_of_another_own_client_names_the_invited_addres
 
     assert_eq!(refused.status, 409);
     let page = refused.html();
-    assert_eq!(
-        page.texts("main dd"),
-        [format!("ada {first}"), "Withdraw the invitation".into(), "bea@example.org".into()]
-    );
+    assert_eq!(page.text("h1"), "This invitation belongs to another client");
+    assert_eq!(page.texts("main dd"), ["bea@example.org".to_owned(), format!("ada {first}")]);
     assert_eq!(page.texts("main button"), ["Switch and withdraw"]);
     let there = [("clientId", first.as_str()), ("switchClient", "yes")];
     ada.post(&withdraw, &there).await.assert_sent_to("/settings/members");
@@ -206,6 +209,7 @@ async fn form_without_fields_is_only_for_the_client_it_was_opened_under() {
 
     let page = ada.post("/settings/members/leave", &[("clientId", &first)]).await.html();
 
+    assert_eq!(page.text("h1"), "This form belongs to another client");
     assert_eq!(page.texts("main button"), ["Switch and leave"]);
     assert_eq!(page.attribute("main [name=clientId]", "value"), first);
     assert_eq!(page.texts("main option"), [""; 0]);
