@@ -21,28 +21,28 @@ use crate::{
 /// The fields that users write themselves, with their labels and what follows their values. The other fields hold ids
 /// and codes of choices.
 const WRITTEN_FIELDS: [(&str, &str, &str); 6] = [
-    ("name", "Name", ""),
+    ("name", "Key name", ""),
     ("company", "Company", ""),
     ("email", "Email", ""),
     ("shopperId", "Shopper ID", ""),
     ("requestsPerMinute", "Rate limit", " per minute"),
     ("allowedNetworks", "Allowed networks", ""),
 ];
-/// The verbs that purposes begin with. Each has what its button says, and what the page says did not happen.
+/// The verbs that purposes begin with. Each has what its button says, and what did not happen, as a clause.
 const VERBS: [(&str, &str, &str); 13] = [
-    ("change", "change role", "The role was not changed."),
-    ("check", "check file", "The file was not checked."),
-    ("delete", "delete", "Nothing was deleted."),
-    ("discard", "discard", "The file was not discarded."),
-    ("erase", "erase", "Nothing was erased."),
-    ("generate", "generate", "No key was generated."),
-    ("import", "import", "Nothing was imported."),
-    ("invite", "invite", "No invitation was sent."),
-    ("remove", "remove", "The member was not removed."),
-    ("replace", "replace", "The key was not replaced."),
-    ("resend", "resend", "The invitation was not sent again."),
-    ("save", "save", "Nothing was saved."),
-    ("withdraw", "withdraw", "The invitation was not withdrawn."),
+    ("change", "change role", "The role was not changed"),
+    ("check", "check file", "The file was not checked"),
+    ("delete", "delete", "Nothing was deleted"),
+    ("discard", "discard", "The file was not discarded"),
+    ("erase", "erase", "Nothing was erased"),
+    ("generate", "generate", "No key was generated"),
+    ("import", "import", "Nothing was imported"),
+    ("invite", "invite", "No invitation was sent"),
+    ("remove", "remove", "The member was not removed"),
+    ("replace", "replace", "The key was not replaced"),
+    ("resend", "resend", "The invitation was not sent again"),
+    ("save", "save", "Nothing was saved"),
+    ("withdraw", "withdraw", "The invitation was not withdrawn"),
 ];
 /// The verbs of purposes that end something at once. Their buttons are red.
 const DESTRUCTIVE_VERBS: [&str; 5] = ["delete", "erase", "leave", "remove", "withdraw"];
@@ -57,9 +57,12 @@ pub(super) struct RefusedFormPage {
     active_id: Option<String>,
     /// The address that the form was sent to.
     action: String,
-    /// What did not happen, as a sentence.
+    /// What did not happen, to be followed by a reason.
     refusal: &'static str,
+    /// What the form is about, and its client.
     facts: Vec<Fact>,
+    /// What the user wrote or chose.
+    written: Vec<Fact>,
     /// What happens to keys, links or access that are in use, as sentences.
     consequence: Option<String>,
     /// What the button that sends the form does: `delete 2 keys`.
@@ -92,6 +95,7 @@ impl RefusedFormPage {
         let can_be_sent_here = subject.is_none() && !written.is_empty() && !purpose.ends_with("the client");
         let heading = match &subject {
             Some(subject) => subject.heading(),
+            None if can_be_sent_here && verb == "generate" => "Which client is this key for?",
             None if can_be_sent_here => "Which client is this for?",
             None => "This form belongs to another client",
         };
@@ -100,13 +104,13 @@ impl RefusedFormPage {
             (Some(subject), Some(user)) => subject.load_name(request, user, &client).await?,
             _ => None,
         };
-        let owner = (!can_be_sent_here).then(|| Fact::owner(&client));
         Ok(Some(Self {
             layout: visitor.layout(heading, NavSection::of_path(request.path())),
             active_id: active.filter(|_| can_be_sent_here),
             action: request.path().to_owned(),
-            refusal,
-            facts: name.into_iter().chain(owner).chain(list_written(written)).collect(),
+            refusal: if fields.is_some() { refusal } else { "Your file was not kept" },
+            facts: name.into_iter().chain([Fact::owner(&client)]).collect(),
+            written: list_written(written).collect(),
             consequence: describe_consequence(verb, key_count, written),
             button: if key_count > 1 { format!("{button} {key_count} keys") } else { button.to_owned() },
             is_destructive: DESTRUCTIVE_VERBS.contains(&verb),
@@ -151,24 +155,26 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
     fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-/// What happens at once to keys, links or access that are in use.
+/// What happens to keys, links or access that are in use, as sentences.
 fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)]) -> Option<String> {
     let text = match verb {
         "delete" if key_count == 1 => {
-            "Requests with this key will fail immediately. A deleted key cannot be restored."
+            "Deleting this key cannot be undone. Requests with it will fail immediately."
         }
-        "delete" => "Requests with these keys will fail immediately. Deleted keys cannot be restored.",
-        "leave" => "You lose access immediately. To return, you need an invitation.",
-        "remove" => "They lose access immediately. Their account stays.",
+        "delete" => "Deleting these keys cannot be undone. Requests with them will fail immediately.",
+        "leave" => "Leaving ends your access immediately. To return, you need an invitation.",
+        "remove" => "Removing this member ends their access immediately. Their account stays.",
         "replace" => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
             Ok(GracePeriod::None) | Err(_) => {
-                "A new key is generated. The old one stops working immediately."
+                "Replacing this key generates a new one. The old key stops working immediately."
             }
             Ok(grace) => {
-                return Some(format!("A new key is generated. The old one stops working in {grace}."));
+                return Some(format!(
+                    "Replacing this key generates a new one. The old key keeps working for {grace}."
+                ));
             }
         },
-        "withdraw" => "The link in the invitation stops working immediately.",
+        "withdraw" => "Once the invitation is withdrawn, its link no longer works.",
         _ => return None,
     };
     Some(text.to_owned())

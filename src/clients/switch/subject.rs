@@ -25,8 +25,8 @@ pub(super) struct Fact {
 
 pub(super) enum FactValue {
     Text(String),
-    /// Names, each with an id.
-    Named(Vec<(String, String)>),
+    /// Names, each with an id if one is shown.
+    Names(Vec<(String, Option<String>)>),
 }
 
 impl Fact {
@@ -36,8 +36,8 @@ impl Fact {
 
     /// The client that a page or form belongs to.
     pub(super) fn owner(client: &ClientMembership) -> Self {
-        let owner = (client.name.clone(), client.client_id.to_string());
-        Self { label: "Belongs to", value: FactValue::Named(vec![owner]) }
+        let owner = (client.name.clone(), Some(client.client_id.to_string()));
+        Self { label: "Belongs to", value: FactValue::Names(vec![owner]) }
     }
 }
 
@@ -69,7 +69,7 @@ impl Subject {
             Self::Keys(_) | Self::Object(ObjectId::Key(_)) => "API key",
             Self::Object(ObjectId::Session(_)) => "Session",
             Self::Object(ObjectId::Import(_)) => "File",
-            Self::Object(ObjectId::Invitation(_)) => "Email",
+            Self::Object(ObjectId::Invitation(_)) => "Invitation for",
             Self::Object(ObjectId::Member(_)) => "Member",
         }
     }
@@ -93,9 +93,8 @@ impl Subject {
                 Self::Object(ObjectId::Key(key)) => {
                     store::load_key_names(connection, &client, &[key]).map(name_keys)
                 }
-                Self::Object(object) => {
-                    store::find_name(connection, &client, &object).map(|name| name.map(FactValue::Text))
-                }
+                Self::Object(object) => store::find_name(connection, &client, &object)
+                    .map(|name| name.map(|name| FactValue::Names(vec![(name, None)]))),
             })
             .await?;
         Ok(value.map(|value| Fact { label, value }))
@@ -103,6 +102,6 @@ impl Subject {
 }
 
 fn name_keys(keys: Vec<(String, PublicKey)>) -> Option<FactValue> {
-    let names: Vec<_> = keys.into_iter().map(|(name, key)| (name, format!("{key}_••••"))).collect();
-    (!names.is_empty()).then_some(FactValue::Named(names))
+    let names: Vec<_> = keys.into_iter().map(|(name, key)| (name, Some(format!("{key}_••••")))).collect();
+    (!names.is_empty()).then_some(FactValue::Names(names))
 }

@@ -353,7 +353,7 @@ async fn client_and_member_pages_are_accessible() {
     inspection.browser.run(&forget).await;
     inspection.browser.fill("Name", "Till").await;
     inspection.browser.press("Generate Key").await;
-    inspection.browser.see("h1", "Which client is this for?").await;
+    inspection.browser.see("h1", "Which client is this key for?").await;
     inspection.inspect("a form of the other client").await;
     app.db.execute("delete from memberships");
     app.db.execute("update sign_ins set client_id = null");

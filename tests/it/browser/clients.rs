@@ -106,7 +106,7 @@ async fn form_of_a_client_that_is_no_longer_active_is_sent_after_switching() {
     assert_eq!(switched.await, true);
 
     ada.press("Generate Key").await;
-    ada.see("h1", "Which client is this for?").await;
+    ada.see("h1", "Which client is this key for?").await;
     ada.press("Generate Key").await;
 
     ada.see("[role=status]", "The key “Warehouse” is ready.").await;
