@@ -28,21 +28,21 @@ const WRITTEN_FIELDS: [(&str, &str, &str); 6] = [
     ("requestsPerMinute", "Rate limit", " per minute"),
     ("allowedNetworks", "Allowed networks", ""),
 ];
-/// The verbs that purposes begin with. Each has what its button says, and what did not happen, as a clause.
+/// The verbs that purposes begin with, what did not happen, and what their buttons say.
 const VERBS: [(&str, &str, &str); 13] = [
-    ("change", "change role", "The role was not changed"),
-    ("check", "check file", "The file was not checked"),
-    ("delete", "delete", "Nothing was deleted"),
-    ("discard", "discard", "The file was not discarded"),
-    ("erase", "erase", "Nothing was erased"),
-    ("generate", "generate", "No key was generated"),
-    ("import", "import", "Nothing was imported"),
-    ("invite", "invite", "No invitation was sent"),
-    ("remove", "remove", "The member was not removed"),
-    ("replace", "replace", "The key was not replaced"),
-    ("resend", "resend", "The invitation was not sent again"),
-    ("save", "save", "Nothing was saved"),
-    ("withdraw", "withdraw", "The invitation was not withdrawn"),
+    ("change", "The role was not changed", "change role"),
+    ("check", "The file was not checked", "check file"),
+    ("delete", "The key was not deleted", "delete"),
+    ("discard", "The file was not discarded", "discard"),
+    ("erase", "No shopper was erased", "erase"),
+    ("generate", "No key was generated", "generate"),
+    ("import", "The file was not imported", "import"),
+    ("invite", "No invitation was sent", "invite"),
+    ("remove", "The member was not removed", "remove"),
+    ("replace", "The key was not replaced", "replace"),
+    ("resend", "The invitation was not sent again", "resend"),
+    ("save", "Your changes were not saved", "save"),
+    ("withdraw", "The invitation was not withdrawn", "withdraw"),
 ];
 /// The verbs of purposes that end something at once. Their buttons are red.
 const DESTRUCTIVE_VERBS: [&str; 5] = ["delete", "erase", "leave", "remove", "withdraw"];
@@ -57,7 +57,7 @@ pub(super) struct RefusedFormPage {
     active_id: Option<String>,
     /// The address that the form was sent to.
     action: String,
-    /// What did not happen, to be followed by a reason.
+    /// What did not happen, to be followed by the reason.
     refusal: &'static str,
     /// What the form is about, and its client.
     facts: Vec<Fact>,
@@ -68,6 +68,8 @@ pub(super) struct RefusedFormPage {
     /// What the button that sends the form does: `delete 2 keys`.
     button: String,
     is_destructive: bool,
+    /// What the link that leaves the page says.
+    way_out: &'static str,
     /// The fields to send again, without the client. `None` for an upload: its file is not kept.
     fields: Option<Vec<(String, String)>>,
     switch_field: &'static str,
@@ -86,11 +88,8 @@ impl RefusedFormPage {
         let written = fields.as_deref().unwrap_or_default();
         let purpose = app_data::<FormPurposes>(request)?.find(request.path()).unwrap_or_default();
         let verb = purpose.split(' ').next().unwrap_or_default();
-        let (_, button, refusal) = VERBS.into_iter().find(|(name, ..)| *name == verb).unwrap_or((
-            verb,
-            verb,
-            "Nothing was changed.",
-        ));
+        let (_, refusal, button) =
+            VERBS.into_iter().find(|(name, ..)| *name == verb).unwrap_or((verb, "Nothing was changed", verb));
         let subject = find_subject(request, written);
         let can_be_sent_here = subject.is_none() && !written.is_empty() && !purpose.ends_with("the client");
         let heading = match &subject {
@@ -108,11 +107,16 @@ impl RefusedFormPage {
             layout: visitor.layout(heading, NavSection::of_path(request.path())),
             active_id: active.filter(|_| can_be_sent_here),
             action: request.path().to_owned(),
-            refusal: if fields.is_some() { refusal } else { "Your file was not kept" },
+            refusal: match fields {
+                Some(_) if key_count > 1 => "The keys were not deleted",
+                Some(_) => refusal,
+                None => "Your file was not kept",
+            },
             facts: name.into_iter().chain([Fact::owner(&client)]).collect(),
             written: list_written(written).collect(),
             consequence: describe_consequence(verb, key_count, written),
             button: if key_count > 1 { format!("{button} {key_count} keys") } else { button.to_owned() },
+            way_out: if verb == "withdraw" { "Keep invitation" } else { "Cancel" },
             is_destructive: DESTRUCTIVE_VERBS.contains(&verb),
             client,
             active_name,
@@ -158,23 +162,17 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
 /// What happens to keys, links or access that are in use, as sentences.
 fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)]) -> Option<String> {
     let text = match verb {
-        "delete" if key_count == 1 => {
-            "Deleting this key cannot be undone. Requests with it will fail immediately."
-        }
-        "delete" => "Deleting these keys cannot be undone. Requests with them will fail immediately.",
+        "delete" if key_count == 1 => "Deleting it takes effect immediately and cannot be undone.",
+        "delete" => "Deleting them takes effect immediately and cannot be undone.",
         "leave" => "Leaving ends your access immediately. To return, you need an invitation.",
         "remove" => "Removing this member ends their access immediately. Their account stays.",
         "replace" => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
-            Ok(GracePeriod::None) | Err(_) => {
-                "Replacing this key generates a new one. The old key stops working immediately."
-            }
+            Ok(GracePeriod::None) | Err(_) => "A new key will replace it. This one ends immediately.",
             Ok(grace) => {
-                return Some(format!(
-                    "Replacing this key generates a new one. The old key keeps working for {grace}."
-                ));
+                return Some(format!("A new key will replace it. This one ends after {grace}."));
             }
         },
-        "withdraw" => "Once the invitation is withdrawn, its link no longer works.",
+        "withdraw" => "Withdrawing it disables the invitation link.",
         _ => return None,
     };
     Some(text.to_owned())

@@ -37,7 +37,7 @@ impl Fact {
     /// The client that a page or form belongs to.
     pub(super) fn owner(client: &ClientMembership) -> Self {
         let owner = (client.name.clone(), Some(client.client_id.to_string()));
-        Self { label: "Belongs to", value: FactValue::Names(vec![owner]) }
+        Self { label: "Client", value: FactValue::Names(vec![owner]) }
     }
 }
 

@@ -141,13 +141,16 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
     assert_eq!(page.text("h1"), "Which client is this key for?");
-    assert_eq!(page.text(".page-head p"), "No key was generated, because you switched to eve.");
+    assert_eq!(page.text(".page-head p"), "No key was generated: you switched to eve.");
     assert_eq!(page.texts("main dt"), ["Key name", "Rate limit", "Expires"]);
     assert_eq!(page.texts("main dd"), ["laptop <&>", "60 per minute", "In 30 days"]);
     assert_eq!(page.texts("main button"), ["Generate Key"]);
-    assert_eq!(page.texts("main label"), [format!("ada {first}"), format!("eve {second}")]);
-    assert_eq!(page.attribute("main [name=clientId]:checked", "value"), first);
-    assert_eq!(page.attribute("main [name=clientId]:not(:checked)", "value"), second);
+    assert_eq!(
+        page.texts("main label"),
+        [format!("ada {first} You will switch to this client."), format!("eve Current {second}")]
+    );
+    assert_eq!(page.attributes("main [name=clientId]", "value"), [first.as_str(), &second]);
+    assert_eq!(page.attribute("main [checked]", "value"), first);
     assert_eq!(page.attribute(".menu [aria-current]", "href"), "/settings/api-keys");
     assert_eq!(page.attribute("main [name=name]", "value"), "laptop <&>");
     let here = [("clientId", second.as_str()), ("switchClient", "yes"), ("name", "laptop <&>")];
@@ -173,8 +176,8 @@ async fn form_about_keys_of_another_own_client_is_only_for_that_client() {
     assert_eq!(refused.status, 409);
     let page = refused.html();
     assert_eq!(page.text("h1"), "These API keys belong to another client");
-    assert_eq!(page.text(".page-head p"), "Nothing was deleted, because you switched to eve.");
-    assert_eq!(page.texts("main dt"), ["API keys", "Belongs to"]);
+    assert_eq!(page.text(".page-head p"), "The keys were not deleted: you switched to eve.");
+    assert_eq!(page.texts("main dt"), ["API keys", "Client"]);
     assert_eq!(page.texts("main dd bdi"), ["laptop", "phone", "ada"]);
     assert_eq!(page.texts("main .button-danger"), ["Switch and delete 2 keys"]);
     assert_eq!(page.attribute("main [name=keys]", "value"), keys);
