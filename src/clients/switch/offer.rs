@@ -32,6 +32,8 @@ struct PageOfOtherClient {
     layout: PageLayout,
     client: ClientMembership,
     facts: Vec<Fact>,
+    /// What the page shows: `key`.
+    noun: &'static str,
     /// Where to go after switching.
     next: String,
 }
@@ -70,11 +72,12 @@ async fn find_other_page<B>(response: &ServiceResponse<B>) -> Result<Option<Http
     let visitor = MaybeSignedIn::extract(request).await?;
     let subject = Subject::Object(object);
     let layout = visitor.layout(subject.heading(), NavSection::of_path(request.path()));
+    let noun = subject.noun();
     let name = subject.load_name(request, &user, &client).await?;
     let facts = name.into_iter().chain([Fact::owner(&client)]).collect();
     let address = request.uri().path_and_query().map_or("/", |it| it.as_str());
     let next = if request.method() == Method::GET { address } else { "/sessions" }.to_owned();
-    respond(StatusCode::CONFLICT, &PageOfOtherClient { layout, client, facts, next }).map(Some)
+    respond(StatusCode::CONFLICT, &PageOfOtherClient { layout, client, facts, noun, next }).map(Some)
 }
 
 /// What the address names, and the other client of the user that owns it.

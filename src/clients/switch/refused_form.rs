@@ -30,19 +30,19 @@ const WRITTEN_FIELDS: [(&str, &str, &str); 6] = [
 ];
 /// The verbs that purposes begin with, what did not happen, and what their buttons say.
 const VERBS: [(&str, &str, &str); 13] = [
-    ("change", "The role was not changed", "change role"),
-    ("check", "The file was not checked", "check file"),
-    ("delete", "The key was not deleted", "delete"),
-    ("discard", "The file was not discarded", "discard"),
-    ("erase", "No shopper was erased", "erase"),
-    ("generate", "No key was generated", "generate"),
-    ("import", "The file was not imported", "import"),
-    ("invite", "No invitation was sent", "invite"),
-    ("remove", "The member was not removed", "remove"),
-    ("replace", "The key was not replaced", "replace"),
-    ("resend", "The invitation was not sent again", "resend"),
-    ("save", "Your changes were not saved", "save"),
-    ("withdraw", "The invitation was not withdrawn", "withdraw"),
+    ("change", "The role was not changed.", "change role"),
+    ("check", "The file was not checked.", "check file"),
+    ("delete", "The key was not deleted.", "delete key"),
+    ("discard", "The file was not discarded.", "discard"),
+    ("erase", "No shopper was erased.", "erase"),
+    ("generate", "No key was generated.", "generate"),
+    ("import", "The file was not imported.", "import"),
+    ("invite", "No invitation was sent.", "invite"),
+    ("remove", "The member was not removed.", "remove"),
+    ("replace", "The key was not replaced.", "replace key"),
+    ("resend", "The invitation was not sent again.", "resend"),
+    ("save", "Your changes were not saved.", "save"),
+    ("withdraw", "The invitation was not withdrawn.", "withdraw"),
 ];
 /// The verbs of purposes that end something at once. Their buttons are red.
 const DESTRUCTIVE_VERBS: [&str; 5] = ["delete", "erase", "leave", "remove", "withdraw"];
@@ -57,13 +57,13 @@ pub(super) struct RefusedFormPage {
     active_id: Option<String>,
     /// The address that the form was sent to.
     action: String,
-    /// What did not happen, to be followed by the reason.
+    /// What did not happen, as a sentence.
     refusal: &'static str,
     /// What the form is about, and its client.
     facts: Vec<Fact>,
     /// What the user wrote or chose.
     written: Vec<Fact>,
-    /// What happens to keys, links or access that are in use, as sentences.
+    /// What happens to keys, links or access that are in use, as sentences in lines of their own.
     consequence: Option<String>,
     /// What the button that sends the form does: `delete 2 keys`.
     button: String,
@@ -88,8 +88,11 @@ impl RefusedFormPage {
         let written = fields.as_deref().unwrap_or_default();
         let purpose = app_data::<FormPurposes>(request)?.find(request.path()).unwrap_or_default();
         let verb = purpose.split(' ').next().unwrap_or_default();
-        let (_, refusal, button) =
-            VERBS.into_iter().find(|(name, ..)| *name == verb).unwrap_or((verb, "Nothing was changed", verb));
+        let (_, refusal, button) = VERBS.into_iter().find(|(name, ..)| *name == verb).unwrap_or((
+            verb,
+            "Nothing was changed.",
+            verb,
+        ));
         let subject = find_subject(request, written);
         let can_be_sent_here = subject.is_none() && !written.is_empty() && !purpose.ends_with("the client");
         let heading = match &subject {
@@ -108,14 +111,14 @@ impl RefusedFormPage {
             active_id: active.filter(|_| can_be_sent_here),
             action: request.path().to_owned(),
             refusal: match fields {
-                Some(_) if key_count > 1 => "The keys were not deleted",
+                Some(_) if key_count > 1 => "The keys were not deleted.",
                 Some(_) => refusal,
-                None => "Your file was not kept",
+                None => "Your file was not kept.",
             },
             facts: name.into_iter().chain([Fact::owner(&client)]).collect(),
             written: list_written(written).collect(),
             consequence: describe_consequence(verb, key_count, written),
-            button: if key_count > 1 { format!("{button} {key_count} keys") } else { button.to_owned() },
+            button: if key_count > 1 { format!("{verb} {key_count} keys") } else { button.to_owned() },
             way_out: if verb == "withdraw" { "Keep invitation" } else { "Cancel" },
             is_destructive: DESTRUCTIVE_VERBS.contains(&verb),
             client,
@@ -159,20 +162,24 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
     fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-/// What happens to keys, links or access that are in use, as sentences.
+/// What happens to keys, links or access that are in use, as sentences in lines of their own.
 fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)]) -> Option<String> {
     let text = match verb {
-        "delete" if key_count == 1 => "Deleting it takes effect immediately and cannot be undone.",
-        "delete" => "Deleting them takes effect immediately and cannot be undone.",
-        "leave" => "Leaving ends your access immediately. To return, you need an invitation.",
-        "remove" => "Removing this member ends their access immediately. Their account stays.",
+        "delete" if key_count == 1 => "Requests with this key will fail immediately.\nThis cannot be undone.",
+        "delete" => "Requests with these keys will fail immediately.\nThis cannot be undone.",
+        "leave" => "You will lose access immediately.\nTo return, you need an invitation.",
+        "remove" => "This member will lose access immediately.\nTheir account stays.",
         "replace" => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
-            Ok(GracePeriod::None) | Err(_) => "A new key will replace it. This one ends immediately.",
+            Ok(GracePeriod::None) | Err(_) => {
+                "You will get a new key.\nThe current key stops working immediately."
+            }
             Ok(grace) => {
-                return Some(format!("A new key will replace it. This one ends after {grace}."));
+                return Some(format!(
+                    "You will get a new key.\nThe current key stops working after {grace}."
+                ));
             }
         },
-        "withdraw" => "Withdrawing it disables the invitation link.",
+        "withdraw" => "This disables the invitation link.",
         _ => return None,
     };
     Some(text.to_owned())

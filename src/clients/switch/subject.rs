@@ -63,6 +63,17 @@ impl Subject {
         }
     }
 
+    /// What to call one of its kind in a sentence.
+    pub(super) fn noun(&self) -> &'static str {
+        match self {
+            Self::Keys(_) | Self::Object(ObjectId::Key(_)) => "key",
+            Self::Object(ObjectId::Session(_)) => "session",
+            Self::Object(ObjectId::Import(_)) => "file",
+            Self::Object(ObjectId::Invitation(_)) => "invitation",
+            Self::Object(ObjectId::Member(_)) => "member",
+        }
+    }
+
     fn label(&self) -> &'static str {
         match self {
             Self::Keys(keys) if keys.len() != 1 => "API keys",

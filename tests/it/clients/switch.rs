@@ -141,13 +141,16 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
     assert_eq!(page.text("h1"), "Which client is this key for?");
-    assert_eq!(page.text(".page-head p"), "No key was generated: you switched to eve.");
+    assert_eq!(
+        page.texts(".page-head p"),
+        ["No key was generated.", "You switched to eve after opening the page."]
+    );
     assert_eq!(page.texts("main dt"), ["Key name", "Rate limit", "Expires"]);
     assert_eq!(page.texts("main dd"), ["laptop <&>", "60 per minute", "In 30 days"]);
     assert_eq!(page.texts("main button"), ["Generate Key"]);
     assert_eq!(
         page.texts("main label"),
-        [format!("ada {first} You will switch to this client."), format!("eve Current {second}")]
+        [format!("ada Switches you to this client {first}"), format!("eve Current {second}")]
     );
     assert_eq!(page.attributes("main [name=clientId]", "value"), [first.as_str(), &second]);
     assert_eq!(page.attribute("main [checked]", "value"), first);
@@ -176,7 +179,7 @@ async fn form_about_keys_of_another_own_client_is_only_for_that_client() {
     assert_eq!(refused.status, 409);
     let page = refused.html();
     assert_eq!(page.text("h1"), "These API keys belong to another client");
-    assert_eq!(page.text(".page-head p"), "The keys were not deleted: you switched to eve.");
+    assert_eq!(page.text(".page-head strong"), "The keys were not deleted.");
     assert_eq!(page.texts("main dt"), ["API keys", "Client"]);
     assert_eq!(page.texts("main dd bdi"), ["laptop", "phone", "ada"]);
     assert_eq!(page.texts("main .button-danger"), ["Switch and delete 2 keys"]);
