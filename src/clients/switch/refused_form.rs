@@ -38,11 +38,11 @@ const VERBS: [(&str, &str, &str); 13] = [
     ("generate", "No key was generated.", "generate"),
     ("import", "The file was not imported.", "import"),
     ("invite", "No invitation was sent.", "invite"),
-    ("remove", "The member was not removed.", "remove"),
+    ("remove", "The member was not removed.", "remove member"),
     ("replace", "The key was not replaced.", "replace key"),
-    ("resend", "The invitation was not sent again.", "resend"),
+    ("resend", "The invitation was not sent again.", "resend invitation"),
     ("save", "Your changes were not saved.", "save"),
-    ("withdraw", "The invitation was not withdrawn.", "withdraw"),
+    ("withdraw", "The invitation was not withdrawn.", "withdraw invitation"),
 ];
 /// The verbs of purposes that end something at once. Their buttons are red.
 const DESTRUCTIVE_VERBS: [&str; 5] = ["delete", "erase", "leave", "remove", "withdraw"];
@@ -165,21 +165,21 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
 /// What happens to keys, links or access that are in use, as sentences in lines of their own.
 fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)]) -> Option<String> {
     let text = match verb {
-        "delete" if key_count == 1 => "Requests with this key will fail immediately.\nThis cannot be undone.",
-        "delete" => "Requests with these keys will fail immediately.\nThis cannot be undone.",
+        "delete" if key_count == 1 => {
+            "Requests using this key will fail immediately.\nThis cannot be undone."
+        }
+        "delete" => "Requests using these keys will fail immediately.\nThis cannot be undone.",
         "leave" => "You will lose access immediately.\nTo return, you need an invitation.",
         "remove" => "This member will lose access immediately.\nTheir account stays.",
         "replace" => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
             Ok(GracePeriod::None) | Err(_) => {
-                "You will get a new key.\nThe current key stops working immediately."
+                "You will get a new key.\nThe old key will stop working immediately."
             }
             Ok(grace) => {
-                return Some(format!(
-                    "You will get a new key.\nThe current key stops working after {grace}."
-                ));
+                return Some(format!("You will get a new key.\nThe old key keeps working for {grace}."));
             }
         },
-        "withdraw" => "This disables the invitation link.",
+        "withdraw" => "The invitation link will stop working.\nYou can send another invitation.",
         _ => return None,
     };
     Some(text.to_owned())

@@ -111,7 +111,7 @@ async fn page_of_another_own_client_offers_to_switch_and_shows_it_then() {
     assert_eq!(offer.status, 409);
     let page = offer.html();
     assert_eq!(page.text("h1"), "This API key belongs to another client");
-    assert_eq!(page.text("main button"), "Switch and open");
+    assert_eq!(page.text("main button"), "Switch and open key");
     assert_eq!(page.texts("main bdi"), ["eve", "laptop", "ada"], "the active client, the key and its client");
     let [client, next] =
         ["clientId", "next"].map(|name| page.attribute(&format!("main [name={name}]"), "value"));
@@ -141,16 +141,13 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
     assert_eq!(page.text("h1"), "Which client is this key for?");
-    assert_eq!(
-        page.texts(".page-head p"),
-        ["No key was generated.", "You switched to eve after opening the page."]
-    );
+    assert_eq!(page.texts(".page-head p"), ["No key was generated.", "You have since switched to eve."]);
     assert_eq!(page.texts("main dt"), ["Key name", "Rate limit", "Expires"]);
     assert_eq!(page.texts("main dd"), ["laptop <&>", "60 per minute", "In 30 days"]);
     assert_eq!(page.texts("main button"), ["Generate Key"]);
     assert_eq!(
         page.texts("main label"),
-        [format!("ada Switches you to this client {first}"), format!("eve Current {second}")]
+        [format!("ada {first} Switches you to this client"), format!("eve Current {second}")]
     );
     assert_eq!(page.attributes("main [name=clientId]", "value"), [first.as_str(), &second]);
     assert_eq!(page.attribute("main [checked]", "value"), first);
@@ -202,7 +199,7 @@ async fn form_about_an_invitation_of_another_own_client_names_the_invited_addres
     let page = refused.html();
     assert_eq!(page.text("h1"), "This invitation belongs to another client");
     assert_eq!(page.texts("main dd"), ["bea@example.org".to_owned(), format!("ada {first}")]);
-    assert_eq!(page.texts("main button"), ["Switch and withdraw"]);
+    assert_eq!(page.texts("main button"), ["Switch and withdraw invitation"]);
     let there = [("clientId", first.as_str()), ("switchClient", "yes")];
     ada.post(&withdraw, &there).await.assert_sent_to("/settings/members");
     assert_eq!(ada.client_id().await, first);
