@@ -41,7 +41,7 @@ const VERBS: [(&str, &str, &str); 13] = [
     ("remove", "The member was not removed.", "remove member"),
     ("replace", "The key was not replaced.", "replace key"),
     ("resend", "The invitation was not sent again.", "resend invitation"),
-    ("save", "Your changes were not saved.", "save"),
+    ("save", "Your changes were not saved.", "save changes"),
     ("withdraw", "The invitation was not withdrawn.", "withdraw invitation"),
 ];
 /// The verbs of purposes that end something at once. Their buttons are red.
@@ -166,9 +166,9 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
 fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)]) -> Option<String> {
     let text = match verb {
         "delete" if key_count == 1 => {
-            "Requests using this key will fail immediately.\nThis cannot be undone."
+            "Once deleted, the key stops working immediately.\nThis cannot be undone."
         }
-        "delete" => "Requests using these keys will fail immediately.\nThis cannot be undone.",
+        "delete" => "Once deleted, the keys stop working immediately.\nThis cannot be undone.",
         "leave" => "You will lose access immediately.\nTo return, you need an invitation.",
         "remove" => "This member will lose access immediately.\nTheir account stays.",
         "replace" => match find_field(fields, "graceSeconds").unwrap_or_default().parse() {
@@ -179,7 +179,7 @@ fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)
                 return Some(format!("You will get a new key.\nThe old key keeps working for {grace}."));
             }
         },
-        "withdraw" => "The invitation link will stop working.\nYou can send another invitation.",
+        "withdraw" => "Once withdrawn, the link stops working.\nYou can invite this person again.",
         _ => return None,
     };
     Some(text.to_owned())

@@ -141,7 +141,10 @@ async fn form_of_another_own_client_is_shown_again_and_can_be_sent_for_either() 
     assert_eq!((refused.status.as_u16(), count().as_str()), (409, ""));
     let page = refused.html();
     assert_eq!(page.text("h1"), "Which client is this key for?");
-    assert_eq!(page.texts(".page-head p"), ["No key was generated.", "You have since switched to eve."]);
+    assert_eq!(
+        page.texts(".page-head p"),
+        ["No key was generated.", "You opened this form in ada, then switched to eve."]
+    );
     assert_eq!(page.texts("main dt"), ["Key name", "Rate limit", "Expires"]);
     assert_eq!(page.texts("main dd"), ["laptop <&>", "60 per minute", "In 30 days"]);
     assert_eq!(page.texts("main button"), ["Generate Key"]);
