@@ -194,6 +194,10 @@ async fn what_another_client_of_the_user_owns_offers_to_switch() {
         let reply = request.send(&ada.visitor).await;
         assert_eq!(reply.status, 409, "{} {}", request.text(), reply.body);
         assert!(reply.html().text("h1").contains(" client"), "{}", request.text());
+        if is_form && route.path != "/settings/members/leave" {
+            let refusal = reply.html().text(".page-head strong");
+            assert!(refusal != "Nothing was changed.", "{} says what did not happen", request.text());
+        }
     }
     assert_eq!(dump_state(&app), before);
 }

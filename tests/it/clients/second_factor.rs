@@ -81,6 +81,9 @@ async fn other_clients_can_be_switched_to_and_no_form_leads_around_it() {
     let refused = ada.post(&delete, &[("clientId", &first)]).await;
     assert_eq!(refused.status, 409);
     assert!(!refused.body.contains("checkout till"), "the name of a key of the first client");
+    let offer = ada.get(&format!("/settings/api-keys/{key}")).await;
+    assert_eq!(offer.status, 409);
+    assert!(!offer.body.contains("checkout till"), "the name of a key of the first client");
     let fields = [("clientId", first.as_str()), ("switchClient", "yes"), ("name", "sneaky")];
     ada.post("/settings/api-keys", &fields).await.assert_sent_to(PAGE);
 

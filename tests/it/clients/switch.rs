@@ -112,7 +112,9 @@ async fn page_of_another_own_client_offers_to_switch_and_shows_it_then() {
     let page = offer.html();
     assert_eq!(page.text("h1"), "This API key belongs to another client");
     assert_eq!(page.text("main button"), "Switch and open key");
-    assert_eq!(page.texts("main bdi"), ["eve", "laptop", "ada"], "the active client, the key and its client");
+    assert_eq!(page.text(".page-head p"), "You are in eve.");
+    assert_eq!(page.texts("main dd bdi"), ["laptop", "ada"], "the key and its client");
+    assert_eq!(page.text("main a.button"), "Stay in eve");
     let [client, next] =
         ["clientId", "next"].map(|name| page.attribute(&format!("main [name={name}]"), "value"));
     let fields = [("clientId", client.as_str()), ("next", next.as_str())];
