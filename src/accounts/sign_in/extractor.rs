@@ -110,8 +110,8 @@ impl SignedInUser {
         self.row.active.as_ref().filter(|client| self.lacks_second_factor(client))
     }
 
-    /// Whether this client of the user requires a second factor that the user does not have. Then the user sees nothing
-    /// of it.
+    /// Whether this client of the user requires a second factor that the user does not have. Its data is then hidden from
+    /// the user.
     pub(crate) fn lacks_second_factor(&self, client: &ClientMembership) -> bool {
         client.requires_second_factor && !self.has_second_factor()
     }

@@ -2,7 +2,7 @@
 
 mod object_id;
 pub(crate) mod offer;
+mod page_subject;
 pub(crate) mod pages;
 mod refused_form;
 mod store;
-mod subject;

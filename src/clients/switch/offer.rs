@@ -14,9 +14,9 @@ use askama::Template;
 
 use super::{
     object_id::{ObjectId, find_object},
+    page_subject::{FactValue, PageFact, PageSubject},
     refused_form::RefusedFormPage,
     store,
-    subject::{Fact, FactValue, Subject},
 };
 use crate::{
     accounts::{ClientMembership, MaybeSignedIn, SignedInUser},
@@ -31,8 +31,8 @@ use crate::{
 struct PageOfOtherClient {
     layout: PageLayout,
     client: ClientMembership,
-    facts: Vec<Fact>,
-    /// What the page shows: `key`.
+    facts: Vec<PageFact>,
+    /// What the button opens: `key`.
     noun: &'static str,
     /// Where to go after switching.
     next: String,
@@ -70,11 +70,12 @@ async fn find_other_page<B>(response: &ServiceResponse<B>) -> Result<Option<Http
     let Ok(user) = SignedInUser::extract(request).await else { return Ok(None) };
     let Some((client, object)) = find_owner(request, &user).await? else { return Ok(None) };
     let visitor = MaybeSignedIn::extract(request).await?;
-    let subject = Subject::Object(object);
-    let layout = visitor.layout(subject.heading(), NavSection::of_path(request.path()));
-    let noun = subject.noun();
+    let subject = PageSubject::Object(object);
+    let wording = subject.wording();
+    let layout = visitor.layout(wording.heading, NavSection::of_path(request.path()));
+    let noun = wording.noun;
     let name = subject.load_name(request, &user, &client).await?;
-    let facts = name.into_iter().chain([Fact::owner(&client)]).collect();
+    let facts = name.into_iter().chain([PageFact::owner(&client)]).collect();
     let address = request.uri().path_and_query().map_or("/", |it| it.as_str());
     let next = if request.method() == Method::GET { address } else { "/sessions" }.to_owned();
     respond(StatusCode::CONFLICT, &PageOfOtherClient { layout, client, facts, noun, next }).map(Some)

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{
     object_id::find_path_object,
-    subject::{Fact, FactValue, Subject},
+    page_subject::{FactValue, PageFact, PageSubject},
 };
 use crate::{
     accounts::{ClientMembership, FormOfOtherClient, MaybeSignedIn, Role, SWITCH_FIELD},
@@ -60,15 +60,15 @@ pub(super) struct RefusedFormPage {
     /// What did not happen, as a sentence.
     refusal: &'static str,
     /// What the form is about, and its client.
-    facts: Vec<Fact>,
+    facts: Vec<PageFact>,
     /// What the user wrote or chose.
-    written: Vec<Fact>,
-    /// What happens to keys, links or access that are in use, as sentences in lines of their own.
+    written: Vec<PageFact>,
+    /// What stops working once the form is sent: sentences, each on its own line.
     consequence: Option<String>,
     /// What the button that sends the form does: `delete 2 keys`.
     button: String,
     is_destructive: bool,
-    /// What the link that leaves the page says.
+    /// The label of the link that leaves the page.
     way_out: &'static str,
     /// The fields to send again, without the client. `None` for an upload: its file is not kept.
     fields: Option<Vec<(String, String)>>,
@@ -96,12 +96,12 @@ impl RefusedFormPage {
         let subject = find_subject(request, written);
         let can_be_sent_here = subject.is_none() && !written.is_empty() && !purpose.ends_with("the client");
         let heading = match &subject {
-            Some(subject) => subject.heading(),
+            Some(subject) => subject.wording().heading,
             None if can_be_sent_here && verb == "generate" => "Which client is this key for?",
             None if can_be_sent_here => "Which client is this for?",
             None => "This form belongs to another client",
         };
-        let key_count = subject.as_ref().map_or(0, Subject::key_count);
+        let key_count = subject.as_ref().map_or(0, PageSubject::key_count);
         let name = match (subject, &visitor.user) {
             (Some(subject), Some(user)) => subject.load_name(request, user, &client).await?,
             _ => None,
@@ -115,7 +115,7 @@ impl RefusedFormPage {
                 Some(_) => refusal,
                 None => "Your file was not kept.",
             },
-            facts: name.into_iter().chain([Fact::owner(&client)]).collect(),
+            facts: name.into_iter().chain([PageFact::owner(&client)]).collect(),
             written: list_written(written).collect(),
             consequence: describe_consequence(verb, key_count, written),
             button: if key_count > 1 { format!("{verb} {key_count} keys") } else { button.to_owned() },
@@ -129,23 +129,23 @@ impl RefusedFormPage {
     }
 }
 
-/// What the form is about apart from its client and its fields: what its address names, or the field `keys`. Returns
-/// `None` if it is about nothing that exists already, so any client can receive it, or about the client itself.
-fn find_subject(request: &HttpRequest, fields: &[(String, String)]) -> Option<Subject> {
-    find_path_object(request).map(Subject::Object).or_else(|| {
+/// The object in the address, or the keys in the field `keys`. Returns `None` for a form that creates something, which any
+/// client can receive, and for one that changes the client itself.
+fn find_subject(request: &HttpRequest, fields: &[(String, String)]) -> Option<PageSubject> {
+    find_path_object(request).map(PageSubject::Object).or_else(|| {
         let keys = find_field(fields, "keys")?.split_whitespace();
-        Some(Subject::Keys(keys.filter_map(|key| key.parse().ok()).collect()))
+        Some(PageSubject::Keys(keys.filter_map(|key| key.parse().ok()).collect()))
     })
 }
 
-fn list_written(fields: &[(String, String)]) -> impl Iterator<Item = Fact> {
+fn list_written(fields: &[(String, String)]) -> impl Iterator<Item = PageFact> {
     let written = WRITTEN_FIELDS.iter().filter_map(|(name, label, end)| {
         let value = find_field(fields, name).filter(|value| !value.is_empty())?;
-        Some(Fact::new(label, format!("{value}{end}")))
+        Some(PageFact::new(label, format!("{value}{end}")))
     });
     let role = find_field(fields, "role").and_then(|role| role.parse::<Role>().ok());
-    let role = role.map(|role| Fact::new("Role", role.label().to_owned()));
-    let expiry = describe_expiry(fields).map(|expiry| Fact::new("Expires", expiry));
+    let role = role.map(|role| PageFact::new("Role", role.label().to_owned()));
+    let expiry = describe_expiry(fields).map(|expiry| PageFact::new("Expires", expiry));
     written.chain(role).chain(expiry)
 }
 
@@ -162,7 +162,7 @@ fn find_field<'a>(fields: &'a [(String, String)], wanted: &str) -> Option<&'a st
     fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
-/// What happens to keys, links or access that are in use, as sentences in lines of their own.
+/// What stops working once the form is sent: sentences, each on its own line.
 fn describe_consequence(verb: &str, key_count: usize, fields: &[(String, String)]) -> Option<String> {
     let text = match verb {
         "delete" if key_count == 1 => {

@@ -1,4 +1,4 @@
-//! What a page or form of another client is about, as the user is told.
+//! The object that a page or form of another client is about: its name, and the words that pages use for it.
 
 use actix_web::HttpRequest;
 
@@ -12,13 +12,23 @@ use crate::{
 };
 
 /// What an address names, or the keys that a form names.
-pub(super) enum Subject {
+pub(super) enum PageSubject {
     Object(ObjectId),
     Keys(Vec<PublicKey>),
 }
 
+/// The words that pages use for a subject.
+pub(super) struct SubjectWording {
+    /// The heading of a page that offers to switch to its client.
+    pub(super) heading: &'static str,
+    /// The label of its name.
+    label: &'static str,
+    /// For a sentence or a button: `key`.
+    pub(super) noun: &'static str,
+}
+
 /// A label and its value.
-pub(super) struct Fact {
+pub(super) struct PageFact {
     pub(super) label: &'static str,
     pub(super) value: FactValue,
 }
@@ -29,7 +39,7 @@ pub(super) enum FactValue {
     Names(Vec<(String, Option<String>)>),
 }
 
-impl Fact {
+impl PageFact {
     pub(super) fn new(label: &'static str, text: String) -> Self {
         Self { label, value: FactValue::Text(text) }
     }
@@ -41,7 +51,7 @@ impl Fact {
     }
 }
 
-impl Subject {
+impl PageSubject {
     /// How many keys it is about.
     pub(super) fn key_count(&self) -> usize {
         match self {
@@ -51,52 +61,40 @@ impl Subject {
         }
     }
 
-    /// The heading of the page that tells the user.
-    pub(super) fn heading(&self) -> &'static str {
-        match self {
-            Self::Keys(keys) if keys.len() != 1 => "These API keys belong to another client",
-            Self::Keys(_) | Self::Object(ObjectId::Key(_)) => "This API key belongs to another client",
-            Self::Object(ObjectId::Session(_)) => "This session belongs to another client",
-            Self::Object(ObjectId::Import(_)) => "This file belongs to another client",
-            Self::Object(ObjectId::Invitation(_)) => "This invitation belongs to another client",
-            Self::Object(ObjectId::Member(_)) => "This member belongs to another client",
-        }
+    pub(super) fn wording(&self) -> SubjectWording {
+        let (heading, label, noun) = match self {
+            Self::Keys(keys) if keys.len() != 1 => {
+                ("These API keys belong to another client", "API keys", "keys")
+            }
+            Self::Keys(_) | Self::Object(ObjectId::Key(_)) => {
+                ("This API key belongs to another client", "API key", "key")
+            }
+            Self::Object(ObjectId::Session(_)) => {
+                ("This session belongs to another client", "Session", "session")
+            }
+            Self::Object(ObjectId::Import(_)) => ("This file belongs to another client", "File", "file"),
+            Self::Object(ObjectId::Invitation(_)) => {
+                ("This invitation belongs to another client", "Invitation for", "invitation")
+            }
+            Self::Object(ObjectId::Member(_)) => {
+                ("This member belongs to another client", "Member", "member")
+            }
+        };
+        SubjectWording { heading, label, noun }
     }
 
-    /// What to call one of its kind in a sentence.
-    pub(super) fn noun(&self) -> &'static str {
-        match self {
-            Self::Keys(_) | Self::Object(ObjectId::Key(_)) => "key",
-            Self::Object(ObjectId::Session(_)) => "session",
-            Self::Object(ObjectId::Import(_)) => "file",
-            Self::Object(ObjectId::Invitation(_)) => "invitation",
-            Self::Object(ObjectId::Member(_)) => "member",
-        }
-    }
-
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Keys(keys) if keys.len() != 1 => "API keys",
-            Self::Keys(_) | Self::Object(ObjectId::Key(_)) => "API key",
-            Self::Object(ObjectId::Session(_)) => "Session",
-            Self::Object(ObjectId::Import(_)) => "File",
-            Self::Object(ObjectId::Invitation(_)) => "Invitation for",
-            Self::Object(ObjectId::Member(_)) => "Member",
-        }
-    }
-
-    /// What the client calls it. `None` if it has no name, if the client does not have it, and if the client requires a
-    /// second factor that the user lacks.
+    /// Its name in the client. Returns `None` if it has none, if it belongs to another client, and if the client requires a
+    /// second factor that the user does not have.
     pub(super) async fn load_name(
         self,
         request: &HttpRequest,
         user: &SignedInUser,
         client: &ClientMembership,
-    ) -> Result<Option<Fact>, AppError> {
+    ) -> Result<Option<PageFact>, AppError> {
         if user.lacks_second_factor(client) {
             return Ok(None);
         }
-        let label = self.label();
+        let label = self.wording().label;
         let client = client.client_id.clone();
         let value = app_data::<Db>(request)?
             .run(move |connection| match self {
@@ -108,7 +106,7 @@ impl Subject {
                     .map(|name| name.map(|name| FactValue::Names(vec![(name, None)]))),
             })
             .await?;
-        Ok(value.map(|value| Fact { label, value }))
+        Ok(value.map(|value| PageFact { label, value }))
     }
 }
 
